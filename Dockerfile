@@ -1,0 +1,107 @@
+# Two stages: one that installs from the hash-locked requirements, and one, from nothing, that holds
+# the interpreter, its library, the agent, the list of certificate authorities and no shell.
+#
+# For a release, pin the base by digest. `docker buildx imagetools inspect python:3.13-slim` prints it:
+#   docker build --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:... .
+ARG PYTHON_IMAGE=python:3.13-slim
+
+FROM ${PYTHON_IMAGE} AS builder
+
+# PEM text of the authority of a proxy that inspects TLS, for pip alone. The final stage never sees it.
+ARG CA_PEM=""
+
+ENV PIP_CERT=/build/pip-ca.pem \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
+    PIP_NO_COMPILE=1 \
+    PIP_ROOT_USER_ACTION=ignore
+
+WORKDIR /build
+
+RUN set -eu; \
+    cat /etc/ssl/certs/ca-certificates.crt > pip-ca.pem; \
+    printf '%s\n' "$CA_PEM" >> pip-ca.pem
+
+# The lock changes less often than the code: a layer of its own.
+COPY requirements.txt requirements-build.txt ./
+RUN set -eu; \
+    python -m venv --without-pip /opt/venv; \
+    python -m pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: \
+      -r requirements.txt; \
+    python -m venv --without-pip /build/tools; \
+    python -m pip --python /build/tools/bin/python install --require-hashes --only-binary :all: \
+      -r requirements-build.txt
+
+COPY pyproject.toml README.md LICENSE ./
+COPY agent ./agent
+COPY rules ./rules
+RUN set -eu; \
+    python -m pip --python /build/tools/bin/python wheel --no-build-isolation --no-deps --no-index \
+      --wheel-dir dist .; \
+    python -m pip --python /opt/venv/bin/python install --no-deps --no-index dist/*.whl
+
+# The file system of the final stage, collected under /rootfs.
+RUN set -eu; \
+    prefix=$(python -c 'import sys; print(sys.base_prefix)'); \
+    version=$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+    library="$prefix/lib/python$version"; \
+    mkdir -p /rootfs/etc/ssl/certs "/rootfs$prefix/bin" "/rootfs$library" /rootfs/opt; \
+    install -d -m 1777 /rootfs/tmp; \
+    # the interpreter and its library, less what an agent cannot use
+    cp "$prefix/bin/python$version" "/rootfs$prefix/bin/"; \
+    ln -s "python$version" "/rootfs$prefix/bin/python3"; \
+    ln -s "python$version" "/rootfs$prefix/bin/python"; \
+    cp -a "$library/." "/rootfs$library/"; \
+    cp -a /opt/venv /rootfs/opt/; \
+    cd "/rootfs$library"; \
+    rm -rf config-* ensurepip idlelib lib2to3 pydoc_data site-packages test tkinter turtle.py \
+      turtledemo venv lib-dynload/_tkinter.* lib-dynload/_test* lib-dynload/_ctypes_test.* lib-dynload/xx*; \
+    cd /rootfs/opt/venv; \
+    find bin -type f ! -name botkube-analytics -delete; \
+    # every shared library that these need, at the path where the loader looks for it
+    find "/rootfs$prefix/bin" "/rootfs$library" /rootfs/opt/venv -type f \
+      \( -name '*.so' -o -name '*.so.*' -o -name "python$version" \) -exec ldd {} + > /build/ldd.txt; \
+    if grep 'not found' /build/ldd.txt; then exit 1; fi; \
+    awk '!/:$/ { for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i }' /build/ldd.txt \
+      | grep -v '^/rootfs/' | sort -u | xargs cp -L --parents -t /rootfs; \
+    # name look-up, the user's name, the authorities
+    printf 'hosts: files dns\n' > /rootfs/etc/nsswitch.conf; \
+    printf 'agent:x:65532:65532::/tmp:/nonexistent\n' > /rootfs/etc/passwd; \
+    printf 'agent:x:65532:\n' > /rootfs/etc/group; \
+    cp -L /etc/ssl/certs/ca-certificates.crt /rootfs/etc/ssl/certs/; \
+    # bytecode that is never checked against its source: the root is read-only
+    find /rootfs -name __pycache__ -prune -exec rm -rf {} +; \
+    python -m compileall -q -j 0 --invalidation-mode unchecked-hash -s /rootfs \
+      "/rootfs$library" /rootfs/opt/venv/lib
+
+FROM scratch
+
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+
+LABEL org.opencontainers.image.title="botkube-analytics" \
+      org.opencontainers.image.description="Counts what BotKube does, from its pod logs, and delivers anonymised counts to Segment" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.vendor="The botkube-analytics authors" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+COPY --from=builder /rootfs /
+
+# PYTHONSAFEPATH: the working directory is not a place to import from.
+ENV LANG=C.UTF-8 \
+    PATH=/opt/venv/bin \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONSAFEPATH=1 \
+    PYTHONUNBUFFERED=1 \
+    SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+
+WORKDIR /
+USER 65532:65532
+STOPSIGNAL SIGTERM
+
+# A library that was not collected fails the build, not the first start.
+RUN ["/opt/venv/bin/python", "-m", "agent", "--help"]
+
+ENTRYPOINT ["/opt/venv/bin/python", "-m", "agent"]
+CMD ["run"]

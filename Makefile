@@ -1,0 +1,61 @@
+# Needs Python 3.11 or newer and make. Everything else is installed into .venv by the first target run.
+# Another interpreter: make PYTHON=python3.13 test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ENGINE ?= docker
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/__init__.py)
+IMAGE ?= botkube-analytics:$(VERSION)
+COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
+  --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint fmt lock wheel image clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
+
+venv: $(STAMP) ## make .venv with the agent and its tools
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "botkube-analytics needs Python 3.11 or newer and found: $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "$(PYTHON) cannot make a virtual environment (Debian and Ubuntu: install python3-venv)." >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## run the agent against a simulated cluster and a local collector, about a minute
+	$(BIN)/python -m tests.demo
+
+test: $(STAMP) ## run the default test suite
+	$(BIN)/python -m pytest
+
+lint: $(STAMP) ## check format, lint, types and import direction
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(STAMP) ## format and apply safe lint fixes
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lock: ## resolve requirements*.txt for the image anew, with hashes
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet --disable-pip-version-check 'pip-tools>=7.6,<8'
+	$(COMPILE) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file requirements-build.txt pyproject.toml
+
+wheel: $(STAMP) ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+# Behind a proxy that inspects TLS, CA_FILE names its certificate (PEM) for pip; it stays out of the image.
+image: ## build the container image (ENGINE=docker, podman or buildah)
+	$(ENGINE) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) \
+	  $(if $(CA_FILE),--build-arg CA_PEM="$$(cat $(CA_FILE))") .
+
+clean: ## remove .venv and everything built
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
