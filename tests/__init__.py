@@ -1,0 +1,1 @@
+"""Tests of the agent, and the simulation that they run against."""

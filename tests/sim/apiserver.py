@@ -1,0 +1,263 @@
+"""The simulated Kubernetes API: a real HTTP server on localhost.
+
+Owns the way of a request from its path to the part that answers it: authentication and rights
+(`access`), single objects (`crud`), lists and watches (`watching`), pod logs (`podlogs`); faults
+come first. Written with aiohttp alone: kmock's emulator serves neither versions, conflicts,
+selectors, bookmarks nor 410 (see `store`), and these are what a watcher has to survive.
+
+Not modelled: TLS, gzip, protobuf, tables, discovery, managedFields, server-side apply, priority and
+fairness, `sendInitialEvents`, `stream=` of split log streams (off by default in 1.34).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+
+import attrs
+from aiohttp import web
+
+from tests.sim import crud, podlogs, status, watching
+from tests.sim.access import Access
+from tests.sim.faults import Answer, Call, FaultPlan, Then
+from tests.sim.kubelet import Habits, Kubelet
+from tests.sim.routing import understand
+from tests.sim.status import ApiError, Json, Kind
+from tests.sim.store import PODS, Store
+from tests.sim.wire import Wire, cut_of, serve
+
+# 2026-11-24T00:00:00Z: a fixed "now" for whoever does not care.
+MIDNIGHT = 1_795_478_400_000_000_000
+
+# The real server's limit for a request body.
+_BODY_BYTES = 3 * 1024 * 1024
+
+
+@attrs.frozen
+class ApiOptions:
+    """How this server differs from an ordinary one.
+
+    `second` is the length of a second of `timeoutSeconds` in loop time; `now` is only asked for
+    creation times and `sinceSeconds`.
+    """
+
+    git_version: str = "v1.34.4"
+    piece_bytes: int = 8 * 1024
+    second: float = 1.0
+    gone_as_status: bool = False
+    now: Callable[[], int] = lambda: MIDNIGHT
+    habits: Habits = attrs.field(factory=Habits)
+
+
+class ApiServer:
+    """The server with its controls; `calls` is every request in the order of arrival."""
+
+    def __init__(self, options: ApiOptions | None = None) -> None:
+        self.options = options or ApiOptions()
+        self.store = Store()
+        self.kubelet = Kubelet(self.options.habits)
+        self.faults = FaultPlan()
+        self.access = Access()
+        self.pages = watching.Pages()
+        self.calls: list[Call] = []
+        self.wires: list[Wire] = []
+        self.watches: list[watching.Watch] = []
+        self.url = ""
+        self._closing = asyncio.Event()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[ApiServer]:
+        """Listen on a free port of localhost, without waiting for anyone at the end."""
+        app = web.Application(client_max_size=_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._receive)
+        app.on_response_prepare.append(_hide_software)
+        runner = web.AppRunner(
+            app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
+        )
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield self
+        finally:
+            self._closing.set()
+            self.order_streams("close")
+            await runner.cleanup()
+            # One more turn of the loop, in which the closed transports let go of their sockets.
+            await asyncio.sleep(0)
+
+    def kubeconfig(self, token: str = "") -> Json:
+        """Return what a kubeconfig file for this server holds; JSON is YAML."""
+        user = {"token": token} if token else {}
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "simulated",
+            "clusters": [{"name": "simulated", "cluster": {"server": self.url}}],
+            "users": [{"name": "agent", "user": user}],
+            "contexts": [
+                {"name": "simulated", "context": {"cluster": "simulated", "user": "agent"}}
+            ],
+        }
+
+    def order_streams(self, then: Then, *, path: str = "") -> int:
+        """End every running stream whose path and query contain a text, and count them."""
+        chosen = [wire for wire in self.wires if path in wire.path]
+        for wire in chosen:
+            wire.order(then)
+        return len(chosen)
+
+    def send_bookmarks(self) -> None:
+        for watch in self.watches:
+            watch.bookmark()
+
+    def end_watches(self) -> None:
+        """End all watches as their timeout would."""
+        for watch in self.watches:
+            watch.bookmark()
+            watch.end()
+
+    def expire_watches(self) -> None:
+        """Forget all history and send 410 as an error event to the running watches."""
+        self.store.compact()
+        self.pages.expire()
+        for watch in self.watches:
+            watch.fail(status.expired_version(1, self.store.oldest))
+
+    async def _receive(self, request: web.Request) -> web.StreamResponse:
+        call, kind = understand(request)
+        self.calls.append(call)
+        fault = self.faults.take(call)
+        wire = Wire(
+            request,
+            closing=self._closing,
+            cut=cut_of(fault),
+            piece_bytes=self.options.piece_bytes,
+        )
+        self.wires.append(wire)
+
+        async def handler(wire: Wire) -> None:
+            try:
+                await self._answer(request, call, kind, wire)
+            except ApiError as error:
+                await self._send(wire, error.code, error.body)
+
+        try:
+            return await serve(wire, fault, handler, self._refuse)
+        finally:
+            self.wires.remove(wire)
+
+    async def _answer(
+        self, request: web.Request, call: Call, kind: Kind | None, wire: Wire
+    ) -> None:
+        user = self.access.user(request.headers.get("Authorization", ""))
+        self.access.check(user, call, kind)
+        if kind is None:
+            await self._answer_path(call, wire)
+        elif call.subresource == "log" and kind is PODS:
+            now = self.options.now()
+            wanted = podlogs.parse_request(call.name, call.query, now=now)
+            pod = self.store.get(PODS, call.namespace, call.name)
+            await podlogs.serve_log(self.kubelet, pod, wanted, wire, _headers("text/plain"))
+        elif call.subresource:
+            await self._no_such_path(wire)
+        elif call.verb == "watch":
+            await self._watch(kind, call, wire)
+        else:
+            code, obj = self._object(kind, call, await request.read(), request.content_type)
+            await self._send(wire, code, obj)
+
+    def _object(self, kind: Kind, call: Call, body: bytes, content_type: str) -> tuple[int, Json]:
+        now = self.options.now()
+        match call.verb:
+            case "list":
+                return 200, watching.list_objects(self.store, self.pages, kind, call)
+            case "get":
+                return crud.read(self.store, kind, call)
+            case "create" if not call.name:
+                return crud.create(self.store, kind, call, body, at=now)
+            case "update" if call.name:
+                return crud.update(self.store, kind, call, body, at=now)
+            case "patch" if call.name:
+                return crud.patch(self.store, kind, call, body, content_type=content_type)
+            case "delete" if call.name:
+                return crud.delete(self.store, kind, call)
+        raise status.method_not_allowed()
+
+    async def _watch(self, kind: Kind, call: Call, wire: Wire) -> None:
+        watch = watching.Watch(self.store, kind, call, wire)
+        try:
+            watch.prepare()
+        except ApiError as error:
+            # The watch cache reports 410 inside the stream, other paths of the server as a status.
+            if error.code != 410 or self.options.gone_as_status:
+                raise
+            watch.fail(error)
+        self.watches.append(watch)
+        try:
+            await watch.run(_headers("application/json"), second=self.options.second)
+        finally:
+            self.watches.remove(watch)
+
+    async def _answer_path(self, call: Call, wire: Wire) -> None:
+        if call.path.rstrip("/") == "/version":
+            await self._send(wire, 200, _version_info(self.options.git_version))
+        elif call.path in {"/healthz", "/livez", "/readyz"}:
+            await wire.answer(200, b"ok", _headers("text/plain; charset=utf-8"))
+        else:
+            await self._no_such_path(wire)
+
+    async def _no_such_path(self, wire: Wire) -> None:
+        await wire.answer(404, b"404 page not found\n", _headers("text/plain; charset=utf-8"))
+
+    async def _refuse(self, wire: Wire, fault: Answer) -> None:
+        body = fault.body
+        if body is None:
+            body = status.of_code(fault.status, fault.retry_after).body
+        retry = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+        if isinstance(body, bytes):
+            await wire.answer(fault.status, body, {**_headers("text/plain"), **retry})
+        else:
+            await self._send(wire, fault.status, dict(body), retry)
+
+    async def _send(
+        self, wire: Wire, code: int, obj: Json, extra: dict[str, str] | None = None
+    ) -> None:
+        body = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+        await wire.answer(code, body, {**_headers("application/json"), **(extra or {})})
+
+
+async def _hide_software(_: web.Request, response: web.StreamResponse) -> None:
+    # kube-apiserver does not name itself.
+    response.headers.popall("Server", None)
+
+
+def _headers(content_type: str) -> dict[str, str]:
+    return {
+        "Audit-Id": str(uuid.uuid4()),
+        "Cache-Control": "no-cache, private",
+        "Content-Type": content_type,
+    }
+
+
+def _version_info(git_version: str) -> Json:
+    major, minor, *_ = git_version.removeprefix("v").split(".")
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": str(int(minor) - 1),
+        "gitVersion": git_version,
+        "gitCommit": "0" * 40,
+        "gitTreeState": "clean",
+        "buildDate": "2026-02-10T12:00:00Z",
+        "goVersion": "go1.24.12",
+        "compiler": "gc",
+        "platform": "linux/amd64",
+    }
