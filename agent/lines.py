@@ -1,0 +1,291 @@
+"""Bytes of a log reply -> whole physical lines with their stamps -> entries.
+
+Owns framing, the API's stamp prefix, and the rule by which physical lines belong to one entry
+(botkube-logs 1.1-1.6 and 6.3). Must not know rules, clocks or where the bytes come from. Any
+cutting of the bytes into chunks gives the same lines and the same entries.
+"""
+
+from __future__ import annotations
+
+import re
+from calendar import monthrange, timegm
+from functools import lru_cache
+
+from attrs import define, frozen
+
+from agent.model import NANOS, Entry, Format
+
+MAX_LINE_BYTES = 256 * 1024
+MAX_ENTRY_BYTES = 1024 * 1024
+MAX_OPEN_BYTES = 8 * 1024 * 1024
+_MAX_STAMP_BYTES = 40
+
+_YEARS = range(1970, 2262)
+"""Nanoseconds since the epoch of these years fit into 64 bits, as State needs."""
+
+_STAMP = re.compile(
+    rb"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))"
+)
+_TEXT_HEAD = re.compile(
+    rb"(\x1b\[\d+m)?(?:INFO|DEBU|WARN|ERRO|FATA|PANI|TRAC)(?:\x1b\[0m)?"
+    rb"\[(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d))\] ?"
+)
+_STANDARD_HEAD = re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? ")
+_KLOG_HEAD = re.compile(
+    rb"(?:ERROR: logging before flag\.Parse: )?[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} "
+)
+_PANIC_HEAD = re.compile(rb"panic: |fatal error: |SIG[A-Z]+: |runtime: goroutine stack exceeds")
+_GOROUTINE = re.compile(rb"\ngoroutine \d+ [^\n]*\[[a-z]")
+_JSON_TIME = re.compile(rb'"time":"([^"]+)"')
+_FIELD_MARK = b"\x1b[0m="
+_FIELD_VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s"]*')
+
+
+class Framer:
+    """Turns chunks of bytes into whole lines, split on newline alone.
+
+    A line longer than `MAX_LINE_BYTES` keeps that much of its head; the rest is thrown away and
+    `cut` is stepped. A trailing carriage return is not part of the line.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._kept = 0
+        self.cut = 0
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes after the last newline: half a line, or a last line without a newline."""
+        return b"".join(self._parts)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Return the lines that this chunk completes, without their newlines."""
+        *whole, rest = chunk.split(b"\n")
+        lines: list[bytes] = []
+        for piece in whole:
+            self._keep(piece)
+            line = b"".join(self._parts)
+            self._parts.clear()
+            self._kept = 0
+            lines.append(line.removesuffix(b"\r"))
+        self._keep(rest)
+        return lines
+
+    def _keep(self, piece: bytes) -> None:
+        room = MAX_LINE_BYTES - self._kept
+        if len(piece) > room:
+            if room >= 0:
+                self.cut += 1
+            piece = piece[: max(room, 0)]
+            self._kept = MAX_LINE_BYTES + 1
+        else:
+            self._kept += len(piece)
+        if piece:
+            self._parts.append(piece)
+
+
+@lru_cache(maxsize=4096)
+def _epoch_seconds(whole: bytes) -> int | None:
+    """Seconds since the epoch of `YYYY-MM-DDThh:mm:ss` read as UTC, or None for no such time."""
+    year, month, day = int(whole[0:4]), int(whole[5:7]), int(whole[8:10])
+    hour, minute, second = int(whole[11:13]), int(whole[14:16]), int(whole[17:19])
+    if year not in _YEARS or not 1 <= month <= 12:  # noqa: PLR2004 the calendar's own numbers
+        return None
+    if not 1 <= day <= monthrange(year, month)[1]:
+        return None
+    if not (hour < 24 and minute < 60 and second < 61):  # noqa: PLR2004 the clock's
+        return None
+    return timegm((year, month, day, hour, minute, second))
+
+
+def parse_time(text: bytes) -> int | None:
+    """Nanoseconds since the epoch of an RFC 3339 time at the start of `text`, else None."""
+    found = _STAMP.match(text)
+    return _nanoseconds(found) if found else None
+
+
+def _nanoseconds(found: re.Match[bytes]) -> int | None:
+    seconds = _epoch_seconds(found.string[found.start() : found.start() + 19])
+    if seconds is None:
+        return None
+    fraction, sign, hours, minutes = found.group(7, 8, 9, 10)
+    if sign:
+        offset = int(hours) * 3600 + int(minutes) * 60
+        seconds += -offset if sign == b"+" else offset
+    return seconds * NANOS + (int(fraction.ljust(9, b"0")) if fraction else 0)
+
+
+def parse_stamp(line: bytes) -> tuple[int, int] | None:
+    """Return (stamp in ns, where the text begins) of a line with the API's stamp, else None.
+
+    The kubelet prints RFC 3339 with nine digits and one space; a line without it is a fragment,
+    error text or in-band noise (facts, 2.8 and 2.11) and never a line of the log.
+    """
+    found = _STAMP.match(line)
+    if not found:
+        return None
+    end = found.end()
+    if line[end : end + 1] != b" ":
+        if end != len(line):
+            return None
+        end -= 1  # an empty line whose trailing space was lost on the way
+    at_ns = _nanoseconds(found)
+    return None if at_ns is None else (at_ns, end + 1)
+
+
+@frozen
+class Head:
+    """What the first bytes of a line say it begins."""
+
+    format: Format
+    own_ns: int | None
+    coloured: bool = False
+
+
+def read_head(text: bytes) -> Head | None:
+    """Tell the format of the entry that this line would begin, or None for a continuation."""
+    first = text[:1]
+    if first == b"{":
+        if not text.startswith(b'{"'):
+            return None
+        found = _JSON_TIME.search(text, max(0, len(text) - 120)) or _JSON_TIME.search(text)
+        own = parse_time(found.group(1)) if found else None
+        return Head(Format.JSON, own) if b'"msg":' in text or b'"level":' in text else None
+    if first == b"t" and text.startswith(b"time="):
+        return Head(Format.LOGFMT, parse_time(text[5:].lstrip(b'"')))
+    if first in b"\x1bIDWEFPT" and first and (found := _TEXT_HEAD.match(text)):
+        return Head(Format.TEXT, parse_time(found.group(2)), coloured=found.group(1) is not None)
+    if first in b"IWEF" and first and _KLOG_HEAD.match(text):
+        return Head(Format.KLOG, None)
+    if first in b"pfSr" and first and _PANIC_HEAD.match(text):
+        return Head(Format.PANIC, None)
+    if first.isdigit() and _STANDARD_HEAD.match(text):
+        return Head(Format.STANDARD, _standard_time(text))
+    return None
+
+
+def _standard_time(text: bytes) -> int | None:
+    # Go's standard logger prints local time without a zone; containers run in UTC.
+    return parse_time(text[:10].replace(b"/", b"-") + b"T" + text[11:19] + b"Z")
+
+
+_SINGLE_LINE = frozenset({Format.JSON, Format.LOGFMT, Format.KLOG})
+
+
+@define
+class _Open:
+    format: Format
+    coloured: bool
+    own_ns: int | None
+    at_ns: int
+    first_line: int
+    texts: list[bytes]
+    size: int
+    last: bytes
+    count: int = 1
+
+
+class Entries:
+    """Joins lines to entries. Feed lines in order; an entry comes out when it is known to be whole.
+
+    Single-line formats come out at once. A coloured or standard-log entry, and a panic, stay open
+    until a line begins the next one or nothing can follow. `open_line` is where a Cursor may
+    stand. Bounded: of an open entry at most `MAX_ENTRY_BYTES` are kept, its lines all counted; one
+    of more than `MAX_OPEN_BYTES` is ended, since its lines can be neither counted nor forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._open: _Open | None = None
+        self._padded = False
+        self._last_ns = 0
+        self.noise = 0
+
+    @property
+    def open_line(self) -> int | None:
+        """The number of the open entry's head line, if one is open."""
+        return self._open.first_line if self._open else None
+
+    def feed(self, text: bytes, at_ns: int | None, number: int) -> list[Entry]:
+        """Take line `number` (its text without the stamp) and return the entries it completes.
+
+        `at_ns` is the API's stamp; None means that the input has none and the entry's own time
+        stands in for it.
+        """
+        head = read_head(text)
+        current = self._open
+        if current is not None and not self._begins(current, head):
+            current.last = text
+            current.count += 1
+            current.size += len(text) + 1
+            if current.size <= MAX_ENTRY_BYTES:
+                current.texts.append(text)
+            return self.close() if current.size > MAX_OPEN_BYTES else []
+        done = self.close()
+        if head is None:
+            self.noise += 1
+            return done
+        at = at_ns if at_ns is not None else head.own_ns or self._last_ns
+        self._last_ns = at
+        if head.format in _SINGLE_LINE:
+            done.append(Entry(head.format, text, at, number, 1))
+            return done
+        self._open = _Open(
+            head.format, head.coloured, head.own_ns, at, number, [text], len(text), text
+        )
+        if head.coloured and not self._padded:
+            # The API gives lines as they were written; an editor may have cut the padding off.
+            self._padded = at_ns is not None or text[-1:] == b" "
+        return done
+
+    def close(self) -> list[Entry]:
+        """Complete the open entry, if any, because another entry begins."""
+        current, self._open = self._open, None
+        if current is None:
+            return []
+        text = b"\n".join(current.texts)
+        if current.format is Format.PANIC and _GOROUTINE.search(text) is None:
+            # Somebody's words: a real panic is followed by a goroutine header (botkube-logs 5.3).
+            self.noise += 1
+            return []
+        return [Entry(current.format, text, current.at_ns, current.first_line, current.count)]
+
+    def finish(self) -> list[Entry]:
+        """Complete the open entry because the stream has ended: a panic may lack its goroutines."""
+        current = self._open
+        if current is None or current.format is not Format.PANIC:
+            return self.close()
+        self._open = None
+        text = b"\n".join(current.texts)
+        return [Entry(current.format, text, current.at_ns, current.first_line, current.count)]
+
+    def _begins(self, current: _Open, head: Head | None) -> bool:
+        """Whether a line with this head begins a new entry while `current` is open."""
+        if head is None:
+            return False
+        if current.format is not Format.TEXT:
+            # Bullets follow a standard-log line; nested panics belong to the first.
+            return not (current.format is Format.PANIC and head.format is Format.PANIC)
+        many = current.count > 1
+        if current.coloured and self._padded and not _is_complete(current.last):
+            return False
+        if many and current.coloured and head.format is Format.TEXT and not head.coloured:
+            # Coloured streams quote earlier lines without their colours (botkube-logs 6.3).
+            return False
+        if not many:
+            return True
+        if head.own_ns is None or current.own_ns is None:
+            return current.coloured and self._padded
+        # A copy of an earlier line inside a reply shows by its own time running back.
+        return head.own_ns >= current.own_ns
+
+
+def _is_complete(last_line: bytes) -> bool:
+    """Whether a coloured entry may end with this line.
+
+    logrus pads the message to 44 columns and a space, and puts the fields behind it, so a line in
+    the middle of an entry ends neither with a space nor with a field.
+    """
+    if last_line[-1:] == b" " or len(last_line) > MAX_LINE_BYTES - _MAX_STAMP_BYTES:
+        return True  # of a line that was cut nobody knows how it ended
+    at = last_line.rfind(_FIELD_MARK)
+    return at >= 0 and _FIELD_VALUE.fullmatch(last_line, at + len(_FIELD_MARK)) is not None

@@ -1,0 +1,55 @@
+"""What tests share: the hypothesis profiles, the rule set, and a watch over blocking calls."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
+
+from agent.match import make_prefilter
+from agent.rules import RuleSet, compile_rules
+
+# Up to Python 3.13 looptime asks for the current loop while fixtures are made, which warns that
+# there is none unless somebody said so before.
+asyncio.set_event_loop(None)
+
+_COMMON = settings(
+    deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.register_profile("ci", _COMMON, derandomize=True, max_examples=60)
+settings.register_profile("search", _COMMON, max_examples=2000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+RULES = Path(__file__).parent.parent / "rules"
+
+
+@pytest.fixture(scope="session")
+def ruleset() -> RuleSet:
+    """Return the rules of this repository."""
+    return compile_rules(
+        {str(path.relative_to(RULES)): path.read_text() for path in sorted(RULES.rglob("*.yaml"))}
+    )
+
+
+@pytest.fixture(scope="session")
+def prefilter(ruleset: RuleSet) -> Callable[[bytes], bool]:
+    return make_prefilter(ruleset.literals)
+
+
+@pytest.fixture(autouse=True)
+def _no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a coroutine of ours that blocks the loop; what pytest and the fakes do is their own."""
+    if not inspect.iscoroutinefunction(getattr(request, "function", None)):
+        yield
+        return
+    with blockbuster_ctx(scanned_modules=["agent"]) as blocking:
+        for function in blocking.functions.values():
+            # It runs in a thread with a loop of its own, because the library reads files there.
+            function.can_block_in("agent/source/api.py", "_load_configuration")
+        yield
