@@ -1,0 +1,134 @@
+"""Record + RuleSet -> Match: which rule an entry belongs to, and its raw captures.
+
+Owns the prefilter (does an entry contain any literal that a rule needs?) and the exact decision.
+Must not know windows, pairs or privacy: the captures it returns are raw and go to `anonymize`
+alone. With and without the prefilter the results are identical.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import re2
+from attrs import frozen
+
+from agent.rules.ruleset import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Set
+
+    from agent.model import Record
+    from agent.rules.ruleset import Rule, RuleSet
+
+
+@frozen
+class Match:
+    """A rule's hit with its raw captures. Lives in memory only."""
+
+    rule: Rule
+    captures: Mapping[str, bytes]
+    at_ns: int
+    first_line: int
+
+
+def make_prefilter(literals: Iterable[bytes]) -> Callable[[bytes], bool]:
+    """Return a test whether a text contains at least one of the literals."""
+    alternatives = b"|".join(re2.escape(literal) for literal in sorted(literals))
+    if not alternatives:
+        return lambda _text: False
+    search = re2.compile(alternatives, options=options()).search
+
+    def prefilter(text: bytes) -> bool:
+        return search(text) is not None
+
+    return prefilter
+
+
+def match(
+    record: Record, ruleset: RuleSet, known: Set[str] = frozenset()
+) -> tuple[Match | None, Match | None]:
+    """Return the one rule that counts, opens or closes with this entry, and the one fact it states.
+
+    Both go by the rules' order (priority, then id); an entry of a plugin is looked at only by
+    rules that ask for plugins. `known` is what is known of the instance (`model.learn`).
+    """
+    counted: Match | None = None
+    stated: Match | None = None
+    for index in sorted(ruleset.messages.Match(record.message) or ()):
+        rule = ruleset.rules[index]
+        is_fact = not rule.counts
+        if (stated if is_fact else counted) is not None:
+            continue
+        captures = try_rule(rule, record, known)
+        if captures is None:
+            continue
+        found = Match(rule, captures, record.at_ns, record.first_line)
+        if is_fact:
+            stated = found
+        else:
+            counted = found
+        if counted is not None and stated is not None:
+            break
+    return counted, stated
+
+
+def try_rule(
+    rule: Rule, record: Record, known: Set[str] = frozenset()
+) -> Mapping[str, bytes] | None:
+    """Return the captures if all conditions of a rule hold for a record, else None."""
+    if first_failed(rule, record, known) is not None:
+        return None
+    return _captures(rule, record)
+
+
+def _captures(rule: Rule, record: Record) -> dict[str, bytes]:
+    captures = _groups(rule.message.match(record.message))
+    for name in rule.optional_fields:
+        if name in record.fields:
+            captures[name] = record.fields[name]
+    for name, pattern in rule.fields.items():
+        captures[name] = record.fields[name]
+        captures.update(_groups(pattern.fullmatch(record.fields[name])))
+    return captures
+
+
+def _groups(found: re2._Match) -> dict[str, bytes]:
+    """Return the named groups that took part; RE2 names the groups of a bytes pattern in bytes."""
+    return {name.decode(): value for name, value in found.groupdict().items() if value is not None}
+
+
+def first_failed(rule: Rule, record: Record, known: Set[str] = frozenset()) -> str | None:
+    """Name the first condition of a rule that a record does not meet, or None if it meets all."""
+    if record.format not in rule.formats:
+        return "formats"
+    if rule.levels and record.level not in rule.levels:
+        return "level"
+    if rule.plugin is not None and record.plugin != rule.plugin:
+        return "origin"
+    if rule.message.match(record.message) is None:
+        return "message"
+    for name, pattern in rule.fields.items():
+        value = record.fields.get(name)
+        if value is None or pattern.fullmatch(value) is None:
+            return f"fields.{name}"
+    if any(name in record.fields for name in rule.absent_fields):
+        return "absent_fields"
+    return _first_exception(rule, record, known)
+
+
+def _first_exception(rule: Rule, record: Record, known: Set[str]) -> str | None:
+    for name, values in rule.when.items():
+        if not _is_one_of(name, values, known):
+            return f"when.{name}"
+    if rule.each is None and rule.unless:
+        captures = _captures(rule, record)
+        for name, pattern in rule.unless.items():
+            if pattern.search(captures.get(name, b"")) is not None:
+                return f"unless.{name}"
+    return None
+
+
+def _is_one_of(name: str, values: Set[str], known: Set[str]) -> bool:
+    if any(f"{name}={value}" in known for value in values):
+        return True
+    return "unknown" in values and not any(word.startswith(f"{name}=") for word in known)

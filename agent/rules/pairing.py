@@ -1,0 +1,72 @@
+"""Pairs: the part of a rule that waits for another entry.
+
+Owns the keys of `pair` and of its closers. Whether the rules that a closer names exist, and have
+the captures that it reads, is looked at in `checks`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.rules.places import Mapping, Node, Reader
+from agent.rules.ruleset import Closer, Pair, Skip
+from agent.rules.shared import entries
+from agent.rules.sources import Sources, check_values
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from agent.rules.shared import Shared
+
+THEN = ("count", "ignore", "wait", "pass", "next")
+
+
+def read_pair(node: Mapping, event: str | None, captures: AbstractSet[str], shared: Shared) -> Pair:
+    """Read a rule's `pair`; `captures` are the rule's own, which may join."""
+    problems = shared.problems
+    reader = Reader(node, "pair", problems)
+    key = reader.placed_texts("key")
+    for place, name in key:
+        if name not in captures:
+            problems.unknown("capture or field", name, place, captures)
+    closers = [_read_closer(item, event, shared) for item in reader.items("closers")]
+    made = Pair(
+        lines=reader.number("lines", 1000, 1, 100_000),
+        seconds=reader.number("seconds", 30, 1, 3600),
+        key=tuple(name for _, name in key),
+        result=reader.word("result", ("count", "ignore"), "count" if event else "ignore"),
+        closers=tuple(closer for closer in closers if closer is not None),
+    )
+    reader.done(("lines", "seconds", "key", "result", "closers"))
+    if made.result == "count" and event is None:
+        place = reader.place("result")
+        problems.add("pair", place, "`result: count` needs an `event`", "add `event:`")
+    if not made.closers:
+        problems.add("pair", node.place, "a pair needs a closer", "add `closers:`")
+    return made
+
+
+def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None:
+    problems = shared.problems
+    if not isinstance(node, Mapping):
+        problems.add("type", node.place, "a closer is a mapping", "begin with `by: rule-id`")
+        return None
+    reader = Reader(node, "a closer", problems)
+    name = shared.event_named(reader)
+    sources = Sources(shared.vocabularies, None, problems)
+    mapping = reader.mapping("properties")
+    properties = {key: shared.noted(sources.read(value, key)) for key, value in entries(mapping)}
+    target = name or event
+    if target is not None and mapping is not None:
+        check_values(shared.events[target], properties, mapping.keys, problems)
+    closer = Closer(
+        rules=reader.texts("by"),
+        then=reader.word("then", THEN, "count"),
+        event=name,
+        properties={key: one for key, one in properties.items() if not isinstance(one, Skip)},
+        passes=reader.texts("passes") or ("result",),
+    )
+    if not closer.rules:
+        problems.add("missing-key", node.place, "a closer has no 'by'", "add `by: rule-id`")
+    reader.done(("by", "then", "event", "properties", "passes"))
+    return closer

@@ -1,0 +1,251 @@
+"""What a validated rule set is: plain frozen values that match, anonymize and the tools read.
+
+Owns no behaviour but the look-up of a word in a vocabulary. Every value that a property can take
+is listed here, which is why nothing else can leave the cluster.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import re2
+from attrs import define, field, frozen
+
+from agent.model import Format, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.rules.places import Place
+
+SKIP = "skip"
+"""`otherwise: skip`: an entry whose word is not in the vocabulary is not counted at all."""
+
+
+def options() -> re2.Options:
+    """RE2 options for all patterns: bytes as they are, no printing to stderr, bounded memory."""
+    made = re2.Options()
+    made.encoding = re2.Options.Encoding.LATIN1
+    made.log_errors = False
+    made.max_mem = 8 << 20
+    return made
+
+
+@frozen(eq=False, slots=False)
+class Vocabulary:
+    """A closed list of words. `exact` compares whole texts without case, `search` looks inside."""
+
+    name: str
+    place: Place
+    kind: str
+    words: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def _exact(self) -> dict[bytes, str]:
+        return {text.lower().encode(): word for word, texts in self.words.items() for text in texts}
+
+    @cached_property
+    def _searched(self) -> tuple[re2.Set, tuple[str, ...]]:
+        found = re2.Set.SearchSet(options())
+        order: list[str] = []
+        for word, patterns in self.words.items():
+            for pattern in patterns:
+                found.Add(pattern.encode())
+                order.append(word)
+        found.Compile()
+        return found, tuple(order)
+
+    def word(self, text: bytes) -> str | None:
+        """Return the word for a text, or None if it is not in the vocabulary.
+
+        Where several patterns of a `search` vocabulary are found, the first declared wins.
+        """
+        if self.kind == "exact":
+            return self._exact.get(text.strip().lower())
+        found, order = self._searched
+        hits = found.Match(text)
+        return order[min(hits)] if hits else None
+
+
+@frozen
+class Constant:
+    """Always this value."""
+
+    value: Value
+
+
+@frozen
+class Captured:
+    """The vocabulary's word for a capture, else `otherwise`."""
+
+    capture: str
+    vocabulary: Vocabulary
+    otherwise: Source
+
+
+@frozen
+class Present:
+    """Whether a capture took part in the match."""
+
+    capture: str
+
+
+@frozen
+class Bucketed:
+    """The highest bound that a captured number reaches; 0 below the first."""
+
+    capture: str
+    bounds: tuple[int, ...]
+
+
+@frozen
+class OnlyEnabled:
+    """The only platform of these that the instance is known to have enabled, else `otherwise`."""
+
+    words: tuple[str, ...]
+    otherwise: Source
+
+
+@frozen
+class Joined:
+    """Several words with a space between; empty words are left out."""
+
+    parts: tuple[Source, ...]
+
+
+@frozen
+class Skip:
+    """No value: the entry is not counted."""
+
+
+Source = Constant | Captured | Present | Bucketed | OnlyEnabled | Joined | Skip
+
+
+@frozen
+class Event:
+    """A track event: which values each of its properties may take."""
+
+    name: str
+    category: str
+    properties: Mapping[str, frozenset[Value]]
+    optional: frozenset[str] = frozenset()
+
+
+@frozen
+class Closer:
+    """What an entry of one of these rules does to a waiting opener.
+
+    `then` is `count` (it ends and counts), `ignore` (it ends and counts nothing), `wait` (it goes
+    on waiting, changed), `next` (it ends and counts, and the closer opens its own pair) or `pass`
+    (it ends, and the closer's own pair takes over the properties that `passes` names).
+    """
+
+    rules: tuple[str, ...]
+    then: str
+    event: str | None
+    properties: Mapping[str, Source]
+    passes: tuple[str, ...] = ("result",)
+
+
+@frozen
+class Pair:
+    """An opener waits for its closers, so many lines and seconds of line time long."""
+
+    lines: int
+    seconds: int
+    key: tuple[str, ...]
+    result: str
+    closers: tuple[Closer, ...]
+
+
+@frozen
+class Each:
+    """One entry that names several faults: each match of `pattern` in a capture counts on its own.
+
+    Parts that say the same of the property `once_per` count once; without a match the whole
+    capture is one part.
+    """
+
+    capture: str
+    pattern: re2._Regexp
+    once_per: str
+
+
+@frozen
+class Example:
+    """A log excerpt and the observations that it gives: (event, properties) in order."""
+
+    place: Place
+    log: str
+    expected: tuple[tuple[str, Mapping[str, Value]], ...]
+
+
+@define(eq=False)
+class Rule:
+    """One declaration. `event` is None for a line that only opens, closes or states a fact.
+
+    `plugin` None means that plugins' lines and the core's are looked at alike. `enables` says of
+    each platform that the rule can name whether it is a bot or a sink. `when` lists the values
+    that a fact of the instance may have, `unknown` among them.
+    """
+
+    id: str
+    place: Place
+    event: str | None
+    question: str
+    versions: tuple[str, str]
+    formats: frozenset[Format]
+    levels: frozenset[str]
+    plugin: bool | None
+    message: re2._Regexp
+    pattern: str
+    fields: Mapping[str, re2._Regexp]
+    optional_fields: tuple[str, ...]
+    absent_fields: tuple[str, ...]
+    literals: tuple[bytes, ...]
+    properties: Mapping[str, Source]
+    priority: int = 0
+    alone: str = "count"
+    enables: Mapping[str, str] = field(factory=dict)
+    once: bool = False
+    when: Mapping[str, frozenset[str]] = field(factory=dict)
+    unless: Mapping[str, re2._Regexp] = field(factory=dict)
+    each: Each | None = None
+    fact: tuple[str, Source] | None = None
+    pair: Pair | None = None
+    hits: tuple[Example, ...] = ()
+    misses: tuple[Example, ...] = ()
+    captures: frozenset[str] = field(factory=frozenset)
+
+    @property
+    def counts(self) -> bool:
+        """Whether the rule is one of those of which an entry belongs to one, not a mere fact."""
+        return self.fact is None or self.event is not None or self.pair is not None
+
+
+@frozen(eq=False, slots=False)
+class RuleSet:
+    """All rules, validated and compiled. `digest` names the set in every report."""
+
+    rules: tuple[Rule, ...]
+    events: Mapping[str, Event]
+    vocabularies: Mapping[str, Vocabulary]
+    facts: Mapping[str, frozenset[Value]]
+    bots: tuple[str, ...]
+    sinks: tuple[str, ...]
+    digest: str
+
+    @cached_property
+    def messages(self) -> re2.Set:
+        """One automaton over all message patterns, so that cost does not grow with rules."""
+        found = re2.Set.MatchSet(options())
+        for rule in self.rules:
+            found.Add(rule.pattern.encode())
+        found.Compile()
+        return found
+
+    @cached_property
+    def literals(self) -> tuple[bytes, ...]:
+        """Every literal of which a matching entry contains at least one."""
+        return tuple(sorted({literal for rule in self.rules for literal in rule.literals}))

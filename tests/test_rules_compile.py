@@ -1,0 +1,437 @@
+"""Broken rule files: each fault names its code, its place and the way out, all of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.rules import Problem, RuleError, compile_rules, try_examples
+from agent.trial import try_log
+from tests.shipped import RULES, TEXTS
+
+SHARED = """\
+version: 1
+platforms:
+  bots: [slack, discord]
+  sinks: [webhook]
+fragments:
+  tail: '(?s:.*)'
+vocabularies:
+  bots:
+    words:
+      slack: [Slack]
+      discord: [Discord]
+facts:
+  started: ['true']
+  generation: [old, new]
+events:
+  Integration enabled:
+    category: integrations
+    properties:
+      platform: [slack, discord, unknown]
+      type: [bot]
+"""
+RULE = """\
+id: bot-started
+event: Integration enabled
+question: Which bots are in use?
+level: info
+message: 'Starting bot${tail}'
+fields: {bot: '.+'}
+enables: true
+properties:
+  platform: {capture: bot, vocabulary: bots, otherwise: unknown}
+  type: bot
+hits:
+  - log: '{"bot":"Slack","level":"info","msg":"Starting bot","time":"2026-11-23T21:32:45Z"}'
+    expect: {platform: slack, type: bot}
+"""
+
+
+def problems(rule: str = RULE, shared: str = SHARED, **more: str) -> tuple[Problem, ...]:
+    files = {"shared.yaml": shared, "rule.yaml": rule}
+    files |= {f"{name}.yaml": text for name, text in more.items()}
+    try:
+        compile_rules(files)
+    except RuleError as error:
+        return error.problems
+    return ()
+
+
+def test_the_ground_of_these_tests_compiles() -> None:
+    assert not problems()
+
+
+def edit(old: str, new: str) -> str:
+    assert old in RULE
+    return RULE.replace(old, new, 1)
+
+
+BROKEN = {
+    "not-yaml": ("id: [", "yaml", 1, 6, "not YAML"),
+    "tab": ("id: x\n\tevent: y\n", "yaml", 2, 1, "cannot start any token"),
+    "empty": ("", "yaml", 1, 1, "empty"),
+    "list": ("- a\n", "type", 1, 1, "a rule file is a mapping"),
+    "duplicate-key": (
+        edit("level: info\n", "level: info\nlevel: error\n"),
+        "duplicate-key",
+        5,
+        1,
+        "'level' stands twice",
+    ),
+    "unknown-key": (edit("level:", "levle:"), "unknown-name", 4, 1, "did you mean level?"),
+    "unknown-level": (edit("info", "inof"), "unknown-name", 4, 8, "did you mean info?"),
+    "unknown-format": (
+        edit("level: info", "formats: jsno"),
+        "unknown-name",
+        4,
+        10,
+        "did you mean json?",
+    ),
+    "unknown-event": (
+        edit("Integration enabled", "Integration enabeld"),
+        "unknown-name",
+        2,
+        8,
+        "did you mean Integration enabled?",
+    ),
+    "unknown-origin": (
+        edit("level: info", "origin: plugins"),
+        "unknown-name",
+        4,
+        9,
+        "did you mean plugin?",
+    ),
+    "unknown-vocabulary": (
+        edit("vocabulary: bots", "vocabulary: bot"),
+        "unknown-name",
+        9,
+        40,
+        "did you mean bots?",
+    ),
+    "unknown-capture": (
+        edit("capture: bot", "capture: bott"),
+        "unknown-name",
+        9,
+        23,
+        "did you mean bot?",
+    ),
+    "unknown-fragment": (edit("${tail}", "${tial}"), "unknown-name", 5, 10, "did you mean tail?"),
+    "unknown-property": (
+        edit("  type: bot", "  typ: bot"),
+        "unknown-name",
+        10,
+        3,
+        "did you mean type?",
+    ),
+    "missing-property": (edit("  type: bot\n", ""), "missing-property", 9, 3, "needs type"),
+    "undeclared-value": (edit("type: bot", "type: bots"), "value", 10, 3, "'bots' of 'type'"),
+    "free-text": (
+        edit(", vocabulary: bots, otherwise: unknown", ""),
+        "free-text",
+        9,
+        13,
+        "text of a log line",
+    ),
+    "no-id": (edit("id: bot-started\n", ""), "missing-key", 1, 1, "no 'id'"),
+    "bad-id": (edit("bot-started", "Bot Started"), "id", 1, 5, "is no id"),
+    "no-message": (
+        edit("message: 'Starting bot${tail}'\n", ""),
+        "missing-key",
+        1,
+        1,
+        "no 'message'",
+    ),
+    "no-question": (
+        edit("question: Which bots are in use?\n", ""),
+        "missing-key",
+        1,
+        1,
+        "no 'question'",
+    ),
+    "look-ahead": (edit("Starting bot", "Starting (?=bot)"), "pattern", 5, 10, "RE2"),
+    "unclosed-group": (edit("Starting bot", "Starting (bot"), "pattern", 5, 10, "RE2"),
+    "long-pattern": (edit("Starting bot", "Starting bot" * 100), "pattern", 5, 10, "at most 1000"),
+    "large-program": (
+        edit("Starting bot", "Starting bot(?:[a-z]{900}){100}"),
+        "pattern",
+        5,
+        10,
+        "RE2",
+    ),
+    "no-literal": (edit("Starting bot${tail}", ".*${tail}"), "literal", 5, 10, "literals"),
+    "bad-literal": (
+        edit("level: info", "literals: ['<b>long']"),
+        "literal",
+        4,
+        12,
+        "without quotes",
+    ),
+    "bad-versions": (
+        edit("level: info", "versions: [v1.2, v0.9]"),
+        "versions",
+        4,
+        11,
+        "first and a last",
+    ),
+    "unused-capture": (
+        edit("Starting bot", "Starting (?P<what>bot)"),
+        "unused-capture",
+        5,
+        10,
+        "(?:...)",
+    ),
+    "no-example": (RULE[: RULE.index("hits:")], "no-example", 1, 1, "has no example"),
+    "bad-example": (
+        edit("platform: slack,", "platform: slak,"),
+        "unknown-name",
+        13,
+        24,
+        "did you mean slack?",
+    ),
+    "unknown-expected": (
+        edit("{platform: slack,", "{event: Integraton enabled, platform: slack,"),
+        "unknown-name",
+        13,
+        21,
+        "did you mean Integration enabled?",
+    ),
+    "contradiction": (
+        RULE + RULE[RULE.index("  - log") :].replace("slack", "discord"),
+        "contradiction",
+        14,
+        5,
+        "compare rule.yaml:12:5",
+    ),
+    "hit-is-a-miss": (
+        RULE
+        + "misses:\n"
+        + RULE[RULE.index("  - log") : RULE.index("    expect")].replace("log: ", ""),
+        "contradiction",
+        15,
+        5,
+        "one of its hits",
+    ),
+    "unknown-fact": (
+        edit("level: info", "when: {generatoin: old}"),
+        "unknown-name",
+        4,
+        8,
+        "did you mean generation?",
+    ),
+    "unknown-fact-value": (
+        edit("level: info", "when: {generation: odl}"),
+        "unknown-name",
+        4,
+        20,
+        "did you mean old?",
+    ),
+    "unknown-stated-fact": (
+        edit("level: info", "fact: {name: startd}"),
+        "unknown-name",
+        4,
+        14,
+        "did you mean started?",
+    ),
+    "undeclared-fact-value": (
+        edit("level: info", "fact: {name: generation, value: newer}"),
+        "value",
+        4,
+        33,
+        "'newer'",
+    ),
+    "once-without-enables": (edit("enables: true", "once: true"), "once", 7, 7, "enables"),
+    "not-a-flag": (edit("enables: true", "enables: bot"), "type", 7, 10, "true or false"),
+    "unknown-closer": (
+        edit("level: info", "pair: {closers: [{by: bot-startd}]}"),
+        "unknown-name",
+        1,
+        1,
+        "did you mean bot-started?",
+    ),
+    "no-closer": (edit("level: info", "pair: {lines: 5}"), "pair", 4, 7, "needs a closer"),
+    "too-many-seconds": (
+        edit("level: info", "pair: {seconds: 9999, closers: [{by: bot-started}]}"),
+        "type",
+        4,
+        17,
+        "from 1 to 3600",
+    ),
+    "closer-capture": (
+        edit(
+            "level: info",
+            "pair: {closers: [{by: bot-started, properties: "
+            "{platform: {capture: bto, vocabulary: bots, otherwise: unknown}}}]}",
+        ),
+        "unknown-name",
+        1,
+        1,
+        "did you mean bot?",
+    ),
+    "unknown-unless": (
+        edit("level: info", "unless: {bto: 'x'}"),
+        "unknown-name",
+        4,
+        10,
+        "did you mean bot?",
+    ),
+    "newer-format": ("version: 2\n" + RULE, "type", 1, 10, "from 1 to 1"),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column", "says"), BROKEN.values(), ids=BROKEN)
+def test_a_fault_names_its_place_and_the_way_out(
+    text: str, code: str, line: int, column: int, says: str
+) -> None:
+    found = problems(text)
+
+    assert (code, "rule.yaml", line, column) in [
+        (one.code, one.place.path, one.place.line, one.place.column) for one in found
+    ]
+    assert any(one.code == code and says in f"{one.message} {one.hint}" for one in found)
+
+
+SHARED_BROKEN = {
+    "unused-fragment": (SHARED.replace("tail:", "tail: ''\n  other:"), "unused-fragment", 7, 3),
+    "unused-vocabulary": (
+        SHARED.replace("  bots:\n    words", "  idle:\n    words: {a: }\n  bots:\n    words"),
+        "unused-vocabulary",
+        8,
+        3,
+    ),
+    "two-words-one-text": (SHARED.replace("[Discord]", "[slack]"), "duplicate", 11, 7),
+    "unknown-section": (SHARED.replace("facts:", "fact:"), "unknown-name", 12, 1),
+    "vocabulary-of-a-value": (
+        SHARED.replace("type: [bot]", "type: [{vocabularies: [bost]}]"),
+        "unknown-name",
+        20,
+        30,
+    ),
+    "broken-search": (
+        SHARED.replace("  bots:\n    words", "  bots:\n    match: search\n    words").replace(
+            "[Slack]", "['(Slack']"
+        ),
+        "pattern",
+        11,
+        15,
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "line", "column"), SHARED_BROKEN.values(), ids=SHARED_BROKEN
+)
+def test_a_fault_of_a_shared_file_names_its_place(
+    text: str, code: str, line: int, column: int
+) -> None:
+    assert (code, "shared.yaml", line, column) in [
+        (one.code, one.place.path, one.place.line, one.place.column)
+        for one in problems(shared=text)
+    ]
+
+
+def test_all_faults_of_all_files_come_at_once() -> None:
+    found = problems(
+        edit("level: info", "levle: inof"),
+        more=RULE.replace("bot-started", "other").replace("vocabulary: bots", "vocabulary: x"),
+        broken="id: [",
+    )
+
+    assert {"rule.yaml", "more.yaml", "broken.yaml"} == {one.place.path for one in found}
+
+
+def test_the_same_id_twice_is_a_fault() -> None:
+    found = problems(more=RULE)
+
+    assert [one.code for one in found if one.code == "duplicate"] == ["duplicate"]
+
+
+def test_a_rule_behind_one_that_takes_all_its_entries_is_unreachable() -> None:
+    later = RULE.replace("bot-started", "later").replace("level: info", "level: info\npriority: -1")
+
+    assert [one.code for one in problems(more=later)] == ["unreachable"]
+
+
+def test_a_rule_may_be_narrower_than_one_behind_it() -> None:
+    narrow = (
+        RULE.replace("bot-started", "narrow")
+        .replace("level: info", "level: info\npriority: 1")
+        .replace("{bot: '.+'}", "{bot: Slack}")
+    )
+
+    assert not problems(more=narrow)
+
+
+def test_a_users_file_replaces_a_rule() -> None:
+    other = RULE.replace("level: info", "override: true\nlevel: error")
+    rules = compile_rules({"shared.yaml": SHARED, "rule.yaml": RULE, "user.yaml": other})
+
+    assert [frozenset({"error"})] == [rule.levels for rule in rules.rules]
+
+
+def test_a_users_file_takes_a_rule_out() -> None:
+    rules = compile_rules(
+        {"shared.yaml": SHARED, "rule.yaml": RULE, "user.yaml": "id: bot-started\ndisable: true\n"}
+    )
+
+    assert not rules.rules
+
+
+@pytest.mark.parametrize("key", ["override: true", "disable: true"])
+def test_an_override_of_nothing_asks_what_was_meant(key: str) -> None:
+    text = RULE.replace("bot-started", "bot-startd", 1).replace("level: info", key)
+    found = problems(user=text if key.startswith("o") else f"id: bot-startd\n{key}\n")
+
+    assert any("did you mean bot-started?" in one.hint for one in found)
+
+
+def test_shadowed_rules_are_found_by_their_examples() -> None:
+    wide = edit("bot-started", "wide").replace("level: info\n", "priority: 9\n")
+    wide = wide.replace("Starting bot$", "Starting [b]ot$")
+    ruleset = compile_rules({"shared.yaml": SHARED, "rule.yaml": RULE, "wide.yaml": wide})
+    found = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert [(one.code, one.place.path) for one in found] == [("shadowed", "rule.yaml")]
+    assert "wide" in found[0].hint
+
+
+def test_an_example_that_counts_something_else_is_a_fault() -> None:
+    wrong = edit("{platform: slack,", "{platform: discord,")
+    ruleset = compile_rules({"shared.yaml": SHARED, "rule.yaml": wrong})
+    found = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert [(one.code, one.place.line, one.place.column) for one in found] == [("hit", 12, 5)]
+    assert "platform: slack" in found[0].message
+
+
+def test_a_miss_that_its_rule_takes_is_a_fault() -> None:
+    miss = (
+        RULE
+        + """misses:
+  - '{"bot":"Discord","level":"info","msg":"Starting bot","time":"2026-11-23T21:32:45Z"}'
+"""
+    )
+    ruleset = compile_rules({"shared.yaml": SHARED, "rule.yaml": miss})
+    found = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert [(one.code, one.place.line, one.place.column) for one in found] == [("miss", 15, 5)]
+
+
+def test_no_capture_of_a_shipped_rule_can_leave_as_text() -> None:
+    """Without its vocabulary, every shipped property that reads a capture stops compiling."""
+    with pytest.raises(RuleError) as caught:
+        compile_rules(
+            {
+                path: text
+                if "vocabularies:" in text
+                else text.replace("vocabulary: failure-reasons", "note: x")
+                for path, text in TEXTS.items()
+            }
+        )
+
+    assert any(one.code == "free-text" for one in caught.value.problems)
+
+
+def test_a_digest_names_the_texts() -> None:
+    other = compile_rules({**TEXTS, "rules/more.yaml": "# nothing\nversion: 1\n"})
+
+    assert RULES.digest != other.digest

@@ -1,0 +1,91 @@
+"""Every example of every shipped rule is run, and the rules' promises hold for all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from agent.rules import try_examples, values_of
+from agent.trial import try_log
+from tests.shipped import RULES, no_prefilter, read, tell
+
+DATA = Path(__file__).parent / "data"
+LINES = [
+    pytest.param(case, id=f"{path.stem}-{number}")
+    for path in sorted((DATA / "lines").glob("*.yaml"))
+    for number, case in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), 1)
+]
+EXAMPLES = [
+    pytest.param(example.log, id=f"{rule.id}-{kind}-{number}")
+    for rule in RULES.rules
+    for kind, examples in (("hit", rule.hits), ("miss", rule.misses))
+    for number, example in enumerate(examples, 1)
+]
+
+
+def test_every_hit_counts_what_it_says_and_no_miss_is_taken() -> None:
+    assert not try_examples(RULES, lambda log: try_log(RULES, log))
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_lines_count_as_they_are_labelled(case: dict[str, Any]) -> None:
+    assert case["expect"] == tell(try_log(RULES, case["log"]).observations)
+
+
+@pytest.mark.parametrize("log", EXAMPLES)
+def test_the_prefilter_changes_nothing(log: str) -> None:
+    text = log.encode() + (b"" if log.endswith("\n") else b"\n")
+    expected = try_log(RULES, log).observations
+
+    assert expected == read(text, stamped=False)
+    assert expected == read(text, stamped=False, prefilter=no_prefilter)
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "samples").glob("v*/*.log")), ids=str)
+def test_the_prefilter_changes_nothing_in_real_logs(path: Path) -> None:
+    log = path.read_bytes()
+
+    assert read(log, stamped=True, prefilter=no_prefilter) == read(log, stamped=True)
+
+
+@pytest.mark.parametrize("log", EXAMPLES)
+def test_a_log_that_is_cut_counts_nothing_more(log: str) -> None:
+    lines = log.splitlines(keepends=True)
+    whole = len(try_log(RULES, log).observations)
+    for cut in range(len(lines)):
+        # A pair that was cut off may count its own declared result instead: never more than its
+        # entries, and nothing that is not in the log.
+        assert len(try_log(RULES, "".join(lines[:cut])).observations) <= max(whole, cut)
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES.rules])
+def test_every_value_that_can_leave_is_declared(rule: Any) -> None:  # noqa: ANN401 one of the rules
+    if rule.event is None:
+        return
+    declared = RULES.events[rule.event].properties
+    for name, source in rule.properties.items():
+        assert values_of(source) <= declared[name]
+
+
+@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES.rules])
+def test_every_rule_has_hits_and_a_question_if_it_counts(rule: Any) -> None:  # noqa: ANN401
+    assert rule.hits
+    assert rule.question or rule.event is None
+
+
+def test_the_agent_s_own_vocabularies_know_their_words() -> None:
+    assert RULES.vocabularies["releases"].word(b"v1.14.0") == "v1.14.0"
+    assert RULES.vocabularies["releases"].word(b"v1.14.0-mycorp") is None
+    expected = {
+        b"v1.29.1-eks-b9c9ed7": "eks",
+        b"v1.28.7-gke.1026000": "gke",
+        b"v1.30.2+k3s1": "k3s",
+        b"v1.30.2+rke2r1": "rke2",
+        b"v1.27.6+f67aeb3": "openshift",
+        b"v1.34.4": None,
+    }
+
+    assert expected == {text: RULES.vocabularies["distributions"].word(text) for text in expected}
