@@ -1,0 +1,222 @@
+"""Observations -> windows -> reports: the counting, and the one step in which counts move.
+
+Owns what a window is, which window an Observation belongs to, and what a closed window says.
+Must not know cursors, clocks or JSON; `now` is an argument. Fold order within a window is
+irrelevant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from agent.model import NANOS, Aggregate, Observation, Properties, Released, Report, Value, learn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.model import Gap
+
+GAP_REASONS = (
+    "rotated",
+    "restarted",
+    "unreadable",
+    "overtaken",
+    "pod_gone",
+    "backpressure",
+    "stopped",
+    "state_lost",
+)
+
+MAX_GAP_WINDOWS = 500
+"""A gap is spread over so many windows at most; State has a budget."""
+
+SeriesKey = tuple[str, str, Properties]
+"""(event, botkube_version, properties): the key of one series."""
+
+
+@define
+class Instance:
+    """The facts of one container instance; statements about the present, in closed words."""
+
+    version: str = "other"
+    debug: bool = False
+    started: bool = False
+    kind: str | None = None
+    bots: set[str] = field(factory=set)
+    sinks: set[str] = field(factory=set)
+    ended_seconds: int | None = None
+    marks: set[str] = field(factory=set)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """What a reader of this instance starts with (`model.learn`)."""
+        facts = {"level=debug"} if self.debug else set()
+        facts |= {"started=true"} if self.started else set()
+        facts |= {f"kind={self.kind}"} if self.kind is not None else set()
+        return frozenset(self.bots | self.sinks | self.marks | facts)
+
+    @property
+    def level(self) -> str:
+        """`debug` once a core debug entry was seen; a start without any is `info`."""
+        if self.debug:
+            return "debug"
+        return "info" if self.started else "unknown"
+
+    def learn(self, released: Released) -> None:
+        """Take the facts of released entries, in line order."""
+        for fact in released.facts:
+            match fact.name:
+                case "level":
+                    self.debug = True
+                case "started":
+                    self.started = True
+                case "kind":
+                    self.kind = fact.value
+                case "enabled_bot":
+                    self.bots.add(fact.value)
+                case "enabled_sink":
+                    self.sinks.add(fact.value)
+                case _:
+                    learn(self.marks, fact)
+
+
+@define
+class Window:
+    """What was counted in one half-open interval of event time."""
+
+    counts: Counter[SeriesKey] = field(factory=Counter)
+    unsent: Counter[SeriesKey] = field(factory=Counter)
+    lines: int = 0
+    matched: int = 0
+    late: int = 0
+    gaps: Counter[str] = field(factory=Counter)
+    levels: set[str] = field(factory=set)
+    versions: set[str] = field(factory=set)
+
+
+@define
+class Windows:
+    """All open windows. Those before `closed_until` are closed; what still comes for them is late.
+
+    What is stamped, or read, before `count_from` is kept apart and never sent (design, Off, local,
+    on); `count_from` None means that nothing is sent. What is stamped in `stopped`, while the agent
+    was switched off, is not counted at all.
+    """
+
+    seconds: int
+    closed_until: int = 0
+    count_from: int | None = 0
+    stopped: tuple[int, int] = (0, 0)
+    open: dict[int, Window] = field(factory=dict)
+
+    def fold(self, instance: Instance, released: Released, *, now_seconds: int) -> None:
+        """Count what one container instance released. No `await` may stand around this."""
+        instance.learn(released)
+        for observation in released.observations:
+            self.count(observation, instance.version, now_seconds=now_seconds)
+        at = released.last_ns // NANOS if released.last_ns else now_seconds
+        if released.lines:
+            window = self._window(at)
+            window.lines += released.lines
+            window.matched += released.matched
+        for gap in released.gaps:
+            self.add_gap(gap)
+
+    def count(self, observation: Observation, version: str, *, now_seconds: int) -> None:
+        """Count one Observation in the window of its stamp, or late in the oldest open one."""
+        at = observation.at_ns // NANOS
+        if self.stopped[0] <= at < self.stopped[1]:
+            return
+        window = self._window(at)
+        key = (observation.event, version, observation.properties)
+        if self.count_from is None or min(at, now_seconds) < self.count_from:
+            window.unsent[key] += 1
+            return
+        window.counts[key] += 1
+        if self._start(at) < self.closed_until:
+            window.late += 1
+
+    def add_gap(self, gap: Gap) -> None:
+        """Spread a gap over the windows it crosses; at least a second in its first one."""
+        start, end = gap.start_ns // NANOS, max(gap.end_ns, gap.start_ns) // NANOS
+        start = max(start, self.closed_until, end - MAX_GAP_WINDOWS * self.seconds)
+        end = max(end, start + 1)
+        while start < end:
+            stop = min(end, self._start(start) + self.seconds)
+            self._window(start).gaps[gap.reason] += stop - start
+            start = stop
+
+    def note(self, at_seconds: int, instances: Iterable[Instance]) -> None:
+        """Note which levels and versions the instances had in the window of an instant."""
+        window = self._window(at_seconds)
+        for instance in instances:
+            window.levels.add(instance.level)
+            window.versions.add(instance.version)
+
+    def oldest(self) -> int | None:
+        """Return the start of the oldest open window, if any."""
+        return min(self.open, default=None)
+
+    def close(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
+        """Close the window that begins at `start` and return what it says."""
+        window = self.open.pop(start, Window())
+        self.closed_until = max(self.closed_until, start + self.seconds)
+        aggregates = tuple(
+            Aggregate(event, properties, version, count)
+            for (event, version, properties), count in sorted(window.counts.items(), key=repr)
+        )
+        return Report(
+            start, start + self.seconds, aggregates, _collection(window, tuple(instances), bots)
+        )
+
+    def is_sent(self, start: int) -> bool:
+        """Whether the window that begins at `start` belongs to what may be sent."""
+        if self.count_from is None or start + self.seconds <= self.count_from:
+            return False
+        return not self.stopped[0] <= start <= start + self.seconds <= self.stopped[1]
+
+    def _start(self, at_seconds: int) -> int:
+        return at_seconds - at_seconds % self.seconds
+
+    def _window(self, at_seconds: int) -> Window:
+        start = max(self._start(at_seconds), self.closed_until)
+        return self.open.setdefault(start, Window())
+
+
+def _collection(window: Window, instances: tuple[Instance, ...], bots: Iterable[str]) -> Properties:
+    """Return the properties of a Collection report that one window and its instances know."""
+    values: dict[str, Value] = {
+        "lines_read": window.lines,
+        "lines_matched": window.matched,
+        "late_lines": window.late,
+    }
+    levels = window.levels | {instance.level for instance in instances}
+    if levels and "unknown" not in levels:
+        # Commands and delivered events are written at debug only; not observable is not zero.
+        values["commands_observable"] = levels == {"debug"}
+        values["events_observable"] = levels == {"debug"}
+    versions = window.versions | {instance.version for instance in instances}
+    if versions:
+        values["botkube_version"] = versions.pop() if len(versions) == 1 else "several"
+    for bot in bots:
+        if any(bot in instance.bots for instance in instances):
+            values[f"{snake(bot)}_enabled"] = True
+        elif instances and all(instance.started for instance in instances):
+            values[f"{snake(bot)}_enabled"] = False
+    for instance in instances:
+        values.update({f"{snake(sink)}_enabled": True for sink in instance.sinks})
+    for reason, seconds in window.gaps.items():
+        # Rounded up to minutes: no time finer than the window leaves.
+        values[f"gap_seconds_{reason}"] = -(-seconds // 60) * 60
+    return tuple(sorted(values.items()))
+
+
+def snake(name: str) -> str:
+    """Return a name as a property name: `Event handled` -> `event_handled`."""
+    spaced = "".join(
+        f"_{char.lower()}" if char.isupper() else char for char in name.replace(" ", "_")
+    )
+    return spaced.lstrip("_").replace("__", "_")

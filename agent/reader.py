@@ -1,0 +1,284 @@
+"""One container instance: chunks of its log -> what may be folded, and where its Cursor stands.
+
+Joins lines, records, match and pairs for one instance. Pure: it is handed bytes and asked for
+results. What was read but not released is forgotten on `reopen`, exactly as after a crash, and
+read again; so a reconnection and a restart are one mechanism.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING
+
+import re2
+
+from agent.lines import Entries, Framer, parse_stamp
+from agent.match import match
+from agent.model import Continuity, Cursor, Entry, Fact, Gap, Released, learn
+from agent.pairs import Pairs
+from agent.records import parse
+from agent.resume import Proof, Trail
+from agent.rules.ruleset import options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.rules.ruleset import RuleSet
+
+_DEBUG = re2.compile(rb'level=debug|"level":"debug"|^(?:\x1b\[\d+m)?DEBU', options=options())
+
+
+class Reader:
+    """The reading state of one container instance.
+
+    `key` hashes lines in cursors; `stamped` says whether each line begins with the API's stamp;
+    `count_crashes` counts fatal and panic entries themselves, where there is no container status.
+    """
+
+    def __init__(
+        self,
+        ruleset: RuleSet,
+        prefilter: Callable[[bytes], bool],
+        *,
+        key: bytes = b"",
+        cursor: Cursor | None = None,
+        enabled: frozenset[str] = frozenset(),
+        debug_seen: bool = False,
+        stamped: bool = True,
+        count_crashes: bool = False,
+    ) -> None:
+        self._ruleset = ruleset
+        self._prefilter = prefilter
+        self._key = key
+        self._stamped = stamped
+        self._count_crashes = count_crashes
+        self._cursor = cursor or Cursor()
+        self._enabled = set(enabled)
+        self._debug_seen = debug_seen
+        self._gaps: list[Gap] = []
+        self.unstamped = 0
+        self._unreadable = 0
+        self._past = Counter[str]()
+        self._begin()
+
+    def reopen(self, *, accept_gap: bool = True) -> int:
+        """Forget what is not released; return the second since which to ask again (0: all).
+
+        Without `accept_gap` a head that does not continue what was folded sets `gap_suspected`
+        and is held back: it may be the log of the next container instance.
+        """
+        self._cursor = self.cursor()
+        self._past.update(cut=self._framer.cut, noise=self._entries.noise)
+        self._past.update(bounds=self._pairs.bound_hits)
+        self._begin()
+        self._accept_gap = accept_gap
+        return self._cursor.since_seconds
+
+    def _begin(self) -> None:
+        cursor = self._cursor
+        self._framer = Framer()
+        self._entries = Entries()
+        self._pairs = Pairs(set(self._enabled), count_crashes=self._count_crashes)
+        self._trail = Trail(self._key, cursor)
+        self._proof: Proof | None = Proof(self._key, cursor) if cursor.total else None
+        self._unreleased: deque[tuple[int, bytes]] = deque()
+        self._offsets: deque[int] = deque()
+        self._bytes = 0
+        self._read = self._released = cursor.total
+        self._matched: deque[int] = deque()
+        self._debug_noted = self._debug_seen
+        self._accept_gap = True
+        self.gap_suspected = False
+
+    @property
+    def noise(self) -> int:
+        """How many lines or entries were none: unstamped, torn, or without a head."""
+        return self.unstamped + self._unreadable + self._past["noise"] + self._entries.noise
+
+    @property
+    def cut(self) -> int:
+        """How many lines were longer than `lines.MAX_LINE_BYTES`."""
+        return self._past["cut"] + self._framer.cut
+
+    @property
+    def bound_hits(self) -> int:
+        """How many pairs were ended by a bound of memory."""
+        return self._past["bounds"] + self._pairs.bound_hits
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether it is known how the reply continues what was folded."""
+        return self._proof is None
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether lines were read that are not released."""
+        return bool(self._unreleased)
+
+    @property
+    def tail(self) -> bytes:
+        """What was read after the last newline."""
+        return self._framer.tail
+
+    @property
+    def lines_read(self) -> int:
+        """How many lines of this instance were read, released or not."""
+        return self._read
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the reply or of the input."""
+        for line in self._framer.feed(chunk):
+            self._take_line(line)
+
+    def settle(self) -> None:
+        """Decide how the reply continues: it is known to end here, so its head is whole."""
+        if self._proof is not None:
+            self._proof.settle()
+            self._end_proof(self._proof)
+
+    @property
+    def patience_seconds(self) -> int:
+        """For how long a silence must last before `idle` has something to release."""
+        return 0 if self._entries.open_line is not None else self._pairs.patience_seconds
+
+    def idle(self, waited_seconds: float) -> None:
+        """Nothing followed for so long: complete the open entry, end the pairs that gave up."""
+        for entry in self._entries.close():
+            self._take_entry(entry)
+        self._pairs.end(waited_seconds=waited_seconds)
+
+    def finish(self) -> None:
+        """Take the end of the instance, or of the input: an unterminated last line is a line."""
+        if self._framer.tail:
+            self.feed(b"\n")
+        self.settle()
+        for entry in self._entries.finish():
+            self._take_entry(entry)
+        self._pairs.end()
+
+    def take(self) -> Released:
+        """Hand over what is released since the last call, in line order.
+
+        The caller folds it and takes `cursor` with no `await` between.
+        """
+        following = self._entries.open_line or self._read + 1
+        self._pairs.pass_line(following, offset=self._offset(following))
+        observations, facts = self._pairs.released()
+        released = min(following, self._pairs.first_line or following) - 1
+        lines, self._released = released - self._released, released
+        last_ns = matched = 0
+        for _ in range(lines):
+            self._offsets.popleft()
+            if self._stamped:
+                at_ns, line = self._unreleased.popleft()
+                self._trail.add(at_ns, line)
+                last_ns = max(last_ns, at_ns)
+        while self._matched and self._matched[0] <= released:
+            self._matched.popleft()
+            matched += 1
+        for fact in facts:
+            learn(self._enabled, fact)
+        self._debug_seen = self._debug_seen or any(f.name == "level" for f in facts)
+        gaps, self._gaps = tuple(self._gaps), []
+        return Released(tuple(observations), tuple(facts), gaps, lines, matched, last_ns)
+
+    def cursor(self) -> Cursor:
+        """Return how far the taken lines reach. Hashes the lines of the last seconds."""
+        return self._cursor if self._proof is not None else self._trail.cursor()
+
+    def audit(self, reply: bytes) -> Continuity | None:
+        """Compare a short read from the current `since` with what was read.
+
+        CONTINUOUS or ROTATED mean that nothing follows what was read, FRESH that more follows
+        (the stream is behind or dead), GAP that the file is another one. None: too early to say.
+        """
+        lines = [line for line in Framer().feed(reply) if parse_stamp(line) is not None]
+        if reply and not lines:
+            return None  # the kubelet's own words say nothing of the log (facts, 2.11)
+        if self._proof is not None and len(lines) <= self._proof.taken:
+            self.settle()
+        if self._proof is not None:
+            return None
+        ahead = self._trail.cursor_after(self._unreleased)
+        if not ahead.count:
+            return Continuity.FRESH if lines else Continuity.CONTINUOUS
+        if not lines:
+            return Continuity.ROTATED
+        if self._trail.starts_with(lines, self._unreleased):
+            return Continuity.CONTINUOUS
+        proof = Proof(self._key, ahead)
+        for line in lines:
+            if proof.verdict is not None:
+                break
+            proof.take(line)
+        proof.settle()
+        follows = len(lines) > len(proof.seen) > 0
+        return Continuity.FRESH if follows else proof.verdict
+
+    def _take_line(self, line: bytes) -> None:
+        if not self._stamped:
+            self._take_text(line, None, size=len(line))
+            return
+        stamp = parse_stamp(line)
+        if stamp is None:
+            # A fragment, or the kubelet's own words: never counted, moves no cursor (facts, 2.11).
+            self.unstamped += 1
+        elif self._proof is not None:
+            if self.gap_suspected:
+                return
+            self._proof.take(line)
+            if self._proof.verdict is not None:
+                self._end_proof(self._proof)
+        else:
+            self._take_stamped(line, *stamp)
+
+    def _end_proof(self, proof: Proof) -> None:
+        if proof.verdict is Continuity.GAP and not self._accept_gap:
+            self.gap_suspected = True
+            return
+        self._proof = None
+        for line in proof.seen:
+            stamp = parse_stamp(line)
+            if stamp is not None:
+                self._trail.restore(stamp[0], line)
+        if proof.verdict is Continuity.GAP:
+            first = parse_stamp(proof.fresh[0]) if proof.fresh else None
+            last_ns = self._cursor.last_ns
+            self._gaps.append(Gap("rotated", last_ns, max(first[0], last_ns) if first else last_ns))
+        for line in proof.fresh:
+            self._take_line(line)
+
+    def _take_stamped(self, line: bytes, at_ns: int, begin: int) -> None:
+        self._unreleased.append((at_ns, line))
+        self._take_text(line[begin:], at_ns, size=len(line))
+
+    def _take_text(self, text: bytes, at_ns: int | None, *, size: int) -> None:
+        self._read += 1
+        self._offsets.append(self._bytes)
+        self._bytes += size
+        for entry in self._entries.feed(text, at_ns, self._read):
+            self._take_entry(entry)
+
+    def _take_entry(self, entry: Entry) -> None:
+        look_for_level = not self._debug_noted and _DEBUG.search(entry.text) is not None
+        if not look_for_level and not self._prefilter(entry.text):
+            return
+        record = parse(entry)
+        if record is None:
+            self._unreadable += 1
+            return
+        offset = self._offset(entry.first_line)
+        if look_for_level and record.level == "debug" and not record.plugin:
+            self._debug_noted = True
+            self._pairs.state(Fact("level", "debug"), line=entry.first_line, offset=offset)
+        counted, stated = match(record, self._ruleset, self._pairs.enabled)
+        if counted is not None:
+            self._matched.append(entry.first_line)
+            self._pairs.take(counted, offset=offset)
+        if stated is not None:
+            self._pairs.take(stated, offset=offset)
+
+    def _offset(self, line: int) -> int:
+        """How many bytes stand between the first line that was read and this one."""
+        index = line - self._released - 1
+        return self._offsets[index] if index < len(self._offsets) else self._bytes

@@ -1,0 +1,179 @@
+"""Cursors: made from the lines that were folded, proved against the head of the next reply.
+
+Owns the rule of facts 3a: the kubelet's filter is deterministic, so the reply to the same `since`
+begins with the lines that were folded, unless the file was rotated or changed. Must not know
+entries, rules or the network. Pure; hashing is done at a commit, not per line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+
+from agent.model import NANOS, Continuity, Cursor
+
+SLACK_SECONDS = 2
+"""Stamps run backwards by less than this (facts, 2.4); `since` stays so far behind the highest."""
+
+MAX_HASHES = 64
+MAX_TRAIL_BYTES = 1 << 20
+HASH_BYTES = 8
+
+
+def hash_line(key: bytes, line: bytes) -> bytes:
+    """Return the keyed hash of a whole raw line, stamp included. The key never leaves State."""
+    return hashlib.blake2b(line, digest_size=HASH_BYTES, key=key).digest()
+
+
+def _link(chain: bytes, digest: bytes) -> bytes:
+    return hashlib.blake2b(chain + digest, digest_size=HASH_BYTES).digest()
+
+
+class Trail:
+    """The folded lines that a request with `since` would return, in arrival order.
+
+    Raw as long as they fit into `MAX_TRAIL_BYTES`; in a burst that does not fit, the oldest are
+    kept as count, chain and last hashes, and `since` stays where it is until they are behind it.
+    """
+
+    def __init__(self, key: bytes, cursor: Cursor, *, max_bytes: int = MAX_TRAIL_BYTES) -> None:
+        self._key = key
+        self._max_bytes = max_bytes
+        self._since = cursor.since_seconds
+        self._total = cursor.total
+        self._last_ns = cursor.last_ns
+        self._lines: deque[tuple[int, bytes]] = deque()
+        self._size = 0
+        self._count = 0
+        self._chain = b""
+        self._folded_second = 0
+        self._hashes: deque[bytes] = deque(maxlen=MAX_HASHES)
+
+    def add(self, at_ns: int, line: bytes) -> None:
+        """Take the next folded line."""
+        self._total += 1
+        self._last_ns = max(self._last_ns, at_ns)
+        self.restore(at_ns, line)
+
+    def restore(self, at_ns: int, line: bytes) -> None:
+        """Take a line that was folded before and stands in the head of a reply again."""
+        if at_ns // NANOS < self._since:
+            return
+        self._lines.append((at_ns, line))
+        self._size += len(line)
+        if self._size > self._max_bytes:
+            self._raise_since()
+            while self._size > self._max_bytes // 2:
+                self._fold_oldest()
+
+    def cursor(self) -> Cursor:
+        """Return where the trail ends."""
+        self._raise_since()
+        return self.cursor_after(())
+
+    def cursor_after(self, lines: Iterable[tuple[int, bytes]]) -> Cursor:
+        """Return where the trail would end with these lines, too, but with the same `since`."""
+        count, chain = self._count, self._chain
+        hashes = deque(self._hashes, MAX_HASHES)
+        for line in self._served(lines):
+            digest = hash_line(self._key, line)
+            count, chain = count + 1, _link(chain, digest)
+            hashes.append(digest)
+        return Cursor(self._since, count, chain, tuple(hashes), self._total, self._last_ns)
+
+    def starts_with(self, head: Iterable[bytes], lines: Iterable[tuple[int, bytes]]) -> bool:
+        """Whether a reply ends within the trail and these lines: it is older than they are."""
+        if self._count:
+            return False  # the first lines are known by their hashes alone
+        known = self._served(lines)
+        return all(line == next(known, None) for line in head)
+
+    def _served(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
+        both = itertools.chain(self._lines, lines)
+        return (line for at_ns, line in both if at_ns // NANOS >= self._since)
+
+    def _raise_since(self) -> None:
+        since = self._last_ns // NANOS - SLACK_SECONDS
+        if since <= self._since or (self._count and since <= self._folded_second):
+            return
+        self._since = since
+        self._lines = deque(line for line in self._lines if line[0] // NANOS >= since)
+        self._size = sum(len(line) for _, line in self._lines)
+        self._count = self._folded_second = 0
+        self._chain = b""
+        self._hashes.clear()
+
+    def _fold_oldest(self) -> None:
+        at_ns, line = self._lines.popleft()
+        self._size -= len(line)
+        digest = hash_line(self._key, line)
+        self._count, self._chain = self._count + 1, _link(self._chain, digest)
+        self._hashes.append(digest)
+        self._folded_second = max(self._folded_second, at_ns // NANOS)
+
+
+class Proof:
+    """Holds the head of a reply until it is clear how it continues what was folded.
+
+    `take` lines until `verdict` is set; `seen` are then the lines that were folded before and
+    still stand in the file, `fresh` those that follow. Equal lines with equal stamps exist, so a
+    verdict waits as long as another one could still explain more lines.
+    """
+
+    def __init__(self, key: bytes, cursor: Cursor) -> None:
+        self._key = key
+        self._cursor = cursor
+        self._lines: list[bytes] = []
+        self._chain = b""
+        self._last: deque[bytes] = deque(maxlen=len(cursor.hashes))
+        self._starts: Sequence[int] = range(len(cursor.hashes))
+        self._suffix = 0
+        self.verdict: Continuity | None = None if cursor.total else Continuity.FRESH
+        self.seen: list[bytes] = []
+        self.fresh: list[bytes] = []
+
+    @property
+    def taken(self) -> int:
+        """How many lines of the head were taken."""
+        return len(self._lines)
+
+    def take(self, line: bytes) -> None:
+        """Take the next line of the head."""
+        cursor, hashes = self._cursor, self._cursor.hashes
+        digest = hash_line(self._key, line)
+        self._lines.append(line)
+        self._last.append(digest)
+        self._chain = _link(self._chain, digest)
+        number = len(self._lines)
+        if number == cursor.count and self._chain == cursor.chain:
+            self._decide(Continuity.CONTINUOUS, number)
+            return
+        if hashes and digest == hashes[-1] and tuple(self._last) == hashes[-number:]:
+            self._suffix = number
+        if cursor.count > len(hashes):
+            if number >= cursor.count:
+                self.settle()
+            return
+        self._starts = [
+            at
+            for at in self._starts
+            if at + number <= len(hashes) and hashes[at + number - 1] == digest
+        ]
+        if not any(at + number < len(hashes) for at in self._starts):
+            self.settle()
+
+    def settle(self) -> None:
+        """Decide although the head is short: the reply is known to end here.
+
+        Where not even the last folded line is left, lines after it may be gone as well.
+        """
+        if self.verdict is None:
+            verdict = Continuity.ROTATED if self._suffix else Continuity.GAP
+            self._decide(verdict, self._suffix)
+
+    def _decide(self, verdict: Continuity, seen: int) -> None:
+        self.verdict = verdict
+        self.seen, self.fresh = self._lines[:seen], self._lines[seen:]
+        self._lines = []

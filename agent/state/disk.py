@@ -1,0 +1,108 @@
+"""State in a file: temporary file, fsync, rename, fsync of the directory.
+
+A crash before the rename leaves the old file, a crash after it the new one; the directory's fsync
+makes the rename itself survive a power cut. The version is a digest of the content.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+from pathlib import Path
+
+from attrs import define, field
+
+from agent.state.store import Conflict, StateError, Stored
+
+
+@define
+class FileStore:
+    """One file on a disk of ours alone; its owner's lock file keeps a second process away."""
+
+    path: Path
+    is_owner: bool = True
+    _lock: int | None = field(default=None, init=False)
+
+    @property
+    def where(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    async def load(self) -> Stored:
+        """Read the file. A missing file is nothing stored."""
+        return await asyncio.to_thread(self._load)
+
+    async def save(self, data: bytes, version: str) -> str:
+        """Replace the file if its content is still what was loaded or saved last."""
+        return await asyncio.to_thread(self._save, data, version)
+
+    def _load(self) -> Stored:
+        try:
+            self._take_lock()
+            data = self.path.read_bytes()
+        except FileNotFoundError:
+            return Stored(None, "")
+        except OSError as error:
+            what = f"cannot read {self.path}: {error.strerror}; check `state.path`"
+            raise StateError(what) from error
+        return Stored(data, _digest(data))
+
+    def _save(self, data: bytes, version: str) -> str:
+        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        try:
+            self._take_lock()
+            if version != self._current():
+                what = f"{self.path} was changed by another process"
+                raise Conflict(what)
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            try:
+                with os.fdopen(handle, "wb", closefd=False) as file:
+                    file.write(data)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            temporary.replace(self.path)
+            self._sync_directory()
+        except OSError as error:
+            what = f"cannot write {self.path}: {error.strerror}; check `state.path`"
+            raise StateError(what) from error
+        return _digest(data)
+
+    def _current(self) -> str:
+        try:
+            return _digest(self.path.read_bytes())
+        except FileNotFoundError:
+            return ""
+
+    def _sync_directory(self) -> None:
+        handle = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def _take_lock(self) -> None:
+        if self._lock is not None or not self.is_owner:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            what = f"{self.path} is in use by another agent"
+            raise Conflict(what) from error
+        self._lock = handle
+
+    def close(self) -> None:
+        """Let another process have the file."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

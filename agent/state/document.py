@@ -1,0 +1,315 @@
+"""The one State document: cursors, facts, open windows and outbox, that change together.
+
+Owns its shape and its bytes, and that old formats are still read. Must not know where it is kept.
+Pure. Everything in it is a number, a random id, a keyed hash or a closed word.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from typing import Any
+
+import orjson
+from attrs import define, evolve, field
+
+from agent.aggregate import Instance, SeriesKey, Window, Windows
+from agent.model import Batch, Cursor, Value
+from agent.resume import HASH_BYTES
+
+FORMAT_VERSION = 1
+
+
+class DocumentError(Exception):
+    """The bytes are not a State document that this version can read."""
+
+
+@define
+class Document:
+    """All that the agent knows, as it is committed.
+
+    `key` hashes lines in cursors and is never sent. `stream` names one lineage of this document,
+    `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
+    recognised. `stopped_seconds` is set by an orderly stop alone.
+    """
+
+    key: bytes
+    stream: str
+    windows: Windows
+    epoch: str = ""
+    nonce: str = ""
+    commits: int = 0
+    seq: int = 0
+    totals: Counter[str] = field(factory=Counter)
+    cursors: dict[str, Cursor] = field(factory=dict)
+    instances: dict[str, Instance] = field(factory=dict)
+    outbox: list[Batch] = field(factory=list)
+    parked: int = 0
+    restarts: dict[str, int] = field(factory=dict)
+    identified_seconds: int = 0
+    identified_digest: str = ""
+    rules_digest: str = ""
+    stopped_seconds: int | None = None
+    saved_seconds: int = 0
+
+    @property
+    def outbox_bytes(self) -> int:
+        """How much of the outbox's budget is used."""
+        return sum(len(batch.body) for batch in self.outbox)
+
+
+def encode(document: Document) -> bytes:
+    """Return the document as JSON."""
+    return orjson.dumps(
+        {
+            "version": FORMAT_VERSION,
+            "key": _pack(document.key),
+            "stream": document.stream,
+            "epoch": document.epoch,
+            "nonce": document.nonce,
+            "commits": document.commits,
+            "seq": document.seq,
+            "totals": dict(document.totals),
+            "parked": document.parked,
+            "restarts": document.restarts,
+            "identified_seconds": document.identified_seconds,
+            "identified_digest": document.identified_digest,
+            "rules_digest": document.rules_digest,
+            "stopped_seconds": document.stopped_seconds,
+            "saved_seconds": document.saved_seconds,
+            "windows": {
+                "seconds": document.windows.seconds,
+                "closed_until": document.windows.closed_until,
+                "count_from": document.windows.count_from,
+                "stopped": document.windows.stopped,
+                "open": [_window_out(at, one) for at, one in sorted(document.windows.open.items())],
+            },
+            "cursors": {key: _cursor_out(one) for key, one in sorted(document.cursors.items())},
+            "instances": {
+                key: _instance_out(one) for key, one in sorted(document.instances.items())
+            },
+            "outbox": [_batch_out(batch) for batch in document.outbox],
+        }
+    )
+
+
+def decode(data: bytes) -> Document:
+    """Read a document of this or an older format. Raises `DocumentError`."""
+    try:
+        found = orjson.loads(data)
+        version = found["version"]
+        if type(version) is not int or version != FORMAT_VERSION:
+            what = f"State has format {version!r}; this agent reads up to {FORMAT_VERSION}"
+            raise DocumentError(what)
+        windows = found["windows"]
+        return Document(
+            key=_unpack(found["key"]),
+            stream=_text(found["stream"]),
+            epoch=_text(found["epoch"]),
+            nonce=_text(found["nonce"]),
+            commits=_number(found["commits"]),
+            seq=_number(found["seq"]),
+            totals=Counter(_numbers(found["totals"])),
+            parked=_number(found["parked"]),
+            restarts=_numbers(found["restarts"]),
+            identified_seconds=_number(found["identified_seconds"]),
+            identified_digest=_text(found["identified_digest"]),
+            rules_digest=_text(found["rules_digest"]),
+            stopped_seconds=_number_or_none(found["stopped_seconds"]),
+            saved_seconds=_number(found["saved_seconds"]),
+            windows=Windows(
+                _positive(windows["seconds"]),
+                _number(windows["closed_until"]),
+                _number_or_none(windows["count_from"]),
+                (_number(windows["stopped"][0]), _number(windows["stopped"][1])),
+                {_number(one["start"]): _window_in(one) for one in windows["open"]},
+            ),
+            cursors={key: _cursor_in(one) for key, one in found["cursors"].items()},
+            instances={key: _instance_in(one) for key, one in found["instances"].items()},
+            outbox=[_batch_in(one) for one in found["outbox"]],
+        )
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"State is not readable: {type(error).__name__}"
+        raise DocumentError(what) from error
+
+
+def mark_attempted(document: Document, batch: Batch) -> None:
+    """Note that a batch was given to the destination at least once."""
+    document.outbox = [
+        evolve(one, attempted=True) if (one.seq, one.part) == (batch.seq, batch.part) else one
+        for one in document.outbox
+    ]
+
+
+def _pack(data: bytes) -> str:
+    return b64encode(data).decode()
+
+
+def _counts_out(counts: Counter[SeriesKey]) -> list[Any]:
+    return [
+        [event, version, properties, count]
+        for (event, version, properties), count in sorted(counts.items(), key=repr)
+    ]
+
+
+def _counts_in(found: list[Any]) -> Counter[SeriesKey]:
+    return Counter(
+        {
+            (
+                _text(event),
+                _text(version),
+                tuple((_text(name), _value(value)) for name, value in properties),
+            ): _number(count)
+            for event, version, properties, count in found
+        }
+    )
+
+
+def _window_out(start: int, window: Window) -> dict[str, Any]:
+    return {
+        "start": start,
+        "counts": _counts_out(window.counts),
+        "unsent": _counts_out(window.unsent),
+        "lines": window.lines,
+        "matched": window.matched,
+        "late": window.late,
+        "gaps": dict(window.gaps),
+        "levels": sorted(window.levels),
+        "versions": sorted(window.versions),
+    }
+
+
+def _window_in(found: dict[str, Any]) -> Window:
+    return Window(
+        _counts_in(found["counts"]),
+        _counts_in(found["unsent"]),
+        _number(found["lines"]),
+        _number(found["matched"]),
+        _number(found["late"]),
+        Counter(_numbers(found["gaps"])),
+        _texts(found["levels"]),
+        _texts(found["versions"]),
+    )
+
+
+def _cursor_out(cursor: Cursor) -> list[Any]:
+    return [
+        cursor.since_seconds,
+        cursor.count,
+        _pack(cursor.chain),
+        _pack(b"".join(cursor.hashes)),
+        cursor.total,
+        cursor.last_ns,
+    ]
+
+
+def _cursor_in(found: list[Any]) -> Cursor:
+    since, count, chain, hashes, total, last = found
+    packed = _unpack(hashes)
+    if len(packed) % HASH_BYTES:
+        raise ValueError
+    pieces = tuple(packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES))
+    return Cursor(
+        _number(since), _number(count), _unpack(chain), pieces, _number(total), _number(last)
+    )
+
+
+def _instance_out(instance: Instance) -> dict[str, Any]:
+    return {
+        "version": instance.version,
+        "debug": instance.debug,
+        "started": instance.started,
+        "kind": instance.kind,
+        "bots": sorted(instance.bots),
+        "sinks": sorted(instance.sinks),
+        "ended_seconds": instance.ended_seconds,
+        "marks": sorted(instance.marks),
+    }
+
+
+def _instance_in(found: dict[str, Any]) -> Instance:
+    return Instance(
+        _text(found["version"]),
+        _flag(found["debug"]),
+        _flag(found["started"]),
+        None if found["kind"] is None else _text(found["kind"]),
+        _texts(found["bots"]),
+        _texts(found["sinks"]),
+        None if found["ended_seconds"] is None else _number(found["ended_seconds"]),
+        _texts(found["marks"]),
+    )
+
+
+def _batch_out(batch: Batch) -> list[Any]:
+    return [
+        batch.seq,
+        batch.part,
+        _pack(batch.body),
+        batch.events,
+        batch.sealed_seconds,
+        batch.attempted,
+    ]
+
+
+def _batch_in(found: list[Any]) -> Batch:
+    seq, part, body, events, sealed, attempted = found
+    return Batch(
+        _number(seq),
+        _number(part),
+        _unpack(body),
+        _number(events),
+        _number(sealed),
+        _flag(attempted),
+    )
+
+
+# A value of another type would fail much later, in the middle of a commit: each is checked here.
+
+
+def _number(found: object) -> int:
+    if type(found) is not int:
+        raise TypeError
+    return found
+
+
+def _positive(found: object) -> int:
+    number = _number(found)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _number_or_none(found: object) -> int | None:
+    return None if found is None else _number(found)
+
+
+def _numbers(found: dict[str, Any]) -> dict[str, int]:
+    return {name: _number(count) for name, count in found.items()}
+
+
+def _text(found: object) -> str:
+    if not isinstance(found, str):
+        raise TypeError
+    return found
+
+
+def _texts(found: object) -> set[str]:
+    if not isinstance(found, list):
+        raise TypeError
+    return {_text(one) for one in found}
+
+
+def _flag(found: object) -> bool:
+    if not isinstance(found, bool):
+        raise TypeError
+    return found
+
+
+def _value(found: object) -> Value:
+    if not isinstance(found, str | int | bool):
+        raise TypeError
+    return found
+
+
+def _unpack(found: object) -> bytes:
+    return b64decode(_text(found), validate=True)

@@ -1,0 +1,638 @@
+"""One container instance read in any pieces, over any reconnections and crashes: the same total."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from attrs import define, field
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agent.aggregate import Instance
+from agent.lines import Framer, parse_stamp
+from agent.match import make_prefilter
+from agent.model import NANOS, Continuity, Cursor, Fact, Format, Gap, Observation, Released
+from agent.pairs import MAX_PAIR_BYTES
+from agent.reader import Reader
+from agent.rules import RuleSet, compile_rules
+from tests.strategies import (
+    NOON,
+    SAMPLE_LOGS,
+    SAMPLES,
+    Kubelet,
+    chunks,
+    cuts,
+    render,
+    stamped,
+    stamps,
+)
+
+KEY = b"key"
+
+RULES = """
+id: asked
+event: Asked
+question: How many questions are asked?
+message: 'asked (?P<key>\\w+)'
+optional_fields: [bot]
+enables: true
+properties: {platform: mattermost, result: unknown}
+pair:
+  lines: 6
+  seconds: 3
+  key: [key]
+  closers:
+    - {by: answered, then: count, properties: {result: ok}}
+    - {by: failed, then: wait, properties: {result: failed}}
+    - {by: moved, then: pass}
+hits: [{log: 'time="2026-01-01T12:00:00Z" level=info msg="asked a"'}]
+---
+id: answered
+event: Answered
+question: How many answers belong to no question?
+message: 'answered(?: (?P<key>\\w+))?'
+properties: {platform: mattermost}
+hits: [{log: 'time="2026-01-01T12:00:00Z" level=info msg="answered a"'}]
+---
+id: failed
+message: 'failed (?P<key>\\w+)'
+hits: [{log: 'time="2026-01-01T12:00:00Z" level=info msg="failed a"'}]
+---
+id: moved
+event: Asked
+question: How many questions are asked?
+message: 'moved here'
+properties: {platform: slack, result: unknown}
+pair:
+  lines: 9
+  seconds: 5
+  closers:
+    - {by: answered, then: count}
+hits: [{log: 'time="2026-01-01T12:00:00Z" level=info msg="moved here"'}]
+---
+id: kinds
+message: '(?s:.*)'
+level: fatal
+literals: [FATA, fatal]
+fact: {name: kind, value: fatal}
+hits: [{log: 'time="2026-01-01T12:00:00Z" level=fatal msg="it is over"'}]
+"""
+
+SHARED = """
+version: 1
+platforms: {bots: [slack, mattermost], sinks: []}
+facts: {kind: [fatal]}
+events:
+  Asked:
+    category: commands
+    properties: {platform: [slack, mattermost], result: [ok, failed, unknown]}
+  Answered:
+    category: commands
+    properties: {platform: [slack, mattermost]}
+"""
+
+
+def compile_small() -> RuleSet:
+    texts = {f"{n}.yaml": text for n, text in enumerate(RULES.split("---\n"))}
+    return compile_rules({**texts, "shared.yaml": SHARED})
+
+
+SMALL = compile_small()
+SMALL_PREFILTER = make_prefilter(SMALL.literals)
+
+
+@define
+class Total:
+    """What was folded, in the order in which it was released."""
+
+    observations: list[Observation] = field(factory=list)
+    facts: list[Fact] = field(factory=list)
+    gaps: list[Gap] = field(factory=list)
+    lines: int = 0
+    matched: int = 0
+
+    def fold(self, released: Released) -> None:
+        self.observations += released.observations
+        self.facts += released.facts
+        self.gaps += released.gaps
+        self.lines += released.lines
+        self.matched += released.matched
+
+
+@define
+class Reading:
+    """A reader with what is committed of it: the total, the Cursor and the instance's facts."""
+
+    ruleset: RuleSet
+    prefilter: Callable[[bytes], bool]
+    total: Total = field(factory=Total)
+    cursor: Cursor = field(factory=Cursor)
+    instance: Instance = field(factory=Instance)
+    reader: Reader = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.start()
+
+    def start(self) -> int:
+        """Begin as after a crash, from what is committed; return the second to ask from."""
+        self.reader = Reader(
+            self.ruleset,
+            self.prefilter,
+            key=KEY,
+            cursor=self.cursor,
+            enabled=self.instance.known,
+            debug_seen=self.instance.debug,
+        )
+        return self.cursor.since_seconds
+
+    def commit(self) -> None:
+        """Fold what is released, as a caller does without an `await` between."""
+        released = self.reader.take()
+        self.total.fold(released)
+        self.instance.learn(released)
+        self.cursor = self.reader.cursor()
+
+
+def read_at_once(kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> Total:
+    reading = Reading(ruleset, prefilter)
+    reading.reader.feed(reply(kubelet, 0))
+    reading.reader.finish()
+    reading.commit()
+    return reading.total
+
+
+def reply(kubelet: Kubelet, since_seconds: int) -> bytes:
+    return b"".join(line + b"\n" for line in kubelet.reply(since_seconds))
+
+
+Step = tuple[str, int]
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["read", "read", "read", "commit", "reopen", "crash"]), st.integers(0, 4000)
+    ),
+    max_size=14,
+)
+
+
+def read_with(
+    kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool], plan: Sequence[Step]
+) -> Total:
+    """Follow the plan: read so many bytes, commit, lose the connection, lose the process."""
+    reading = Reading(ruleset, prefilter)
+    rest = reply(kubelet, 0)
+    for what, size in plan:
+        match what:
+            case "read":
+                reading.reader.feed(rest[:size])
+                rest = rest[size:]
+            case "commit":
+                reading.commit()
+            case "reopen":
+                rest = reply(kubelet, reading.reader.reopen())
+            case _:
+                rest = reply(kubelet, reading.start())
+    reading.reader.feed(rest)
+    reading.reader.finish()
+    reading.commit()
+    return reading.total
+
+
+# --- samples ---
+
+
+@pytest.fixture(scope="module", params=SAMPLE_LOGS)
+def sample(request: pytest.FixtureRequest) -> Kubelet:
+    found = Kubelet()
+    for line in Framer().feed((SAMPLES / request.param).read_bytes() + b"\n"):
+        stamp = parse_stamp(line)
+        if stamp is not None:
+            found.lines.append((stamp[0], line))
+    return found
+
+
+def test_a_sample_in_any_pieces_gives_the_same_total(
+    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> None:
+    expected = read_at_once(sample, ruleset, prefilter)
+    size = len(reply(sample, 0))
+    for piece in (size // 50 + 1, 9000, 1 << 20):
+        plan = [(what, piece) for _ in range(size // piece + 1) for what in ("read", "commit")]
+
+        assert expected == read_with(sample, ruleset, prefilter, plan)
+
+
+def test_a_sample_with_lost_connections_and_crashes_gives_the_same_total(
+    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> None:
+    expected = read_at_once(sample, ruleset, prefilter)
+    size = len(reply(sample, 0))
+    for count in (3, 12):
+        piece = size // count + 7
+        for end in ("reopen", "crash"):
+            plan = [("read", piece), ("commit", 0), ("read", piece // 2), (end, 0)] * count
+
+            assert expected == read_with(sample, ruleset, prefilter, plan)
+
+
+def every_crash(
+    kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> Iterator[Total]:
+    """Read on after a crash at each commit that moved the Cursor, as far as lines tell apart."""
+    reading = Reading(ruleset, prefilter)
+    for line in kubelet.reply(0):
+        before = reading.cursor.total
+        reading.reader.feed(line + b"\n")
+        reading.commit()
+        if reading.cursor.total == before:
+            continue
+        again = Reading(ruleset, prefilter, cursor=reading.cursor)
+        again.instance.learn(Released(facts=tuple(reading.total.facts)))
+        again.start()
+        again.total.observations += reading.total.observations
+        again.total.facts += reading.total.facts
+        again.total.lines, again.total.matched = reading.total.lines, reading.total.matched
+        again.reader.feed(reply(kubelet, reading.cursor.since_seconds))
+        again.reader.finish()
+        again.commit()
+        yield again.total
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("name", ["v0.12.4/pod.log", "v1.14.0-text/pod.log", "v0.11.0/info.log"])
+def test_a_sample_cut_at_each_line_gives_the_same_total(
+    name: str, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> None:
+    lines = [
+        (stamp[0], line)
+        for line in Framer().feed((SAMPLES / name).read_bytes())
+        if (stamp := parse_stamp(line))
+    ]
+    kubelet = Kubelet(lines)
+    expected = read_at_once(kubelet, ruleset, prefilter)
+    for number, total in enumerate(every_crash(kubelet, ruleset, prefilter)):
+        assert expected == total, f"crash {number}"
+
+
+def test_samples_are_worth_reading(
+    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> None:
+    total = read_at_once(sample, ruleset, prefilter)
+
+    assert (len(sample.lines), []) == (total.lines, total.gaps)
+    assert total.matched > 0 or total.facts
+
+
+def test_the_prefilter_changes_nothing(
+    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> None:
+    assert read_at_once(sample, ruleset, lambda _text: True) == read_at_once(
+        sample, ruleset, prefilter
+    )
+
+
+# --- generated logs ---
+
+
+def logfmt(message: str, level: str = "info") -> bytes:
+    return render(level, message, {"component": "x"}, at=NOON, shape=Format.LOGFMT)
+
+
+ENTRIES = [
+    *[logfmt(f"{what} {key}") for what in ("asked", "answered", "failed") for key in "ab"],
+    logfmt("answered"),
+    logfmt("moved here"),
+    logfmt("nothing of note", "debug"),
+    logfmt("it is over", "fatal"),
+    b"noise",
+    b"panic: x",
+    b"goroutine 1 [running]:",
+    b"2026/01/01 12:00:00 while x:",
+    b"\t* asked b",
+    *render("debug", "Response: a\nasked a\nb", {}, at=NOON, shape=Format.TEXT).split(b"\n"),
+    render("info", "asked a", {}, at=NOON - 60, shape=Format.TEXT),
+    render("info", "answered a", {}, at=NOON + 60, shape=Format.TEXT),
+]
+
+
+@st.composite
+def logs(draw: st.DrawFn) -> Kubelet:
+    texts = draw(st.lists(st.sampled_from(ENTRIES), max_size=30))
+    return stamped(zip(draw(stamps(len(texts))), texts, strict=True))
+
+
+def alternating(*texts: str) -> Kubelet:
+    return stamped((NOON * NANOS + at, logfmt(text)) for at, text in enumerate(texts))
+
+
+@given(logs(), steps)
+@example(
+    alternating("asked a", "asked a", "answered a", "answered a"),
+    [("read", 280), ("commit", 0), ("crash", 0)],
+)
+@example(
+    alternating("asked a", "failed a", "moved here", "nothing of note", "answered b"),
+    [("read", 280), ("commit", 0), ("reopen", 0)],
+)
+def test_any_pieces_connections_and_crashes_give_the_same_total(
+    kubelet: Kubelet, plan: list[Step]
+) -> None:
+    expected = read_at_once(kubelet, SMALL, SMALL_PREFILTER)
+
+    assert expected == read_with(kubelet, SMALL, SMALL_PREFILTER, plan)
+
+
+@given(logs())
+def test_a_crash_after_any_line_gives_the_same_total(kubelet: Kubelet) -> None:
+    expected = read_at_once(kubelet, SMALL, SMALL_PREFILTER)
+    for total in every_crash(kubelet, SMALL, SMALL_PREFILTER):
+        assert expected == total
+
+
+@given(logs(), cuts)
+def test_what_is_taken_is_a_prefix(kubelet: Kubelet, cuts: list[int]) -> None:
+    whole = read_at_once(kubelet, SMALL, SMALL_PREFILTER)
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    for piece in chunks(reply(kubelet, 0), cuts):
+        reading.reader.feed(piece)
+        reading.commit()
+        seen = reading.total
+
+        assert whole.observations[: len(seen.observations)] == seen.observations
+        assert whole.facts[: len(seen.facts)] == seen.facts
+        assert seen.lines == reading.cursor.total <= reading.reader.lines_read
+
+
+@given(logs())
+def test_without_stamps_the_same_is_counted(kubelet: Kubelet) -> None:
+    # Equal times, so that the entry's own time and the API's stamp end pairs alike.
+    texts = [line.split(b" ", 1)[1] for _, line in kubelet.lines if b"[" not in line]
+    same = stamped((NOON * NANOS, text) for text in texts)
+    total = Total()
+    reader = Reader(SMALL, SMALL_PREFILTER, stamped=False)
+    reader.feed(b"\n".join(texts))
+    reader.finish()
+    total.fold(reader.take())
+    expected = read_at_once(same, SMALL, SMALL_PREFILTER)
+
+    assert (expected.observations, expected.lines) == (total.observations, total.lines)
+
+
+# --- particulars ---
+
+
+def read(*texts: bytes, step: int = NANOS // 10) -> tuple[Kubelet, Reading]:
+    kubelet = stamped((NOON * NANOS + n * step, text) for n, text in enumerate(texts))
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(reply(kubelet, 0))
+    reading.commit()
+    return kubelet, reading
+
+
+def test_an_open_pair_holds_back_what_came_after_it() -> None:
+    _, reading = read(logfmt("answered a"), logfmt("asked a"), logfmt("answered b"))
+    held = reading.cursor.total
+    reading.reader.idle(60)
+    reading.commit()
+
+    assert (held, reading.cursor.total) == (1, 3)
+
+
+def test_an_open_entry_holds_the_cursor() -> None:
+    _, reading = read(logfmt("answered a"), b"2026/01/01 12:00:00 while x:", b"\t* y")
+
+    assert (reading.cursor.total, reading.reader.is_holding) == (1, True)
+
+
+def test_a_closer_of_many_lines_closes_by_its_first_one() -> None:
+    answer = "answered a\n" + "more\n" * 20 + "end"
+    lines = render("info", answer, {}, at=NOON, shape=Format.TEXT).split(b"\n")
+    _, reading = read(logfmt("asked a"), *lines, step=1)
+    before = reading.total.observations[:]
+    reading.reader.finish()
+    reading.commit()
+
+    assert (
+        before,
+        [one.properties for one in reading.total.observations],
+    ) == ([], [(("platform", "mattermost"), ("result", "ok"))])
+
+
+def test_a_short_silence_ends_no_pair() -> None:
+    _, reading = read(logfmt("asked a"))
+    patience = reading.reader.patience_seconds
+    reading.reader.idle(patience)
+    reading.commit()
+
+    assert (patience, reading.cursor.total) == (3, 0)
+
+
+def test_what_a_pair_holds_is_bounded_in_bytes() -> None:
+    size = 200_000
+    lines = [logfmt("asked a"), *[b"x" * size] * 5]
+    _, reading = read(*lines)
+    assert reading.cursor.total == 0
+
+    wide = compile_rules(
+        {
+            **{
+                f"{n}.yaml": t
+                for n, t in enumerate(RULES.replace("lines: 6", "lines: 9999").split("---\n"))
+            },
+            "shared.yaml": SHARED,
+        }
+    )
+    reading = Reading(wide, make_prefilter(wide.literals))
+    kubelet = stamped(
+        (NOON * NANOS, text)
+        for text in [logfmt("asked a"), *[b"x" * size] * (MAX_PAIR_BYTES // size + 1)]
+    )
+    reading.reader.feed(reply(kubelet, 0))
+    reading.commit()
+    reading.reader.reopen()
+
+    assert (len(kubelet.lines), 1) == (reading.cursor.total, reading.reader.bound_hits)
+    assert [(one.event, one.properties) for one in reading.total.observations] == [
+        ("Asked", (("platform", "mattermost"), ("result", "unknown")))
+    ]
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"unable to retrieve container logs for containerd://" + b"0" * 64,
+        b"rpc error: code = Unknown",
+        logfmt("answered a"),
+    ],
+)
+def test_text_without_a_stamp_is_noise_and_moves_nothing(noise: bytes) -> None:
+    _, reading = read(logfmt("answered a"))
+    before = reading.cursor
+    reading.reader.feed(noise + b"\n")
+    reading.commit()
+
+    assert (before, 1, 1) == (reading.cursor, reading.total.lines, reading.reader.noise)
+
+
+def test_an_unterminated_last_line_counts_only_at_the_end() -> None:
+    kubelet = stamped([(NOON * NANOS, logfmt("answered a"))])
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(reply(kubelet, 0)[:-1])
+    reading.commit()
+    before = reading.total.lines
+    reading.reader.finish()
+    reading.commit()
+
+    assert (before, reading.total.lines) == (0, 1)
+
+
+def test_an_unterminated_last_line_is_recognised_again() -> None:
+    kubelet = stamped([(NOON * NANOS, logfmt("answered a")), (NOON * NANOS, logfmt("answered"))])
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    for _ in range(2):
+        reading.reader.feed(reply(kubelet, 0)[:-1])
+        reading.reader.finish()
+        reading.commit()
+        reading.reader.reopen()
+
+    assert (reading.total.lines, reading.total.gaps) == (2, [])
+
+
+def test_a_rotation_past_the_cursor_is_a_gap_from_the_last_line_to_the_first() -> None:
+    kubelet, reading = read(*[logfmt("answered a")] * 5, step=NANOS)
+    kubelet.write((NOON + 9) * NANOS, logfmt("answered b"))
+    kubelet.rotate(5)
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    assert [Gap("rotated", (NOON + 4) * NANOS, (NOON + 9) * NANOS)] == reading.total.gaps
+    assert reading.total.lines == 6
+
+
+def test_an_empty_log_after_a_rotation_is_a_gap() -> None:
+    kubelet, reading = read(*[logfmt("answered a")] * 5)
+    kubelet.rotate(5)
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    undecided = reading.reader.is_proved
+    reading.reader.settle()
+    reading.commit()
+
+    assert (
+        undecided,
+        reading.reader.is_proved,
+        [gap.reason for gap in reading.total.gaps],
+    ) == (False, True, ["rotated"])
+
+
+def test_after_an_empty_log_nothing_can_be_shown_of_the_first_line() -> None:
+    kubelet, reading = read(*[logfmt("answered a")] * 5)
+    kubelet.rotate(5)
+    reading.reader.reopen()
+    reading.reader.settle()
+    reading.commit()
+    kubelet.write((NOON + 9) * NANOS, logfmt("answered b"))
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    assert (reading.total.lines, len(reading.total.gaps)) == (6, 2)
+
+
+def test_a_head_that_does_not_fit_is_held_back_where_it_may_be_anothers() -> None:
+    _, reading = read(*[logfmt("answered a")] * 5)
+    other = stamped([(NOON * NANOS + 5, logfmt("answered b"))] * 3)
+    reading.reader.reopen(accept_gap=False)
+    reading.reader.feed(reply(other, 0))
+    suspected = reading.reader.gap_suspected
+    reading.commit()
+
+    assert (suspected, reading.total.lines, reading.total.gaps) == (True, 5, [])
+
+
+def test_debug_is_stated_once_and_only_of_the_core() -> None:
+    plugin = render("debug", "x", {"plugin": "y", "logger": "stdout"}, at=NOON, shape=Format.LOGFMT)
+    _, reading = read(plugin, logfmt("level=debug"), logfmt("a", "debug"), logfmt("b", "debug"))
+
+    assert [Fact("level", "debug")] == reading.total.facts
+
+
+def test_a_debug_line_of_a_plugin_says_nothing_of_the_core() -> None:
+    plugin = render("debug", "x", {"plugin": "y", "logger": "stdout"}, at=NOON, shape=Format.LOGFMT)
+    _, reading = read(plugin)
+
+    assert reading.total.facts == []
+
+
+# --- audit ---
+
+
+def check_audit(
+    read_lines: int, reply_lines: slice, expected: Continuity | None, *, burst: int = 10
+) -> None:
+    """Read some lines of a burst and audit with some of its lines."""
+    kubelet = stamped(
+        (NOON * NANOS + n, logfmt("asked a") if n == 3 else b"line %d" % n) for n in range(burst)
+    )
+    lines = kubelet.reply(0)
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(b"".join(line + b"\n" for line in lines[:read_lines]))
+    reading.commit()
+    answer = b"".join(line + b"\n" for line in lines[reply_lines])
+
+    assert expected is reading.reader.audit(answer)
+
+
+@pytest.mark.parametrize(
+    ("read_lines", "reply_lines", "expected"),
+    [
+        pytest.param(10, slice(0, 10), Continuity.CONTINUOUS, id="all-was-read"),
+        pytest.param(5, slice(0, 5), Continuity.CONTINUOUS, id="all-so-far-was-read"),
+        pytest.param(9, slice(0, 10), Continuity.FRESH, id="one-more"),
+        pytest.param(2, slice(0, 10), Continuity.FRESH, id="many-more"),
+        pytest.param(10, slice(0, 7), Continuity.CONTINUOUS, id="reply-is-older-than-the-stream"),
+        pytest.param(8, slice(5, 8), Continuity.ROTATED, id="rotated"),
+        pytest.param(8, slice(5, 10), Continuity.FRESH, id="rotated-and-more"),
+        pytest.param(5, slice(6, 10), Continuity.GAP, id="another-file"),
+        pytest.param(5, slice(0, 0), Continuity.ROTATED, id="rotated-and-empty"),
+        pytest.param(0, slice(0, 0), Continuity.CONTINUOUS, id="nothing-yet"),
+        pytest.param(0, slice(0, 1), Continuity.FRESH, id="nothing-read"),
+    ],
+)
+def test_an_audit_tells_whether_more_follows(
+    read_lines: int, reply_lines: slice, expected: Continuity
+) -> None:
+    check_audit(read_lines, reply_lines, expected)
+
+
+@pytest.mark.parametrize(
+    ("read_lines", "expected"),
+    [(40_000, Continuity.CONTINUOUS), (39_999, Continuity.FRESH), (30_000, Continuity.FRESH)],
+)
+def test_an_audit_knows_a_burst_larger_than_its_memory(
+    read_lines: int, expected: Continuity
+) -> None:
+    check_audit(read_lines, slice(0, 40_000), expected, burst=40_000)
+
+
+def test_an_audit_settles_a_head_that_is_whole() -> None:
+    kubelet, reading = read(*[b"line %d" % n for n in range(100)], step=1)
+    kubelet.rotate(90)
+    rest = reply(kubelet, reading.reader.reopen())
+    reading.reader.feed(rest)
+    undecided = reading.reader.is_proved
+
+    assert (undecided, reading.reader.audit(rest)) == (False, Continuity.CONTINUOUS)
+
+
+def test_an_audit_that_is_answered_with_an_error_says_nothing() -> None:
+    _, reading = read(*[b"line %d" % n for n in range(5)])
+
+    assert reading.reader.audit(b"unable to retrieve container logs for containerd://0") is None
+
+
+def test_an_audit_before_the_head_was_read_says_nothing() -> None:
+    kubelet, reading = read(*[b"line %d" % n for n in range(5)])
+    reading.reader.reopen()
+
+    assert reading.reader.audit(reply(kubelet, 0)) is None

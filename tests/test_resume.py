@@ -1,0 +1,278 @@
+"""Trails and proofs against a model kubelet: continuous, rotated, gap, and nothing in between."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from attrs import define, field
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from agent.model import NANOS, Continuity, Cursor
+from agent.resume import MAX_HASHES, MAX_TRAIL_BYTES, SLACK_SECONDS, Proof, Trail, hash_line
+from tests.strategies import NOON, Kubelet, stamp, stamps
+
+KEY = b"key"
+T0 = NOON * NANOS
+
+
+@define
+class Follower:
+    """Counts lines: a Cursor from connection to connection, and what it was told of losses."""
+
+    max_bytes: int = MAX_TRAIL_BYTES
+    cursor: Cursor = field(factory=Cursor)
+    counted: list[bytes] = field(factory=list)
+    verdicts: list[Continuity] = field(factory=list)
+
+    def connect(self, kubelet: Kubelet) -> None:
+        proof = Proof(KEY, self.cursor)
+        trail = Trail(KEY, self.cursor, max_bytes=self.max_bytes)
+        fresh = []
+        for line in kubelet.reply(self.cursor.since_seconds):
+            if proof.verdict is None:
+                proof.take(line)
+            else:
+                fresh.append(line)
+        proof.settle()
+        assert proof.verdict is not None
+        self.verdicts.append(proof.verdict)
+        at = {line: at_ns for at_ns, line in kubelet.lines}
+        for line in proof.seen:
+            trail.restore(at[line], line)
+        for line in (*proof.fresh, *fresh):
+            trail.add(at[line], line)
+            self.counted.append(line)
+        self.cursor = trail.cursor()
+
+    @property
+    def lost(self) -> bool:
+        return Continuity.GAP in self.verdicts
+
+
+def check(
+    before: list[tuple[int, bytes]],
+    after: list[tuple[int, bytes]],
+    *,
+    dropped: int,
+    expected: Continuity,
+    counted: int,
+    max_bytes: int = MAX_TRAIL_BYTES,
+) -> None:
+    """Follow a log, append, rotate, follow again: the verdict and how many lines were counted."""
+    kubelet, follower = Kubelet(), Follower(max_bytes)
+    for at_ns, text in before:
+        kubelet.write(at_ns, text)
+    follower.connect(kubelet)
+    for at_ns, text in after:
+        kubelet.write(at_ns, text)
+    kubelet.rotate(dropped)
+    follower.connect(kubelet)
+
+    assert (Continuity.FRESH, expected) == tuple(follower.verdicts)
+    assert counted == len(follower.counted) == follower.cursor.total
+
+
+def spread(count: int, *, first: int = 0, step: int = NANOS // 10) -> list[tuple[int, bytes]]:
+    return [(T0 + n * step, b"line %d" % n) for n in range(first, first + count)]
+
+
+SAME = [(T0, b"same")]
+A, B = (T0, b"a"), (T0, b"b")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "dropped", "expected", "counted"),
+    [
+        pytest.param(spread(5), spread(3, first=5), 0, Continuity.CONTINUOUS, 8, id="goes-on"),
+        pytest.param(spread(5), [], 0, Continuity.CONTINUOUS, 5, id="nothing-new"),
+        pytest.param(spread(200), spread(3, first=200), 0, Continuity.CONTINUOUS, 203, id="long"),
+        pytest.param(
+            spread(200, step=0),
+            spread(3, first=200),
+            0,
+            Continuity.CONTINUOUS,
+            203,
+            id="more-than-the-hashes",
+        ),
+        pytest.param(SAME * 200, SAME * 3, 0, Continuity.CONTINUOUS, 203, id="identical-lines"),
+        pytest.param([A, *SAME * 98, A], [B], 0, Continuity.CONTINUOUS, 101, id="first-is-as-last"),
+        pytest.param(spread(5), spread(3, first=5), 3, Continuity.ROTATED, 8, id="rotated-within"),
+        pytest.param(
+            spread(5), spread(3, first=5), 4, Continuity.ROTATED, 8, id="rotated-to-the-last"
+        ),
+        pytest.param(
+            [A, B, A], [(T0, b"c")], 2, Continuity.ROTATED, 4, id="rotated-to-a-line-as-the-first"
+        ),
+        pytest.param(
+            [A, A, B, A, A],
+            [(T0, b"c")],
+            3,
+            Continuity.ROTATED,
+            6,
+            id="rotated-to-lines-as-the-first",
+        ),
+        pytest.param(
+            spread(200, step=0),
+            spread(3, first=200),
+            150,
+            Continuity.ROTATED,
+            203,
+            id="long-rotated",
+        ),
+        pytest.param(
+            spread(200, step=0),
+            spread(3, first=200),
+            100,
+            Continuity.ROTATED,
+            203,
+            id="long-rotated-before-the-hashes",
+        ),
+        pytest.param(
+            spread(200, step=0), [], 100, Continuity.ROTATED, 200, id="long-rotated-nothing-new"
+        ),
+        pytest.param(
+            spread(5), spread(3, first=5), 5, Continuity.GAP, 8, id="rotated-behind-the-last"
+        ),
+        pytest.param(
+            spread(5), spread(3, first=5), 7, Continuity.GAP, 6, id="rotated-past-new-lines"
+        ),
+        pytest.param(spread(5), spread(3, first=5), 8, Continuity.GAP, 5, id="nothing-is-left"),
+        pytest.param(
+            spread(200, step=0),
+            spread(3, first=200),
+            201,
+            Continuity.GAP,
+            202,
+            id="long-rotated-past",
+        ),
+    ],
+)
+def test_the_head_of_a_reply_tells_how_it_continues(
+    before: list[tuple[int, bytes]],
+    after: list[tuple[int, bytes]],
+    dropped: int,
+    expected: Continuity,
+    counted: int,
+) -> None:
+    check(before, after, dropped=dropped, expected=expected, counted=counted)
+
+
+@pytest.mark.parametrize("max_bytes", [50, 400, 2000])
+def test_a_burst_larger_than_memory_is_continued(max_bytes: int) -> None:
+    check(
+        spread(300, step=NANOS // 200),
+        spread(300, first=300),
+        dropped=0,
+        expected=Continuity.CONTINUOUS,
+        counted=600,
+        max_bytes=max_bytes,
+    )
+
+
+def test_another_files_head_is_a_gap_at_the_first_line_that_differs() -> None:
+    trail = Trail(KEY, Cursor())
+    trail.add(T0, stamp(T0) + b" a")
+    trail.add(T0, stamp(T0) + b" b")
+    proof = Proof(KEY, trail.cursor())
+    proof.take(stamp(T0) + b" a")
+    undecided = proof.verdict
+    proof.take(stamp(T0) + b" c")
+
+    assert (
+        undecided,
+        proof.verdict,
+        len(proof.seen),
+        len(proof.fresh),
+    ) == (None, Continuity.GAP, 0, 2)
+
+
+def test_without_folded_lines_everything_is_fresh() -> None:
+    assert Continuity.FRESH is Proof(KEY, Cursor()).verdict
+
+
+def test_since_stays_behind_the_highest_stamp() -> None:
+    trail = Trail(KEY, Cursor())
+    sinces = []
+    for seconds in (0, 10, 8, 11, 30):
+        trail.add(T0 + seconds * NANOS, b"x")
+        sinces.append(trail.cursor().since_seconds - NOON)
+
+    assert sinces == [-SLACK_SECONDS, 8, 8, 9, 28]
+
+
+def test_a_cursor_holds_few_hashes_and_no_text() -> None:
+    trail = Trail(KEY, Cursor())
+    for at_ns, text in spread(500, step=0):
+        trail.add(at_ns, text)
+    cursor = trail.cursor()
+
+    assert (cursor.count, len(cursor.hashes), cursor.total) == (500, MAX_HASHES, 500)
+    assert {8} == {len(one) for one in (*cursor.hashes, cursor.chain)}
+
+
+def test_hashes_need_the_key() -> None:
+    assert hash_line(b"a", b"line") != hash_line(b"b", b"line")
+
+
+def test_a_trail_is_bounded() -> None:
+    trail = Trail(KEY, Cursor(), max_bytes=1000)
+    for at_ns, text in spread(500, step=0):
+        trail.add(at_ns, text)
+
+    assert sum(len(line) for _, line in trail._lines) <= 1000
+
+
+@st.composite
+def lives(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]]]:
+    """Stamps of lines, and connections: after how many lines, and how many the file then drops."""
+    times = draw(stamps(draw(st.integers(0, 40))))
+    places = sorted(draw(st.lists(st.integers(0, len(times)), max_size=6)))
+    drops = draw(st.lists(st.integers(0, 12), min_size=len(places), max_size=len(places)))
+    return times, list(zip(places, drops, strict=True))
+
+
+bounds = st.sampled_from([60, 200, 800, MAX_TRAIL_BYTES])
+
+
+@given(lives(), bounds, st.integers(1, 3))
+def test_without_rotation_each_line_is_counted_once(
+    life: tuple[list[int], list[tuple[int, int]]], max_bytes: int, variety: int
+) -> None:
+    times, connections = life
+    kubelet, follower = Kubelet(), Follower(max_bytes)
+    places = [0, *(place for place, _ in connections), len(times)]
+    for begin, end in pairwise(places):
+        for number in range(begin, end):
+            kubelet.write(times[number], b"line %d" % (number % variety))
+        follower.connect(kubelet)
+
+    assert [line for _, line in kubelet.lines] == follower.counted
+    assert not follower.lost
+
+
+@given(lives(), bounds)
+@example(([T0, T0 + 1], [(1, 0), (2, 2)]), MAX_TRAIL_BYTES)
+def test_every_line_is_counted_once_or_a_gap_is_reported(
+    life: tuple[list[int], list[tuple[int, int]]], max_bytes: int
+) -> None:
+    # Here lines differ: of equal lines with equal stamps nobody can tell which one is left.
+    times, connections = life
+    kubelet, follower, written = Kubelet(), Follower(max_bytes), []
+    begin = 0
+    for end, dropped in [*connections, (len(times), 0)]:
+        for number in range(begin, end):
+            kubelet.write(times[number], b"line %d" % number)
+            written.append(kubelet.lines[-1])
+        begin = end
+        kubelet.rotate(dropped)
+        last_counted = follower.counted[-1] if follower.counted else None
+        is_there = any(line == last_counted for _, line in kubelet.lines)
+        follower.connect(kubelet)
+        if last_counted is None:
+            written = list(kubelet.lines)  # what was gone before the first look was never seen
+        else:
+            assert is_there == (follower.verdicts[-1] is not Continuity.GAP)
+
+    assert follower.lost or [line for _, line in written] == follower.counted
