@@ -1,0 +1,233 @@
+"""The document in memory: folding, crashes, closing windows, sealing batches.
+
+Owns every change of the document between two commits; nothing here awaits, so counts, facts and
+cursors move together. Must not know sockets, tasks or files; time and ids are arguments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from agent.aggregate import Instance
+from agent.model import CRASHED, NANOS, Gap, Observation
+from agent.sink.batch import build_identity, build_window, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from agent.model import Batch, Container, Identity, Released, Report
+    from agent.rules import RuleSet
+    from agent.state.document import Document
+
+GRACE_SECONDS = 2
+DAY_SECONDS = 86_400
+STOP_TOLERANCE_SECONDS = 600
+OUTBOX_BYTES = 500 * 1024
+MAX_WINDOWS_A_TICK = 200
+
+
+@define
+class Counting:
+    """The one place where the document changes."""
+
+    document: Document
+    ruleset: RuleSet
+    identity: Identity
+    agent_version: str
+    sends: bool
+    is_urgent: bool = False
+    is_dirty: bool = False
+    observed: Counter[str] = field(factory=Counter)
+    gap_seconds: Counter[str] = field(factory=Counter)
+    lines: int = 0
+    matched: int = 0
+    windows_closed: int = 0
+    discarded: int = 0
+    reports: list[Report] = field(factory=list)
+    _rules_changed: bool = False
+
+    def begin(self, *, now_seconds: int, window_seconds: int, was_lost: bool) -> None:
+        """Take up the loaded document: what happened since it was written?"""
+        document, windows = self.document, self.document.windows
+        windows.seconds = window_seconds if not windows.open else windows.seconds
+        if document.stopped_seconds is not None:
+            if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
+                # Scaled to zero is an opt-out: what was written meanwhile is not counted.
+                windows.stopped = (document.stopped_seconds, now_seconds)
+                self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
+            document.stopped_seconds = None
+        if was_lost:
+            self.add_gap(Gap("state_lost", now_seconds * NANOS, now_seconds * NANOS))
+        if document.rules_digest and document.rules_digest != self.ruleset.digest:
+            self._rules_changed = True
+        document.rules_digest = self.ruleset.digest
+        # Whether a batch was given to the destination just before the last process died is not
+        # known, so it may have been.
+        document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
+        self.is_dirty = True
+
+    def instance(self, container: Container, version: str) -> Instance:
+        """Return the facts of a container instance, new if it was not known."""
+        found = self.document.instances.setdefault(container.key, Instance())
+        if version != "other":
+            found.version = version
+        return found
+
+    def fold(self, key: str, released: Released, *, now_seconds: int) -> None:
+        """Count what a reader released. The caller's reader keeps the matching cursor."""
+        if not released:
+            return
+        self.document.windows.fold(self.document.instances[key], released, now_seconds=now_seconds)
+        self.lines += released.lines
+        self.matched += released.matched
+        for observation in released.observations:
+            self.observed[observation.event] += 1
+        for gap in released.gaps:
+            self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
+        self.is_dirty = True
+        if released.observations or released.facts or released.gaps:
+            self.is_urgent = True
+
+    def add_gap(self, gap: Gap) -> None:
+        """Report an interval in which lines could not be had."""
+        self.document.windows.add_gap(gap)
+        self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
+        self.is_dirty = self.is_urgent = True
+
+    def end_instance(
+        self,
+        key: str,
+        *,
+        exit_code: int | None,
+        reason: str,
+        finished_seconds: int,
+        is_deleting: bool,
+        now_seconds: int,
+    ) -> None:
+        """Close the books of a container instance; a crash is one Observation (design, crash)."""
+        instance = self.document.instances[key]
+        if instance.ended_seconds is not None:
+            return
+        instance.ended_seconds = finished_seconds or now_seconds
+        self.is_dirty = self.is_urgent = True
+        counts = exit_code not in {None, 0} and (
+            not is_deleting or instance.kind is not None or reason == "OOMKilled"
+        )
+        if counts:
+            kind = instance.kind or {"OOMKilled": "oom"}.get(
+                reason, "killed" if exit_code in {137, 143} else "unknown"
+            )
+            self._crash(kind, instance.version, finished_seconds or now_seconds, now_seconds)
+
+    def count_restarts(self, container: str, restarts: int, *, seen: int, now_seconds: int) -> None:
+        """Note a container's restart count; instances that a jump skipped count as `unseen`.
+
+        `seen` is how many of the instances that ended since the last note can still be told apart.
+        """
+        before = self.document.restarts.get(container)
+        self.document.restarts[container] = restarts
+        if before is None or restarts <= before:
+            return
+        self.is_dirty = self.is_urgent = True
+        for _ in range(restarts - before - seen):
+            self._crash("unseen", "other", now_seconds, now_seconds)
+            self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
+
+    def forget(self, keys: Iterable[str], containers: Iterable[str]) -> None:
+        """Drop what belongs to instances and containers that no pod's status names any more."""
+        for key in keys:
+            ended = self.document.instances[key].ended_seconds
+            if ended is not None and ended >= self.document.windows.closed_until:
+                continue  # its window is still open
+            self.document.instances.pop(key, None)
+            self.document.cursors.pop(key, None)
+            self.is_dirty = True
+        for container in containers:
+            self.document.restarts.pop(container, None)
+
+    def due(self, *, now_seconds: float) -> int | None:
+        """Return the end of the oldest window if it is over by the agent's clock, else None."""
+        windows = self.document.windows
+        start = windows.closed_until or windows.oldest()
+        if start is None:
+            return None
+        end = start + windows.seconds
+        return end if now_seconds >= end + GRACE_SECONDS else None
+
+    def close_due(self, *, now_seconds: float, may_close: Callable[[int], bool]) -> None:
+        """Close the windows that are over and that no container holds, oldest first."""
+        windows = self.document.windows
+        if not windows.closed_until and windows.oldest() is None:
+            windows.closed_until = int(now_seconds) - int(now_seconds) % windows.seconds
+        for _ in range(MAX_WINDOWS_A_TICK):
+            end = self.due(now_seconds=now_seconds)
+            if end is None or not may_close(end):
+                return
+            self._close(end - windows.seconds, int(now_seconds))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the outbox has used its budget, so that reading must wait."""
+        return self.document.outbox_bytes > OUTBOX_BYTES
+
+    def _close(self, start: int, now_seconds: int) -> None:
+        document = self.document
+        present = [
+            one
+            for one in document.instances.values()
+            if one.ended_seconds is None or one.ended_seconds >= start
+        ]
+        report = document.windows.close(start, present, self.ruleset.bots)
+        self.windows_closed += 1
+        self.is_dirty = self.is_urgent = True
+        self.reports = [*self.reports[-9:], report]
+        if not (self.sends and document.windows.is_sent(start)):
+            return
+        document.seq += 1
+        events, document.totals = build_window(
+            report,
+            identity=self.identity,
+            stream=document.stream,
+            seq=document.seq,
+            totals=document.totals,
+            events=(*self.ruleset.events, CRASHED),
+            agent_version=self.agent_version,
+            rules_digest=self.ruleset.digest,
+            rules_changed=self._rules_changed,
+        )
+        self._rules_changed = False
+        batches, dropped = seal(
+            [*self._identity_events(now_seconds), *events],
+            seq=document.seq,
+            sealed_seconds=now_seconds,
+        )
+        self.discarded += dropped
+        document.outbox.extend(batches)
+
+    def _identity_events(self, now_seconds: int) -> list[dict[str, object]]:
+        """Return the identify and group calls, on change and once a day."""
+        document = self.document
+        digest = repr(self.identity)
+        is_due = now_seconds - document.identified_seconds >= DAY_SECONDS
+        if digest == document.identified_digest and not is_due:
+            return []
+        document.identified_digest = digest
+        document.identified_seconds = now_seconds
+        return build_identity(
+            self.identity, agent_version=self.agent_version, at_seconds=now_seconds
+        )
+
+    def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
+        observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
+        self.document.windows.count(observation, version, now_seconds=now_seconds)
+        self.observed[CRASHED] += 1
+
+    def drop_batch(self, batch: Batch) -> None:
+        """Take a delivered or parked batch out of the outbox."""
+        self.document.outbox = [
+            one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
+        ]
+        self.is_dirty = self.is_urgent = True

@@ -1,0 +1,101 @@
+"""What would be sent for saved logs: the same reader, windows and builder, without a cluster.
+
+Owns putting the pure parts together for bytes that somebody has at hand. Each input is read as one
+container instance; fatal and panic entries count as crashes, because there is no container status.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from attrs import frozen
+
+from agent.aggregate import Instance, Windows
+from agent.lines import parse_stamp
+from agent.match import make_prefilter
+from agent.model import CRASHED, Batch, Identity
+from agent.reader import Reader
+from agent.sink.batch import build_window, seal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from agent.rules import RuleSet
+
+ZERO = str(UUID(int=0))
+"""Stands for the installation and the stream, which only a running agent has."""
+
+_HEAD_BYTES = 1 << 16
+
+
+@frozen
+class Preview:
+    """The batches that would be sent, and what is worth knowing of the input."""
+
+    batches: tuple[Batch, ...]
+    lines: int
+    matched: int
+    noise: int
+
+
+def preview(
+    inputs: Iterable[Iterator[bytes]],
+    ruleset: RuleSet,
+    *,
+    window_seconds: int,
+    agent_version: str,
+    now_seconds: int,
+) -> Preview:
+    """Return what the inputs give. Windows in which nothing was read are left out."""
+    prefilter = make_prefilter(ruleset.literals)
+    windows = Windows(window_seconds)
+    instances: list[Instance] = []
+    lines = matched = noise = 0
+    for chunks in inputs:
+        instance = Instance()
+        instances.append(instance)
+        reader: Reader | None = None
+        for reader in _read(chunks, ruleset, prefilter):
+            released = reader.take()
+            windows.fold(instance, released, now_seconds=now_seconds)
+            lines += released.lines
+            matched += released.matched
+        noise += reader.noise if reader is not None else 0
+    batches: list[Batch] = []
+    totals: Counter[str] = Counter()
+    for seq, start in enumerate(sorted(windows.open), start=1):
+        events, totals = build_window(
+            windows.close(start, instances, ruleset.bots),
+            identity=Identity(ZERO),
+            stream=ZERO,
+            seq=seq,
+            totals=totals,
+            events=(*ruleset.events, CRASHED),
+            agent_version=agent_version,
+            rules_digest=ruleset.digest,
+        )
+        batches += seal(events, seq=seq, sealed_seconds=now_seconds)[0]
+    return Preview(tuple(batches), lines, matched, noise)
+
+
+def _read(
+    chunks: Iterator[bytes], ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+) -> Iterator[Reader]:
+    """Feed one input to a reader; yield the reader whenever it may have released something."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if b"\n" in head.lstrip(b"\n") or len(head) >= _HEAD_BYTES:
+            break
+    # Saved logs stand with the API's stamps (`kubectl logs --timestamps`) or without.
+    first = head.lstrip(b"\n").partition(b"\n")[0]
+    reader = Reader(ruleset, prefilter, stamped=parse_stamp(first) is not None, count_crashes=True)
+    reader.feed(head)
+    yield reader
+    for chunk in chunks:
+        reader.feed(chunk)
+        yield reader
+    reader.finish()
+    yield reader

@@ -1,0 +1,246 @@
+"""A thin client of the Kubernetes API: credentials, sessions, statuses; JSON in and out.
+
+Owns the connection and its errors. Must not know what a pod is. Credentials come from
+kubernetes_asyncio's configuration loader; requests go through aiohttp directly, because the
+generated client has no `sinceTime`, skips the status check of streams and sets no time limits
+(facts, 2.2, 2.12, 2b).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import logging
+import ssl
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+import orjson
+from attrs import define, field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+log = logging.getLogger(__name__)
+
+CONTROL_SECONDS = 20
+CONNECT_SECONDS = 10
+READ_BUFFER_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 32 << 20
+
+
+class ApiError(Exception):
+    """The API server answered with an error, or not at all (`status` 0)."""
+
+    def __init__(
+        self, status: int, reason: str, *, retry_after_seconds: float | None = None
+    ) -> None:
+        super().__init__(f"{status} {reason}")
+        self.status = status
+        self.reason = reason
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NoCluster(Exception):  # noqa: N818 a state of affairs, not a fault of the API
+    """There is neither a service account nor a usable kubeconfig."""
+
+
+@frozen
+class Access:
+    """How to reach a cluster: kubeconfig path and context, or neither for the defaults."""
+
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+@frozen
+class _Call:
+    """One request, so that it can be sent again."""
+
+    method: str
+    path: str
+    params: Mapping[str, str] | None
+    limits: aiohttp.ClientTimeout
+    accept: str
+    data: bytes | None = None
+    content_type: str = "application/json"
+
+
+@define
+class Client:
+    """One cluster's API. Use as an async context manager; log streams have a session of their own.
+
+    A slow or stuck stream must never keep a commit or a lease waiting for a connection.
+    """
+
+    access: Access
+    user_agent: str
+    max_streams: int = 1000
+    _configuration: Any = field(default=None, init=False)
+    _control: aiohttp.ClientSession | None = field(default=None, init=False)
+    _streams: aiohttp.ClientSession | None = field(default=None, init=False)
+
+    async def __aenter__(self) -> Self:
+        self._configuration = await _load_in_thread(self.access)
+        tls = await asyncio.to_thread(_tls_context, self._configuration)
+        self._control = self._session(tls=tls, limit=50)
+        self._streams = self._session(tls=tls, limit=self.max_streams)
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for session in (self._control, self._streams):
+            if session is not None:
+                await session.close()
+
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 JSON
+        """GET a JSON object. Raises `ApiError`."""
+        return await self.request("GET", path, params=params)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> Any:  # noqa: ANN401 JSON
+        """Send one request and return the JSON; 401 is tried once more. Raises `ApiError`."""
+        limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
+        data = None if body is None else orjson.dumps(body)
+        assert self._control is not None
+        call = _Call(method, path, params, limits, "application/json", data, content_type)
+        async with self._open(self._control, call) as response:
+            return orjson.loads(await _read_capped(response, MAX_ANSWER_BYTES))
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, params: Mapping[str, str], *, read_seconds: float, accept: str
+    ) -> AsyncIterator[aiohttp.StreamReader]:
+        """Open a long answer. `read_seconds` bounds each silence; the caller bounds its age."""
+        limits = aiohttp.ClientTimeout(
+            total=None, sock_connect=CONNECT_SECONDS, sock_read=read_seconds
+        )
+        assert self._streams is not None
+        call = _Call("GET", path, params, limits, accept)
+        async with self._open(self._streams, call) as response:
+            yield response.content
+
+    @asynccontextmanager
+    async def _open(
+        self, session: aiohttp.ClientSession, call: _Call
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        try:
+            response = await self._send(session, call)
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                # The token may have been rotated since it was read (facts, 2b).
+                response.release()
+                await self._reload_token()
+                response = await self._send(session, call)
+            async with response:
+                await _raise_for_status(response)
+                yield response
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise ApiError(0, type(error).__name__) from error
+
+    async def _send(self, session: aiohttp.ClientSession, call: _Call) -> aiohttp.ClientResponse:
+        headers = {"Accept": call.accept}
+        if call.data is not None:
+            headers["Content-Type"] = call.content_type
+        token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        if token:
+            headers["Authorization"] = token
+        return await session.request(
+            call.method,
+            self._configuration.host.rstrip("/") + call.path,
+            params=call.params,
+            headers=headers,
+            # A file object, because aiohttp warns of large bodies given as bytes.
+            data=None if call.data is None else io.BytesIO(call.data),
+            timeout=call.limits,
+            allow_redirects=False,
+            proxy=self._configuration.proxy,
+        )
+
+    async def _reload_token(self) -> None:
+        fresh = await _load_in_thread(self.access)
+        self._configuration.api_key = fresh.api_key
+        self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
+
+    def _session(self, *, tls: ssl.SSLContext | bool, limit: int) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=tls, limit=limit, ttl_dns_cache=300),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": self.user_agent},
+            read_bufsize=READ_BUFFER_BYTES,
+            auto_decompress=True,
+        )
+
+
+async def _load_in_thread(access: Access) -> Any:  # noqa: ANN401 kubernetes_asyncio is untyped
+    # The loader reads files, and its import alone takes half a second: not on our loop.
+    return await asyncio.to_thread(asyncio.run, _load_configuration(access))
+
+
+async def _load_configuration(access: Access) -> Any:  # noqa: ANN401 kubernetes_asyncio is untyped
+    # Imported here because it costs half a second and tens of MiB, which an agent that is off
+    # need not pay.
+    from kubernetes_asyncio import config  # noqa: PLC0415
+    from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
+
+    configuration = Configuration()
+    try:
+        if access.kubeconfig is None and access.context is None:
+            try:
+                config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+            except config.ConfigException:
+                await config.load_kube_config(client_configuration=configuration)
+        else:
+            await config.load_kube_config(
+                config_file=access.kubeconfig,
+                context=access.context,
+                client_configuration=configuration,
+            )
+    except (config.ConfigException, OSError, ValueError, TypeError) as error:
+        what = "there is no service account here and no usable kubeconfig"
+        raise NoCluster(what) from error
+    return configuration
+
+
+def _tls_context(configuration: Any) -> ssl.SSLContext | bool:  # noqa: ANN401 kubernetes_asyncio is untyped
+    if configuration.host.startswith("http://"):
+        return True
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    if configuration.cert_file:
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    if not configuration.verify_ssl:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
+    if response.status < HTTPStatus.MULTIPLE_CHOICES:
+        return
+    reason = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else ""
+    try:
+        found = orjson.loads(await _read_capped(response, 64 * 1024))
+        reason = str(found.get("reason") or reason)[:60]
+    except (orjson.JSONDecodeError, AttributeError):
+        pass
+    try:
+        retry_after = float(response.headers.get("Retry-After", ""))
+    except ValueError:
+        retry_after = None
+    raise ApiError(response.status, reason, retry_after_seconds=retry_after)
+
+
+async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:
+    parts = bytearray()
+    async for chunk in response.content.iter_any():
+        parts += chunk
+        if len(parts) > most:
+            raise ApiError(0, "answer too large")
+    return bytes(parts)

@@ -1,0 +1,219 @@
+"""A whole agent in the test's own process, against the simulated cluster and collector.
+
+Owns starting and ending it, and a clock that runs faster than the loop's, so that an hour of an
+agent's life fits into a second without anybody sleeping. Stamps of log lines come from the same
+clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+
+from agent.follow import Pace
+from agent.model import REPORT
+from agent.pipeline import Options, Pipeline, World, run
+from agent.rules import RuleSet
+from agent.sink.segment import Segment, open_session
+from agent.source.api import Access
+from tests.sim.botkube import Fact
+from tests.sim.cluster import Cluster
+from tests.sim.collector import Collector
+
+NANOS = 1_000_000_000
+SPEED = 100
+"""Seconds of the agent's clock in a second of the loop's."""
+
+WINDOW_SECONDS = 60
+START = 1_800_000_000
+PATIENCE_SECONDS = 8.0
+NAMESPACE = "botkube"
+KEYS = {
+    "Command executed": ("platform", "command", "result"),
+    "Command refused": ("platform", "reason"),
+    "Event handled": ("platform",),
+    "Notification failed": ("platform", "what"),
+    "Integration enabled": ("platform", "type"),
+    "Application crashed": ("kind",),
+}
+
+
+@attrs.define
+class Clock:
+    """Wall time that runs `SPEED` times as fast as the loop's, and can be moved by hand."""
+
+    origin: float = attrs.field(factory=lambda: asyncio.get_running_loop().time())
+    moved: float = 0.0
+
+    def seconds(self) -> float:
+        return START + self.moved + (asyncio.get_running_loop().time() - self.origin) * SPEED
+
+    def ns(self) -> int:
+        return int(self.seconds() * NANOS)
+
+
+@attrs.define(eq=False)
+class Agent:
+    """A running agent; `pipeline` is there once it has begun."""
+
+    stop: asyncio.Event
+    task: asyncio.Task[None]
+    pipeline: Pipeline | None = None
+
+
+@attrs.define(eq=False)
+class Lab:
+    """The cluster, the collector, the clock, and where agents keep their State."""
+
+    cluster: Cluster
+    collector: Collector
+    clock: Clock
+    folder: Path
+    ruleset: RuleSet
+    changes: dict[str, Any] = attrs.field(factory=dict)
+
+    @asynccontextmanager
+    async def agent(self, *, sends: bool = True, seed: int = 1) -> AsyncIterator[Agent]:
+        """Run an agent; leaving without `finish` kills it as SIGKILL would."""
+        ids = random.Random(seed)
+        world = World(
+            self.clock.seconds,
+            random.Random(seed),
+            lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
+            ids.randbytes,
+        )
+        stop = asyncio.Event()
+        async with open_session("test") as session:
+            segment = Segment(session, self.collector.url, "write-key", "test")
+
+            def started(pipeline: Pipeline) -> None:
+                agent.pipeline = pipeline
+
+            task = asyncio.create_task(
+                run(
+                    self.options(),
+                    self.ruleset,
+                    world,
+                    send=segment.send if sends else None,
+                    started=started,
+                    stop=stop,
+                )
+            )
+            agent = Agent(stop, task)
+            _LIVING.add(task)
+            try:
+                yield agent
+            finally:
+                _LIVING.discard(task)
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def finish(self, agent: Agent) -> None:
+        """Stop an agent as SIGTERM would, and let it end."""
+        agent.stop.set()
+        await agent.task
+
+    def options(self) -> Options:
+        kubeconfig = self.folder / "kubeconfig"
+        kubeconfig.write_bytes(orjson.dumps(self.cluster.server.kubeconfig("")))
+        options = Options(
+            access=Access(str(kubeconfig)),
+            namespaces=(NAMESPACE,),
+            selectors=("app=botkube,component=controller",),
+            containers=frozenset({"botkube"}),
+            node=None,
+            window_seconds=WINDOW_SECONDS,
+            commit_seconds=0,
+            quiet_period_seconds=0,
+            cluster_id="uuid5",
+            state_path=self.folder / "state.json",
+            state_namespace=NAMESPACE,
+            state_name="botkube-analytics-state",
+            installation_name="botkube-analytics-installation",
+            agent_version="test",
+            pace=Pace(
+                tick=0.01,
+                gather=0.0,
+                status_wait=0.05,
+                gap_confirm=0.1,
+                silence=1.0,
+                audit=20.0,
+                retry=0.01,
+            ),
+        )
+        return attrs.evolve(options, **self.changes)
+
+    def counted(self) -> Counter[Fact]:
+        """Return what the collector accepted, in the words of the writers' truth."""
+        facts: Counter[Fact] = Counter()
+        for event in self.collector.accepted:
+            keys = KEYS.get(event.get("event", ""))
+            if keys is not None:
+                properties = {key: event["properties"][key] for key in keys}
+                facts[event["event"], tuple(sorted(properties.items()))] += event["properties"][
+                    "count"
+                ]
+        return facts
+
+    def reports(self) -> list[Mapping[str, Any]]:
+        """Return the properties of the accepted Collection reports, in order of `seq`."""
+        found = [event["properties"] for event in self.collector.tracks(REPORT)]
+        return sorted(found, key=lambda properties: properties["seq"])
+
+    def gaps(self) -> Counter[str]:
+        """Return the reported gap seconds by reason."""
+        total: Counter[str] = Counter()
+        for report in self.reports():
+            for name, value in report.items():
+                if name.startswith("gap_seconds_"):
+                    total[name.removeprefix("gap_seconds_")] += value
+        return total
+
+    def lines(self) -> int:
+        return sum(report["lines_read"] for report in self.reports())
+
+
+@asynccontextmanager
+async def lab(folder: Path, ruleset: RuleSet, **changes: object) -> AsyncIterator[Lab]:
+    """Open a laboratory with one namespace for BotKube."""
+    async with Cluster.running() as cluster:
+        collector = Collector("write-key")
+        async with collector.running():
+            cluster.namespace(NAMESPACE)
+            yield Lab(cluster, collector, Clock(), folder, ruleset, dict(changes))
+
+
+_LIVING: set[asyncio.Task[None]] = set()
+
+
+async def until(is_true: Callable[[], bool], *, fenced: bool = False) -> None:
+    """Give the loop turns until something is true; fail if it takes too long or an agent dies.
+
+    `fenced` says that an agent may die because another has taken over.
+    """
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not is_true():
+            await _turn()
+            for task in _LIVING:
+                if not fenced and task.done() and task.exception() is not None:
+                    await task
+
+
+async def after(lab_: Lab, seconds: float) -> None:
+    """Give the loop turns until the agent's clock has moved on by so much."""
+    then = lab_.clock.seconds() + seconds
+    await until(lambda: lab_.clock.seconds() >= then)
+
+
+async def _turn() -> None:
+    # A millisecond of the loop's time, so that sockets are served between the looks.
+    await asyncio.sleep(0.001)

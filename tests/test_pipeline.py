@@ -1,0 +1,422 @@
+"""The whole agent against a simulated Kubernetes and a simulated Segment, both real HTTP."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from itertools import islice, pairwise
+from pathlib import Path
+
+import pytest
+
+from agent.rules import RuleSet
+from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, until
+from tests.sim.botkube import Action, Fact, Generation, generate, replay
+from tests.sim.botkube_v0_12 import BotKubeV012
+from tests.sim.botkube_v0_18 import BotKubeV018
+from tests.sim.botkube_v1_14 import BotKubeV114
+from tests.sim.faults import (
+    Answer,
+    Fault,
+    HalfOpen,
+    LoseResponse,
+    Reset,
+    eof_after,
+    hang_after,
+    in_band,
+    reset_after,
+)
+from tests.sim.pods import Pod
+
+GENERATIONS: tuple[tuple[str, type[Generation]], ...] = (
+    ("v0.12.4", BotKubeV012),
+    ("v0.18.0", BotKubeV018),
+    ("v1.14.0", BotKubeV114),
+)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    async with lab(tmp_path, ruleset) as opened:
+        yield opened
+
+
+def write(pod: Pod, lab_: Lab, count: int, *, seed: int = 1) -> Counter[Fact]:
+    """Let a pod write some actions at once, stamped a little apart; return their truth."""
+    rng = random.Random(seed)
+    writer = BotKubeV114(rng, cluster="test")
+    now = lab_.clock.ns()
+    times = (now + index * 1_000_000 for index in range(count))
+    actions = list(generate(writer, rng, times))
+    for action in actions:
+        pod.play(action)
+    return replay(actions)
+
+
+def missing(truth: Counter[Fact], lab_: Lab) -> dict[Fact, tuple[int, int]]:
+    """Return where truth and counts differ: (written, counted)."""
+    counted = lab_.counted()
+    return {
+        key: (truth[key], counted[key])
+        for key in truth.keys() | counted.keys()
+        if truth[key] != counted[key]
+    }
+
+
+async def test_what_three_generations_write_is_counted_and_delivered_once(world: Lab) -> None:
+    truth: Counter[Fact] = Counter()
+    lines = 0
+    async with world.agent():
+        for number, (version, generation) in enumerate(GENERATIONS):
+            pod = world.cluster.botkube(
+                NAMESPACE, at=world.clock.ns(), version=version, name=f"botkube-{number}"
+            )
+            rng = random.Random(number)
+            writer = generation(rng, cluster="test")  # type: ignore[call-arg]
+            times = iter(world.clock.ns, None)
+            for action in islice(generate(writer, rng, times), 80):
+                pod.play(action)
+                truth.update(action.truth)
+                lines += action.text.count(b"\n")
+        await until(lambda: world.lines() == lines)
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert world.lines() == lines
+    assert not world.gaps()
+
+
+async def test_collection_reports_say_what_was_observable_and_sum_up(world: Lab) -> None:
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 60)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    reports = world.reports()
+    assert [report["seq"] for report in reports] == list(range(1, len(reports) + 1))
+    last = reports[-1]
+    assert last["botkube_version"] == "v1.14.0"
+    assert last["kubernetes_minor"] == "1.34"
+    assert last["commands_observable"] is True
+    assert last["mattermost_enabled"] is True
+    assert last["slack_enabled"] is False
+    handled = sum(n for (event, _), n in truth.items() if event == "Event handled")
+    assert last["event_handled_total"] == handled
+    assert sum(report["event_handled_delta"] for report in reports) == handled
+
+
+async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:
+    async with world.agent():
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: len(world.reports()) > 2)
+
+    kinds = Counter(event["type"] for event in world.collector.accepted)
+    assert kinds["identify"] == kinds["group"] == 1
+
+
+LOG = r"/pods/[^/]+/log"
+BATCH = r"/v1/batch"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(reset_after(3000), id="reset in mid-body"),
+        pytest.param(eof_after(2500), id="clean end in mid-line"),
+        pytest.param(hang_after(lines=20), id="silent stream"),
+        pytest.param(
+            in_band("rpc error: code = Unknown desc = x", after_lines=9), id="in-band text"
+        ),
+        pytest.param(Reset(), id="reset before the answer"),
+        pytest.param(Answer(500), id="server error"),
+        pytest.param(Answer(429, retry_after=0), id="too many requests"),
+    ],
+)
+async def test_a_broken_log_stream_loses_and_doubles_nothing(world: Lab, fault: Fault) -> None:
+    world.cluster.server.faults.add(
+        fault, path=LOG, times=3, when=lambda call: "follow" in call.query
+    )
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 80)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Answer(429, retry_after=1), id="too many requests"),
+        pytest.param(Answer(503), id="unavailable"),
+        pytest.param(Answer(408), id="request timeout"),
+        pytest.param(Reset(), id="reset"),
+        pytest.param(LoseResponse(), id="accepted but the answer was lost"),
+    ],
+)
+async def test_a_flaky_destination_gets_each_event_once(world: Lab, fault: Fault) -> None:
+    world.collector.faults.add(fault, path=BATCH, times=1)
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 40)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_rejected_batch_is_parked_and_blocks_nothing(world: Lab) -> None:
+    world.collector.faults.add(Answer(400), path=BATCH, times=1)
+    async with world.agent() as agent:
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: len(world.reports()) > 0)
+
+        assert agent.pipeline is not None
+        assert agent.pipeline.counting.document.parked == 1
+
+
+async def test_an_agent_that_is_killed_goes_on_where_it_had_committed(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth: Counter[Fact] = Counter()
+    for round_ in range(5):
+        async with world.agent(seed=round_):
+            truth.update(write(pod, world, 25, seed=round_))
+            await after(world, 20 + 25 * round_)
+    async with world.agent(seed=9):
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+async def test_a_crash_is_counted_once_and_the_dead_container_read_to_its_end(world: Lab) -> None:
+    rng = random.Random(4)
+    writer = BotKubeV114(rng, cluster="test")
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        actions: list[Action] = []
+        for _ in range(3):
+            actions += islice(generate(writer, rng, iter(world.clock.ns, None)), 15)
+            actions.append(writer.panic(world.clock.ns()))
+            for action in actions[-16:]:
+                pod.play(action)
+            pod.crash(at=world.clock.ns(), exit_code=actions[-1].exit_code or 2)
+            await after(world, 5)
+            pod.restart(at=world.clock.ns())
+            await after(world, 30)
+        truth = replay(actions)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_crash_without_a_last_word_takes_its_kind_from_the_status(world: Lab) -> None:
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await after(world, 5)
+        pod.crash(at=world.clock.ns(), exit_code=137, reason="OOMKilled")
+        await until(lambda: bool(world.counted()))
+
+    assert world.counted() == Counter({("Application crashed", (("kind", "oom"),)): 1})
+
+
+async def test_previous_text_of_a_removed_container_is_no_line(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    pod.crash(at=world.clock.ns(), exit_code=2)
+    pod.restart(at=world.clock.ns())
+    pod.forget_dead()
+    async with world.agent():
+        await until(lambda: world.counted().total() == 1 and world.gaps()["restarted"] > 0)
+
+    assert world.lines() == 0
+
+
+async def test_a_rotation_that_went_by_unread_is_reported_as_a_gap(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+    # The clock goes on, so that the lines below are stamped well after the slack.
+    world.clock.moved += 30
+    write(pod, world, 20, seed=2)
+    pod.rotate()
+    world.clock.moved += 30
+    truth.update(write(pod, world, 20, seed=3))
+    async with world.agent(seed=2):
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert world.gaps()["rotated"] >= 30
+
+
+async def test_a_watch_that_expired_lists_again(world: Lab) -> None:
+    async with world.agent():
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="botkube-1")
+        await until(lambda: len(world.reports()) > 0)
+        world.cluster.server.expire_watches()
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="botkube-2")
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+@pytest.mark.parametrize(
+    ("verb", "resource", "lost"),
+    [
+        ("get", "namespaces", "group"),
+        ("get", "deployments", "nothing"),
+        ("get", "configmaps", "nothing"),
+    ],
+)
+async def test_a_missing_right_costs_its_trait_and_nothing_else(
+    world: Lab, verb: str, resource: str, lost: str
+) -> None:
+    world.cluster.server.access.deny(verb, resource)
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    kinds = {event["type"] for event in world.collector.accepted}
+    assert ("group" in kinds) == (lost != "group")
+
+
+async def test_the_version_comes_from_the_chart_where_the_tag_says_nothing(world: Lab) -> None:
+    async with world.agent():
+        world.cluster.botkube(
+            NAMESPACE, at=world.clock.ns(), version="v1.14.0", image="mirror.local/botkube:latest"
+        )
+        await until(lambda: bool(world.reports()) and "botkube_version" in world.reports()[-1])
+
+    assert world.reports()[-1]["botkube_version"] == "v1.14.0"
+
+
+async def test_a_stop_commits_sends_nothing_and_leaves_a_mark(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent() as agent:
+        await until(lambda: missing(truth, world) == {})
+        requests = len(world.collector.requests)
+        more = write(pod, world, 20, seed=2)
+        await after(world, 3)
+        await world.finish(agent)
+        sent_on_the_way_out = len(world.collector.requests) - requests
+    async with world.agent(seed=2):
+        truth.update(more)
+        await until(lambda: missing(truth, world) == {})
+
+    assert sent_on_the_way_out <= 1
+    assert missing(truth, world) == {}
+
+
+async def test_what_is_written_while_scaled_to_zero_is_not_counted(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent() as agent:
+        await until(lambda: missing(truth, world) == {})
+        await world.finish(agent)
+    world.clock.moved += 1800
+    write(pod, world, 20, seed=2)
+    world.clock.moved += 1800
+    async with world.agent(seed=2) as agent:
+        await until(lambda: agent.pipeline is not None)
+        truth.update(write(pod, world, 20, seed=3))
+        await until(lambda: missing(truth, world) == {})
+        await until(lambda: world.gaps()["stopped"] > 0)
+
+    assert missing(truth, world) == {}
+    windows = [(report["window_start"], report["window_end"]) for report in world.reports()]
+    jumps = [end for (_, end), (start, _) in pairwise(windows) if end != start]
+    # Windows wholly inside the stop are not sent and take no seq; those at its edges say so.
+    assert len(jumps) == 1
+
+
+async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+    (world.folder / "state.json").write_text("not a document")
+    async with world.agent(seed=2):
+        await until(lambda: world.gaps()["state_lost"] > 0)
+
+    assert len({report["stream"] for report in world.reports()}) == 2
+
+
+async def test_local_mode_counts_and_sends_nothing(world: Lab) -> None:
+    async with world.agent(sends=False) as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        write(pod, world, 20)
+        await until(
+            lambda: agent.pipeline is not None and agent.pipeline.counting.windows_closed > 1
+        )
+
+        assert agent.pipeline is not None
+        assert agent.pipeline.counting.observed.total() > 10
+        assert not agent.pipeline.counting.document.outbox
+    assert not world.collector.requests
+
+
+async def test_state_in_a_config_map_is_fenced_by_its_version(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        async with world.agent() as first:
+            await until(lambda: missing(truth, world) == {})
+            async with world.agent(seed=2) as second:
+                truth.update(write(pod, world, 20, seed=2))
+                await until(lambda: first.task.done() or second.task.done(), fenced=True)
+                await until(lambda: missing(truth, world) == {}, fenced=True)
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_lost_answer_to_a_commit_is_recognised(tmp_path: Path, ruleset: RuleSet) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: len(world.reports()) > 0)
+        # Twice, because the HTTP client repeats a PUT once by itself.
+        world.cluster.server.faults.add(
+            LoseResponse(), path="botkube-analytics-state", verb="update", times=2
+        )
+        truth = write(pod, world, 30)
+        await until(lambda: missing(truth, world) == {})
+
+        assert not agent.task.done()
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_pod_that_is_deleted_is_drained_first(world: Lab) -> None:
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await after(world, 5)
+        truth = write(pod, world, 30)
+        pod.begin_delete(at=world.clock.ns())
+        pod.remove(at=world.clock.ns())
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_half_open_api_server_does_not_stop_the_other_containers(world: Lab) -> None:
+    async with world.agent():
+        stuck = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="stuck")
+        world.cluster.server.faults.add(HalfOpen(), path=f"/pods/{stuck.name}/log", times=None)
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="well")
+        truth = write(pod, world, 20)
+        await until(lambda: bool(world.cluster.server.calls))
+        await after(world, 30)
+        pipeline_saw = world.cluster.server.calls
+
+    assert any(call.name == stuck.name for call in pipeline_saw)
+    assert truth
