@@ -1,0 +1,197 @@
+"""The command line: run, preview, rules check, status.
+
+Owns arguments, exit codes and what a person reads. Everything else is a call into the package.
+Bad input never shows a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent import __version__, logs, settings
+from agent.commands import check_rules, show_preview, show_status
+from agent.modes import Mode, decide
+from agent.pipeline import Options, World
+from agent.rulefiles import load_rules
+from agent.rules import RuleError
+from agent.service import serve_off, serve_pipeline
+from agent.sink.segment import EndpointError, WriteKeyError, endpoint_for
+from agent.source.api import Access
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_CODES = """\
+exit codes:
+  0    done, and nothing is wrong
+  1    done, and something is wrong with what was looked at (rules, State)
+  2    the command, a setting or a rule file is wrong; nothing was done
+  3    the cluster or State cannot be used
+  130  interrupted
+"""
+
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.command(arguments))
+    except settings.SettingsError as error:
+        print(f"botkube-analytics: settings are wrong\n{error}", file=sys.stderr)
+        return 2
+    except RuleError as error:
+        print(f"botkube-analytics: rules are wrong\n{error}", file=sys.stderr)
+        return 2
+    except (EndpointError, WriteKeyError) as error:
+        print(f"botkube-analytics: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`); that is not a failure of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="botkube-analytics",
+        description="Count what BotKube's logs tell, anonymously, and report it.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="follow the cluster and report until stopped")
+    settings.add_flags(run)
+    run.set_defaults(command=_run)
+
+    preview = commands.add_parser(
+        "preview",
+        help="show what would be sent for saved logs; sends nothing",
+        description="Apply the rules to saved logs and show the batch that would be sent. "
+        "Try: kubectl logs deploy/botkube | botkube-analytics preview -",
+    )
+    preview.add_argument("files", nargs="*", metavar="FILE", help="log files; - or none: stdin")
+    preview.add_argument(
+        "--format", choices=("table", "json"), default="table", help="json: the batch itself"
+    )
+    settings.add_flags(preview)
+    preview.set_defaults(command=_preview)
+
+    rules = commands.add_parser("rules", help="work with rule files")
+    rule_commands = rules.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    check = rule_commands.add_parser("check", help="check rule files and their examples")
+    check.add_argument("paths", nargs="*", metavar="PATH", help="none: the shipped rules")
+    check.set_defaults(command=lambda arguments: check_rules(arguments.paths))
+
+    status = commands.add_parser("status", help="show the mode, every switch, and what State holds")
+    settings.add_flags(status)
+    status.set_defaults(command=_status)
+    return parser
+
+
+def _load(arguments: argparse.Namespace) -> settings.Settings:
+    flags = {
+        name: value
+        for name, value in vars(arguments).items()
+        if value is not None and ("." in name or name == "config")
+    }
+    return settings.load(os.environ, flags, lambda path: Path(path).read_text(encoding="utf-8"))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    loaded = _load(arguments)
+    logs.configure(loaded.log.level)
+    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    ruleset = load_rules(loaded.rules.paths)
+    endpoint = endpoint_for(loaded.destination.endpoint or loaded.destination.region)
+    listen = (loaded.health.host, loaded.health.port)
+    stop = asyncio.Event()
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        if mode.mode is Mode.OFF:
+            return runner.run(serve_off(mode, listen, ruleset, stop))
+        write_key = loaded.destination.write_key if mode.mode is Mode.ON else None
+        return runner.run(
+            serve_pipeline(
+                mode,
+                listen,
+                ruleset,
+                _options(loaded),
+                _world(),
+                endpoint=endpoint,
+                write_key=write_key,
+                stop=stop,
+            )
+        )
+
+
+def _preview(arguments: argparse.Namespace) -> int:
+    loaded = _load(arguments)
+    return show_preview(
+        arguments.files,
+        load_rules(loaded.rules.paths),
+        window_seconds=loaded.window.seconds,
+        agent_version=__version__,
+        now_seconds=int(time.time()),
+        as_json=arguments.format == "json",
+    )
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    loaded = _load(arguments)
+    logs.configure("error")
+    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    ruleset = load_rules(loaded.rules.paths)
+    return asyncio.run(show_status(mode, settings.switches(loaded), ruleset, _options(loaded)))
+
+
+def _options(loaded: settings.Settings) -> Options:
+    own = _own_namespace()
+    namespaces = loaded.kubernetes.namespaces or tuple(dict.fromkeys((own, "botkube")))
+    return Options(
+        access=Access(loaded.kubernetes.kubeconfig, loaded.kubernetes.context),
+        namespaces=namespaces,
+        selectors=loaded.kubernetes.selectors,
+        containers=frozenset(loaded.kubernetes.containers),
+        node=loaded.kubernetes.node,
+        window_seconds=loaded.window.seconds,
+        commit_seconds=loaded.commit.seconds,
+        quiet_period_seconds=loaded.privacy.quiet_period_seconds,
+        cluster_id=loaded.identity.cluster_id,
+        state_path=Path(loaded.state.path) if loaded.state.path else None,
+        state_namespace=loaded.state.namespace or own,
+        state_name=loaded.state.configmap,
+        installation_name=loaded.state.installation_configmap,
+        agent_version=__version__,
+    )
+
+
+def _own_namespace() -> str:
+    try:
+        return SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip() or "default"
+    except OSError:
+        return "default"
+
+
+def _world() -> World:
+    return World(time.time, random.Random(), uuid.uuid4, os.urandom)  # noqa: S311 jitter needs no secrecy
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the agent shows of itself over HTTP: health, readiness, metrics; closed words, numbers."""

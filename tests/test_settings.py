@@ -1,0 +1,510 @@
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from agent import settings
+from agent.settings import DEFAULT_CONFIG, PREFIX, TABLE, Settings, SettingsError, Switch, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
+CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
+
+
+def reader(files: Mapping[str, str | Exception]) -> Callable[[str], str]:
+    def read_text(path: str) -> str:
+        found = files.get(path, FileNotFoundError(2, "No such file or directory"))
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    return read_text
+
+
+def load_file(text: str, environ: Mapping[str, str] = CLUSTER, **flags: object) -> Settings:
+    return load(environ, flags, reader({DEFAULT_CONFIG: text}))
+
+
+def faults(
+    environ: Mapping[str, str] = CLUSTER,
+    flags: Mapping[str, object] | None = None,
+    files: Mapping[str, str | Exception] | None = None,
+) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load(environ, flags or {}, reader(files or {}))
+    assert str(caught.value).splitlines() == [str(fault) for fault in caught.value.faults]
+    return [str(fault).replace(DEFAULT_CONFIG, "file") for fault in caught.value.faults]
+
+
+def value_of(found: Settings, name: str) -> object:
+    section, _, key = name.partition(".")
+    return getattr(getattr(found, section), key)
+
+
+def test_without_anything_all_is_default() -> None:
+    expected = Settings()
+    found = load(CLUSTER, {}, reader({}))
+
+    assert expected == attrs.evolve(found, analytics=expected.analytics)
+
+
+VALUES = [
+    ("analytics.disable", "yes", True),
+    ("kubernetes.kubeconfig", "~/config", "/home/me/config"),
+    ("kubernetes.context", "arn:aws:eks:eu-1:1:cluster/x", "arn:aws:eks:eu-1:1:cluster/x"),
+    ("kubernetes.namespaces", "one;two", ("one", "two")),
+    ("kubernetes.selectors", "a=b,c=d; e in (f, g)", ("a=b,c=d", "e in (f, g)")),
+    ("kubernetes.containers", "bot", ("bot",)),
+    ("kubernetes.node", "ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.ec2.internal"),
+    ("rules.paths", "/rules;~/mine", ("/rules", "/home/me/mine")),
+    ("window.seconds", "60", 60),
+    ("state.path", "/var/state.json", "/var/state.json"),
+    ("state.configmap", "other", "other"),
+    ("state.installation_configmap", "another", "another"),
+    ("state.namespace", "observability", "observability"),
+    ("destination.write_key", KEY, KEY),
+    ("destination.region", "eu", "eu"),
+    ("destination.endpoint", "http://127.0.0.1:9/v1/batch", "http://127.0.0.1:9/v1/batch"),
+    ("identity.cluster_id", "none", "none"),
+    ("privacy.quiet_period_seconds", "0", 0),
+    ("commit.seconds", "300", 300),
+    ("health.host", "::", "::"),
+    ("health.port", "0", 0),
+    ("log.level", "debug", "debug"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), VALUES)
+def test_each_setting_from_each_place(name: str, text: str, expected: object) -> None:
+    setting = next(one for one in TABLE if one.name == name)
+    home = CLUSTER | {"HOME": "/home/me"}
+    items = [part.strip() for part in text.split(";")]
+    written = (
+        "[" + ", ".join(f"'{item}'" for item in items) + "]" if setting.is_list else f"'{text}'"
+    )
+    by_file = load_file(f"{setting.section}:\n  {setting.key}: {written}\n", home)
+    by_variable = load(home | {setting.variable: text}, {}, reader({}))
+    found = [value_of(by_file, name), value_of(by_variable, name)]
+    if setting.flag is not None:
+        arguments = [setting.flag] if setting.default is False else []
+        for item in items if setting.default is not False else ():
+            arguments += [setting.flag, item]
+        found.append(value_of(load(home, parse(arguments), reader({})), name))
+
+    assert [expected] * len(found) == found
+
+
+def test_every_setting_is_tried_above() -> None:
+    assert {one.name for one in TABLE} - {"destination.write_key_file"} == {
+        row[0] for row in VALUES
+    }
+
+
+def parse(arguments: list[str]) -> dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    settings.add_flags(parser)
+    return vars(parser.parse_args(arguments))
+
+
+def test_flags_win_over_environment_over_file() -> None:
+    text = "window: {seconds: 60}\nlog: {level: debug}\nhealth: {port: 1}\n"
+    environ = CLUSTER | {
+        "BOTKUBE_ANALYTICS_LOG_LEVEL": "error",
+        "BOTKUBE_ANALYTICS_HEALTH_PORT": "2",
+    }
+    found = load(environ, parse(["--health-port", "3"]), reader({DEFAULT_CONFIG: text}))
+
+    assert (found.window.seconds, found.log.level, found.health.port) == (60, "error", 3)
+
+
+def test_a_list_replaces_the_default_list() -> None:
+    found = load_file("kubernetes:\n  selectors: app=bot\n  containers: []\n")
+
+    assert (found.kubernetes.selectors, found.kubernetes.containers) == (("app=bot",), ())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "# nothing\n\n  # yet\n",
+        "window:\n",
+        "window:\n  seconds:\n",
+        "window: {seconds: null}\n",
+    ],
+)
+def test_what_is_empty_is_not_set(text: str) -> None:
+    assert (
+        load_file(text, CLUSTER | {"BOTKUBE_ANALYTICS_WINDOW_SECONDS": " "}).window.seconds == 3600
+    )
+
+
+@pytest.mark.parametrize(
+    ("flags", "environ", "expected"),
+    [
+        pytest.param({"config": "/flag"}, {settings.CONFIG_VARIABLE: "/env"}, 2, id="flag"),
+        pytest.param({}, {settings.CONFIG_VARIABLE: "/env"}, 3, id="variable"),
+        pytest.param({"config": None}, {}, 4, id="default"),
+    ],
+)
+def test_which_file_is_read(
+    flags: Mapping[str, object], environ: Mapping[str, str], expected: int
+) -> None:
+    texts = {"/flag": 2, "/env": 3, DEFAULT_CONFIG: 4}
+    files = {path: f"window: {{seconds: {seconds}}}" for path, seconds in texts.items()}
+
+    assert expected == load(environ, flags, reader(files)).window.seconds
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "expected"),
+    [
+        pytest.param(CLUSTER, "", None, id="cluster"),
+        pytest.param(
+            {"HOME": "/home/me"},
+            "",
+            "/home/me/.local/state/botkube-analytics/state.json",
+            id="laptop",
+        ),
+        pytest.param({}, "", settings.DEFAULT_STATE, id="no home"),
+        pytest.param({"HOME": "/x"}, "state: {path: s.json}", "s.json", id="given"),
+    ],
+)
+def test_where_the_state_is_kept(
+    environ: Mapping[str, str], text: str, expected: str | None
+) -> None:
+    assert expected == load_file(text, environ).state.path
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "flags", "by"),
+    [
+        pytest.param({}, "analytics: {disable: true}", [], {"analytics.disable"}, id="file"),
+        pytest.param(
+            {"BOTKUBE_ANALYTICS_DISABLE": "1"}, "", [], {"BOTKUBE_ANALYTICS_DISABLE"}, id="variable"
+        ),
+        pytest.param({}, "", ["--analytics-disable"], {"--analytics-disable"}, id="flag"),
+        pytest.param({"DO_NOT_TRACK": "1"}, "", [], {"DO_NOT_TRACK"}, id="do not track"),
+        pytest.param({"DO_NOT_TRACK": "True"}, "", [], {"DO_NOT_TRACK"}, id="do not track true"),
+        pytest.param({"DO_NOT_TRACK": "please"}, "", [], {"DO_NOT_TRACK"}, id="do not track, odd"),
+        pytest.param({"DO_NOT_TRACK": "0"}, "", [], set(), id="do track"),
+        pytest.param({"DO_NOT_TRACK": ""}, "", [], set(), id="do not track empty"),
+        pytest.param(
+            {"BOTKUBE_ANALYTICS_DISABLE": "false", "DO_NOT_TRACK": "false"},
+            "analytics: {disable: true}",
+            [],
+            {"analytics.disable"},
+            id="off in the file wins over on in the environment",
+        ),
+    ],
+)
+def test_any_off_wins(
+    environ: Mapping[str, str], text: str, flags: list[str], by: set[str]
+) -> None:
+    found = load(CLUSTER | dict(environ), parse(flags), reader({DEFAULT_CONFIG: text}))
+
+    assert by == {switch.name for switch in settings.switches(found) if switch.is_off}
+    assert found.analytics.disable == bool(by)
+
+
+def test_switches_name_all_and_their_values() -> None:
+    found = load_file("analytics: {disable: off}", {"DO_NOT_TRACK": "1"})
+
+    assert (
+        Switch("analytics.disable", "false", is_off=False),
+        Switch("BOTKUBE_ANALYTICS_DISABLE", "not set", is_off=False),
+        Switch("--analytics-disable", "not set", is_off=False),
+        Switch("DO_NOT_TRACK", "true", is_off=True),
+    ) == settings.switches(found)
+
+
+WINDOW_FIX = "write 2 to 86400 seconds, a divisor of 86400"
+COMMIT_FIX = "write 1 to 300 seconds"
+NAME_FIX = "write lower-case letters, digits, `-` and `.`, at most 253"
+TEXT_FIX = "write one line of text, in quotes where YAML reads something else"
+PATH_FIX = "write a path, in quotes where YAML reads something else"
+URL_FIX = "write a base URL such as https://segment.example.com"
+KEY_FIX = "copy it again, in quotes; it has no space, line break or colon"
+LEVEL_FIX = "write one of debug, info, warning, error"
+FILE_FIX = "name a readable text file"
+
+UNKNOWN = "there is no such setting"
+ENDPOINT_FAULT = "the endpoint must be `us`, `eu` or a URL that begins with https://"
+
+VALUE_FAULTS = [
+    ("window: {seconds: 7}", "1:19: window.seconds: 7 does not divide 86400", WINDOW_FIX),
+    ("window: {seconds: 0}", "1:19: window.seconds: 0 is out of range", WINDOW_FIX),
+    ("window: {seconds: 1h}", "1:19: window.seconds: '1h' is not a whole number", WINDOW_FIX),
+    ("commit: {seconds: 301}", "1:19: commit.seconds: 301 is out of range", COMMIT_FIX),
+    ("commit: {seconds: 5.0}", "1:19: commit.seconds: 5.0 is not a whole number", COMMIT_FIX),
+    ("commit: {seconds: true}", "1:19: commit.seconds: True is not a whole number", COMMIT_FIX),
+    ("commit: {seconds: {a: b}}", "1:19: commit.seconds: this is not a whole number", COMMIT_FIX),
+    (
+        f"commit: {{seconds: 0x{'f' * 5000}}}",
+        "1:19: commit.seconds: this number is too large",
+        COMMIT_FIX,
+    ),
+    ("health: {port: 65536}", "1:16: health.port: 65536 is out of range", "write 0 to 65535"),
+    (
+        "privacy: {quiet_period_seconds: -1}",
+        "1:33: privacy.quiet_period_seconds: -1 is out of range",
+        "write 0 or more seconds",
+    ),
+    (
+        "analytics: {disable: ture}",
+        "1:22: analytics.disable: 'ture' is neither true nor false",
+        "write true or false",
+    ),
+    ("log: {level: loud}", "1:14: log.level: 'loud' is not one of its words", LEVEL_FIX),
+    (
+        "destination: {region: [us]}",
+        "1:23: destination.region: this is not one of its words",
+        "write one of us, eu",
+    ),
+    ("state: {configmap: My_S}", "1:20: state.configmap: this is not a Kubernetes name", NAME_FIX),
+    ("kubernetes: {context: 12}", "1:23: kubernetes.context: this is not a text", TEXT_FIX),
+    ("rules: {paths: [a, [b]]}", "1:16: rules.paths: this is not a path", PATH_FIX),
+    (
+        "destination: {endpoint: ftp://x}",
+        f"1:25: destination.endpoint: {ENDPOINT_FAULT}",
+        URL_FIX,
+    ),
+]
+KEY_FAULTS = [
+    ("windows: {seconds: 60}", f"1:1: windows: {UNKNOWN}", "did you mean window?"),
+    ("log:\n  levle: info", f"2:3: levle: {UNKNOWN}", "did you mean level?"),
+    ("write_key: x", f"1:1: write_key: {UNKNOWN}", "did you mean destination.write_key?"),
+    ("log: {qqq: 1}", f"1:7: qqq: {UNKNOWN}", "known: level"),
+    ("log: info", "1:6: log: a section is a mapping", "write keys below it: level"),
+    ("- a", "1:1: config: this is not a mapping of plain words", "write sections and their keys"),
+    ("log: {}\nlog: {}", "2:1: config: this stands twice", "first in line 1"),
+    (
+        "log: {level: info\nx: [",
+        "2:2: config: this is not YAML: while parsing a flow mapping expected this",
+        "correct the YAML here",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "fault", "fix"), VALUE_FAULTS + KEY_FAULTS)
+def test_a_fault_of_the_file_has_place_setting_fault_and_fix(
+    text: str, fault: str, fix: str
+) -> None:
+    assert [f"file:{fault}; {fix}"] == faults(files={DEFAULT_CONFIG: text})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "fault", "fix"),
+    [
+        ("LOG_LEVEL", "INFO", "log.level: 'INFO' is not one of its words", LEVEL_FIX),
+        ("COMMIT_SECONDS", "x", "commit.seconds: 'x' is not a whole number", COMMIT_FIX),
+        (
+            "DISABLE",
+            "maybe",
+            "analytics.disable: 'maybe' is neither true nor false",
+            "write true or false",
+        ),
+        (
+            "KUBERNETES_NAMESPACES",
+            "a;B",
+            "kubernetes.namespaces: this is not a Kubernetes name",
+            NAME_FIX,
+        ),
+        (
+            "PORT",
+            "8080",
+            f"BOTKUBE_ANALYTICS_PORT: {UNKNOWN}",
+            "did you mean BOTKUBE_ANALYTICS_HEALTH_PORT?",
+        ),
+        (
+            "ANALYTICS_DISABLE",
+            "true",
+            f"BOTKUBE_ANALYTICS_ANALYTICS_DISABLE: {UNKNOWN}",
+            "did you mean BOTKUBE_ANALYTICS_DISABLE?",
+        ),
+    ],
+)
+def test_a_fault_of_a_variable(name: str, value: str, fault: str, fix: str) -> None:
+    assert [f"{PREFIX}{name}: {fault}; {fix}"] == faults({PREFIX + name: value})
+
+
+def test_a_fault_of_a_flag() -> None:
+    expected = (
+        "--commit-seconds: commit.seconds: '0s' is not a whole number; write 1 to 300 seconds"
+    )
+
+    assert [expected] == faults(flags=parse(["--commit-seconds", "0s"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BOTKUBE_ANALYTICS_SERVICE_HOST", "10.0.0.2"),
+        ("BOTKUBE_ANALYTICS_SERVICE_PORT", "8080"),
+        ("BOTKUBE_ANALYTICS_SERVICE_PORT_HTTP", "8080"),
+        ("BOTKUBE_ANALYTICS_PORT", "tcp://10.0.0.2:8080"),
+        ("BOTKUBE_ANALYTICS_PORT_8080_TCP", "tcp://10.0.0.2:8080"),
+        ("BOTKUBE_ANALYTICS_PORT_8080_TCP_PROTO", "tcp"),
+        ("BOTKUBE_ANALYTICS_PORT_8080_TCP_PORT", "8080"),
+        ("BOTKUBE_ANALYTICS_PORT_8080_TCP_ADDR", "10.0.0.2"),
+        ("BOTKUBE_ANALYTICS_HEALTH_PORT", "tcp://10.0.0.2:8080"),
+    ],
+)
+def test_what_kubernetes_says_of_a_service_is_no_setting(name: str, value: str) -> None:
+    assert load({name: value}, {}, reader({})).health.port == 8080
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    found = faults(
+        {"BOTKUBE_ANALYTICS_LOG_LEVLE": "x", "BOTKUBE_ANALYTICS_WINDOW_SECONDS": "7"},
+        {"health.port": "x"},
+        {DEFAULT_CONFIG: "log: {level: x}\nwindow: {seconds: 1, x: 1}\n"},
+    )
+
+    sources = [
+        "file:1:14",
+        "file:2:19",
+        "file:2:22",
+        f"{PREFIX}LOG_LEVLE",
+        f"{PREFIX}WINDOW_SECONDS",
+    ]
+    assert [*sources, "--health-port"] == [fault.partition(": ")[0] for fault in found]
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (FileNotFoundError(2, "No such file"), "cannot be read: No such file"),
+        (PermissionError(13, "Permission denied"), "cannot be read: Permission denied"),
+        (IsADirectoryError(21, "Is a directory"), "cannot be read: Is a directory"),
+        (UnicodeDecodeError("utf-8", KEY.encode(), 0, 1, KEY), "is not UTF-8 text"),
+        (ValueError(KEY), "cannot be read: ValueError"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_unreadable_file_is_a_fault(error: Exception, why: str) -> None:
+    expected = f"config: the file {why}; {FILE_FIX}"
+
+    assert [f"--config: {expected}"] == faults(flags={"config": "/x"}, files={"/x": error})
+    assert [f"{PREFIX}CONFIG: {expected}"] == faults({PREFIX + "CONFIG": "/x"}, files={"/x": error})
+
+
+WRITE_KEY = "BOTKUBE_ANALYTICS_DESTINATION_WRITE_KEY"
+KEY_FILE = "BOTKUBE_ANALYTICS_DESTINATION_WRITE_KEY_FILE"
+
+
+@pytest.mark.parametrize(
+    ("environ", "text", "expected"),
+    [
+        pytest.param({WRITE_KEY: "a"}, "", "a", id="variable"),
+        pytest.param({KEY_FILE: "/key"}, "", KEY, id="file of the variable"),
+        pytest.param({}, "destination: {write_key_file: /key}", KEY, id="file of the file"),
+        pytest.param(
+            {WRITE_KEY: "a"}, "destination: {write_key_file: /none}", "a", id="variable over file"
+        ),
+        pytest.param({KEY_FILE: "/key"}, "destination: {write_key: a}", KEY, id="file over file"),
+    ],
+)
+def test_the_write_key(environ: Mapping[str, str], text: str, expected: str) -> None:
+    found = load(environ, {}, reader({DEFAULT_CONFIG: text, "/key": f"{KEY}\n"}))
+
+    assert expected == found.destination.write_key
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "fault", "fix"),
+    [
+        pytest.param(
+            {WRITE_KEY: "a", KEY_FILE: "/key"},
+            KEY,
+            f"{WRITE_KEY}: destination.write_key: write_key and write_key_file are both given",
+            f"keep this one or the one at {KEY_FILE}",
+            id="both",
+        ),
+        pytest.param(
+            {KEY_FILE: "/none"},
+            KEY,
+            f"{KEY_FILE}: destination.write_key_file: the file cannot be read: "
+            "No such file or directory",
+            FILE_FIX,
+            id="unreadable",
+        ),
+        pytest.param(
+            {KEY_FILE: "/key"},
+            " \n",
+            "/key: destination.write_key: this is not a write key",
+            KEY_FIX,
+            id="empty",
+        ),
+    ],
+)
+def test_a_fault_of_the_write_key(
+    environ: Mapping[str, str], key: str, fault: str, fix: str
+) -> None:
+    assert [f"{fault}; {fix}"] == faults(environ, files={"/key": key})
+
+
+@pytest.mark.parametrize(
+    ("environ", "text"),
+    [
+        pytest.param({WRITE_KEY: f"{KEY} {KEY}"}, "", id="wrong key"),
+        pytest.param({KEY_FILE: KEY}, "", id="key for a path"),
+        pytest.param({KEY_FILE: "/key"}, "", id="wrong content"),
+        pytest.param({"BOTKUBE_ANALYTICS_WRITE_KEY": KEY}, "", id="wrong variable"),
+        pytest.param({}, f"destination: {{region: {KEY}}}", id="key for a word"),
+        pytest.param({}, f"destination: {{endpoint: 'https://{KEY}:@x'}}", id="key in the URL"),
+        pytest.param({}, f"destination:\n  write_key:{KEY}\n", id="no space"),
+        pytest.param({}, f"destination: {{{KEY}}}", id="key for a key"),
+        pytest.param({}, f"{KEY}: x", id="key for a section"),
+        pytest.param({}, f"destination: {{'{KEY}': 1, '{KEY}': 2}}", id="key for a key, twice"),
+        pytest.param({}, f"destination: {{write_key:{KEY}}}", id="no space in braces"),
+        pytest.param({}, f"destination: {{write_key: *{KEY}}}", id="alias"),
+        pytest.param({}, f"destination: {{write_key: !{KEY} x}}", id="tag"),
+        pytest.param({}, f"destination: {{write_key: '{KEY}", id="open quote"),
+        pytest.param({}, f"destination: {{write_key: [{KEY}]}}", id="list"),
+    ],
+)
+def test_no_fault_repeats_a_secret(environ: Mapping[str, str], text: str) -> None:
+    found = faults(environ, files={DEFAULT_CONFIG: text, "/key": f"{KEY}\n{KEY}"})
+
+    assert found
+    assert KEY not in "".join(found)
+
+
+def test_settings_do_not_show_the_write_key() -> None:
+    found = load({WRITE_KEY: KEY}, {}, reader({}))
+
+    assert found.destination.write_key == KEY
+    assert KEY not in repr(found)
+
+
+def test_a_secret_has_no_flag() -> None:
+    assert [one.name for one in TABLE if one.flag is None] == ["destination.write_key"]
+
+
+def test_table_has_a_row_of_text_for_each_setting() -> None:
+    rows = settings.table()
+
+    assert len(TABLE) == len(rows)
+    assert all(isinstance(cell, str) and cell for row in rows for cell in row)
+    assert rows[[row[0] for row in rows].index("window.seconds")][:5] == (
+        "window.seconds",
+        "BOTKUBE_ANALYTICS_WINDOW_SECONDS",
+        "--window-seconds",
+        "2 to 86400 seconds, a divisor of 86400",
+        "3600",
+    )
+
+
+def test_help_names_each_flag_with_its_default() -> None:
+    parser = argparse.ArgumentParser()
+    settings.add_flags(parser)
+    text = " ".join(parser.format_help().split())
+
+    assert [one.flag for one in TABLE if one.flag and f"{one.flag} " not in text] == []
+    assert "default: botkube-analytics-state)" in text
