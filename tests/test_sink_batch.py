@@ -18,7 +18,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.model import Aggregate, Batch, Identity, Report, Value
+from agent.model import REPORT, Aggregate, Batch, Identity, Report, Value
 from agent.sink.batch import (
     AGE_LIMIT_SECONDS,
     ENVELOPE_BYTES,
@@ -27,7 +27,6 @@ from agent.sink.batch import (
     MAX_BODY_BYTES,
     MAX_EVENT_BYTES,
     MAX_NUMBER,
-    REPORT,
     RESERVED,
     Event,
     batch_array,

@@ -1,0 +1,58 @@
+"""The shipped rule set, compiled once for all tests, and the ways to run a log through it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.match import make_prefilter
+from agent.reader import Reader
+from agent.rules import compile_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agent.model import Observation
+
+ROOT = Path(__file__).parent.parent
+TEXTS = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "rules").rglob("*.yaml"))
+}
+RULES = compile_rules(TEXTS)
+PREFILTER = make_prefilter(RULES.literals)
+
+
+def no_prefilter(_text: bytes) -> bool:
+    return True
+
+
+def read(log: bytes, *, stamped: bool, prefilter: object = PREFILTER) -> tuple[Observation, ...]:
+    """Return what the agent's own reader counts in a whole log."""
+    assert callable(prefilter)
+    reader = Reader(RULES, prefilter, stamped=stamped, count_crashes=True, key=b"k")
+    reader.feed(log)
+    reader.finish()
+    return reader.take().observations
+
+
+def tell(observations: Iterable[Observation]) -> list[dict[str, object]]:
+    """Return Observations as plain data, to compare with what a data file expects."""
+    return [{"event": one.event, **dict(one.properties)} for one in observations]
+
+
+def count(observations: Iterable[Observation]) -> Counter[tuple[str, str]]:
+    """Count in the words of the recorded truths: ignored commands and failed replies apart."""
+    found: Counter[tuple[str, str]] = Counter()
+    for one in observations:
+        values = dict(one.properties)
+        name = one.event
+        if name == "Command refused" and values["reason"] == "ignored":
+            name = "Command ignored"
+        if name == "Notification failed" and values["what"] == "reply":
+            name = "Reply failed"
+        if name == "Notification failed" and values["what"] == "unknown":
+            name = "Notification failed or reply failed"
+        found[name, str(values.get("platform", ""))] += 1
+    return found
