@@ -7,6 +7,7 @@ alone. With and without the prefilter the results are identical.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import re2
@@ -14,8 +15,13 @@ from attrs import frozen
 
 from agent.rules.ruleset import options
 
+try:
+    import hyperscan
+except ImportError:  # no wheel for this platform
+    hyperscan = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
     from agent.model import Record
     from agent.rules.ruleset import Rule, RuleSet
@@ -32,10 +38,43 @@ class Match:
 
 
 def make_prefilter(literals: Iterable[bytes]) -> Callable[[bytes], bool]:
-    """Return a test whether a text contains at least one of the literals."""
-    alternatives = b"|".join(re2.escape(literal) for literal in sorted(literals))
-    if not alternatives:
+    """Return a test whether a text contains at least one of the literals.
+
+    Hyperscan where a wheel of it exists, RE2 where none does: slower, with the same results.
+    """
+    sought = sorted(set(literals))
+    if not sought:
         return lambda _text: False
+    return search_with_re2(sought) if hyperscan is None else search_with_hyperscan(sought)
+
+
+def search_with_hyperscan(sought: Sequence[bytes]) -> Callable[[bytes], bool]:
+    """Look for all literals at once with Hyperscan."""
+    database = hyperscan.Database()
+    database.compile(
+        expressions=[b"".join(b"\\x%02x" % byte for byte in literal) for literal in sought],
+        ids=list(range(len(sought))),
+        flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(sought),
+    )
+
+    found: list[bool] = []
+
+    def stop_at_first(*_where: object) -> bool:
+        found.append(True)
+        return True
+
+    def prefilter(text: bytes) -> bool:
+        found.clear()
+        with suppress(hyperscan.ScanTerminated):  # the handler has seen enough
+            database.scan(text, match_event_handler=stop_at_first)
+        return bool(found)
+
+    return prefilter
+
+
+def search_with_re2(sought: Sequence[bytes]) -> Callable[[bytes], bool]:
+    """Look for all literals at once with RE2."""
+    alternatives = b"|".join(re2.escape(literal) for literal in sought)
     search = re2.compile(alternatives, options=options()).search
 
     def prefilter(text: bytes) -> bool:

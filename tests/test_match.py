@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.lines import Entries, Framer, parse_stamp
-from agent.match import first_failed, make_prefilter, match, try_rule
+from agent.match import (
+    first_failed,
+    make_prefilter,
+    match,
+    search_with_hyperscan,
+    search_with_re2,
+    try_rule,
+)
 from agent.model import NANOS, Entry, Format, Record
 from agent.records import parse
 from agent.rules import RuleSet, compile_rules
@@ -159,6 +168,19 @@ def test_a_prefilter_looks_for_any_literal(
     literals: list[bytes], text: bytes, expected: bool
 ) -> None:
     assert expected is make_prefilter(literals)(text)
+
+
+@pytest.mark.parametrize("search", [search_with_hyperscan, search_with_re2])
+@given(
+    st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=6, unique=True),
+    st.binary(max_size=40),
+)
+def test_both_engines_find_what_plain_search_finds(
+    search: Callable[[list[bytes]], Callable[[bytes], bool]], literals: list[bytes], text: bytes
+) -> None:
+    expected = any(literal in text for literal in literals)
+
+    assert expected is search(literals)(text)
 
 
 def entries(name: str) -> Iterator[Entry]:
