@@ -92,18 +92,17 @@ class Window:
     lines: int = 0
     matched: int = 0
     late: int = 0
+    rotations: int = 0
     gaps: Counter[str] = field(factory=Counter)
-    levels: set[str] = field(factory=set)
-    versions: set[str] = field(factory=set)
 
 
 @define
 class Windows:
     """All open windows. Those before `closed_until` are closed; what still comes for them is late.
 
-    What is stamped, or read, before `count_from` is kept apart and never sent (design, Off, local,
-    on); `count_from` None means that nothing is sent. What is stamped in `stopped`, while the agent
-    was switched off, is not counted at all.
+    What is stamped, or read, before `count_from` is kept apart and never sent; `count_from` None
+    means that nothing is sent. What is stamped in `stopped`, while the agent was switched off, is
+    not counted at all.
     """
 
     seconds: int
@@ -114,27 +113,37 @@ class Windows:
 
     def fold(self, instance: Instance, released: Released, *, now_seconds: int) -> None:
         """Count what one container instance released. No `await` may stand around this."""
-        instance.learn(released)
         for observation in released.observations:
             self.count(observation, instance.version, now_seconds=now_seconds)
-        at = released.last_ns // NANOS if released.last_ns else now_seconds
-        if released.lines:
-            window = self._window(at)
-            window.lines += released.lines
-            window.matched += released.matched
+        for at, lines in released.lines_at.items():
+            if self._is_counted(at, now_seconds):
+                self._window(at).lines += lines
+        for at, matched in released.matched_at.items():
+            if self._is_counted(at, now_seconds):
+                self._window(at).matched += matched
         for gap in released.gaps:
             self.add_gap(gap)
+        if released.rotations:
+            self._window(now_seconds).rotations += released.rotations
+        instance.learn(released)
+
+    def _is_counted(self, at_seconds: int, now_seconds: int) -> bool:
+        """Whether what is stamped and read then may contribute to what is sent."""
+        if self.stopped[0] <= at_seconds < self.stopped[1]:
+            return False
+        return self.count_from is not None and min(at_seconds, now_seconds) >= self.count_from
 
     def count(self, observation: Observation, version: str, *, now_seconds: int) -> None:
         """Count one Observation in the window of its stamp, or late in the oldest open one."""
         at = observation.at_ns // NANOS
         if self.stopped[0] <= at < self.stopped[1]:
             return
-        window = self._window(at)
         key = (observation.event, version, observation.properties)
-        if self.count_from is None or min(at, now_seconds) < self.count_from:
-            window.unsent[key] += 1
+        if not self._is_counted(at, now_seconds):
+            # Kept for the eyes of the operator alone, and only where they look: now.
+            self._window(now_seconds).unsent[key] += 1
             return
+        window = self._window(at)
         window.counts[key] += 1
         if self._start(at) < self.closed_until:
             window.late += 1
@@ -145,16 +154,9 @@ class Windows:
         start = max(start, self.closed_until, end - MAX_GAP_WINDOWS * self.seconds)
         end = max(end, start + 1)
         while start < end:
-            stop = min(end, self._start(start) + self.seconds)
+            stop = min(end, self.end_of(start))
             self._window(start).gaps[gap.reason] += stop - start
             start = stop
-
-    def note(self, at_seconds: int, instances: Iterable[Instance]) -> None:
-        """Note which levels and versions the instances had in the window of an instant."""
-        window = self._window(at_seconds)
-        for instance in instances:
-            window.levels.add(instance.level)
-            window.versions.add(instance.version)
 
     def oldest(self) -> int | None:
         """Return the start of the oldest open window, if any."""
@@ -163,20 +165,23 @@ class Windows:
     def close(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
         """Close the window that begins at `start` and return what it says."""
         window = self.open.pop(start, Window())
-        self.closed_until = max(self.closed_until, start + self.seconds)
+        end = self.end_of(start)
+        self.closed_until = max(self.closed_until, end)
         aggregates = tuple(
             Aggregate(event, properties, version, count)
             for (event, version, properties), count in sorted(window.counts.items(), key=repr)
         )
-        return Report(
-            start, start + self.seconds, aggregates, _collection(window, tuple(instances), bots)
-        )
+        return Report(start, end, aggregates, _collection(window, tuple(instances), bots))
 
     def is_sent(self, start: int) -> bool:
         """Whether the window that begins at `start` belongs to what may be sent."""
-        if self.count_from is None or start + self.seconds <= self.count_from:
+        if self.count_from is None or self.end_of(start) <= self.count_from:
             return False
-        return not self.stopped[0] <= start <= start + self.seconds <= self.stopped[1]
+        return not self.stopped[0] <= start <= self.end_of(start) <= self.stopped[1]
+
+    def end_of(self, start: int) -> int:
+        """Return where the window that begins at `start` ends: at the next full multiple."""
+        return self._start(start) + self.seconds
 
     def _start(self, at_seconds: int) -> int:
         return at_seconds - at_seconds % self.seconds
@@ -192,13 +197,14 @@ def _collection(window: Window, instances: tuple[Instance, ...], bots: Iterable[
         "lines_read": window.lines,
         "lines_matched": window.matched,
         "late_lines": window.late,
+        "rotations_crossed": window.rotations,
     }
-    levels = window.levels | {instance.level for instance in instances}
+    levels = {instance.level for instance in instances}
     if levels and "unknown" not in levels:
         # Commands and delivered events are written at debug only; not observable is not zero.
         values["commands_observable"] = levels == {"debug"}
         values["events_observable"] = levels == {"debug"}
-    versions = window.versions | {instance.version for instance in instances}
+    versions = {instance.version for instance in instances}
     if versions:
         values["botkube_version"] = versions.pop() if len(versions) == 1 else "several"
     for bot in bots:

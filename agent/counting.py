@@ -6,6 +6,7 @@ cursors move together. Must not know sockets, tasks or files; time and ids are a
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ from agent.sink.batch import build_identity, build_window, seal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.model import Batch, Container, Identity, Released, Report
+    from agent.model import Batch, Container, Identity, Released
     from agent.rules import RuleSet
     from agent.state.document import Document
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2
 DAY_SECONDS = 86_400
@@ -46,28 +49,63 @@ class Counting:
     matched: int = 0
     windows_closed: int = 0
     discarded: int = 0
-    reports: list[Report] = field(factory=list)
-    _rules_changed: bool = False
+    _window_seconds: int = 0
 
-    def begin(self, *, now_seconds: int, window_seconds: int, was_lost: bool) -> None:
-        """Take up the loaded document: what happened since it was written?"""
+    def begin(
+        self,
+        *,
+        now_seconds: int,
+        window_seconds: int,
+        count_from: int,
+        was_lost: bool,
+        new_stream: Callable[[], str],
+    ) -> None:
+        """Take up the loaded document: what happened since it was written?
+
+        `count_from` is when the quiet period of this installation ends (0: there is none).
+        """
         document, windows = self.document, self.document.windows
-        windows.seconds = window_seconds if not windows.open else windows.seconds
+        self._window_seconds = window_seconds
+        if not windows.open:
+            windows.seconds = window_seconds
+        elif windows.seconds != window_seconds:
+            log.info("the new window length is used once the open windows are closed")
         if document.stopped_seconds is not None:
             if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
                 windows.stopped = (document.stopped_seconds, now_seconds)
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
             document.stopped_seconds = None
-        if was_lost:
-            self.add_gap(Gap("state_lost", now_seconds * NANOS, now_seconds * NANOS))
-        if document.rules_digest and document.rules_digest != self.ruleset.digest:
-            self._rules_changed = True
-        document.rules_digest = self.ruleset.digest
+        if document.sends is not None and document.sends != self.sends:
+            self._change_mode(new_stream())
+            count_from = max(count_from, now_seconds)
+        if self.sends:
+            # Sending starts at a window boundary; from the log's head on a first start.
+            aligned = -(-count_from // windows.seconds) * windows.seconds
+            windows.count_from = max(windows.count_from or 0, aligned)
+            if was_lost:
+                # What was counted before is not known, so counting starts now.
+                begin = now_seconds - now_seconds % windows.seconds
+                windows.count_from = max(windows.count_from, now_seconds)
+                self.add_gap(Gap("state_lost", begin * NANOS, now_seconds * NANOS))
+        else:
+            windows.count_from = None
+        document.sends = self.sends
+        document.rules_digest = document.rules_digest or self.ruleset.digest
         # Whether a batch was given to the destination just before the last process died is not
         # known, so it may have been.
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
+
+    def _change_mode(self, stream: str) -> None:
+        """Leave or enter `on`: what was counted in the other mode is never sent."""
+        document = self.document
+        document.stream, document.seq = stream, 0
+        document.totals.clear()
+        document.outbox.clear()
+        document.windows.open.clear()
+        document.identified_digest = ""
+        document.windows.count_from = 0
 
     def instance(self, container: Container, version: str) -> Instance:
         """Return the facts of a container instance, new if it was not known."""
@@ -91,6 +129,18 @@ class Counting:
         if released.observations or released.facts or released.gaps:
             self.is_urgent = True
 
+    def take_over(self, before: str, after: str) -> None:
+        """Move the facts of one instance to another: they were learned from the other's lines."""
+        old, new = self.document.instances[before], self.document.instances[after]
+        self.document.instances[after] = evolve(old, version=new.version)
+        self.document.instances[before] = Instance(old.version)
+        self.is_dirty = self.is_urgent = True
+
+    def change_rules(self, ruleset: RuleSet) -> None:
+        """Count with another rule set from here on; windows are not split."""
+        self.ruleset = ruleset
+        self.is_dirty = self.is_urgent = True
+
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
         self.document.windows.add_gap(gap)
@@ -107,7 +157,7 @@ class Counting:
         is_deleting: bool,
         now_seconds: int,
     ) -> None:
-        """Close the books of a container instance; a crash is one Observation (design, crash)."""
+        """Close the books of a container instance; a crash is one Observation."""
         instance = self.document.instances[key]
         if instance.ended_seconds is not None:
             return
@@ -122,17 +172,29 @@ class Counting:
             )
             self._crash(kind, instance.version, finished_seconds or now_seconds, now_seconds)
 
-    def count_restarts(self, container: str, restarts: int, *, seen: int, now_seconds: int) -> None:
+    def count_restarts(
+        self, container: str, restarts: int, *, current: str, last_ended: str, now_seconds: int
+    ) -> None:
         """Note a container's restart count; instances that a jump skipped count as `unseen`.
 
-        `seen` is how many of the instances that ended since the last note can still be told apart.
+        `current` and `last_ended` are the keys of the instances that the status still names. One
+        that was current before and ended in between without its end being seen was skipped, too.
         """
         before = self.document.restarts.get(container)
-        self.document.restarts[container] = restarts
-        if before is None or restarts <= before:
+        self.document.restarts[container] = (restarts, current)
+        if before is None:
+            self.is_dirty = self.is_urgent = True  # the count to compare the next one with
+        if before is None or restarts <= before[0]:
             return
         self.is_dirty = self.is_urgent = True
-        for _ in range(restarts - before - seen):
+        instance = self.document.instances.get(before[1])
+        is_known = instance is not None and instance.ended_seconds is not None
+        seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
+        skipped = restarts - before[0] - len(seen)
+        if skipped > 0 and instance is not None and before[1] not in seen:
+            self._crash(instance.kind or "unseen", instance.version, now_seconds, now_seconds)
+            skipped -= 1
+        for _ in range(skipped):
             self._crash("unseen", "other", now_seconds, now_seconds)
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 
@@ -154,19 +216,33 @@ class Counting:
         start = windows.closed_until or windows.oldest()
         if start is None:
             return None
-        end = start + windows.seconds
+        end = windows.end_of(start)
         return end if now_seconds >= end + GRACE_SECONDS else None
 
-    def close_due(self, *, now_seconds: float, may_close: Callable[[int], bool]) -> None:
-        """Close the windows that are over and that no container holds, oldest first."""
+    def close_due(
+        self,
+        *,
+        now_seconds: float,
+        may_close: Callable[[int], bool],
+        unreadable: Callable[[int], Iterable[float]] = lambda _end: (),
+    ) -> None:
+        """Close the windows that are over and that no container holds, oldest first.
+
+        `unreadable` names, for a window's end, since when containers could not be read that it
+        no longer waits for.
+        """
         windows = self.document.windows
         if not windows.closed_until and windows.oldest() is None:
             windows.closed_until = int(now_seconds) - int(now_seconds) % windows.seconds
         for _ in range(MAX_WINDOWS_A_TICK):
             end = self.due(now_seconds=now_seconds)
-            if end is None or not may_close(end):
+            if end is None or self.is_full or not may_close(end):
                 return
-            self._close(end - windows.seconds, int(now_seconds))
+            start = windows.closed_until or windows.oldest() or 0
+            for since in unreadable(end):
+                begin = min(max(start, int(since)), end - 1)
+                self.add_gap(Gap("unreadable", begin * NANOS, end * NANOS))
+            self._close(start, int(now_seconds))
 
     @property
     def is_full(self) -> bool:
@@ -183,7 +259,8 @@ class Counting:
         report = document.windows.close(start, present, self.ruleset.bots)
         self.windows_closed += 1
         self.is_dirty = self.is_urgent = True
-        self.reports = [*self.reports[-9:], report]
+        if not document.windows.open:
+            document.windows.seconds = self._window_seconds
         if not (self.sends and document.windows.is_sent(start)):
             return
         document.seq += 1
@@ -196,9 +273,10 @@ class Counting:
             events=(*self.ruleset.events, CRASHED),
             agent_version=self.agent_version,
             rules_digest=self.ruleset.digest,
-            rules_changed=self._rules_changed,
+            rules_changed=document.rules_digest != self.ruleset.digest,
         )
-        self._rules_changed = False
+        # State keeps the digest of the last report, so that a crash does not hide a change.
+        document.rules_digest = self.ruleset.digest
         batches, dropped = seal(
             [*self._identity_events(now_seconds), *events],
             seq=document.seq,

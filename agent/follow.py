@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from agent.source.api import ApiError
 from agent.source.discovery import pause_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from random import Random
 
     from agent.model import Container
@@ -31,17 +32,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AUDIT_READ_SECONDS = 10.0
+TAKE_OVER_SECONDS = 30.0
+MAX_LAST_READS = 6
+MAX_SKEW_SECONDS = 120.0
+"""How far the clocks of agent and node may be apart before lines come late."""
 
 
 @frozen
 class Pace:
     """How long things take: the waits of following and ticking, in seconds.
 
-    `max_age` bounds a stream, since servers stop following rotations in silence (facts, 2.5);
+    `max_age` bounds a stream, since servers stop following rotations in silence
+    (kubernetes/kubernetes#115702);
     after `unreadable` a window no longer waits for a container; a container's status comes
     `status_wait` after its stream ends, and a log that does not fit is believed after
     `gap_confirm`; after a silence of `silence` a short read may ask, at least every `audit`.
-    Failures wait `retry`, doubling, with jitter.
+    Failures wait `retry`, doubling, with jitter. The user's rule files are looked at every `rules`.
     """
 
     tick: float = 0.5
@@ -53,6 +59,7 @@ class Pace:
     silence: float = 1.0
     audit: float = 60.0
     retry: float = 0.5
+    rules: float = 5.0
 
 
 @define(eq=False)
@@ -60,7 +67,8 @@ class Follow:
     """One container instance that is being read.
 
     `status` is the latest picture of its container, None once the pod is gone. `clear_seconds` is
-    the agent's time up to which nothing is left to read.
+    the agent's time up to which nothing is left to read. `before` is the previous instance of the
+    same container while it is still being read.
     """
 
     container: Container
@@ -71,6 +79,11 @@ class Follow:
     fold: Callable[[Follow, Released], None]
     may_read: asyncio.Event
     pace: Pace
+    taken_over: Callable[[Follow, Follow], None]
+    refresh: Callable[[Follow], Awaitable[None]]
+    before: Follow | None = None
+    may_finish: asyncio.Event = field(factory=asyncio.Event)
+    has_stopped: asyncio.Event = field(factory=asyncio.Event)
     status: ContainerStatus | None = None
     is_deleting: bool = False
     is_connected: bool = False
@@ -85,6 +98,9 @@ class Follow:
     _last_bytes: float = 0.0
     _last_audit: float = 0.0
     _saw_end: bool = False
+    _end_seconds: float = 0.0
+    _is_live: bool = False
+    _ended: Ended | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
     _scope: asyncio.Timeout | None = None
 
@@ -93,14 +109,16 @@ class Follow:
         if status != self.status:
             self._changed.set()
         self.status, self.is_deleting = status, is_deleting
+        for one in (status.ended, status.last_ended) if status is not None else ():
+            if one is not None and one.container_id == self.container.container_id:
+                self._ended = one
+        if status is not None and not self.is_current():
+            # The stream may be the next instance's already: what is left is read by id.
+            self.interrupt()
 
     def ended(self) -> Ended | None:
-        """Return how this instance ended, if the status says so."""
-        if self.status is not None:
-            for one in (self.status.ended, self.status.last_ended):
-                if one is not None and one.container_id == self.container.container_id:
-                    return one
-        return None
+        """Return how this instance ended, if a status ever said so."""
+        return self._ended
 
     def is_current(self) -> bool:
         """Whether a plain log request is answered with this instance's log."""
@@ -110,6 +128,9 @@ class Follow:
         """Read until the instance has ended and was read to its end."""
         failures = 0
         accept_gap = False
+        before, self.before = self.before, None
+        if before is not None:
+            await self._take_over(before)
         while True:
             await self.may_read.wait()
             if self.ended() is not None or not self.is_current():
@@ -131,15 +152,18 @@ class Follow:
             accept_gap = self.reader.gap_suspected
             if accept_gap:
                 await self._wait_for_change(self.pace.gap_confirm)
+                # The watch may be behind; the object itself says which instance there is now.
+                await self.refresh(self)
             elif error is not None:
                 await self._wait_for_change(self._pause(failures, error))
             elif self._saw_end:
                 await self._wait_for_change(self.pace.status_wait)
+                await self.refresh(self)
 
     async def _attempt(self, *, accept_gap: bool) -> None:
         since = self.reader.reopen(accept_gap=accept_gap)
         self.opened += 1
-        self._saw_end = False
+        self._saw_end = self._is_live = False
         self._last_bytes = self.clock()
         age = self.random.uniform(*self.pace.max_age)
         unstamped = self.reader.unstamped
@@ -155,29 +179,33 @@ class Follow:
                     self.is_connected = True
                     self.failing_since = None
                     self._last_bytes = self.clock()
-                    self.take(chunk)
+                    await self.take(chunk)
                     if self.reader.gap_suspected:
                         return
-                self._saw_end = True
+                self._saw_end, self._end_seconds = True, self.clock()
         except TimeoutError:
             return  # an audit, or the outbox, has asked for another attempt
         finally:
             self._scope = None
         if self.reader.unstamped > unstamped:
-            # In-band text without a stamp ends an attempt like an error (facts, 2.11).
+            # In-band text without a stamp ends an attempt like an error.
             raise ApiError(0, "in-band text")
 
-    def take(self, chunk: bytes) -> None:
-        """Feed the reader and fold what it releases, in one step."""
+    async def take(self, chunk: bytes) -> None:
+        """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
         self.reader.feed(chunk)
         self._fold()
+        await asyncio.sleep(0)
 
     def _fold(self) -> None:
         released = self.reader.take()
         if released.last_ns:
             self.released_seconds = max(self.released_seconds, released.last_ns / NANOS)
-            lag = self.clock() - released.last_ns / NANOS
-            self.skew_seconds = lag if self.skew_seconds is None else min(lag, self.skew_seconds)
+            if self._is_live:
+                # The smallest delay of a fresh line is the difference of the two clocks, at most.
+                lag = min(max(0.0, self.clock() - released.last_ns / NANOS), MAX_SKEW_SECONDS)
+                known = self.skew_seconds
+                self.skew_seconds = lag if known is None else min(lag, known)
         self.fold(self, released)
 
     def interrupt(self) -> None:
@@ -201,6 +229,9 @@ class Follow:
         now = self.clock()
         silence = now - self._last_bytes
         since_audit = now - self._last_audit
+        if min(silence, since_audit) < 0:
+            # The clock was set back: begin to measure anew.
+            self._last_bytes = self._last_audit = now
         if self.is_auditing or not self._is_open() or min(silence, since_audit) < self.pace.silence:
             return False
         if due_seconds is not None and self.holds(due_seconds):
@@ -237,46 +268,109 @@ class Follow:
             self.reader.idle(began - self._last_bytes)
             self._fold()
             if not self.reader.is_holding:
-                self.clear_seconds = began - max(0.0, self.skew_seconds or 0.0)
+                self.clear_seconds = max(self.clear_seconds, began - (self.skew_seconds or 0.0))
+            # What comes from now on has just been written.
+            self._is_live = True
         elif began - self._last_bytes > 2 * self.pace.silence:
             self.interrupt()  # a silently dead stream, or another file
 
     async def _read_rest(self) -> None:
         """Read an ended instance to its end, by its id and not by `previous` alone."""
-        for attempt in range(5):
-            since = self.reader.reopen(accept_gap=True)
-            previous = not self.is_current()
-            if self.status is None or (previous and self.ended() is None):
+        self.has_stopped.set()
+        await _wait(self.may_finish, TAKE_OVER_SECONDS)
+        accept_gap = False
+        for attempt in range(MAX_LAST_READS):
+            if self.status is None or (not self.is_current() and self.ended() is None):
                 break
             try:
-                reply = await podlogs.read(
-                    self.client, self.container, since_seconds=since, previous=previous
-                )
-                again = (
-                    reply
-                    if reply.endswith(b"\n") or not reply
-                    else await podlogs.read(
-                        self.client, self.container, since_seconds=since, previous=previous
-                    )
-                )
+                if await self._read_to_the_end(accept_gap=accept_gap):
+                    return
+                break
             except ApiError as error:
                 self._fail(error)
                 if error.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
                     break
+                # A head that does not fit twice, with the object asked in between, is a rotation.
+                accept_gap = self.reader.gap_suspected
                 await self._wait_for_change(self._pause(attempt + 1, error))
-                continue
-            unstamped = self.reader.unstamped
-            stamped_before = self.reader.lines_read
-            self.reader.feed(reply if again == reply else reply[: reply.rfind(b"\n") + 1])
-            self.reader.finish()
-            if self.reader.unstamped > unstamped and self.reader.lines_read == stamped_before:
-                break  # `unable to retrieve container logs`: the runtime has removed it
-            self._fold()
-            return
-        self.reader.reopen(accept_gap=True)
-        if not self._saw_end:
-            # It could not be read to its end, and no stream was seen to end.
+                await self.refresh(self)
+        is_whole = self._ended_with_its_container()
+        self.reader.finish()
+        self._fold()
+        if not is_whole:
             self._lose("restarted" if self.status is not None else "pod_gone")
+
+    def _ended_with_its_container(self) -> bool:
+        """Whether the stream ended because its container had: then it brought everything.
+
+        A stream that a server ended before the container finished may have left lines behind.
+        """
+        ended = self.ended()
+        return (
+            self._saw_end
+            and ended is not None
+            and self._end_seconds >= ended.finished_seconds
+            and not self.reader.tail
+        )
+
+    async def _read_to_the_end(self, *, accept_gap: bool) -> bool:
+        """Read what is left; return whether the reply was the log of this instance."""
+        since = self.reader.cursor().since_seconds
+        previous = not self.is_current()
+        is_open = False
+        unstamped = stamped = 0
+        async for chunk in podlogs.read_chunks(
+            self.client, self.container, since_seconds=since, previous=previous
+        ):
+            if not is_open:
+                # The reply does not say whose it is: the object must still say the same.
+                await self.refresh(self)
+                if previous is self.is_current():
+                    raise ApiError(0, "another instance")
+                # Only now, because what was read before is all there is if nothing comes.
+                self.reader.reopen(accept_gap=accept_gap)
+                unstamped, stamped = self.reader.unstamped, self.reader.lines_read
+                is_open = True
+            await self.take(chunk)
+            if self.reader.gap_suspected:
+                raise ApiError(0, "the log does not continue")
+        if is_open and self.reader.tail and not await self._ends_the_same(since, previous=previous):
+            raise ApiError(0, "the end of the log has changed")
+        self.reader.finish()
+        self._fold()
+        if not is_open:
+            return self._ended_with_its_container() or not self.reader.cursor().count
+        # `unable to retrieve container logs`: the runtime has removed the container.
+        return self.reader.unstamped == unstamped or self.reader.lines_read > stamped
+
+    async def _ends_the_same(self, since: int, *, previous: bool) -> bool:
+        """Whether a second read shows the same unterminated last line: then it is a line."""
+        end = b""
+        async for chunk in podlogs.read_chunks(
+            self.client, self.container, since_seconds=since, previous=previous
+        ):
+            end = (end + chunk)[-len(self.reader.tail) - 1 :]
+        return end.endswith(self.reader.tail)
+
+    async def _take_over(self, before: Follow) -> None:
+        """Take over the lines that were counted as the previous instance's but are this one's.
+
+        A status comes later than the container: a stream that is opened meanwhile already brings
+        the new instance's log. Whose lines they were is told by content, not by time.
+        """
+        try:
+            await _wait(before.has_stopped, TAKE_OVER_SECONDS)
+            cursor = before.reader.cursor()
+            if cursor.total:
+                reply = await podlogs.read(
+                    self.client, self.container, since_seconds=cursor.since_seconds, previous=False
+                )
+                if self.reader.take_over(before.reader, reply):
+                    self.taken_over(before, self)
+        except ApiError as error:
+            self._fail(error)
+        finally:
+            before.may_finish.set()
 
     def _lose(self, reason: str) -> None:
         start = self.reader.cursor().last_ns or int(self.clock() * NANOS)
@@ -297,8 +391,10 @@ class Follow:
 
     async def _wait_for_change(self, seconds: float) -> None:
         self._changed.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+        await _wait(self._changed, seconds)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

@@ -1,8 +1,8 @@
 """What the agent writes to standard output: one JSON object a line, in closed words.
 
-Owns which fields exist and what their values may be. A BotKube line must never get out this way
-(design, invariant 2): messages are constants, arguments are not filled in, of an exception only its
-type is named, and what a library says is replaced by where it said it.
+Owns which fields exist and what their values may be. A BotKube line must never get out this way:
+messages are constants, arguments are not filled in, of an exception only its type is named, and
+what a library says is replaced by where it said it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ LIBRARY_MESSAGE = "a library reported something"
 FIELDS = frozenset((
     "attempt", "batches", "bytes", "code", "commits", "container", "containers", "count",
     "digest", "event", "events", "host", "kind", "lines", "mode", "namespace", "node",
-    "outcome", "part", "pod", "port", "reason", "retry_seconds", "right", "rules", "seconds",
-    "seq", "setting", "signal", "state", "status", "stream", "streams", "switch", "task",
+    "outcome", "part", "place", "pod", "port", "reason", "retry_seconds", "right", "rules",
+    "seconds", "seq", "setting", "signal", "state", "status", "stream", "streams", "switch", "task",
     "trait", "value", "version", "why", "window_end", "window_start", "windows",
 ))
 # fmt: on

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NANOS = 1_000_000_000
 
 CRASHED = "Application crashed"
-"""The one event that comes from the container status rather than from a rule (design, crash)."""
+"""The one event that comes from the container status rather than from a rule."""
 
 REPORT = "Collection report"
 """The track event that says what a window could show; one per window."""
@@ -39,13 +39,6 @@ class Format(StrEnum):
     STANDARD = "standard"
     KLOG = "klog"
     PANIC = "panic"
-
-
-class Level(StrEnum):
-    """What an instance is known to print: debug once a core debug entry was seen, else unknown."""
-
-    DEBUG = "debug"
-    UNKNOWN = "unknown"
 
 
 @frozen
@@ -140,7 +133,7 @@ class Cursor:
 
 
 class Continuity(StrEnum):
-    """What the head of a reply says about the lines folded before it (facts, 3a)."""
+    """What the head of a reply says about the lines folded before it."""
 
     FRESH = "fresh"
     CONTINUOUS = "continuous"
@@ -159,17 +152,32 @@ class Gap:
 
 @frozen
 class Released:
-    """What a reader hands over to be folded in one step: effects of lines, in line order."""
+    """What a reader hands over to be folded in one step: effects of lines, in line order.
+
+    `lines_at` and `matched_at` count lines and matched entries by the second of their stamps;
+    `rotations` says how often the file was seen to have been rotated since it was read last.
+    """
 
     observations: tuple[Observation, ...] = ()
     facts: tuple[Fact, ...] = ()
     gaps: tuple[Gap, ...] = ()
-    lines: int = 0
-    matched: int = 0
+    lines_at: Mapping[int, int] = field(factory=dict)
+    matched_at: Mapping[int, int] = field(factory=dict)
+    rotations: int = 0
     last_ns: int = 0
 
+    @property
+    def lines(self) -> int:
+        """How many lines were released."""
+        return sum(self.lines_at.values())
+
+    @property
+    def matched(self) -> int:
+        """How many of the released entries a rule matched."""
+        return sum(self.matched_at.values())
+
     def __bool__(self) -> bool:
-        return bool(self.lines or self.observations or self.facts or self.gaps)
+        return bool(self.lines_at or self.observations or self.facts or self.gaps or self.rotations)
 
 
 @frozen

@@ -50,7 +50,7 @@ def decide(switches: Iterable[Switch], *, has_write_key: bool) -> Decision:
     """Return the mode. Any off wins, then a missing write key."""
     for switch in switches:
         if switch.is_off:
-            return Decision(Mode.OFF, f"{switch.name} is set to off")
+            return Decision(Mode.OFF, f"{switch.name} is {switch.value}")
     if not has_write_key:
         return Decision(Mode.LOCAL, "no write key is set (destination.write_key)")
     return Decision(Mode.ON, "a write key is set and no switch says off")

@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from attrs import define, field, frozen
@@ -27,16 +29,16 @@ from agent.reader import Reader
 from agent.sink.deliver import deliver
 from agent.source import identity as identities
 from agent.source.api import Access, ApiError, Client
-from agent.source.discovery import Pods, Selection, watch
+from agent.source.discovery import Pods, Selection, pause_seconds, read_pod, watch
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.document import Document, mark_attempted
 from agent.state.installation import load_installation
 from agent.state.keeper import Keeper
-from agent.state.store import StateError
+from agent.state.store import Conflict, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
     from random import Random
 
@@ -48,7 +50,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-QUIET_COMMIT_SECONDS = 60
+T = TypeVar("T")
+
+QUIET_COMMIT_SECONDS = 600
+"""Lines that matched nothing are only read again after a crash; they are not worth more writes."""
+
 STOP_SECONDS = 4.0
 MAX_AUDITS = 8
 MAX_FOLLOWS = 1000
@@ -73,6 +79,7 @@ class Options:
     state_name: str
     installation_name: str
     agent_version: str
+    rules_paths: tuple[str, ...] = ()
     pace: Pace = field(factory=Pace)
 
 
@@ -118,6 +125,7 @@ class Pipeline:
     group: asyncio.TaskGroup
     follows: dict[str, Follow] = field(factory=dict)
     pods: dict[str, Pod] = field(factory=dict)
+    settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     may_read: asyncio.Event = field(factory=asyncio.Event)
     committed: asyncio.Event = field(factory=asyncio.Event)
@@ -140,6 +148,9 @@ class Pipeline:
 
     def pod_changed(self, pod: Pod) -> None:
         """Take a new picture of a pod: start and end follows."""
+        known = self.pods.get(pod.uid)
+        if known is not None and pod.version < known.version:
+            return  # an older picture, from a watch that lags
         self.pods[pod.uid] = pod
         for status in pod.containers:
             ids = [status.container_id]
@@ -158,6 +169,7 @@ class Pipeline:
     def pod_gone(self, uid: str) -> None:
         """Take it that a pod is no longer there; what is being read is drained first."""
         self.pods.pop(uid, None)
+        self._versions.pop(uid, None)
         for follow in self.follows.values():
             if follow.container.pod_uid == uid:
                 follow.take_status(None, is_deleting=True)
@@ -170,12 +182,12 @@ class Pipeline:
                 follow.take_status(status, is_deleting=pod.is_deleting)
 
     def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
-        key = f"{pod.uid}/{status.name}"
-        known = {one.container_id for one in (status.last_ended, status.ended) if one is not None}
-        before = self.counting.document.restarts.get(key, status.restarts)
-        seen = min(status.restarts - before, max(1, len(known)))
         self.counting.count_restarts(
-            key, status.restarts, seen=seen, now_seconds=int(self.world.clock())
+            f"{pod.uid}/{status.name}",
+            status.restarts,
+            current=f"{pod.uid}/{status.container_id}",
+            last_ended=f"{pod.uid}/{status.last_ended.container_id}" if status.last_ended else "",
+            now_seconds=int(self.world.clock()),
         )
 
     def _has_ended(self, key: str) -> bool:
@@ -205,17 +217,27 @@ class Pipeline:
             self._fold,
             self.may_read,
             self.options.pace,
+            self._taken_over,
+            self._refresh,
+            self._previous(container),
         )
+        follow.may_finish.set()
         self.follows[container.key] = follow
         follow.take_status(status, is_deleting=pod.is_deleting)
         self.group.create_task(self._run(follow, pod, status), name=FOLLOW)
         return follow
 
     async def _run(self, follow: Follow, pod: Pod, status: ContainerStatus) -> None:
-        if pod.uid not in self._versions:
-            self._versions[pod.uid] = await identities.find_version(
-                self.client, pod, status, self.ruleset, missing=warn_missing
-            )
+        failures = 0
+        while pod.uid not in self._versions:
+            try:
+                self._versions[pod.uid] = await identities.find_version(
+                    self.client, pod, status, self.ruleset, missing=warn_missing
+                )
+            except ApiError as error:
+                failures += 1
+                base = self.options.pace.retry
+                await asyncio.sleep(pause_seconds(failures, error, self.world.random, base=base))
         self.counting.instance(follow.container, self._versions[pod.uid])
         await follow.run()
         ended = follow.ended()
@@ -232,8 +254,37 @@ class Pipeline:
         del self.follows[follow.container.key]
         self.ended.add(follow)
 
+    def _previous(self, container: Container) -> Follow | None:
+        """Return the follow of the same container's previous instance, if it is still reading."""
+        place = (container.pod_uid, container.name)
+        for follow in self.follows.values():
+            other = follow.container
+            if (other.pod_uid, other.name) == place and other != container and follow.opened:
+                follow.may_finish.clear()
+                return follow
+        return None
+
+    async def _refresh(self, follow: Follow) -> None:
+        container = follow.container
+        path = f"/api/v1/namespaces/{container.namespace}/pods/{container.pod}"
+        with suppress(ApiError):
+            pod = read_pod(await self.client.get(path), self.options.containers)
+            if pod.uid == container.pod_uid:
+                self.pod_changed(pod)
+
+    def _taken_over(self, before: Follow, after: Follow) -> None:
+        self.counting.take_over(before.container.key, after.container.key)
+
     def _fold(self, follow: Follow, released: Released) -> None:
         self.counting.fold(follow.container.key, released, now_seconds=int(self.world.clock()))
+
+    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+        """Go on with another rule set: what is not released is read again, as after a crash."""
+        self.ruleset, self._prefilter = ruleset, prefilter
+        self.counting.change_rules(ruleset)
+        for follow in self.follows.values():
+            follow.reader.change_rules(ruleset, prefilter)
+            follow.interrupt()
 
     # --- time ---------------------------------------------------------------------------------
 
@@ -243,16 +294,25 @@ class Pipeline:
             await asyncio.sleep(self.options.pace.tick)
             now = self.world.clock()
             self._audit(self.counting.due(now_seconds=now))
-            if self.is_listed:
-                self.counting.close_due(now_seconds=self.world.clock(), may_close=self._may_close)
+            if self.is_settled:
+                self.counting.close_due(
+                    now_seconds=self.world.clock(),
+                    may_close=self._may_close,
+                    unreadable=self._unreadable,
+                )
             self._hold_back()
             await self._commit_if_due()
 
     @property
-    def is_listed(self) -> bool:
-        """Whether every namespace and selector has been listed once."""
+    def is_settled(self) -> bool:
+        """Whether every selection was listed once, or may not be: then windows may close."""
         wanted = len(self.options.namespaces) * len(self.options.selectors)
-        return len(self.listed) >= wanted
+        return len(self.settled) >= wanted
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all that was selected is known."""
+        return self.is_settled and self.listed == self.settled
 
     def _audit(self, due: int | None) -> None:
         # Not awaited: a container whose reply hangs must not hold up the others' windows.
@@ -272,6 +332,16 @@ class Pipeline:
     def _may_close(self, end_seconds: int) -> bool:
         return not any(follow.holds(end_seconds) for follow in self.follows.values())
 
+    def _unreadable(self, end_seconds: int) -> list[float]:
+        """Return since when containers could not be read whose windows no longer wait."""
+        return [
+            follow.failing_since
+            for follow in self.follows.values()
+            if follow.failing_since is not None
+            and follow.is_unreadable()
+            and follow.clear_seconds < end_seconds > follow.released_seconds
+        ]
+
     def _hold_back(self) -> None:
         """Stop reading while the outbox is full; the kubelet's files are the buffer."""
         if self.counting.is_full and self.may_read.is_set():
@@ -289,12 +359,13 @@ class Pipeline:
         since = self.world.clock() - self._last_commit
         counting = self.counting
         urgent = counting.is_urgent and since >= self.options.commit_seconds
-        if urgent or (counting.is_dirty and since >= QUIET_COMMIT_SECONDS):
+        was_set_back = since < 0
+        if was_set_back or urgent or (counting.is_dirty and since >= QUIET_COMMIT_SECONDS):
             try:
                 await self.commit()
+            except Conflict:
+                raise  # another process has taken over, this one ends
             except StateError as error:
-                if type(error) is not StateError:
-                    raise  # a Conflict: another process has taken over, this one ends
                 self.commit_failures += 1
                 log.error("state cannot be written", extra={"why": str(error)})
 
@@ -363,9 +434,8 @@ class Pipeline:
         """Remove a batch that was accepted; the removal is part of the next commit."""
         self._drop(batch)
 
-    async def rejected(self, batch: Batch, status: int) -> None:
-        """Park a batch that will never be accepted."""
-        log.error("batch rejected and parked", extra={"seq": batch.seq, "status": status})
+    async def rejected(self, batch: Batch, _status: int) -> None:
+        """Park a batch that will never be accepted; `deliver` says so."""
         self.counting.document.parked += 1
         self._drop(batch)
 
@@ -394,14 +464,20 @@ async def run(
     async with Client(
         options.access, f"botkube-analytics/{options.agent_version}", MAX_FOLLOWS + 50
     ) as client:
-        counting, keeper = await _begin(options, ruleset, world, client, sends=send is not None)
+        begun = await _unless(stop, _begin(options, ruleset, world, client, sends=send is not None))
+        if begun is None:
+            return
+        counting, keeper = begun
         try:
             async with asyncio.TaskGroup() as group:
                 pipeline = Pipeline(options, ruleset, world, client, counting, keeper, group)
+                # The epoch stands before anything is read or sent: from here on others are fenced.
+                await pipeline.commit()
                 started(pipeline)
                 tasks = [group.create_task(pipeline.tick(), name="tick")]
+                pods = Pods(pipeline.pod_changed, pipeline.pod_gone)
                 tasks += [
-                    group.create_task(_watch(pipeline, namespace, selector), name="watch")
+                    group.create_task(_watch(pipeline, pods, namespace, selector), name="watch")
                     for namespace in options.namespaces
                     for selector in options.selectors
                 ]
@@ -411,16 +487,33 @@ async def run(
                 await stop.wait()
                 # Stop reading, commit, exit; nothing is sent on the way out, because scaling to
                 # zero is an opt-out.
+                keeper.limit_seconds = STOP_SECONDS / 2
                 tasks += [
                     task for task in asyncio.all_tasks() if task.get_name().startswith(FOLLOW)
                 ]
                 for task in tasks:
                     task.cancel()
             counting.document.stopped_seconds = int(world.clock())
-            async with asyncio.timeout(STOP_SECONDS):
+            try:
                 await pipeline.commit()
+            except StateError as error:
+                # The next start goes on from the last commit, as after a crash.
+                log.error("state cannot be written", extra={"why": str(error)})
         finally:
             keeper.store.close()
+
+
+async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
+    """Wait for a beginning, unless the stop comes first."""
+    begin = asyncio.ensure_future(beginning)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({begin, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return begin.result() if begin.done() else None
+    finally:
+        for task in (begin, stopping):
+            task.cancel()
+        await asyncio.gather(begin, stopping, return_exceptions=True)
 
 
 async def _begin(
@@ -432,13 +525,6 @@ async def _begin(
     installation = await load_installation(
         installation_store, choose_id=lambda: own_id or str(world.new_uuid()), now_seconds=now
     )
-    quiet_until = installation.first_start_seconds + options.quiet_period_seconds
-    aligned = -(-quiet_until // options.window_seconds) * options.window_seconds
-    count_from = (aligned if options.quiet_period_seconds else 0) if sends else None
-    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
-    await keeper.load(window_seconds=options.window_seconds, count_from=count_from)
-    if keeper.document.windows.count_from is None or count_from is None:
-        keeper.document.windows.count_from = count_from
     minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
     identity = Identity(
         installation.id,
@@ -446,11 +532,16 @@ async def _begin(
         minor,
         distribution,
     )
+    quiet_until = installation.first_start_seconds + options.quiet_period_seconds
+    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
+    await keeper.load(window_seconds=options.window_seconds)
     counting = Counting(keeper.document, ruleset, identity, options.agent_version, sends)
     counting.begin(
         now_seconds=now,
         window_seconds=options.window_seconds,
+        count_from=quiet_until if options.quiet_period_seconds else 0,
         was_lost=keeper.was_unreadable or (keeper.is_new and not installation.is_new),
+        new_stream=lambda: str(world.new_uuid()),
     )
     return counting, keeper
 
@@ -467,29 +558,26 @@ def _stores(options: Options, client: Client) -> tuple[Store, Store]:
     )
 
 
-async def _watch(pipeline: Pipeline, namespace: str, selector: str) -> None:
+async def _watch(pipeline: Pipeline, pods: Pods, namespace: str, selector: str) -> None:
     options = pipeline.options
-    known = False
+    selection = Selection(namespace, selector, options.containers, options.node)
+    status: int | None = None
 
     def listed(error: ApiError | None) -> None:
-        nonlocal known
-        if error is None or error.status in {403, 404}:
-            # A namespace that may not be read must not hold the others' windows.
-            pipeline.listed.add(f"{namespace}/{selector}")
+        nonlocal status
         if error is None:
-            if not known:
-                log.info("pods listed")
-            known = True
+            pipeline.listed.add(selection.name)
         else:
-            known = False
-            log.warning(
-                "pods cannot be listed", extra={"status": error.status, "reason": error.reason}
-            )
+            pipeline.listed.discard(selection.name)
+        if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            # A namespace that may not be read must not hold the others' windows.
+            pipeline.settled.add(selection.name)
+        before, status = status, HTTPStatus.OK if error is None else error.status
+        if status == before:
+            return
+        if error is None:
+            log.info("pods listed")
+        else:
+            log.warning("pods cannot be listed", extra={"status": status, "reason": error.reason})
 
-    await watch(
-        pipeline.client,
-        Selection(namespace, selector, options.containers, options.node),
-        Pods(pipeline.pod_changed, pipeline.pod_gone),
-        random=pipeline.world.random,
-        listed=listed,
-    )
+    await watch(pipeline.client, selection, pods, random=pipeline.world.random, listed=listed)

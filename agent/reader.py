@@ -14,7 +14,7 @@ import re2
 
 from agent.lines import Entries, Framer, parse_stamp
 from agent.match import match
-from agent.model import Continuity, Cursor, Entry, Fact, Gap, Released, learn
+from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
@@ -49,6 +49,7 @@ class Reader:
     ) -> None:
         self._ruleset = ruleset
         self._prefilter = prefilter
+        self._next_rules = (ruleset, prefilter)
         self._key = key
         self._stamped = stamped
         self._count_crashes = count_crashes
@@ -56,6 +57,8 @@ class Reader:
         self._enabled = set(enabled)
         self._debug_seen = debug_seen
         self._gaps: list[Gap] = []
+        self._before_gap = Cursor()
+        self._rotations = 0
         self.unstamped = 0
         self._unreadable = 0
         self._past = Counter[str]()
@@ -70,9 +73,14 @@ class Reader:
         self._cursor = self.cursor()
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
+        self._ruleset, self._prefilter = self._next_rules
         self._begin()
         self._accept_gap = accept_gap
         return self._cursor.since_seconds
+
+    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+        """Use another set from the next `reopen` on: what is not released then is read with it."""
+        self._next_rules = (ruleset, prefilter)
 
     def _begin(self) -> None:
         cursor = self._cursor
@@ -85,7 +93,7 @@ class Reader:
         self._offsets: deque[int] = deque()
         self._bytes = 0
         self._read = self._released = cursor.total
-        self._matched: deque[int] = deque()
+        self._matched: deque[tuple[int, int]] = deque()
         self._debug_noted = self._debug_seen
         self._accept_gap = True
         self.gap_suspected = False
@@ -165,26 +173,51 @@ class Reader:
         self._pairs.pass_line(following, offset=self._offset(following))
         observations, facts = self._pairs.released()
         released = min(following, self._pairs.first_line or following) - 1
-        lines, self._released = released - self._released, released
-        last_ns = matched = 0
-        for _ in range(lines):
+        lines_at: Counter[int] = Counter()
+        last_ns = 0
+        for _ in range(released - self._released):
             self._offsets.popleft()
+            at_ns, line = self._unreleased.popleft()
+            lines_at[at_ns // NANOS] += 1
+            last_ns = max(last_ns, at_ns)
             if self._stamped:
-                at_ns, line = self._unreleased.popleft()
                 self._trail.add(at_ns, line)
-                last_ns = max(last_ns, at_ns)
-        while self._matched and self._matched[0] <= released:
-            self._matched.popleft()
-            matched += 1
+        self._released = released
+        matched_at: Counter[int] = Counter()
+        while self._matched and self._matched[0][0] <= released:
+            matched_at[self._matched.popleft()[1] // NANOS] += 1
         for fact in facts:
             learn(self._enabled, fact)
         self._debug_seen = self._debug_seen or any(f.name == "level" for f in facts)
         gaps, self._gaps = tuple(self._gaps), []
-        return Released(tuple(observations), tuple(facts), gaps, lines, matched, last_ns)
+        rotations, self._rotations = self._rotations, 0
+        return Released(
+            tuple(observations), tuple(facts), gaps, lines_at, matched_at, rotations, last_ns
+        )
 
     def cursor(self) -> Cursor:
         """Return how far the taken lines reach. Hashes the lines of the last seconds."""
         return self._cursor if self._proof is not None else self._trail.cursor()
+
+    def take_over(self, before: Reader, reply: bytes) -> bool:
+        """Take over another reader's place if `reply`, this instance's log, continues it.
+
+        The other then goes back to where its own log was last continued.
+        """
+        cursor = before.cursor()
+        proof = Proof(self._key, cursor)
+        for line in Framer().feed(reply):
+            if proof.verdict is None and parse_stamp(line) is not None:
+                proof.take(line)
+        proof.settle()
+        if proof.verdict is Continuity.GAP or not proof.seen:
+            return False
+        self._cursor, before._cursor = cursor, before._before_gap
+        self._enabled |= before._enabled
+        self._debug_seen = self._debug_seen or before._debug_seen
+        self._begin()
+        before._begin()
+        return True
 
     def audit(self, reply: bytes) -> Continuity | None:
         """Compare a short read from the current `since` with what was read.
@@ -194,7 +227,7 @@ class Reader:
         """
         lines = [line for line in Framer().feed(reply) if parse_stamp(line) is not None]
         if reply and not lines:
-            return None  # the kubelet's own words say nothing of the log (facts, 2.11)
+            return None  # the kubelet's own words say nothing of the log
         if self._proof is not None and len(lines) <= self._proof.taken:
             self.settle()
         if self._proof is not None:
@@ -217,11 +250,12 @@ class Reader:
 
     def _take_line(self, line: bytes) -> None:
         if not self._stamped:
-            self._take_text(line, None, size=len(line))
+            self._take_plain(line)
             return
         stamp = parse_stamp(line)
         if stamp is None:
-            # A fragment, or the kubelet's own words: never counted, moves no cursor (facts, 2.11).
+            # A fragment, or the kubelet's own words (kubernetes/kubernetes#142258): never counted,
+            # and it moves no cursor.
             self.unstamped += 1
         elif self._proof is not None:
             if self.gap_suspected:
@@ -237,6 +271,7 @@ class Reader:
             self.gap_suspected = True
             return
         self._proof = None
+        self._rotations += proof.verdict is Continuity.ROTATED
         for line in proof.seen:
             stamp = parse_stamp(line)
             if stamp is not None:
@@ -244,6 +279,7 @@ class Reader:
         if proof.verdict is Continuity.GAP:
             first = parse_stamp(proof.fresh[0]) if proof.fresh else None
             last_ns = self._cursor.last_ns
+            self._before_gap = self._cursor
             self._gaps.append(Gap("rotated", last_ns, max(first[0], last_ns) if first else last_ns))
         for line in proof.fresh:
             self._take_line(line)
@@ -251,6 +287,11 @@ class Reader:
     def _take_stamped(self, line: bytes, at_ns: int, begin: int) -> None:
         self._unreleased.append((at_ns, line))
         self._take_text(line[begin:], at_ns, size=len(line))
+
+    def _take_plain(self, line: bytes) -> None:
+        self._take_text(line, None, size=len(line))
+        # Without the API's stamp a line has the time of the last entry that said one.
+        self._unreleased.append((self._entries.last_ns, b""))
 
     def _take_text(self, text: bytes, at_ns: int | None, *, size: int) -> None:
         self._read += 1
@@ -273,7 +314,7 @@ class Reader:
             self._pairs.state(Fact("level", "debug"), line=entry.first_line, offset=offset)
         counted, stated = match(record, self._ruleset, self._pairs.enabled)
         if counted is not None:
-            self._matched.append(entry.first_line)
+            self._matched.append((entry.first_line, entry.at_ns))
             self._pairs.take(counted, offset=offset)
         if stated is not None:
             self._pairs.take(stated, offset=offset)

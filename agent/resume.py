@@ -1,6 +1,6 @@
 """Cursors: made from the lines that were folded, proved against the head of the next reply.
 
-Owns the rule of facts 3a: the kubelet's filter is deterministic, so the reply to the same `since`
+Owns the rule: the kubelet's filter is deterministic, so the reply to the same `since`
 begins with the lines that were folded, unless the file was rotated or changed. Must not know
 entries, rules or the network. Pure; hashing is done at a commit, not per line.
 """
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from agent.model import NANOS, Continuity, Cursor
 
 SLACK_SECONDS = 2
-"""Stamps run backwards by less than this (facts, 2.4); `since` stays so far behind the highest."""
+"""Stamps run backwards by less than this (grafana/alloy#7076); `since` stays so far behind."""
 
 MAX_HASHES = 64
 MAX_TRAIL_BYTES = 1 << 20

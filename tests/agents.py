@@ -80,10 +80,16 @@ class Lab:
     folder: Path
     ruleset: RuleSet
     changes: dict[str, Any] = attrs.field(factory=dict)
+    token: str = ""
 
     @asynccontextmanager
-    async def agent(self, *, sends: bool = True, seed: int = 1) -> AsyncIterator[Agent]:
-        """Run an agent; leaving without `finish` kills it as SIGKILL would."""
+    async def agent(
+        self, *, sends: bool = True, seed: int = 1, waits: bool = True
+    ) -> AsyncIterator[Agent]:
+        """Run an agent; leaving without `finish` kills it as SIGKILL would.
+
+        It has begun when the body runs, unless `waits` is off.
+        """
         ids = random.Random(seed)
         world = World(
             self.clock.seconds,
@@ -111,6 +117,8 @@ class Lab:
             agent = Agent(stop, task)
             _LIVING.add(task)
             try:
+                if waits:
+                    await until(lambda: agent.pipeline is not None)
                 yield agent
             finally:
                 _LIVING.discard(task)
@@ -124,7 +132,7 @@ class Lab:
 
     def options(self) -> Options:
         kubeconfig = self.folder / "kubeconfig"
-        kubeconfig.write_bytes(orjson.dumps(self.cluster.server.kubeconfig("")))
+        kubeconfig.write_bytes(orjson.dumps(self.cluster.server.kubeconfig(self.token)))
         options = Options(
             access=Access(str(kubeconfig)),
             namespaces=(NAMESPACE,),

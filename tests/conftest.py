@@ -6,14 +6,14 @@ import asyncio
 import inspect
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from agent.match import make_prefilter
-from agent.rules import RuleSet, compile_rules
+from agent.rulefiles import load_rules
+from agent.rules import RuleSet
 
 # Up to Python 3.13 looptime asks for the current loop while fixtures are made, which warns that
 # there is none unless somebody said so before.
@@ -26,15 +26,11 @@ settings.register_profile("ci", _COMMON, derandomize=True, max_examples=60)
 settings.register_profile("search", _COMMON, max_examples=2000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
-RULES = Path(__file__).parent.parent / "rules"
-
 
 @pytest.fixture(scope="session")
 def ruleset() -> RuleSet:
     """Return the rules of this repository."""
-    return compile_rules(
-        {str(path.relative_to(RULES)): path.read_text() for path in sorted(RULES.rglob("*.yaml"))}
-    )
+    return load_rules()
 
 
 @pytest.fixture(scope="session")

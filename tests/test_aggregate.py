@@ -26,7 +26,7 @@ def fold(
     *observations: Observation,
     version: str = "v1.14.0",
     now: int = NOW,
-    **more: int,
+    **more: object,
 ) -> None:
     windows.fold(Instance(version), Released(observations, **more), now_seconds=now)  # type: ignore[arg-type]
 
@@ -91,17 +91,36 @@ def test_what_comes_after_the_close_is_late_in_the_oldest_open_window() -> None:
 
 
 def test_a_window_without_lines_says_zero() -> None:
-    assert collection(Windows(HOUR), 0) == {"lines_read": 0, "lines_matched": 0, "late_lines": 0}
+    assert collection(Windows(HOUR), 0) == {
+        "lines_read": 0,
+        "lines_matched": 0,
+        "late_lines": 0,
+        "rotations_crossed": 0,
+    }
 
 
-def test_lines_stand_in_the_window_of_the_last_of_them() -> None:
+def test_lines_stand_in_the_window_of_their_stamps() -> None:
     windows = Windows(HOUR)
-    fold(windows, lines=5, matched=2, last_ns=(T0 + 10) * NANOS)
-    fold(windows, lines=1, matched=0, now=T0 + HOUR)
+    fold(windows, lines_at={T0 + 10: 4, T0 + HOUR: 1, T0 + HOUR - 1: 1}, matched_at={T0 + 10: 2})
 
     first = collection(windows, 0)
     assert (first["lines_read"], first["lines_matched"]) == (5, 2)
     assert collection(windows, HOUR)["lines_read"] == 1
+
+
+def test_lines_that_must_not_be_sent_are_not_said_either() -> None:
+    windows = Windows(HOUR, count_from=T0 + HOUR, stopped=(T0 + 2 * HOUR, T0 + 3 * HOUR))
+    fold(windows, lines_at={T0: 1, T0 + 2 * HOUR: 1, T0 + 3 * HOUR: 1}, now=T0 + 9 * HOUR)
+
+    read = [collection(windows, hour * HOUR)["lines_read"] for hour in range(4)]
+    assert read == [0, 0, 0, 1]
+
+
+def test_a_crossed_rotation_is_told() -> None:
+    windows = Windows(HOUR)
+    fold(windows, rotations=1)
+
+    assert collection(windows, NOW - NOW % HOUR - T0)["rotations_crossed"] == 1
 
 
 def test_the_oldest_window_is_told() -> None:
@@ -322,14 +341,6 @@ def test_commands_and_events_are_observable_at_debug_only(
         found.get("commands_observable"),
         found.get("events_observable"),
     )
-
-
-def test_what_was_noted_of_an_instance_that_is_gone_stands() -> None:
-    windows = Windows(HOUR)
-    windows.note(T0 + 1, [instance(START, version="v1.0.0")])
-    found = collection(windows, 0, instance(DEBUG))
-
-    assert (found["commands_observable"], found["botkube_version"]) == (False, "several")
 
 
 @pytest.mark.parametrize(

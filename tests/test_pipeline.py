@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import islice, pairwise
 from pathlib import Path
 
+import attrs
 import pytest
 
+from agent.counting import Counting
 from agent.rules import RuleSet
-from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, until
+from tests.agents import NAMESPACE, NANOS, WINDOW_SECONDS, Agent, Lab, after, lab, until
 from tests.sim.botkube import Action, Fact, Generation, generate, replay
 from tests.sim.botkube_v0_12 import BotKubeV012
 from tests.sim.botkube_v0_18 import BotKubeV018
 from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.faults import (
     Answer,
+    Delay,
     Fault,
     HalfOpen,
     LoseResponse,
@@ -116,6 +120,11 @@ async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:
     assert kinds["identify"] == kinds["group"] == 1
 
 
+def counting(agent: Agent) -> Counting:
+    assert agent.pipeline is not None
+    return agent.pipeline.counting
+
+
 LOG = r"/pods/[^/]+/log"
 BATCH = r"/v1/batch"
 
@@ -209,6 +218,38 @@ async def test_a_crash_is_counted_once_and_the_dead_container_read_to_its_end(wo
             pod.restart(at=world.clock.ns())
             await after(world, 30)
         truth = replay(actions)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_status_that_comes_late_does_not_mix_up_two_instances(world: Lab) -> None:
+    rng = random.Random(4)
+    writer = BotKubeV114(rng, cluster="test")
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        actions = list(islice(generate(writer, rng, iter(world.clock.ns, None)), 15))
+        for action in actions:
+            pod.play(action)
+        await until(lambda: missing(replay(actions), world) == {})
+        # The restart is not seen for a while, but a plain request brings the new log at once.
+        seen = asyncio.Event()
+        world.cluster.server.faults.add(Delay(until=seen), path=r"/pods$", verb="watch")
+        world.cluster.server.end_watches()
+        actions.append(writer.panic(world.clock.ns()))
+        pod.play(actions[-1])
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        pod.restart(at=world.clock.ns())
+        second = list(islice(generate(writer, rng, iter(world.clock.ns, None)), 15))
+        for action in second:
+            pod.play(action)
+        await after(world, 60)
+        seen.set()
+        third = list(islice(generate(writer, rng, iter(world.clock.ns, None)), 15))[1:]
+        for action in third:
+            pod.play(action)
+        truth = replay([*actions, *second, *third])
         await until(lambda: missing(truth, world) == {})
         await after(world, 2 * WINDOW_SECONDS)
 
@@ -420,3 +461,167 @@ async def test_a_half_open_api_server_does_not_stop_the_other_containers(world: 
 
     assert any(call.name == stuck.name for call in pipeline_saw)
     assert truth
+
+
+async def test_namespaces_that_cannot_be_listed_for_a_while_keep_their_cursors(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+    world.cluster.server.faults.add(Answer(403), path=r"/pods$", verb="list", times=2)
+    async with world.agent(seed=2):
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+async def test_what_is_counted_in_local_mode_is_never_sent(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent(sends=False) as agent:
+        write(pod, world, 20)
+        await until(lambda: counting(agent).observed.total() > 10)
+        await world.finish(agent)
+    async with world.agent(seed=2) as agent:
+        await until(
+            lambda: world.clock.seconds() > (counting(agent).document.windows.count_from or 0)
+        )
+        truth = write(pod, world, 20, seed=2)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+    assert world.reports()[0]["seq"] == 1
+    assert sum(report["lines_read"] for report in world.reports()) <= 100
+
+
+async def test_leaving_on_discards_what_was_not_sent(world: Lab) -> None:
+    world.collector.faults.add(Answer(503), path=BATCH, times=None)
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent:
+        write(pod, world, 20)
+        await until(lambda: len(counting(agent).document.outbox) > 0)
+        await world.finish(agent)
+    async with world.agent(sends=False, seed=2) as agent:
+        assert not counting(agent).document.outbox
+
+
+async def test_a_container_whose_last_line_is_old_holds_nobody_up(world: Lab) -> None:
+    old = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="old")
+    old.write("INFO[2027-01-14T20:00:00Z] nothing\n", at=world.clock.ns() - 36_000 * NANOS)
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="busy")
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_container_that_cannot_be_read_for_long_is_a_gap(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        world.changes["pace"] = attrs.evolve(world.options().pace, unreadable=30.0)
+        world.cluster.server.access.deny("get", "pods/log")
+        async with world.agent():
+            world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            await until(lambda: world.gaps()["unreadable"] > 0)
+
+
+async def test_crashes_that_nobody_saw_are_counted_as_unseen(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent:
+        await until(lambda: bool(counting(agent).document.restarts))
+        await after(world, 5)
+    for _ in range(3):
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        pod.restart(at=world.clock.ns())
+    async with world.agent(seed=2):
+        await until(lambda: world.counted().total() >= 3)
+        await after(world, 2 * WINDOW_SECONDS)
+
+    kinds = {dict(properties)["kind"]: n for (_, properties), n in world.counted().items()}
+    assert kinds == {"unseen": 2, "unknown": 1}
+
+
+async def test_a_pod_that_crashes_and_is_deleted_is_counted_with_its_last_words(world: Lab) -> None:
+    rng = random.Random(4)
+    writer = BotKubeV114(rng, cluster="test")
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await after(world, 5)
+        actions = [writer.start(world.clock.ns()), writer.panic(world.clock.ns())]
+        for action in actions:
+            pod.play(action)
+        pod.begin_delete(at=world.clock.ns())
+        pod.remove(at=world.clock.ns(), exit_code=2, reason="Error")
+        await until(lambda: missing(replay(actions), world) == {})
+
+    assert missing(replay(actions), world) == {}
+
+
+async def test_a_full_outbox_stops_reading_until_there_is_room(
+    world: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.counting.OUTBOX_BYTES", 1000)
+    sick = world.collector.faults.add(Answer(503), path=BATCH, times=None)
+    async with world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: counting(agent).is_full)
+        await after(world, 5)
+        read = counting(agent).lines
+        truth.update(write(pod, world, 20, seed=2))
+        await after(world, 60)
+        assert counting(agent).lines == read
+
+        world.collector.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+
+    assert sick.seen > 0
+    assert missing(truth, world) == {}
+
+
+async def test_nothing_is_sent_that_is_not_committed(tmp_path: Path, ruleset: RuleSet) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: len(world.reports()) > 0)
+        denied = world.cluster.server.access.deny("update", "configmaps")
+        await after(world, 5)
+        requests = len(world.collector.requests)
+        closed = counting(agent).windows_closed
+        truth = write(pod, world, 20)
+        await until(lambda: counting(agent).windows_closed > closed + 2)
+        assert len(world.collector.requests) == requests
+
+        world.cluster.server.access.denied.remove(denied)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_token_that_was_rotated_is_read_again(world: Lab) -> None:
+    world.cluster.server.access.tokens = {"first": "agent"}
+    world.token = "first"
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        world.cluster.server.access.tokens = {"second": "agent"}
+        world.token = "second"
+        world.options()  # writes the kubeconfig anew
+        world.cluster.server.order_streams("eof", path="/log")
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_stop_while_starting_ends_at_once(world: Lab) -> None:
+    world.cluster.server.faults.add(HalfOpen(), path="", times=None)
+    async with world.agent(waits=False) as agent:
+        await until(lambda: bool(world.cluster.server.calls))
+        agent.stop.set()
+        async with asyncio.timeout(3):
+            await agent.task

@@ -253,7 +253,7 @@ async def test_retry_after_is_read_within_bounds(header: str, after_seconds: flo
 async def test_a_redirect_is_not_followed() -> None:
     """Whoever answers for the destination must not be able to send the write key elsewhere."""
     async with answering(307, {"Location": "/elsewhere"}) as (url, paths):
-        assert await send(url) == Rejected(307)
+        assert await send(url) == Retry("redirected")
         assert paths == ["/v1/batch"]
 
 

@@ -268,7 +268,7 @@ def _is_text(value: object, limit: int = MAX_TEXT_CHARS) -> bool:
 
 
 def _check_flat(values: object) -> str | None:
-    """Warehouses want flat scalars under names that are not their own columns' (facts, 4d)."""
+    """Warehouses want flat scalars under names that are not their own columns' (Segment docs)."""
     if not isinstance(values, dict):
         return "properties"
     for name, value in values.items():

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 Reason: TypeAlias = Literal[
-    "rate_limited", "request_timeout", "server_error", "timeout", "connection"
+    "rate_limited", "request_timeout", "server_error", "redirected", "timeout", "connection"
 ]
-"""Why a batch is to be sent again: the first three are answers, the others the lack of one."""
+"""Why a batch is to be sent again: the first four are answers, the others the lack of one."""
 
 
 @frozen

@@ -145,6 +145,8 @@ def _reason(status: int) -> Reason | None:
             return "rate_limited"
         case 408:
             return "request_timeout"
+        case _ if 300 <= status < 400:  # noqa: PLR2004 - the classes of HTTP
+            return "redirected"  # a captive portal or a moved endpoint, which will be mended
         case _ if status >= 500:  # noqa: PLR2004 - the classes of HTTP
             return "server_error"
         case _:

@@ -3,7 +3,7 @@
 Owns the connection and its errors. Must not know what a pod is. Credentials come from
 kubernetes_asyncio's configuration loader; requests go through aiohttp directly, because the
 generated client has no `sinceTime`, skips the status check of streams and sets no time limits
-(facts, 2.2, 2.12, 2b).
+(kubernetes/kubernetes#108498, tomplus/kubernetes_asyncio#402).
 """
 
 from __future__ import annotations
@@ -113,7 +113,11 @@ class Client:
         assert self._control is not None
         call = _Call(method, path, params, limits, "application/json", data, content_type)
         async with self._open(self._control, call) as response:
-            return orjson.loads(await _read_capped(response, MAX_ANSWER_BYTES))
+            answer = await _read_capped(response, MAX_ANSWER_BYTES)
+            try:
+                return orjson.loads(answer)
+            except orjson.JSONDecodeError as error:
+                raise ApiError(0, "the answer is not JSON") from error
 
     @asynccontextmanager
     async def stream(
@@ -135,7 +139,7 @@ class Client:
         try:
             response = await self._send(session, call)
             if response.status == HTTPStatus.UNAUTHORIZED:
-                # The token may have been rotated since it was read (facts, 2b).
+                # The token may have been rotated since it was read on disk.
                 response.release()
                 await self._reload_token()
                 response = await self._send(session, call)
@@ -165,7 +169,10 @@ class Client:
         )
 
     async def _reload_token(self) -> None:
-        fresh = await _load_in_thread(self.access)
+        try:
+            fresh = await _load_in_thread(self.access)
+        except NoCluster as error:
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "no credentials") from error
         self._configuration.api_key = fresh.api_key
         self._configuration.refresh_api_key_hook = fresh.refresh_api_key_hook
 

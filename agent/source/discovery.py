@@ -1,7 +1,8 @@
 """Which BotKube pods there are: list and watch, as the latest picture of each pod.
 
 Owns the list-then-watch loop and the few fields that are read from a pod. Must not know what
-follows from a change. 410 means list again, everything else means watch on (facts, 2b).
+follows from a change. 410 means list again, everything else means watch on, unlike the library's
+own watch (tomplus/kubernetes_asyncio#352).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from attrs import define, field, frozen
 from agent.source.api import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
     from random import Random
 
     from agent.source.api import Client
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
+MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
 
 
@@ -65,6 +67,7 @@ class Pod:
     owner: str
     is_deleting: bool
     is_finished: bool
+    version: int
     containers: tuple[ContainerStatus, ...]
 
 
@@ -135,21 +138,27 @@ async def watch(
     version: str | None = None
     failures = 0
     while True:
+        began = asyncio.get_running_loop().time()
+        error: ApiError | None = None
         try:
             if version is None:
                 version = await _list(client, selection, pods)
                 listed(None)
             seconds = int(WATCH_SECONDS * random.uniform(0.8, 1.2))
-            version = await _watch(client, selection, pods, version, seconds=seconds)
-            failures = 0
-        except ApiError as error:
+            async for reached in _watch(client, selection, pods, version, seconds=seconds):
+                version, failures = reached, 0
+        except ApiError as raised:
+            error = raised
             if error.status == HTTPStatus.GONE:
                 version = None
-                continue
-            if version is None or error.status:
+            elif version is None or error.status:
                 listed(error)
+        if error is not None and error.status != HTTPStatus.GONE:
             failures += 1
             await asyncio.sleep(pause_seconds(failures, error, random))
+        elif asyncio.get_running_loop().time() - began < MIN_WATCH_SECONDS:
+            # A server that ends every watch at once must not be asked without a pause.
+            await asyncio.sleep(random.uniform(0.5, 1.0) * MIN_WATCH_SECONDS)
 
 
 def pause_seconds(
@@ -157,7 +166,7 @@ def pause_seconds(
 ) -> float:
     """Return how long to wait after so many failures: doubling to a minute, with full jitter."""
     if error is not None and error.retry_after_seconds is not None:
-        return min(error.retry_after_seconds, 300.0)
+        return min(max(error.retry_after_seconds, base), 300.0) + random.uniform(0, base)
     return random.uniform(base / 5, min(60.0, base * 2 ** min(failures, 10)))
 
 
@@ -180,7 +189,8 @@ async def _list(client: Client, selection: Selection, pods: Pods) -> str:
 
 async def _watch(
     client: Client, selection: Selection, pods: Pods, version: str, *, seconds: int
-) -> str:
+) -> AsyncIterator[str]:
+    """Take events until the watch ends; yield after each the version to go on from."""
     asked = {
         **selection.params,
         "watch": "true",
@@ -197,8 +207,16 @@ async def _watch(
             if len(rest) > MAX_EVENT_BYTES:
                 raise ApiError(0, "watch event too large")
             for line in filter(None, lines):
-                version = _take_event(orjson.loads(line), selection, pods) or version
-    return version
+                version = _take_line(line, selection, pods) or version
+                yield version
+
+
+def _take_line(line: bytes, selection: Selection, pods: Pods) -> str | None:
+    try:
+        event = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise ApiError(0, "the watch is not JSON") from error
+    return _take_event(event, selection, pods)
 
 
 def _take_event(event: dict[str, Any], selection: Selection, pods: Pods) -> str | None:
@@ -226,6 +244,7 @@ def read_pod(found: dict[str, Any], containers: frozenset[str]) -> Pod:
         labels=tuple(sorted((metadata.get("labels") or {}).items())),
         owner=str(owners[0].get("name", "")) if owners else "",
         is_deleting="deletionTimestamp" in metadata,
+        version=_version(metadata.get("resourceVersion")),
         is_finished=status.get("phase") in {"Succeeded", "Failed"},
         containers=tuple(
             _container(one)
@@ -233,6 +252,12 @@ def read_pod(found: dict[str, Any], containers: frozenset[str]) -> Pod:
             if not containers or one.get("name") in containers
         ),
     )
+
+
+def _version(text: object) -> int:
+    # Opaque by contract, a growing number in every API server there is: good enough to tell an
+    # older picture of the same pod, which a lagging watch may bring, from a newer one.
+    return int(text) if isinstance(text, str) and text.isdigit() else 0
 
 
 def _container(found: dict[str, Any]) -> ContainerStatus:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CLUSTER_NAMESPACE = UUID("6f1d4c1e-9a51-5d0b-8a2e-52f6a5b9d3c7")
 """The namespace of cluster ids: uuid5(this, uid of kube-system)."""
 
+REFUSALS = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+"""What degrades a trait; any other failure means that it is not known yet."""
+
 _MINOR = re.compile(r"v?(\d+)\.(\d+)")
 _TAG = re.compile(r"(?::|@)?v?(\d+\.\d+\.\d+)$")
 _CHART = re.compile(r"botkube-v?(\d+\.\d+\.\d+)$")
@@ -63,7 +66,9 @@ async def find_installation_id(client: Client, namespaces: tuple[str, ...]) -> s
         path = f"/api/v1/namespaces/{namespace}/configmaps/botkube-analytics-config"
         try:
             found = await client.get(path)
-        except ApiError:
+        except ApiError as error:
+            if error.status not in REFUSALS:
+                raise
             continue
         text = str((found.get("data") or {}).get("analytics.yaml", ""))
         id_found = _INSTALLATION.search(text)
@@ -111,6 +116,8 @@ async def _get(
     try:
         return await client.get(path)
     except ApiError as error:
-        if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
+        if error.status not in REFUSALS:
+            raise  # not an answer: to be asked again
+        if error.status != HTTPStatus.NOT_FOUND:
             missing(trait, right)
         return None

@@ -1,8 +1,8 @@
 """The pod log endpoint: one reply of one container, as chunks of bytes.
 
 Owns its parameters, its time limits and how pieces are gathered. Must not know lines. The reply
-does not say whose it is, and a 200 may hold error text (facts, 2.11, 2.14); the reader deals with
-both.
+does not say whose it is, and a 200 may hold error text (kubernetes/kubernetes#142258); the reader
+deals with both.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def follow(
     """Yield chunks until the reply ends, falls silent for `IDLE_SECONDS` or is old enough.
 
     After a small read it waits a little, so that bytes gather in the kernel instead of waking the
-    loop for each TLS record (facts, 7). Raises `ApiError` where the server refuses or breaks off.
+    loop for each TLS record. Raises `ApiError` where the server refuses or breaks off.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + max_age_seconds
@@ -70,23 +70,42 @@ async def read(
     read_seconds: float = 60.0,
 ) -> bytes:
     """Return the whole reply of a short read, capped. Raises `ApiError`."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in read_chunks(
+        client,
+        container,
+        since_seconds=since_seconds,
+        previous=previous,
+        read_seconds=read_seconds,
+    ):
+        parts.append(chunk)
+        size += len(chunk)
+        if size > MAX_SHORT_READ_BYTES:
+            raise ApiError(0, "log too large for a short read")
+    return b"".join(parts)
+
+
+async def read_chunks(
+    client: Client,
+    container: Container,
+    *,
+    since_seconds: int,
+    previous: bool,
+    read_seconds: float = 60.0,
+) -> AsyncIterator[bytes]:
+    """Yield the reply of a read that does not follow. Raises `ApiError`."""
     params = _params(container, since_seconds)
     if previous:
         params["previous"] = "true"
-    parts: list[bytes] = []
-    size = 0
     async with client.stream(
         _path(container), params, read_seconds=read_seconds, accept="text/plain, */*"
     ) as content:
         try:
             async for chunk in content.iter_any():
-                parts.append(chunk)
-                size += len(chunk)
-                if size > MAX_SHORT_READ_BYTES:
-                    raise ApiError(0, "log too large for a short read")
+                yield chunk
         except aiohttp.ClientError as error:
             raise ApiError(0, type(error).__name__) from error
-    return b"".join(parts)
 
 
 def _path(container: Container) -> str:
@@ -96,7 +115,7 @@ def _path(container: Container) -> str:
 def _params(container: Container, since_seconds: int) -> dict[str, str]:
     params = {"container": container.name, "timestamps": "true"}
     if since_seconds > 0:
-        # Whole seconds, because the server cuts the rest off anyway (facts, 2.1).
+        # Whole seconds, because the server cuts the rest off anyway (kubernetes/kubernetes#92389).
         since = datetime.fromtimestamp(since_seconds, UTC)
         params["sinceTime"] = since.strftime("%Y-%m-%dT%H:%M:%SZ")
     return params

@@ -64,7 +64,7 @@ class ConfigMapStore:
 
     async def save(self, data: bytes, version: str) -> str:
         """Replace the object's content if its resourceVersion is still `version`."""
-        if len(data) > MAX_OBJECT_BYTES * 3 // 4:
+        if len(data) > MAX_OBJECT_BYTES:
             what = f"State has {len(data)} bytes, too large for {self.where}"
             raise StateError(what)
         body = {

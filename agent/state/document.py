@@ -6,6 +6,8 @@ Pure. Everything in it is a number, a random id, a keyed hash or a closed word.
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from base64 import b64decode, b64encode
 from collections import Counter
 from typing import Any
@@ -18,10 +20,17 @@ from agent.model import Batch, Cursor, Value
 from agent.resume import HASH_BYTES
 
 FORMAT_VERSION = 1
+GZIP = b"\x1f\x8b"
+MAX_KEY_BYTES = 64
+MAX_SECOND = 1 << 33
 
 
 class DocumentError(Exception):
     """The bytes are not a State document that this version can read."""
+
+
+class NewerFormat(DocumentError):  # noqa: N818 says what it is
+    """The document was written by a later release."""
 
 
 @define
@@ -30,7 +39,8 @@ class Document:
 
     `key` hashes lines in cursors and is never sent. `stream` names one lineage of this document,
     `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
-    recognised. `stopped_seconds` is set by an orderly stop alone.
+    recognised. `sends` is whether the mode was `on` when it was written. `stopped_seconds` is set
+    by an orderly stop alone.
     """
 
     key: bytes
@@ -45,10 +55,11 @@ class Document:
     instances: dict[str, Instance] = field(factory=dict)
     outbox: list[Batch] = field(factory=list)
     parked: int = 0
-    restarts: dict[str, int] = field(factory=dict)
+    restarts: dict[str, tuple[int, str]] = field(factory=dict)
     identified_seconds: int = 0
     identified_digest: str = ""
     rules_digest: str = ""
+    sends: bool | None = None
     stopped_seconds: int | None = None
     saved_seconds: int = 0
 
@@ -59,7 +70,11 @@ class Document:
 
 
 def encode(document: Document) -> bytes:
-    """Return the document as JSON."""
+    """Return the document as compressed JSON; equal documents are equal bytes."""
+    return gzip.compress(_json(document), compresslevel=1, mtime=0)
+
+
+def _json(document: Document) -> bytes:
     return orjson.dumps(
         {
             "version": FORMAT_VERSION,
@@ -75,6 +90,7 @@ def encode(document: Document) -> bytes:
             "identified_seconds": document.identified_seconds,
             "identified_digest": document.identified_digest,
             "rules_digest": document.rules_digest,
+            "sends": document.sends,
             "stopped_seconds": document.stopped_seconds,
             "saved_seconds": document.saved_seconds,
             "windows": {
@@ -96,14 +112,20 @@ def encode(document: Document) -> bytes:
 def decode(data: bytes) -> Document:
     """Read a document of this or an older format. Raises `DocumentError`."""
     try:
-        found = orjson.loads(data)
+        found = orjson.loads(gzip.decompress(data) if data[:2] == GZIP else data)
         version = found["version"]
-        if type(version) is not int or version != FORMAT_VERSION:
-            what = f"State has format {version!r}; this agent reads up to {FORMAT_VERSION}"
+        if type(version) is not int or version < 1:
+            what = "State has no format version"
             raise DocumentError(what)
+        if version > FORMAT_VERSION:
+            what = (
+                f"State has format {version}, this agent reads up to {FORMAT_VERSION}; "
+                "use the release that wrote it, or delete State to begin anew"
+            )
+            raise NewerFormat(what)
         windows = found["windows"]
         return Document(
-            key=_unpack(found["key"]),
+            key=_key(found["key"]),
             stream=_text(found["stream"]),
             epoch=_text(found["epoch"]),
             nonce=_text(found["nonce"]),
@@ -111,10 +133,11 @@ def decode(data: bytes) -> Document:
             seq=_number(found["seq"]),
             totals=Counter(_numbers(found["totals"])),
             parked=_number(found["parked"]),
-            restarts=_numbers(found["restarts"]),
+            restarts={key: _restarts(one) for key, one in found["restarts"].items()},
             identified_seconds=_number(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
             rules_digest=_text(found["rules_digest"]),
+            sends=None if found["sends"] is None else _flag(found["sends"]),
             stopped_seconds=_number_or_none(found["stopped_seconds"]),
             saved_seconds=_number(found["saved_seconds"]),
             windows=Windows(
@@ -128,7 +151,15 @@ def decode(data: bytes) -> Document:
             instances={key: _instance_in(one) for key, one in found["instances"].items()},
             outbox=[_batch_in(one) for one in found["outbox"]],
         )
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        EOFError,
+        OSError,
+        zlib.error,
+    ) as error:
         what = f"State is not readable: {type(error).__name__}"
         raise DocumentError(what) from error
 
@@ -174,8 +205,7 @@ def _window_out(start: int, window: Window) -> dict[str, Any]:
         "matched": window.matched,
         "late": window.late,
         "gaps": dict(window.gaps),
-        "levels": sorted(window.levels),
-        "versions": sorted(window.versions),
+        "rotations": window.rotations,
     }
 
 
@@ -186,9 +216,8 @@ def _window_in(found: dict[str, Any]) -> Window:
         _number(found["lines"]),
         _number(found["matched"]),
         _number(found["late"]),
+        _number(found["rotations"]),
         Counter(_numbers(found["gaps"])),
-        _texts(found["levels"]),
-        _texts(found["versions"]),
     )
 
 
@@ -210,7 +239,7 @@ def _cursor_in(found: list[Any]) -> Cursor:
         raise ValueError
     pieces = tuple(packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES))
     return Cursor(
-        _number(since), _number(count), _unpack(chain), pieces, _number(total), _number(last)
+        _second(since), _number(count), _unpack(chain), pieces, _number(total), _number(last)
     )
 
 
@@ -256,7 +285,7 @@ def _batch_in(found: list[Any]) -> Batch:
     return Batch(
         _number(seq),
         _number(part),
-        _unpack(body),
+        _body(body),
         _number(events),
         _number(sealed),
         _flag(attempted),
@@ -270,6 +299,26 @@ def _number(found: object) -> int:
     if type(found) is not int:
         raise TypeError
     return found
+
+
+def _second(found: object) -> int:
+    second = _number(found)
+    if not 0 <= second < MAX_SECOND:
+        raise ValueError
+    return second
+
+
+def _key(found: object) -> bytes:
+    key = _unpack(found)
+    if len(key) > MAX_KEY_BYTES:
+        raise ValueError
+    return key
+
+
+def _body(found: object) -> bytes:
+    body = _unpack(found)
+    gzip.decompress(body)
+    return body
 
 
 def _positive(found: object) -> int:
@@ -297,6 +346,11 @@ def _texts(found: object) -> set[str]:
     if not isinstance(found, list):
         raise TypeError
     return {_text(one) for one in found}
+
+
+def _restarts(found: list[Any]) -> tuple[int, str]:
+    count, current = found
+    return _number(count), _text(current)
 
 
 def _flag(found: object) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from agent.aggregate import Windows
-from agent.state.document import Document, DocumentError, decode, encode
+from agent.state.document import Document, DocumentError, NewerFormat, decode, encode
 from agent.state.store import Conflict, StateError, Store
 
 if TYPE_CHECKING:
@@ -39,10 +39,12 @@ class Keeper:
     document: Document = field(init=False)
     is_new: bool = field(default=False, init=False)
     was_unreadable: bool = field(default=False, init=False)
+    limit_seconds: float = SAVE_SECONDS
     _version: str = field(default="", init=False)
+    _was_written: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
-    async def load(self, *, window_seconds: int, count_from: int | None) -> None:
+    async def load(self, *, window_seconds: int) -> None:
         """Load the document or begin a new one. Raises `StateError`, never for its content."""
         stored = await self.store.load()
         self._version = stored.version
@@ -50,13 +52,14 @@ class Keeper:
         if stored.data is not None:
             try:
                 found = decode(stored.data)
+            except NewerFormat as error:
+                # Written by a later release: it must not be overwritten by an older one.
+                raise StateError(str(error)) from error
             except DocumentError as error:
                 self.was_unreadable = True
                 log.error("state is not readable, counting begins anew", extra={"why": str(error)})
         self.is_new = found is None
-        self.document = found or Document(
-            self.new_key(), self.new_id(), Windows(window_seconds, count_from=count_from)
-        )
+        self.document = found or Document(self.new_key(), self.new_id(), Windows(window_seconds))
         self.document.epoch = self.new_id()
 
     async def commit(self, *, now_seconds: int, before_encode: Callable[[Document], None]) -> None:
@@ -80,39 +83,48 @@ class Keeper:
             try:
                 await asyncio.shield(saving)
             except asyncio.CancelledError:
-                await asyncio.wait([saving], timeout=SAVE_SECONDS)
+                await asyncio.wait([saving], timeout=self.limit_seconds)
                 raise
             # Crash point "after save": cursors, counts and outbox stand together.
 
     async def _save(self, data: bytes, nonce: str) -> None:
         try:
-            async with asyncio.timeout(SAVE_SECONDS):
-                self._version = await self.store.save(data, self._version)
+            self._version = await self._save_in_time(data)
         except Conflict:
-            await self._check_own_write(nonce)
-        except (StateError, TimeoutError) as error:
+            if not await self._is_ours(nonce):
+                what = f"{self.store.where} belongs to another agent now"
+                raise Conflict(what) from None
+            if not self._was_written:
+                # Somebody changed a label, or an earlier answer was lost: the content is ours.
+                self._version = await self._save_in_time(data)
+        except StateError:
             # It may have been written although the answer was lost: look before the next commit.
-            if not await self._was_written(nonce):
-                if isinstance(error, StateError):
-                    raise
-                what = f"{self.store.where} did not answer within {SAVE_SECONDS} s"
-                raise StateError(what) from error
+            if not await self._is_ours(nonce) or not self._was_written:
+                raise
 
-    async def _check_own_write(self, nonce: str) -> None:
-        if not await self._was_written(nonce):
-            what = f"{self.store.where} belongs to another agent now"
-            raise Conflict(what)
-
-    async def _was_written(self, nonce: str) -> bool:
+    async def _save_in_time(self, data: bytes) -> str:
         try:
-            stored = await self.store.load()
+            async with asyncio.timeout(self.limit_seconds):
+                return await self.store.save(data, self._version)
+        except TimeoutError as error:
+            what = f"{self.store.where} did not answer within {self.limit_seconds:g} s"
+            raise StateError(what) from error
+
+    async def _is_ours(self, nonce: str) -> bool:
+        """Look whose commit stands in the store; learn its version and whether it is this one."""
+        self._was_written = False
+        try:
+            async with asyncio.timeout(self.limit_seconds):
+                stored = await self.store.load()
             found = decode(stored.data) if stored.data is not None else None
-        except (StateError, DocumentError):
+        except (StateError, DocumentError, TimeoutError):
             return False
-        if found is not None and found.nonce == nonce:
+        if stored.data is None:
+            # Somebody has deleted the object: nothing of another agent stands there.
             self._version = stored.version
             return True
-        if found is not None and found.epoch == self.document.epoch:
-            # Our own older commit: the write did not happen, the version may be refreshed.
-            self._version = stored.version
-        return False
+        if found is None or found.epoch != self.document.epoch:
+            return False
+        self._version = stored.version
+        self._was_written = found.nonce == nonce
+        return True
