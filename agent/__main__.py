@@ -1,4 +1,4 @@
-"""The command line: run, preview, rules check, status.
+"""The command line: run, preview, rules, status.
 
 Owns arguments, exit codes and what a person reads. Everything else is a call into the package.
 Bad input never shows a traceback.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent import __version__, logs, settings
-from agent.commands import check_rules, show_preview, show_status
+from agent.commands import show_preview, show_status
 from agent.modes import Mode, decide
 from agent.pipeline import Options, World
 from agent.rulefiles import load_rules
@@ -26,6 +26,7 @@ from agent.rules import RuleError
 from agent.service import serve_off, serve_pipeline
 from agent.sink.segment import EndpointError, WriteKeyError, endpoint_for
 from agent.source.api import Access
+from agent.workbench import command_line as workbench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,11 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     settings.add_flags(preview)
     preview.set_defaults(command=_preview)
 
-    rules = commands.add_parser("rules", help="work with rule files")
-    rule_commands = rules.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    check = rule_commands.add_parser("check", help="check rule files and their examples")
-    check.add_argument("paths", nargs="*", metavar="PATH", help="none: the shipped rules")
-    check.set_defaults(command=lambda arguments: check_rules(arguments.paths))
+    workbench.add_commands(
+        commands.add_parser(
+            "rules",
+            help="work with rule files",
+            epilog=workbench.EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    )
 
     status = commands.add_parser("status", help="show the mode, every switch, and what State holds")
     settings.add_flags(status)
@@ -116,8 +120,6 @@ def _run(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     logs.configure(loaded.log.level)
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
-    ruleset = load_rules(loaded.rules.paths)
-    endpoint = endpoint_for(loaded.destination.endpoint or loaded.destination.region)
     listen = (loaded.health.host, loaded.health.port)
     stop = asyncio.Event()
     with asyncio.Runner() as runner:
@@ -125,7 +127,10 @@ def _run(arguments: argparse.Namespace) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         if mode.mode is Mode.OFF:
-            return runner.run(serve_off(mode, listen, ruleset, stop))
+            # Nothing else is looked at: broken rules must not end an agent that is switched off.
+            return runner.run(serve_off(mode, listen, stop))
+        ruleset = load_rules(loaded.rules.paths)
+        endpoint = endpoint_for(loaded.destination.endpoint or loaded.destination.region)
         write_key = loaded.destination.write_key if mode.mode is Mode.ON else None
         return runner.run(
             serve_pipeline(
@@ -179,6 +184,7 @@ def _options(loaded: settings.Settings) -> Options:
         state_name=loaded.state.configmap,
         installation_name=loaded.state.installation_configmap,
         agent_version=__version__,
+        rules_paths=loaded.rules.paths,
     )
 
 

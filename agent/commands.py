@@ -1,4 +1,4 @@
-"""What the commands that end by themselves print: preview, rules check, status.
+"""What the commands that end by themselves print: preview, status.
 
 Owns tables and messages for a person at a terminal. Must not know arguments or settings.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -18,15 +17,12 @@ from rich.table import Table
 
 from agent.model import REPORT
 from agent.preview import Preview, preview
-from agent.rulefiles import load_rules
-from agent.rules import RuleError, try_examples
 from agent.sink.batch import batch_array
 from agent.source.api import ApiError, Client, NoCluster
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.document import DocumentError, decode
 from agent.state.store import StateError
-from agent.trial import try_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -147,26 +143,6 @@ def _print_preview(console: Console, found: Preview) -> None:
         "Installation and stream are shown as zero UUIDs: only a running agent has them. "
         "See the batch itself with --format json."
     )
-
-
-def check_rules(paths: Iterable[str]) -> int:
-    """Check rule files and run their examples; print every fault."""
-    try:
-        ruleset = load_rules(paths)
-    except RuleError as error:
-        for problem in error.problems:
-            print(problem)
-        print(f"{len(error.problems)} faults")
-        return 1
-    failing = try_examples(ruleset, partial(try_log, ruleset))
-    for problem in failing:
-        print(problem)
-    examples = sum(len(rule.hits) + len(rule.misses) for rule in ruleset.rules)
-    print(
-        f"{len(ruleset.rules)} rules, {examples} examples, {len(failing)} faults; "
-        f"digest {ruleset.digest}"
-    )
-    return 1 if failing else 0
 
 
 async def show_status(

@@ -10,8 +10,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from agent.match import make_prefilter
 from agent.modes import Mode
 from agent.pipeline import Pipeline, run
+from agent.reload import Reloading, watch_rules
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.sink.segment import Segment, open_session
 from agent.source.api import ApiError, NoCluster
@@ -21,6 +23,8 @@ from agent.web.metrics import Snapshot
 from agent.web.server import ServerError, serve
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.model import Batch
     from agent.modes import Decision
     from agent.pipeline import Options, World
@@ -36,8 +40,15 @@ class Running:
         self.decision = decision
         self.ruleset = ruleset
         self.pipeline: Pipeline | None = None
+        self.reloading = Reloading()
         self.delivered = self.retried = self.rejected = self.events = 0
         self.last_delivery: float | None = None
+
+    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+        """Put another rule set in force."""
+        self.ruleset = ruleset
+        if self.pipeline is not None:
+            self.pipeline.change_rules(ruleset, prefilter)
 
     def note(self, batch: Batch, outcome: Outcome, at: float) -> None:
         """Count what came of one send."""
@@ -56,6 +67,8 @@ class Running:
             mode=str(self.decision.mode),
             rules_loaded=len(self.ruleset.rules),
             rules_digest=self.ruleset.digest,
+            rules_reload_failures=self.reloading.failures,
+            are_rules_refused=self.reloading.is_refused,
         )
         return base if self.pipeline is None else self._full(self.pipeline)
 
@@ -88,16 +101,15 @@ class Running:
             commit_failures=pipeline.commit_failures,
             rules_loaded=len(self.ruleset.rules),
             rules_digest=self.ruleset.digest,
+            rules_reload_failures=self.reloading.failures,
+            are_rules_refused=self.reloading.is_refused,
         )
 
 
-async def serve_off(
-    decision: Decision, listen: tuple[str, int], ruleset: RuleSet, stop: asyncio.Event
-) -> int:
+async def serve_off(decision: Decision, listen: tuple[str, int], stop: asyncio.Event) -> int:
     """Stay alive and healthy, connect to nothing, until stopped."""
-    running = Running(decision, ruleset)
     try:
-        async with serve(*listen, running.snapshot) as port:
+        async with serve(*listen, lambda: Snapshot(mode=str(decision.mode))) as port:
             _announce(decision, port)
             await stop.wait()
     except ServerError as error:
@@ -128,7 +140,17 @@ async def serve_pipeline(
             segment = (
                 Segment(session, endpoint, write_key, options.agent_version) if write_key else None
             )
-            code = await _keep_running(running, options, ruleset, world, segment=segment, stop=stop)
+            async with asyncio.TaskGroup() as group:
+                watching = watch_rules(
+                    options.rules_paths,
+                    ruleset.digest,
+                    running.change_rules,
+                    reloading=running.reloading,
+                    every_seconds=options.pace.rules,
+                )
+                watcher = group.create_task(watching, name="rules")
+                code = await _keep_running(running, options, world, segment=segment, stop=stop)
+                watcher.cancel()
             log.info("stopped", extra={"code": code})
             return code
     except ServerError as error:
@@ -139,7 +161,6 @@ async def serve_pipeline(
 async def _keep_running(
     running: Running,
     options: Options,
-    ruleset: RuleSet,
     world: World,
     *,
     segment: Segment | None,
@@ -155,7 +176,9 @@ async def _keep_running(
 
     def started(pipeline: Pipeline) -> None:
         running.pipeline = pipeline
-        log.info("started", extra={"digest": ruleset.digest})
+        if pipeline.ruleset is not running.ruleset:
+            running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
+        log.info("started", extra={"digest": running.ruleset.digest})
 
     failures = 0
     while not stop.is_set():
@@ -163,7 +186,7 @@ async def _keep_running(
         try:
             await run(
                 options,
-                ruleset,
+                running.ruleset,
                 world,
                 send=send if segment is not None else None,
                 started=started,

@@ -182,7 +182,7 @@ class Kubernetes:
 @frozen
 class Rules:
     paths: tuple[str, ...] = _path(
-        (), "rule files or folders in place of the shipped rules", is_list=True
+        (), "rule files or folders added to the shipped rules", is_list=True
     )
 
 

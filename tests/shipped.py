@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from agent.match import make_prefilter
 from agent.reader import Reader
+from agent.rulefiles import is_rule_file
 from agent.rules import compile_rules
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parent.parent
 TEXTS = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
     for path in sorted((ROOT / "rules").rglob("*.yaml"))
+    if is_rule_file(path)
 }
 RULES = compile_rules(TEXTS)
 PREFILTER = make_prefilter(RULES.literals)

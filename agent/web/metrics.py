@@ -72,6 +72,8 @@ class Snapshot:
     commit_failures: int = 0
     rules_loaded: int = 0
     rules_digest: str = ""
+    rules_reload_failures: int = 0
+    are_rules_refused: bool = False
 
 
 Read = Callable[[Snapshot], "Mapping[str, float]"]
@@ -152,6 +154,11 @@ METRICS = (
         "The digest of the rules in force",
         lambda one: {one.rules_digest: 1},
         "digest",
+    ),
+    Declared(
+        "rules_reload_failures_total",
+        "Changed rule sets that had faults; the last good one stayed in force",
+        _one("rules_reload_failures"),
     ),
 )
 

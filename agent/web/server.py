@@ -79,8 +79,10 @@ def _readiness(snapshot: Snapshot) -> web.Response:
     is_off = snapshot.mode == "off"
     is_ready = is_off or snapshot.is_listed
     reason = "off" if is_off else "listed" if is_ready else "not_listed"
+    # Rules with faults do not keep a good set from counting: a detail, and ready all the same.
+    details = ["rules_refused"] if snapshot.are_rules_refused else []
     return web.json_response(
-        {"ready": is_ready, "reasons": [reason]},
+        {"ready": is_ready, "reasons": [reason, *details]},
         status=HTTPStatus.OK if is_ready else HTTPStatus.SERVICE_UNAVAILABLE,
     )
 

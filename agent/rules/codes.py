@@ -1,0 +1,35 @@
+"""The codes of faults: stable names that a script may rely on, and what each of them stands for."""
+
+from __future__ import annotations
+
+CODES = {
+    "contradiction": "Two examples say different things of the same log.",
+    "duplicate": "The same name is declared twice.",
+    "duplicate-key": "The same key stands twice in one mapping.",
+    "each": "A rule with `each` cannot open a pair.",
+    "enables": "`enables` needs a property `platform`.",
+    "file": "A file cannot be read.",
+    "free-text": "A property would carry the text of a log line.",
+    "hit": "An example of a rule counts something else than it expects.",
+    "id": "An id is not made of words of a-z and 0-9 with hyphens between.",
+    "literal": "A rule has no plain text to look for, or one that formats write differently.",
+    "miss": "A rule takes a line that it says is not its own.",
+    "missing-key": "A key that must be there is missing.",
+    "missing-property": "A rule leaves out a property that its event needs.",
+    "no-example": "A rule has no example.",
+    "once": "`once` needs `enables`.",
+    "pair": "A pair is not complete.",
+    "pattern": "A pattern cannot be read, or is too large.",
+    "scenario": "A scenario counts something else than it expects.",
+    "shadowed": "No example of a rule reaches it: another rule takes them.",
+    "type": "A value is of another type than its key needs.",
+    "uncovered": "A reason why something is not covered is incomplete.",
+    "unknown-name": "A key or a name is not known.",
+    "unreachable": "Another rule takes every entry that a rule would take.",
+    "unused-capture": "Nothing uses a capture.",
+    "unused-fragment": "No rule uses a fragment.",
+    "unused-vocabulary": "No rule uses a vocabulary.",
+    "value": "A property could take a value that its event or fact does not declare.",
+    "versions": "Versions are not a first and a last one.",
+    "yaml": "A file is not YAML.",
+}

@@ -1,0 +1,38 @@
+"""What a person hands to a command: the text of a file, of standard input, or itself a line."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+STANDARD_INPUT = "-"
+
+
+class InputError(Exception):
+    """Something that was named cannot be read. The message says what and why."""
+
+
+def read_log(name: str) -> bytes:
+    """Read a log file, or standard input for `-`. Raises `InputError`."""
+    if name == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror}") from error
+
+
+def read_log_or_line(argument: str) -> bytes:
+    """Read a log file or standard input; what is neither is a log text itself."""
+    if argument == STANDARD_INPUT or _is_file(argument):
+        return read_log(argument)
+    if not any(char.isspace() for char in argument.strip()):
+        raise InputError(f"{argument!r} is no file, and no log line either")
+    return argument.encode("utf-8", "surrogateescape")
+
+
+def _is_file(argument: str) -> bool:
+    try:
+        return Path(argument).exists()
+    except (OSError, ValueError):  # too long for a name, or a NUL in it: a text
+        return False

@@ -1,0 +1,690 @@
+"""The tools of a rule author: what the commands below `rules` say and return."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from agent.__main__ import main
+from agent.rulefiles import load_rules, read_files, shipped_folder
+from agent.rules import compile_rules, rule, scenarios, shared
+from agent.rules.branches import branches_of
+from agent.rules.codes import CODES
+from agent.rules.schema import SECTIONS, make_schema
+from agent.trace import trace_log
+from agent.trial import try_log
+from agent.workbench.coverage import measure
+from agent.workbench.docs import CATEGORIES, rows_of
+from agent.workbench.explain import tell_lines
+from agent.workbench.fmt import format_text, meaning
+from agent.workbench.templates import template_of
+from tests.shipped import RULES, read
+
+SAMPLES = Path(__file__).parent / "data" / "samples"
+LOGS = [
+    pytest.param(path, id=f"{path.parent.name}-{path.stem}")
+    for path in sorted(SAMPLES.rglob("*.log"))
+]
+EXAMPLES = [
+    pytest.param(example.log, id=f"{rule.id}-{kind}-{number}")
+    for rule in RULES.rules
+    for kind, examples in (("hit", rule.hits), ("miss", rule.misses))
+    for number, example in enumerate(examples, 1)
+]
+REQUEST = (
+    '{"bot":"Slack","commGroup":"g","level":"debug","msg":"Slack incoming Request: kubectl get po",'
+    '"time":"2025-06-18T08:28:13Z"}'
+)
+RULE = """\
+id: mine
+event: Event handled
+question: Which events does my fork handle?
+level: info
+message: 'My fork has sent it to (?P<where>\\w+)$'
+properties:
+  platform: {capture: where, vocabulary: bots, otherwise: unknown}
+hits:
+  - log: '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+    expect: {platform: slack}
+misses:
+  - '{"level":"info","msg":"My fork has sent it to Slack and more","time":"2025-06-18T08:28:13Z"}'
+"""
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(capfdbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Return a way to run a command: its exit code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        try:
+            code = main(["rules", *arguments])
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return code, capfdbinary.readouterr().out.decode()
+
+    return run
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def edit(old: str, new: str) -> str:
+    assert old in RULE
+    return RULE.replace(old, new, 1)
+
+
+# --- trace ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", LOGS)
+def test_a_trace_counts_what_the_agent_counts(path: Path) -> None:
+    log = path.read_bytes()
+
+    assert read(log, stamped=True) == trace_log(RULES, log).observations
+
+
+@pytest.mark.parametrize("log", EXAMPLES)
+def test_a_trace_counts_what_a_trial_counts(log: str) -> None:
+    trace = trace_log(RULES, log.encode())
+
+    assert try_log(RULES, log).observations == trace.observations
+
+
+def test_what_a_pair_counts_stands_at_the_line_that_opened_it() -> None:
+    (log,) = {
+        example.log
+        for rule in RULES.rules
+        if rule.id == "bot-event-v1"
+        for example in rule.hits
+        if "Unable to create post" in example.log
+    }
+    first, *others = trace_log(RULES, log.encode()).steps
+
+    assert [(rule, one.event) for rule, one in first.counts] == [
+        ("bot-event-v1", "Notification failed")
+    ]
+    assert not any(step.counts for step in others)
+    assert [act.line for act in first.closed_by] == [2, 3]
+
+
+def test_lines_count_as_they_stand_in_a_file_with_lines_that_have_no_stamp() -> None:
+    stamped = f"2025-06-18T08:28:13.000000001Z {REQUEST}\n"
+    trace = trace_log(RULES, f"{stamped}unable to retrieve container logs\n{stamped}".encode())
+
+    assert [step.line for step in trace.steps] == [1, 3]
+    assert trace.lines == 3
+
+
+# --- explain --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", LOGS)
+def test_explained_lines_agree_with_what_is_counted(path: Path) -> None:
+    log = path.read_bytes()
+    told = list(tell_lines(trace_log(RULES, log)))
+    expected = Counter((one.event, one.properties) for one in read(log, stamped=True))
+    actual = Counter(
+        (str(one["event"]), tuple(sorted(one["properties"].items())))
+        for one in told
+        if isinstance(one["properties"], dict)
+    )
+
+    assert expected == actual
+    assert set(range(1, log.count(b"\n") + 1)) == {one["line"] for one in told}
+
+
+def test_explain_gives_an_object_a_line(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, f"{REQUEST}\nnothing\n", "some.log")
+    code, out = run("explain", "--format", "json", path)
+
+    assert code == 0
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {
+            "line": 1,
+            "rule": "command-request",
+            "event": "Command executed",
+            "properties": {"command": "kubectl get", "platform": "slack", "result": "unknown"},
+        },
+        {"line": 2, "rule": None, "event": None, "properties": None},
+    ]
+
+
+def test_explain_names_the_parts_of_an_entry_and_its_rule(run: Run) -> None:
+    code, out = run("explain", REQUEST)
+
+    assert code == 0
+    assert "line 1: json, level debug, from the core" in out
+    assert "fields   bot, commGroup, time" in out
+    assert "command-request" in out
+    assert "nothing ended it: its result is count" in out
+    assert "counts   Command executed {command: kubectl get, platform: slack" in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        pytest.param('"debug"', '"info"', "level: it wants debug, this is info", id="level"),
+        pytest.param(
+            '"bot"',
+            '"plugin":"botkube/helm","bot"',
+            "origin: it wants lines of the core",
+            id="origin",
+        ),
+        pytest.param(
+            "Slack incoming",
+            "My Slack incoming",
+            "message: it has the literal, but does not match",
+            id="message",
+        ),
+    ],
+)
+def test_explain_names_the_first_condition_that_failed(
+    run: Run, old: str, new: str, says: str
+) -> None:
+    _, out = run("explain", REQUEST.replace(old, new, 1))
+
+    assert "counts   nothing" in out
+    assert f"command-request: {says}" in out
+
+
+def test_explain_names_a_field_that_is_missing(run: Run) -> None:
+    _, out = run("explain", '{"level":"info","msg":"Starting bot","time":"2025-06-18T08:28:13Z"}')
+
+    assert "bot-started: fields.bot: the field is missing; it must match '.+'" in out
+
+
+def test_explain_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(REQUEST.encode())))
+    code, out = run("explain", "-")
+
+    assert code == 0
+    assert "command-request" in out
+
+
+def test_explain_refuses_a_file_that_is_not_there(run: Run) -> None:
+    assert run("explain", "missing.log") == (2, "")
+
+
+def test_explain_uses_rules_beside_the_shipped_ones(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, RULE)
+    line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+    _, out = run("explain", "--rules", rules, line)
+
+    assert "counts   Event handled {platform: slack}, by mine" in out
+
+
+# --- check ----------------------------------------------------------------------------------------
+
+
+def test_the_shipped_rules_are_clean(run: Run) -> None:
+    code, out = run("check")
+
+    assert code == 0
+    assert "0 faults" in out
+
+
+def test_a_users_file_is_checked_with_the_shipped_rules(run: Run, tmp_path: Path) -> None:
+    assert run("check", write(tmp_path, RULE))[0] == 0
+
+
+def test_a_users_file_that_takes_a_rule_out_is_no_fault_of_the_others(
+    run: Run, tmp_path: Path
+) -> None:
+    path = write(tmp_path, "id: command-request\ndisable: true\n")
+
+    assert run("check", path)[0] == 0
+    assert run("test", path)[0] == 0
+
+
+def test_check_points_at_each_fault_with_a_caret(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, edit("level: info", "level: inof"))
+    write(tmp_path, "id: [", "broken.yaml")
+    code, out = run("check", str(tmp_path))
+
+    assert code == 1
+    assert (
+        f"{tmp_path}/mine.yaml:4:8: unknown-name: no level is called 'inof'\n"
+        "  4 | level: inof\n"
+        "    |        ^\n"
+        "  fix: did you mean info?\n"
+    ) in out
+    assert f"{tmp_path}/broken.yaml:1:6: yaml: " in out
+    assert out.endswith("2 faults\n")
+
+
+def test_a_file_that_does_not_compile_hides_no_example_of_another(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, edit("expect: {platform: slack}", "expect: {platform: discord}"))
+    write(tmp_path, "id: [", "broken.yaml")
+    _, out = run("check", "--format", "json", str(tmp_path))
+
+    assert [one["code"] for one in json.loads(out)] == ["yaml", "hit"]
+
+
+def test_check_speaks_sarif(run: Run, tmp_path: Path) -> None:
+    code, out = run("check", "--format", "sarif", write(tmp_path, edit("id: mine", "id: Mine")))
+    log = json.loads(out)
+
+    assert code == 1
+    assert log["version"] == "2.1.0"
+    (result,) = log["runs"][0]["results"]
+    assert result["ruleId"] == log["runs"][0]["tool"]["driver"]["rules"][0]["id"] == "id"
+    place = result["locations"][0]["physicalLocation"]
+    assert place["region"] == {"startLine": 1, "startColumn": 5}
+    assert place["artifactLocation"]["uri"] == (tmp_path / "mine.yaml").as_uri()
+
+
+def test_check_speaks_sarif_of_nothing(run: Run) -> None:
+    code, out = run("check", "--format", "sarif")
+
+    assert code == 0
+    assert json.loads(out)["runs"][0]["results"] == []
+
+
+def test_check_annotates_pull_requests(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, RULE.replace("id: mine", "id: Mine"))
+    monkeypatch.chdir(tmp_path)
+    code, out = run("check", "--format", "github", "mine.yaml")
+
+    assert code == 1
+    assert out.startswith("::error file=mine.yaml,line=1,col=5,title=id::'Mine' is no id")
+
+
+def test_check_refuses_a_folder_without_rules(run: Run, tmp_path: Path) -> None:
+    code, out = run("check", str(tmp_path))
+
+    assert code == 1
+    assert "there is no rule file in this folder" in out
+
+
+def test_every_code_is_explained() -> None:
+    said = set[str]()
+    for path in Path("agent/rules").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        said |= {code for code in CODES if f'"{code}"' in text and path.name != "codes.py"}
+    said |= {"file", "scenario", "uncovered", "unused-fragment", "unused-vocabulary"}
+
+    assert set(CODES) == said
+
+
+# --- test -----------------------------------------------------------------------------------------
+
+
+def test_the_shipped_examples_and_scenarios_pass(run: Run) -> None:
+    code, out = run("test")
+
+    assert code == 0
+    assert "0 failed" in out
+    assert " 0 scenarios" not in out
+
+
+SCENARIO = f"""\
+log: |
+  {REQUEST}
+  {REQUEST}
+expect:
+  - event: Command executed
+    properties: {{platform: slack, command: kubectl get, result: unknown}}
+    count: 2
+"""
+
+
+def test_a_scenario_passes(run: Run, tmp_path: Path) -> None:
+    code, out = run("test", write(tmp_path, SCENARIO, "a.scenario.yaml"))
+
+    assert code == 0
+    assert "1 scenarios, 0 failed" in out
+
+
+def test_a_scenario_reads_the_log_beside_it(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, f"{REQUEST}\n{REQUEST}\n", "some.log")
+    text = "file: some.log\n" + SCENARIO[SCENARIO.index("expect:") :]
+
+    assert run("test", write(tmp_path, text, "a.scenario.yaml"))[0] == 0
+
+
+def test_a_failing_scenario_shows_what_differs(run: Run, tmp_path: Path) -> None:
+    text = SCENARIO.replace("count: 2", "count: 3")
+    code, out = run("test", write(tmp_path, text, "a.scenario.yaml"))
+    key = "event: Command executed, properties: {command: kubectl get, platform: slack, result"
+
+    assert code == 1
+    assert f"{tmp_path}/a.scenario.yaml:5:3: scenario" in out
+    assert f"- {{{key}: unknown}}, count: 3}}" in out
+    assert f"+ {{{key}: unknown}}, count: 2}}" in out
+
+
+def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
+    code, out = run("test", write(tmp_path, edit("expect: {platform: slack}", "expect: []")))
+
+    assert code == 1
+    assert "mine.yaml:9:5: example" in out
+    assert "+ {event: Event handled, properties: {platform: slack}, count: 1}" in out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("expect:", "expects:", "did you mean expect?"),
+        ("Command executed", "Command execute", "did you mean Command executed?"),
+        ("platform: slack", "platform: slak", "did you mean slack?"),
+        ("log: |", "log: x\nfile: |", "a `log` or a `file`"),
+        ("count: 2", "count: 0", "from 1 to 1000000"),
+    ],
+)
+def test_a_broken_scenario_names_its_place(
+    run: Run, tmp_path: Path, old: str, new: str, says: str
+) -> None:
+    code, out = run("test", write(tmp_path, SCENARIO.replace(old, new), "a.scenario.yaml"))
+
+    assert code == 1
+    assert says in out
+
+
+# --- coverage -------------------------------------------------------------------------------------
+
+
+def test_every_rule_is_reached_by_an_example() -> None:
+    assert not measure(RULES, {}).rules
+
+
+def test_coverage_names_what_is_not_reached(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
+    code, out = run("coverage", "--format", "json", "--strict", "--rules", rules)
+    found = json.loads(out)
+
+    assert code == 1
+    assert {"rule": "mine", "key": "message", "branch": "spoon"} in found["branches"]
+    assert "wait" in found["words"]["verbs"]
+    assert found["totals"]["rules"] == len(RULES.rules) + 1
+
+
+def test_a_log_covers_what_examples_do_not() -> None:
+    log = REQUEST.replace("get po", "wait x").encode()
+
+    assert "wait" in measure(RULES, {}).words["verbs"]
+    assert "wait" not in measure(RULES, {"x.log": log}).words["verbs"]
+
+
+def test_unmatched_errors_are_grouped_into_templates(run: Run, tmp_path: Path) -> None:
+    lines = [
+        json.dumps({"level": "error", "msg": f'cannot brew pot {n} for "me-{n}"'}) for n in range(3)
+    ]
+    path = write(tmp_path, "\n".join([*lines, json.dumps({"level": "info", "msg": "hi"})]), "a.log")
+    code, out = run("coverage", path)
+
+    assert code == 0
+    assert "3  error  cannot brew pot <n> for <text>  (first: " in out
+
+
+@pytest.mark.parametrize(
+    ("message", "template"),
+    [
+        ('pods "web-0" not found', "pods <text> not found"),
+        ("Post https://x.y/z: no such host", "Post <url> no such host"),
+        ("open /config/a.yaml: no such file", "open <path>: no such file"),
+        ("address 0xc000012 and 10.0.0.1:80", "address <hex> and <n>"),
+        ("nodes my-node-1 is gone after 30s", "nodes <name> is gone after <n>"),
+        ("first line\nsecond", "first line ..."),
+        ("it isn't what we're after", "it isn't what we're after"),
+    ],
+)
+def test_templates_keep_the_wording_only(message: str, template: str) -> None:
+    assert template == template_of(message)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "taken"),
+    [
+        ("a(?:b|c)", "ac", ["c"]),
+        ("(?s)ab|cd", "cd", ["cd"]),
+        ("x(?:y|)z", "xz", [""]),
+        (r"[|)]\|(?P<n>p|q(?:r|s))", "|" + "|qs", ["q(?:r|s)", "s"]),
+        ("plain", "plain", []),
+    ],
+)
+def test_branches_are_those_that_took_part(pattern: str, text: str, taken: list[str]) -> None:
+    assert taken == [one.text for one in branches_of(pattern).taken(text.encode())]
+
+
+def test_every_shipped_pattern_means_the_same_with_its_branches_marked() -> None:
+    for one in RULES.rules:
+        branches = branches_of(one.pattern)
+        for example in one.hits:
+            for step in trace_log(RULES, example.log.encode()).steps:
+                if step.rule == one.id and step.record is not None and branches.all:
+                    assert list(branches.taken(step.record.message)) or "?" in one.pattern
+
+
+# --- all of them ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command", ["check", "test", "explain", "coverage", "schema", "docs", "fmt"]
+)
+def test_every_command_says_what_it_is_for(run: Run, command: str) -> None:
+    code, out = run(command, "--help")
+
+    assert code == 0
+    assert "usage: botkube-analytics rules" in out
+
+
+def test_a_broken_rule_is_told_by_the_other_commands_too(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, edit("level: info", "level: inof"))
+
+    assert run("explain", "--rules", rules, REQUEST)[0] == 2
+
+
+# --- schema ---------------------------------------------------------------------------------------
+
+VALIDATOR = Draft202012Validator(make_schema())
+FILES = [
+    pytest.param(path, id=str(path.relative_to(shipped_folder())))
+    for path in sorted(shipped_folder().rglob("*.yaml"))
+]
+
+
+def test_the_schema_beside_the_rules_is_the_one_that_the_code_writes(run: Run) -> None:
+    """To write it anew: `botkube-analytics rules schema > rules/schema.json`."""
+    assert run("schema") == (0, (shipped_folder() / "schema.json").read_text())
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(make_schema())
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_shipped_file_is_valid_and_names_its_schema(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+
+    assert found is not None
+    assert (path.parent / found[1]).resolve() == shipped_folder() / "schema.json"
+    assert not list(VALIDATOR.iter_errors(yaml.safe_load(text)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("level: info", "levle: info"),
+        ("level: info", "level: inof"),
+        ("level: info", "pair: {lines: 5}"),
+        ("id: mine\n", ""),
+        ("level: info", "versions: [v1.0]"),
+    ],
+)
+def test_the_schema_refuses_what_the_compiler_refuses(
+    run: Run, tmp_path: Path, old: str, new: str
+) -> None:
+    text = edit(old, new)
+
+    assert list(VALIDATOR.iter_errors(yaml.safe_load(text)))
+    assert run("check", write(tmp_path, text))[0] == 1
+
+
+def test_the_schema_knows_every_key_that_the_compiler_knows() -> None:
+    assert set(rule.KEYS) == set(SECTIONS["rule"])
+    assert set(shared.KEYS) == set(SECTIONS["shared file"])
+    assert set(scenarios.KEYS) == set(SECTIONS["scenario"])
+    assert set(scenarios.EXPECT_KEYS) == set(SECTIONS["expected count"])
+
+
+SECTION_TEXTS = {
+    "pair": (
+        edit("level: info", "pair: {closers: [{by: mine}], KEY: 1}"),
+        "key in pair",
+    ),
+    "closer": (edit("level: info", "pair: {closers: [{by: mine, KEY: 1}]}"), "key in a closer"),
+    "source": (
+        edit("otherwise: unknown", "otherwise: unknown, KEY: 1"),
+        "key in property platform",
+    ),
+    "vocabulary": (
+        "version: 1\nvocabularies:\n  mine: {words: {a: }, used_by: agent, KEY: 1}\n",
+        "key in vocabulary mine",
+    ),
+    "event": ("version: 1\nevents:\n  Mine: {category: events, KEY: 1}\n", "key in event Mine"),
+    "uncovered": (
+        "version: 1\nuncovered:\n  - {category: events, formats: json, reason: x, KEY: 1}\n",
+        "key in uncovered",
+    ),
+}
+
+
+@pytest.mark.parametrize("section", SECTION_TEXTS)
+def test_the_compiler_knows_every_key_that_the_schema_knows(
+    run: Run, tmp_path: Path, section: str
+) -> None:
+    text, what = SECTION_TEXTS[section]
+    for key in SECTIONS[section]:
+        given = f"{key[:-1]}{'x' if key[-1] != 'x' else 'y'}"
+        _, out = run("check", "--format", "json", write(tmp_path, text.replace("KEY", given)))
+        faults = [one for one in json.loads(out) if what in one["message"]]
+
+        assert len(faults) == 1
+        assert key in faults[0]["fix"]
+
+
+# --- docs -----------------------------------------------------------------------------------------
+
+
+def test_the_page_beside_the_rules_is_the_one_that_the_code_writes(run: Run) -> None:
+    """To write it anew: `botkube-analytics rules docs > rules/README.md`."""
+    assert run("docs") == (0, (shipped_folder() / "README.md").read_text())
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_every_cell_has_a_rule_or_a_reason(category: str) -> None:
+    assert not [row for row in rows_of(load_rules(), category) if not row.is_explained]
+
+
+def test_every_category_is_in_the_table() -> None:
+    ruleset = load_rules()
+
+    assert {one.category for one in ruleset.events.values()} | {"crashes"} == set(CATEGORIES)
+    assert {one.category for one in ruleset.uncovered} <= set(CATEGORIES)
+
+
+def test_the_example_of_the_page_is_a_rule(run: Run, tmp_path: Path) -> None:
+    found = re.search(r"```yaml\n(.*?)```", (shipped_folder() / "README.md").read_text(), re.DOTALL)
+
+    assert found is not None
+    assert run("check", write(tmp_path, found[1]))[0] == 0
+
+
+# --- fmt ------------------------------------------------------------------------------------------
+
+
+def test_the_shipped_files_have_the_one_layout(run: Run) -> None:
+    assert run("fmt", "--check") == (0, "")
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_fmt_is_idempotent_and_changes_no_meaning(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    made = format_text(text)
+
+    assert made == format_text(made)
+    assert meaning(text) == meaning(made)
+
+
+UNTIDY = """\
+# yaml-language-server: $schema=../schema.json
+# About the file.
+
+hits:
+  - log: |
+      a text with spaces at its end  \n\
+      and more
+
+    expect: {platform: slack}
+# Why it is debug.
+level: debug\x20\x20
+message: 'x'   # a remark
+event: Event handled
+id: mine
+
+
+"""
+TIDY = """\
+# yaml-language-server: $schema=../schema.json
+# About the file.
+
+id: mine
+event: Event handled
+# Why it is debug.
+level: debug
+message: 'x'   # a remark
+hits:
+  - log: |
+      a text with spaces at its end  \n\
+      and more
+
+    expect: {platform: slack}
+"""
+
+
+def test_fmt_orders_keys_and_keeps_comments_with_them() -> None:
+    assert format_text(UNTIDY) == TIDY
+    assert format_text(TIDY) == TIDY
+    assert meaning(TIDY) == meaning(UNTIDY)
+
+
+@pytest.mark.parametrize("text", ["id: [", "", "- a\n", "id: x\nid: y\n"])
+def test_fmt_leaves_alone_what_it_cannot_read(text: str) -> None:
+    assert format_text(text) in {text, "id: x\nid: y\n"}
+
+
+def test_fmt_writes_files_and_says_which(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, UNTIDY)
+
+    assert run("fmt", "--check", path) == (1, f"{path}\n")
+    assert Path(path).read_text() == UNTIDY
+    assert run("fmt", path) == (0, f"{path}\n")
+    assert Path(path).read_text() == TIDY
+
+
+def test_a_set_means_the_same_after_fmt(tmp_path: Path) -> None:
+    """Rules compiled from formatted files count the same in every recorded log."""
+    texts = {name: format_text(text) for name, text in read_files().texts.items()}
+    made = compile_rules(texts)
+
+    assert [rule.id for rule in RULES.rules] == [rule.id for rule in made.rules]
+    for path in sorted(SAMPLES.glob("v*/pod.log")):
+        log = path.read_bytes()
+        assert trace_log(RULES, log).observations == trace_log(made, log).observations
