@@ -41,7 +41,7 @@ def anonymize(match: Match, enabled: Set[str]) -> tuple[Observation, ...]:
     if rule.event is None:
         return ()
     found: dict[Value, Observation] = {}
-    for captures in _parts(rule, match.captures):
+    for captures in parts(rule, match.captures):
         properties = evaluate(rule.properties, captures, enabled)
         if properties is None or (rule.once and properties.get("platform") in enabled):
             continue
@@ -50,16 +50,17 @@ def anonymize(match: Match, enabled: Set[str]) -> tuple[Observation, ...]:
     return tuple(found.values())
 
 
-def _parts(rule: Rule, captures: Mapping[str, bytes]) -> list[Mapping[str, bytes]]:
+def parts(rule: Rule, captures: Mapping[str, bytes]) -> list[Mapping[str, bytes]]:
+    """Return the captures of each fault that an entry names; without `each` it is one."""
     if rule.each is None:
         return [captures]
     text = captures.get(rule.each.capture, b"")
-    parts: list[Mapping[str, bytes]] = [
-        {**captures, **_groups(found)} for found in rule.each.pattern.finditer(text)
+    found: list[Mapping[str, bytes]] = [
+        {**captures, **_groups(one)} for one in rule.each.pattern.finditer(text)
     ]
     return [
         part
-        for part in parts or [captures]
+        for part in found or [captures]
         if not any(
             pattern.search(part.get(name, b"")) is not None for name, pattern in rule.unless.items()
         )

@@ -1,8 +1,8 @@
 """Bytes of a log reply -> whole physical lines with their stamps -> entries.
 
 Owns framing, the API's stamp prefix, and the rule by which physical lines belong to one entry
-(botkube-logs 1.1-1.6 and 6.3). Must not know rules, clocks or where the bytes come from. Any
-cutting of the bytes into chunks gives the same lines and the same entries.
+(logrus pads a coloured message and puts its fields last). Must not know rules, clocks or where the
+bytes come from. Any cutting of the bytes into chunks gives the same lines and the same entries.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ MAX_LINE_BYTES = 256 * 1024
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_OPEN_BYTES = 8 * 1024 * 1024
 _MAX_STAMP_BYTES = 40
+_MAX_FIELD_BYTES = 512
 
 _YEARS = range(1970, 2262)
 """Nanoseconds since the epoch of these years fit into 64 bits, as State needs."""
@@ -34,10 +35,13 @@ _STANDARD_HEAD = re.compile(rb"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d(?:\.\d+)? ")
 _KLOG_HEAD = re.compile(
     rb"(?:ERROR: logging before flag\.Parse: )?[IWEF]\d{4} \d\d:\d\d:\d\d\.\d{6} "
 )
-_PANIC_HEAD = re.compile(rb"panic: |fatal error: |SIG[A-Z]+: |runtime: goroutine stack exceeds")
+_PANIC_HEAD = re.compile(rb"panic: |fatal error: |SIG[A-Z]+: |runtime: |unexpected fault address ")
 _GOROUTINE = re.compile(rb"\ngoroutine \d+ [^\n]*\[[a-z]")
 _JSON_TIME = re.compile(rb'"time":"([^"]+)"')
 _FIELD_MARK = b"\x1b[0m="
+_PLAIN_FIELD_END = re.compile(rb' [A-Za-z_][\w.-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)$')
+_PADDED_COLUMNS = 45
+"""logrus pads a message to 44 columns and puts a space behind it."""
 _FIELD_VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s"]*')
 
 
@@ -119,7 +123,7 @@ def parse_stamp(line: bytes) -> tuple[int, int] | None:
     """Return (stamp in ns, where the text begins) of a line with the API's stamp, else None.
 
     The kubelet prints RFC 3339 with nine digits and one space; a line without it is a fragment,
-    error text or in-band noise (facts, 2.8 and 2.11) and never a line of the log.
+    error text or in-band noise (kubernetes/kubernetes#77603, #142258) and never a line of the log.
     """
     found = _STAMP.match(line)
     if not found:
@@ -157,7 +161,7 @@ def read_head(text: bytes) -> Head | None:
         return Head(Format.TEXT, parse_time(found.group(2)), coloured=found.group(1) is not None)
     if first in b"IWEF" and first and _KLOG_HEAD.match(text):
         return Head(Format.KLOG, None)
-    if first in b"pfSr" and first and _PANIC_HEAD.match(text):
+    if first in b"pfSru" and first and _PANIC_HEAD.match(text):
         return Head(Format.PANIC, None)
     if first.isdigit() and _STANDARD_HEAD.match(text):
         return Head(Format.STANDARD, _standard_time(text))
@@ -183,6 +187,10 @@ class _Open:
     size: int
     last: bytes
     count: int = 1
+    is_sure: bool = False
+    """Whether the first line shows that nothing of this entry follows it."""
+    quotes: bool = False
+    """Whether a line of it looked like the head of another entry."""
 
 
 class Entries:
@@ -197,7 +205,8 @@ class Entries:
     def __init__(self) -> None:
         self._open: _Open | None = None
         self._padded = False
-        self._last_ns = 0
+        self._stripped = False
+        self.last_ns = 0
         self.noise = 0
 
     @property
@@ -213,8 +222,17 @@ class Entries:
         """
         head = read_head(text)
         current = self._open
+        if head is not None and head.format is Format.TEXT and text[-1:] == b" ":
+            self._padded = True
+        elif head is not None and current is not None:
+            self._notice_stripping(current, head, text, at_ns)
         if current is not None and not self._begins(current, head):
+            if head is None and current.is_sure and self._padded:
+                # A line that a library prints, and no part of the message before it.
+                self.noise += 1
+                return self.close()
             current.last = text
+            current.quotes |= head is not None and head.format is Format.TEXT
             current.count += 1
             current.size += len(text) + 1
             if current.size <= MAX_ENTRY_BYTES:
@@ -224,18 +242,35 @@ class Entries:
         if head is None:
             self.noise += 1
             return done
-        at = at_ns if at_ns is not None else head.own_ns or self._last_ns
-        self._last_ns = at
+        at = at_ns if at_ns is not None else head.own_ns or self.last_ns
+        self.last_ns = at
         if head.format in _SINGLE_LINE:
             done.append(Entry(head.format, text, at, number, 1))
             return done
         self._open = _Open(
             head.format, head.coloured, head.own_ns, at, number, [text], len(text), text
         )
-        if head.coloured and not self._padded:
+        self._open.is_sure = _is_whole(self._open)
+        if head.coloured and at_ns is not None and not self._stripped:
             # The API gives lines as they were written; an editor may have cut the padding off.
-            self._padded = at_ns is not None or text[-1:] == b" "
+            self._padded = True
         return done
+
+    def _notice_stripping(self, current: _Open, head: Head, text: bytes, at_ns: int | None) -> None:
+        """Note that saved lines have lost their padding: two heads in a row end without it.
+
+        No line of a log ends so but the first of a message with several, whose copies of earlier
+        entries are padded.
+        """
+        if (
+            at_ns is not None
+            and not self._stripped
+            and current.format is head.format is Format.TEXT
+            and (current.coloured and head.coloured)
+            and not (_is_complete(current.last, current) or _is_complete(text, current))
+            and (head.own_ns or 0) >= (current.own_ns or 0)
+        ):
+            self._stripped, self._padded = True, False
 
     def close(self) -> list[Entry]:
         """Complete the open entry, if any, because another entry begins."""
@@ -244,7 +279,7 @@ class Entries:
             return []
         text = b"\n".join(current.texts)
         if current.format is Format.PANIC and _GOROUTINE.search(text) is None:
-            # Somebody's words: a real panic is followed by a goroutine header (botkube-logs 5.3).
+            # Somebody's words: a real panic is followed by a goroutine header.
             self.noise += 1
             return []
         return [Entry(current.format, text, current.at_ns, current.first_line, current.count)]
@@ -265,27 +300,46 @@ class Entries:
         if current.format is not Format.TEXT:
             # Bullets follow a standard-log line; nested panics belong to the first.
             return not (current.format is Format.PANIC and head.format is Format.PANIC)
-        many = current.count > 1
-        if current.coloured and self._padded and not _is_complete(current.last):
-            return False
-        if many and current.coloured and head.format is Format.TEXT and not head.coloured:
-            # Coloured streams quote earlier lines without their colours (botkube-logs 6.3).
-            return False
-        if not many:
+        if current.is_sure and current.count == 1 and self._padded:
             return True
+        first, last = _is_complete(current.texts[0], current), _is_complete(current.last, current)
+        if self._padded and not last and not (first and head.coloured):
+            return False
+        if current.coloured and head.format is Format.TEXT and not head.coloured:
+            # Coloured streams quote earlier lines without their colours.
+            return False
         if head.own_ns is None or current.own_ns is None:
-            return current.coloured and self._padded
+            many = current.count > 1
+            return not many or (current.coloured and self._padded and not current.quotes)
+        if current.count == 1 and self._padded:
+            return True
         # A copy of an earlier line inside a reply shows by its own time running back.
         return head.own_ns >= current.own_ns
 
 
-def _is_complete(last_line: bytes) -> bool:
-    """Whether a coloured entry may end with this line.
+def _is_complete(last_line: bytes, entry: _Open) -> bool:
+    """Whether a text entry may end with this line.
 
     logrus pads the message to 44 columns and a space, and puts the fields behind it, so a line in
     the middle of an entry ends neither with a space nor with a field.
     """
     if last_line[-1:] == b" " or len(last_line) > MAX_LINE_BYTES - _MAX_STAMP_BYTES:
         return True  # of a line that was cut nobody knows how it ended
+    if not entry.coloured:
+        return _PLAIN_FIELD_END.search(last_line, len(last_line) - _MAX_FIELD_BYTES) is not None
     at = last_line.rfind(_FIELD_MARK)
     return at >= 0 and _FIELD_VALUE.fullmatch(last_line, at + len(_FIELD_MARK)) is not None
+
+
+def _is_whole(entry: _Open) -> bool:
+    """Whether the first line of a text entry shows that it is the only one.
+
+    It ends with a field in colour, or its message is padded to the width of short messages, which
+    logrus does behind the last line alone.
+    """
+    line = entry.texts[0]
+    if line[-1:] != b" ":
+        return entry.coloured and _is_complete(line, entry)
+    found = _TEXT_HEAD.match(line)
+    columns = len(line[found.end() :].decode("utf-8", "replace")) if found else 0
+    return columns == _PADDED_COLUMNS

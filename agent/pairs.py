@@ -11,22 +11,55 @@ the matched entries since its opener.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from agent.anonymize import anonymize, evaluate, freeze, state_facts
 from agent.model import CRASHED, NANOS, Fact, Observation, Value, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.match import Match
     from agent.rules.ruleset import Closer, Pair
 
 MAX_WAITING = 256
+_NEVER = (float("inf"),) * 3
+_NAMED = 2
+"""What a key that the closer names itself weighs against one that both only happen to have."""
 MAX_PAIR_BYTES = 8 * 1024 * 1024
+
+
+@frozen
+class Opened:
+    """The entry of a line opened a pair."""
+
+    line: int
+
+
+@frozen
+class Acted:
+    """The entry of a line acted, as this closer says, on the pair that another one opened."""
+
+    line: int
+    opener: int
+    closer: Closer
+
+
+@frozen
+class Counted:
+    """The entry of a line was released with what it counts by a rule, or by none."""
+
+    line: int
+    rule: str | None
+    observations: tuple[Observation, ...]
+
+
+Note = Opened | Acted | Counted
+"""What a tool is told of each step; the agent itself does not listen."""
 
 
 @define(eq=False)
@@ -34,12 +67,13 @@ class _Waiting:
     """An open pair: what it will count if it ends now, and what it waits for."""
 
     pair: Pair
-    key: Mapping[str, bytes]
+    key: dict[str, set[bytes]]
     counts: bool
     event: str | None
     values: dict[str, Value]
     clock_ns: int
     is_changed: bool = False
+    acted: set[tuple[bytes | None, ...]] = field(factory=set)
 
 
 @define(eq=False)
@@ -56,6 +90,7 @@ class _Slot:
     facts: tuple[Fact, ...] = ()
     observations: tuple[Observation, ...] = ()
     waiting: _Waiting | None = None
+    rule: str | None = None
 
 
 @define
@@ -64,10 +99,15 @@ class Pairs:
 
     enabled: set[str]
     count_crashes: bool = False
+    note: Callable[[Note], None] | None = None
     bound_hits: int = 0
     _slots: deque[_Slot] = field(factory=deque)
     _open: list[_Slot] = field(factory=list)
     _offset: int = 0
+    _due: tuple[float, float, float] = _NEVER
+    _clock_ns: int = 0
+    # The pairs that are open, by their openers' rules, and how many of each.
+    _kinds: dict[str, tuple[Pair, int]] = field(factory=dict)
 
     @property
     def waiting(self) -> bool:
@@ -87,12 +127,14 @@ class Pairs:
     def take(self, match: Match, *, offset: int) -> None:
         """Take the next matched entry of this instance, and how many bytes stand before it."""
         line = match.first_line
+        self._clock_ns = max(self._clock_ns, match.at_ns)
         for one in self._open:
-            if one.waiting is not None:
-                one.waiting.clock_ns = max(one.waiting.clock_ns, match.at_ns)
+            if one.waiting is not None and one.waiting.clock_ns < match.at_ns:
+                one.waiting.clock_ns = match.at_ns
         self.pass_line(line, offset=offset)
         alone = anonymize(match, self.enabled)
-        slot = _Slot(line, offset, line, match.at_ns, state_facts(match, self.enabled))
+        facts = state_facts(match, self.enabled)
+        slot = _Slot(line, offset, line, match.at_ns, facts, rule=match.rule.id)
         for fact in slot.facts:
             learn(self.enabled, fact)
         self._slots.append(slot)
@@ -100,6 +142,7 @@ class Pairs:
         opener, closer = self._find_opener(match)
         if opener is not None and closer is not None:
             opener.until = line
+            self._tell(Acted(line, opener.line, closer))
             passed = self._close(opener, closer, match)
         # What took part in a pair neither counts nor opens on its own, unless the rule says so.
         then = closer.then if closer is not None else "pass"
@@ -119,6 +162,10 @@ class Pairs:
     def pass_line(self, line: int, *, offset: int) -> None:
         """End the pairs whose lines, seconds or bytes are over: all entries before were taken."""
         self._offset = offset
+        due_line, due_ns, due_offset = self._due
+        if line <= due_line and self._clock_ns <= due_ns and offset <= due_offset:
+            return
+        self._due = _NEVER
         for slot in list(self._open):
             waiting = slot.waiting
             if waiting is None:
@@ -131,6 +178,17 @@ class Pairs:
                 or waiting.clock_ns - slot.at_ns > waiting.pair.seconds * NANOS
             ):
                 self._finish(slot)
+            else:
+                self._expect(slot, waiting.pair)
+
+    def _expect(self, slot: _Slot, pair: Pair) -> None:
+        """Note when an open pair may be over, so that until then nobody looks."""
+        due_line, due_ns, due_offset = self._due
+        self._due = (
+            min(due_line, slot.line + pair.lines),
+            min(due_ns, slot.at_ns + pair.seconds * NANOS),
+            min(due_offset, slot.offset + MAX_PAIR_BYTES),
+        )
 
     def end(self, *, waited_seconds: float = float("inf")) -> None:
         """End the open pairs that wait no longer than this: nothing followed for so long."""
@@ -146,6 +204,7 @@ class Pairs:
             slot = self._slots.popleft()
             facts.extend(slot.facts)
             observations.extend(slot.observations)
+            self._tell(Counted(slot.line, slot.rule, slot.observations))
         return observations, facts
 
     def _ready(self) -> int:
@@ -161,27 +220,48 @@ class Pairs:
         return len(self._slots)
 
     def _find_opener(self, match: Match) -> tuple[_Slot, Closer] | tuple[None, None]:
-        """Return the oldest open pair that this entry closes, and how."""
+        """Return the open pair that this entry acts on, and how.
+
+        It is the one with most in common; of several the oldest or, where the closer chooses so,
+        the newest that anything acted on.
+        """
+        name, entry = match.rule.id, _Keys(match)
+        if not any(name in pair.closers_of for pair, _ in self._kinds.values()):
+            return None, None
+        best: tuple[_Slot, Closer] | None = None
+        most = 0
         for slot in self._open:
             waiting = slot.waiting
             assert waiting is not None
-            for closer in waiting.pair.closers:
-                if match.rule.id in closer.rules and _joins(waiting, match):
-                    return slot, closer
-        return None, None
+            for closer in waiting.pair.closers_of.get(name, ()):
+                common = _common(waiting, closer, entry)
+                if common is None:
+                    continue
+                is_newer = best is not None and slot.until > best[0].until
+                is_chosen = common == most and is_newer and closer.choose == "newest"
+                if best is None or common > most or is_chosen:
+                    best, most = (slot, closer), common
+                break
+        return best or (None, None)
 
     def _close(self, slot: _Slot, closer: Closer, match: Match) -> Mapping[str, Value]:
         """Let a closer act on an open pair; return the properties that a successor takes over."""
         waiting = slot.waiting
         assert waiting is not None
-        if closer.event is not None and closer.event != waiting.event:
+        is_new = closer.event is not None and closer.event != waiting.event
+        if is_new and closer.event is not None:
             kept = {"platform": waiting.values["platform"]} if "platform" in waiting.values else {}
             waiting.event, waiting.values, waiting.is_changed = closer.event, kept, True
             waiting.counts = True
-        if closer.event is not None or not waiting.is_changed:
-            # Once an entry has made it another event, the opener's own properties are settled.
+        if is_new or not waiting.is_changed:
+            # Once an entry has made it another event, its properties are settled.
             waiting.values.update(evaluate(closer.properties, match.captures, self.enabled) or {})
         if closer.then == "wait":
+            entry = _Keys(match)
+            waiting.acted.add(_occasion(closer, entry))
+            for name, capture in closer.also.items():
+                if (value := entry.get(capture)) is not None:
+                    waiting.key.setdefault(name, set()).add(value)
             return {}
         waiting.counts = closer.then in {"count", "next"}
         self._finish(slot)
@@ -200,11 +280,18 @@ class Pairs:
         if values is None:
             return
         values.update(passed)
-        key = {name: _digest(match.captures[name]) for name in pair.key if name in match.captures}
+        entry = _Keys(match)
+        key = {name: {value} for name in pair.key if (value := entry.get(name)) is not None}
+        for name, capture in pair.also.items():
+            if (value := entry.get(capture)) is not None:
+                key.setdefault(name, set()).add(value)
         slot.waiting = _Waiting(
             pair, key, pair.result == "count", match.rule.event, values, match.at_ns
         )
         self._open.append(slot)
+        self._expect(slot, pair)
+        self._kinds[match.rule.id] = (pair, self._kinds.get(match.rule.id, (pair, 0))[1] + 1)
+        self._tell(Opened(slot.line))
         if len(self._open) > MAX_WAITING:
             self.bound_hits += 1
             self._finish(self._open[0])
@@ -212,18 +299,65 @@ class Pairs:
     def _finish(self, slot: _Slot) -> None:
         waiting, slot.waiting = slot.waiting, None
         self._open.remove(slot)
+        if slot.rule is not None and (kind := self._kinds.pop(slot.rule, None)) and kind[1] > 1:
+            self._kinds[slot.rule] = (kind[0], kind[1] - 1)
         if waiting is not None and waiting.counts and waiting.event is not None:
             slot.observations = (Observation(waiting.event, freeze(waiting.values), slot.at_ns),)
 
+    def _tell(self, note: Note) -> None:
+        if self.note is not None:
+            self.note(note)
 
-def _joins(waiting: _Waiting, match: Match) -> bool:
-    """Whether the join keys that both entries have are equal."""
-    return all(
-        name not in match.captures or _digest(match.captures[name]) == value
-        for name, value in waiting.key.items()
-    )
+
+class _Keys:
+    """The digests of an entry's captures, made when they are asked for."""
+
+    def __init__(self, match: Match) -> None:
+        self.rule = match.rule.id
+        self._captures = match.captures
+        self._digests: dict[str, bytes] = {}
+
+    def get(self, name: str) -> bytes | None:
+        if name not in self._digests and name in self._captures:
+            self._digests[name] = _digest(self._captures[name])
+        return self._digests.get(name)
+
+
+def _common(waiting: _Waiting, closer: Closer, entry: _Keys) -> int | None:
+    """How many join keys an entry has in common with an opener; None if it does not act on it."""
+    common = 0
+    for name, values in waiting.key.items():
+        value = entry.get(name)
+        if value is not None:
+            if value not in values:
+                return None
+            common += 1
+    for name, capture in closer.join.items():
+        if entry.get(capture) not in waiting.key.get(name, ()):
+            return None
+        common += _NAMED
+    for name, capture in closer.prefer.items():
+        common += _NAMED * (entry.get(capture) in waiting.key.get(name, ()))
+    if closer.then == "wait" and _occasion(closer, entry) in waiting.acted:
+        return None
+    return common
+
+
+def _occasion(closer: Closer, entry: _Keys) -> tuple[bytes | None, ...]:
+    """Return what a closer that waits acts on an opener only once for."""
+    return (entry.rule.encode(), *map(entry.get, closer.once_per))
 
 
 def _digest(text: bytes) -> bytes:
-    # Join keys are compared and dropped; a digest keeps them small.
-    return hashlib.blake2b(b" ".join(text.split()), digest_size=16).digest()
+    """Keep a join key small: it is compared and dropped.
+
+    BotKube prints one command in several ways (as typed, cleaned, Go-quoted), so spaces, quotes
+    and the mark-up of links make no difference.
+    """
+    plain = _QUOTES.sub(b"", _BREAKS.sub(b" ", _LINK.sub(rb"\1", text)))
+    return hashlib.blake2b(b" ".join(plain.split()), digest_size=16).digest()
+
+
+_LINK = re.compile(rb"<(?:[^<>|\s]*\|)?([^<>|\s]*)>")
+_BREAKS = re.compile(rb"\\[nrt]")
+_QUOTES = re.compile(rb"[\"'`\\]|\xe2\x80[\x98-\x9f]|\xc2[\xab\xbb]")

@@ -6,14 +6,16 @@ container instance; fatal and panic entries count as crashes, because there is n
 
 from __future__ import annotations
 
+import codecs
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from attrs import frozen
 
 from agent.aggregate import Instance, Windows
-from agent.lines import parse_stamp
+from agent.lines import parse_stamp, read_head
 from agent.match import make_prefilter
 from agent.model import CRASHED, Batch, Identity
 from agent.reader import Reader
@@ -28,6 +30,11 @@ ZERO = str(UUID(int=0))
 """Stands for the installation and the stream, which only a running agent has."""
 
 _HEAD_BYTES = 1 << 16
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 @frozen
@@ -85,13 +92,12 @@ def _read(
 ) -> Iterator[Reader]:
     """Feed one input to a reader; yield the reader whenever it may have released something."""
     head = b""
+    chunks = _decode(chunks)
     for chunk in chunks:
         head += chunk
-        if b"\n" in head.lstrip(b"\n") or len(head) >= _HEAD_BYTES:
+        if len(head) >= _HEAD_BYTES:
             break
-    # Saved logs stand with the API's stamps (`kubectl logs --timestamps`) or without.
-    first = head.lstrip(b"\n").partition(b"\n")[0]
-    reader = Reader(ruleset, prefilter, stamped=parse_stamp(first) is not None, count_crashes=True)
+    reader = Reader(ruleset, prefilter, stamped=_is_stamped(head), count_crashes=True)
     reader.feed(head)
     yield reader
     for chunk in chunks:
@@ -99,3 +105,34 @@ def _read(
         yield reader
     reader.finish()
     yield reader
+
+
+def _decode(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Take a byte order mark off, and turn UTF-16, in which PowerShell saves, into UTF-8."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= len(codecs.BOM_UTF8):
+            break
+    for mark, name in _MARKS.items():
+        if head.startswith(mark):
+            decoder = codecs.getincrementaldecoder(name)("replace")
+            for chunk in chain((head[len(mark) :],), chunks):
+                yield decoder.decode(chunk).encode("utf-8", "replace")
+            yield decoder.decode(b"", final=True).encode("utf-8", "replace")
+            return
+    yield head
+    yield from chunks
+
+
+def _is_stamped(head: bytes) -> bool:
+    """Whether saved logs stand with the API's stamps (`kubectl logs --timestamps`) or without.
+
+    The first line that begins an entry decides; kubectl or an editor may have put others before.
+    """
+    lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
+    for line in lines:
+        stamp = parse_stamp(line)
+        if read_head(line if stamp is None else line[stamp[1] :]) is not None:
+            return stamp is not None
+    return any(parse_stamp(line) is not None for line in lines)

@@ -1,6 +1,7 @@
 """Entry -> Record: level, message and fields of BotKube's five line shapes.
 
-Owns the formats of botkube-logs 1.2 to 1.6 and the unwrapping of plugin lines. Must not know what
+Owns logrus' text, logfmt and JSON, the standard log, klog and panics, and the unwrapping of plugin
+lines. Must not know what
 any message means. Never raises: what cannot be read as its format is None.
 """
 
@@ -12,7 +13,7 @@ from typing import TypeAlias
 
 import orjson
 
-from agent.lines import read_head
+from agent.lines import MAX_LINE_BYTES, read_head
 from agent.model import Entry, Format, Record
 
 _LEVELS = {
@@ -35,6 +36,9 @@ _VALUE = rb'"(?:[^"\\]|\\.)*"|[^\s"]*'
 _PLAIN_FIELDS = re.compile(rb"  ((?:[A-Za-z_][\w.-]*=(?:%b)(?: |$))+)$" % _VALUE)
 _PLAIN_FIELD = re.compile(rb"([A-Za-z_][\w.-]*)=(%b)(?: |$)" % _VALUE)
 _LOGFMT_FIELD = re.compile(rb"([A-Za-z_][\w.-]*)=(%b)(?: |$)" % _VALUE)
+_LOGFMT_CUT = re.compile(rb'([A-Za-z_][\w.-]*)="((?:[^"\\]|\\.)*)\\?')
+_SHORTEST_CUT = MAX_LINE_BYTES - 64
+"""A line that was too long has lost its end; what stands before it is read."""
 _KLOG = re.compile(
     rb"(?:ERROR: logging before flag\.Parse: )?([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [^\]]*\] ?"
 )
@@ -71,7 +75,7 @@ _Parts: TypeAlias = tuple[str, bytes, Mapping[str, bytes]]
 
 
 def _unwrap(level: str, message: bytes, fields: Mapping[str, bytes]) -> _Parts:
-    """Read the log line that a plugin wrote and BotKube wrapped (botkube-logs 5.4), once."""
+    """Read the log line that a plugin wrote and BotKube wrapped through go-plugin, once."""
     head = read_head(message)
     inner = _PARSERS[head.format](message) if head and head.format is not Format.PANIC else None
     if inner is None:
@@ -110,7 +114,11 @@ def _parse_logfmt(text: bytes) -> _Parts | None:
     while position < len(text):
         found = _LOGFMT_FIELD.match(text, position)
         if found is None:
-            return None
+            cut = _LOGFMT_CUT.fullmatch(text, position) if len(text) > _SHORTEST_CUT else None
+            if cut is None:
+                return None
+            fields.setdefault(cut.group(1).decode(), unquote(b'"' + cut.group(2) + b'"'))
+            break
         fields.setdefault(found.group(1).decode(), unquote(found.group(2)))
         position = found.end()
     level = fields.pop("level", b"").decode("ascii", "replace")
@@ -136,7 +144,7 @@ def _parse_text(text: bytes) -> _Parts | None:
 def _split_coloured_fields(rest: bytes, colour: bytes) -> tuple[bytes, Mapping[str, bytes]]:
     """Cut the fields off the end: ` ESC[36mbot ESC[0m=Mattermost`, in the colour of the level.
 
-    They stand behind the message's padding, on the last physical line (botkube-logs 6.3). A
+    They stand behind the message's padding, on the last physical line. A
     plugin's own fields are in the colour of the plugin's level and stay in the message.
     """
     mark = b" \x1b[" + colour + b"m"
@@ -164,7 +172,7 @@ def _split_plain_fields(rest: bytes) -> tuple[bytes, Mapping[str, bytes]]:
 
 
 def _parse_standard(text: bytes) -> _Parts | None:
-    # `log.Fatal` in BotKube's main is the only core user of the standard logger (botkube-logs 1.1).
+    # Only `log.Fatal` in BotKube's main uses the standard logger (cmd/botkube/main.go).
     found = _STANDARD_PREFIX.match(text)
     return ("", text[found.end() :], {}) if found else None
 

@@ -469,3 +469,30 @@ def test_samples_have_an_entry_for_nearly_every_line_with_a_head() -> None:
 
 def test_stamps_of_strategies_are_read_back() -> None:
     assert parse_stamp(stamp(NOON * NANOS + 5) + b" ") == (NOON * NANOS + 5, 31)
+
+
+def test_a_line_that_a_library_prints_holds_nothing_off() -> None:
+    lines = [
+        text("info", "Starting slack bot"),
+        b"some library prints this",
+        text("debug", "Slack incoming Request:  get pods"),
+        b"unexpected fault address 0x7f",
+        b"fatal error: fault",
+        b"",
+        b"goroutine 1 [running]:",
+    ]
+
+    check_entries(lines, [(Format.TEXT, 1, 1), (Format.TEXT, 3, 1), (Format.PANIC, 4, 4)])
+
+
+@pytest.mark.parametrize("padded", [False, True])
+def test_stamped_lines_count_without_their_padding(padded: bool) -> None:
+    lines = [text("info", "Starting slack bot"), text("info", "Starting controller")]
+    entries = Entries()
+    done = [
+        entry
+        for number, line in enumerate(lines * 2, 1)
+        for entry in entries.feed(line if padded else line.rstrip(), number, number)
+    ]
+
+    assert len(done) == len(lines * 2) - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.rules import Problem, RuleError, compile_rules, try_examples
+from agent.rules import Problem, Rule, RuleError, compile_rules, try_examples
 from agent.trial import try_log
 from tests.shipped import RULES, TEXTS
 
@@ -244,8 +244,8 @@ BROKEN = {
     "unknown-closer": (
         edit("level: info", "pair: {closers: [{by: bot-startd}]}"),
         "unknown-name",
-        1,
-        1,
+        4,
+        23,
         "did you mean bot-started?",
     ),
     "no-closer": (edit("level: info", "pair: {lines: 5}"), "pair", 4, 7, "needs a closer"),
@@ -263,8 +263,8 @@ BROKEN = {
             "{platform: {capture: bto, vocabulary: bots, otherwise: unknown}}}]}",
         ),
         "unknown-name",
-        1,
-        1,
+        4,
+        49,
         "did you mean bot?",
     ),
     "unknown-unless": (
@@ -435,3 +435,10 @@ def test_a_digest_names_the_texts() -> None:
     other = compile_rules({**TEXTS, "rules/more.yaml": "# nothing\nversion: 1\n"})
 
     assert RULES.digest != other.digest
+
+
+@pytest.mark.parametrize(
+    "rule", [pytest.param(one, id=one.id) for one in RULES.rules if one.pair and one.priority]
+)
+def test_a_shipped_rule_can_be_taken_out_alone(rule: Rule) -> None:
+    compile_rules({**TEXTS, "own.yaml": f"id: {rule.id}\ndisable: true\n"})

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from agent.preview import preview
 from agent.rules import try_examples, values_of
 from agent.trial import try_log
 from tests.shipped import RULES, no_prefilter, read, tell
@@ -89,3 +90,34 @@ def test_the_agent_s_own_vocabularies_know_their_words() -> None:
     }
 
     assert expected == {text: RULES.vocabularies["distributions"].word(text) for text in expected}
+
+
+HEADS = {
+    "none": b"",
+    "kubectl": b'Defaulted container "botkube" out of: botkube, cfg-watcher (init)\n',
+    "command": b"$ kubectl logs deploy/botkube --timestamps\r\n",
+    "cut": b"...\n",
+    "blank": b"\r\n",
+    "mark": b"\xef\xbb\xbf",
+}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("stamped", [False, True])
+@pytest.mark.parametrize("before", HEADS.values(), ids=HEADS)
+def test_what_stands_before_a_saved_log_changes_nothing(
+    before: bytes, stamped: bool, encoding: str
+) -> None:
+    line = (
+        b"\x1b[36mINFO\x1b[0m[2022-05-22T03:36:26Z] Starting slack bot                           \n"
+    )
+    log = before + (b"2022-05-22T03:36:26.000000001Z " if stamped else b"") + line
+    found = preview(
+        [iter([log.decode("utf-8-sig").encode(encoding) if encoding != "utf-8" else log])],
+        RULES,
+        window_seconds=3600,
+        agent_version="0",
+        now_seconds=1_653_200_000,
+    )
+
+    assert found.matched == 1

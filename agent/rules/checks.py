@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from agent.rules.places import Place, Problems
-    from agent.rules.ruleset import Rule
+    from agent.rules.ruleset import Closer, Rule
     from agent.rules.shared import Shared
 
 
@@ -25,15 +25,18 @@ def check_closers(rules: Mapping[str, Rule], known: Iterable[str], problems: Pro
         for closer in rule.pair.closers if rule.pair else ():
             for name in closer.rules:
                 if name not in names:
-                    problems.unknown("rule", name, rule.place, names)
+                    problems.unknown("rule", name, closer.places[name], names)
             present = [rules[name] for name in closer.rules if name in rules]
             have = frozenset[str]().union(*(one.captures for one in present))
-            for source in closer.properties.values():
+            for name in sorted(_joined_by(closer) - have):
+                if present:
+                    what = f"capture of {' or '.join(closer.rules)}"
+                    problems.unknown(what, name, closer.places["by"], have)
+            for key, source in closer.properties.items():
                 for name in sorted(captures_of(source) - have):
                     if present:
-                        problems.unknown(
-                            f"capture of {' or '.join(closer.rules)}", name, rule.place, have
-                        )
+                        what = f"capture of {' or '.join(closer.rules)}"
+                        problems.unknown(what, name, closer.places[key], have)
             if (
                 present
                 and closer.then in {"next", "pass"}
@@ -41,21 +44,27 @@ def check_closers(rules: Mapping[str, Rule], known: Iterable[str], problems: Pro
             ):
                 problems.add(
                     "pair",
-                    rule.place,
+                    closer.places[closer.rules[0]],
                     f"`then: {closer.then}` needs a closer that opens a pair of its own",
                     f"none of {', '.join(closer.rules)} has a `pair`",
                 )
 
 
 def check_captures(
-    rules: Mapping[str, Rule], written: Mapping[str, Mapping[str, Place]], problems: Problems
+    rules: Mapping[str, Rule],
+    openers: Iterable[Rule],
+    written: Mapping[str, Mapping[str, Place]],
+    problems: Problems,
 ) -> None:
-    """Note captures that nobody reads: a mistake, or they should not be captured."""
+    """Note captures that nobody reads: a mistake, or they should not be captured.
+
+    Rules that a user has taken out are among the `openers`: what they read is no mistake.
+    """
     used = {name: _own_uses(rule) for name, rule in rules.items()}
-    for rule in rules.values():
+    for rule in openers:
         for closer in rule.pair.closers if rule.pair else ():
             wanted = frozenset(rule.pair.key if rule.pair else ()).union(
-                *map(captures_of, closer.properties.values())
+                _joined_by(closer), *map(captures_of, closer.properties.values())
             )
             for name in closer.rules:
                 if name in used:
@@ -70,12 +79,22 @@ def check_captures(
             )
 
 
+def _joined_by(closer: Closer) -> set[str]:
+    """Return the captures of a closer's own that say which opener it acts on."""
+    return {
+        *closer.join.values(),
+        *closer.prefer.values(),
+        *closer.also.values(),
+        *closer.once_per,
+    }
+
+
 def _own_uses(rule: Rule) -> set[str]:
     sources = [*rule.properties.values(), *([rule.fact[1]] if rule.fact else [])]
     used = set[str]().union(*map(captures_of, sources))
     used |= rule.unless.keys()
     if rule.pair:
-        used |= set(rule.pair.key)
+        used |= {*rule.pair.key, *rule.pair.also.values()}
     if rule.each:
         used.add(rule.each.capture)
     return used

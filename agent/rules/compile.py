@@ -43,6 +43,7 @@ def compile_rules(texts: MappingType[str, str]) -> RuleSet:
     check_closers(rules, known, problems)
     check_captures(
         rules,
+        [rule for _, rule in compiled],
         {rule.id: one.written for one, rule in compiled if rules.get(rule.id) is rule},
         problems,
     )
@@ -61,6 +62,7 @@ def compile_rules(texts: MappingType[str, str]) -> RuleSet:
         shared.platforms["bots"],
         shared.platforms["sinks"],
         _digest(texts),
+        tuple(shared.uncovered),
     )
 
 

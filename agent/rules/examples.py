@@ -29,7 +29,7 @@ def read_examples(
     """Read the examples under a key: texts, or `log` with what it is expected to count."""
     found = []
     for node in reader.items(key):
-        if isinstance(node, Scalar) and isinstance(node.value, str) and event is None:
+        if isinstance(node, Scalar) and isinstance(node.value, str) and not event:
             found.append(Example(node.place, node.value, ()))
         elif isinstance(node, Mapping):
             found.append(_read_example(node, event, shared))
@@ -61,7 +61,9 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
 
 def _expected(node: Mapping, event: str | None, shared: Shared) -> tuple[str, dict[str, Value]]:
     reader = Reader(node, "expect", shared.problems)
-    name = reader.text("event", event) or str(event)
+    name = reader.text("event", event)
+    if not name:
+        return name, {}
     declared = shared.events.get(name)
     if name == CRASHED and declared is None:
         declared = Event(name, "crashes", {"kind": shared.facts.get("kind", frozenset())})

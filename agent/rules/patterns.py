@@ -19,6 +19,24 @@ MAX_PATTERN_CHARACTERS = 1000
 MAX_PROGRAM = 20_000
 MIN_LITERAL_BYTES = 5
 
+_NO_LOOK = "RE2 has no look-around; list what may stand there, or use `unless`"
+_HINTS = (
+    ("(?=", _NO_LOOK),
+    ("(?!", _NO_LOOK),
+    ("(?<", _NO_LOOK),
+    ("missing )", r"close the group, or write \( for a parenthesis"),
+    ("missing closing )", r"close the group, or write \( for a parenthesis"),
+    ("unexpected )", r"open the group, or write \) for a parenthesis"),
+    ("missing ]", r"close the class, or write \[ for a bracket"),
+    ("missing closing ]", r"close the class, or write \[ for a bracket"),
+    ("escape", "RE2 has no back-references and no such escape; write the text itself"),
+    ("no argument for repetition", r"write \* \+ or \? for the character itself"),
+    ("bad repetition operator", "write one repetition, not two"),
+    ("repetition size", "repeat at most 1000 times"),
+    ("range", "put a hyphen last in its class, and the lower end of a range first"),
+    ("capture group", "write (?P<name>...) with a name that stands once"),
+    ("UTF-8", "write the characters in UTF-8"),
+)
 _NAMED_GROUP = re.compile(r"\(\?P<(\w+)>")
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$%'()*+,-./:;=?@[]^_`{|}~"
@@ -44,7 +62,7 @@ def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Rege
             "pattern",
             place,
             f"RE2 cannot read this pattern: {text}",
-            "RE2 has neither look-around nor back-references",
+            next((hint for part, hint in _HINTS if part in text), "see RE2's syntax"),
         )
         return re2.compile(b"")
     if made.programsize > MAX_PROGRAM:

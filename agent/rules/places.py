@@ -98,6 +98,18 @@ class Problems:
 
 
 MAX_LISTED = 30
+_YAML_HINTS = (
+    ("'\\t'", "indent with spaces"),
+    ("cannot start any token", "put the text in quotes"),
+    ("mapping values are not allowed", "put a text with a colon in it in quotes"),
+    ("unexpected end of stream", "close the quote that begins here"),
+    ("could not find expected ':'", "write `key: value`, or put the text in quotes"),
+    ("expected ',' or", "close the bracket, or put the text in quotes"),
+    ("expected the node content", "close the bracket"),
+    ("unknown escape character", "use single quotes, in which a backslash stands for itself"),
+    ("undefined alias", "put a text that begins with * in quotes"),
+)
+_QUOTES = "put it in quotes"
 _KEPT_AS_TEXT = "tag:yaml.org,2002:timestamp"
 
 
@@ -113,9 +125,12 @@ def read(path: str, text: str, problems: Problems) -> Mapping | None:
         found = _convert(node, loader, path, problems)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        if error.context == "while scanning a quoted scalar":
+            mark = error.context_mark  # the end of the file says nothing of where it began
         place = Place(path, mark.line + 1, mark.column + 1) if mark else start
         what = " ".join(part for part in (error.context, error.problem) if part)
-        problems.add("yaml", place, f"this is not YAML: {what}")
+        hint = next((hint for part, hint in _YAML_HINTS if part in what), "check the indentation")
+        problems.add("yaml", place, f"this is not YAML: {what}", hint)
         return None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         problems.add("yaml", start, f"this is not YAML: {type(error).__name__}")
@@ -182,7 +197,7 @@ class Reader:
             return default or ""
         if isinstance(found, Scalar) and isinstance(found.value, str):
             return found.value
-        self.problems.add("type", found.place, f"{key!r} is a text", "put it in quotes")
+        self.problems.add("type", found.place, f"{key!r} is a text", _QUOTES)
         return default or ""
 
     def number(self, key: str, default: int, least: int, most: int) -> int:
@@ -193,7 +208,12 @@ class Reader:
         value = found.value if isinstance(found, Scalar) else None
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self.problems.add("type", found.place, f"{key!r} is a whole number from {least} to {most}")
+        self.problems.add(
+            "type",
+            found.place,
+            f"{key!r} is a whole number from {least} to {most}",
+            f"write {default}, which it is without the key",
+        )
         return default
 
     def word(self, key: str, options: Iterable[str], default: str) -> str:
@@ -230,7 +250,9 @@ class Reader:
             if isinstance(node, Scalar) and isinstance(node.value, str):
                 texts.append((node.place, node.value))
             else:
-                self.problems.add("type", node.place, f"{key!r} is a text or a list of texts")
+                self.problems.add(
+                    "type", node.place, f"{key!r} is a text or a list of texts", _QUOTES
+                )
         return tuple(texts)
 
     def mapping(self, key: str) -> Mapping | None:
@@ -238,7 +260,7 @@ class Reader:
         found = self.take(key)
         if found is None or isinstance(found, Mapping):
             return found
-        self.problems.add("type", found.place, f"{key!r} is a mapping")
+        self.problems.add("type", found.place, f"{key!r} is a mapping", "write `{name: value}`")
         return None
 
     def items(self, key: str) -> Iterator[Node]:
@@ -247,7 +269,7 @@ class Reader:
         if isinstance(found, Items):
             yield from found.items
         elif found is not None:
-            self.problems.add("type", found.place, f"{key!r} is a list")
+            self.problems.add("type", found.place, f"{key!r} is a list", "write `- ` before it")
 
     def done(self, known: Iterable[str] = ()) -> None:
         """Note the keys that nobody took."""

@@ -33,12 +33,12 @@ KEYS = (
     "properties", "priority", "alone", "enables", "once", "fact", "pair", "hits", "misses",
     "override", "disable",
 )  # fmt: skip
+ORIGINS = {"core": False, "plugin": True, "any": None}
+FIRST, LAST = "v0.8", "v1.14"
+ID = r"[a-z0-9]+(-[a-z0-9]+)*$"
+VERSION = r"v(\d+)\.(\d+)$"
 _LOGRUS = (Format.JSON, Format.LOGFMT, Format.TEXT)
-_FIRST, _LAST = "v0.8", "v1.14"
-_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*$")
-_VERSION = re.compile(r"v(\d+)\.(\d+)$")
 _FRAGMENT = re.compile(r"\$\{([^}]*)\}")
-_ORIGINS = {"core": False, "plugin": True, "any": None}
 
 
 class RuleCompiler:
@@ -78,7 +78,7 @@ class RuleCompiler:
             versions=self._versions(),
             formats=frozenset(map(Format, self._words("formats", Format) or _LOGRUS)),
             levels=frozenset(self._words("level", LEVELS)),
-            plugin=_ORIGINS[reader.word("origin", _ORIGINS, "core")],
+            plugin=ORIGINS[reader.word("origin", ORIGINS, "core")],
             message=message,
             pattern=pattern,
             fields=fields,
@@ -95,7 +95,13 @@ class RuleCompiler:
             each=each,
             fact=self._fact(),
             pair=pair,
-            hits=read_examples(reader, "hits", event, self.shared),
+            hits=read_examples(
+                # Of an event that does not exist no example can be right or wrong.
+                reader,
+                "hits",
+                event or ("" if "event" in self.node.entries else None),
+                self.shared,
+            ),
             misses=read_examples(reader, "misses", None, self.shared),
             captures=frozenset(self.captures),
         )
@@ -125,7 +131,7 @@ class RuleCompiler:
 
     def _id(self) -> str:
         name = self.reader.text("id")
-        if name and not _ID.match(name):
+        if name and not re.match(ID, name):
             self.problems.add(
                 "id",
                 self.reader.place("id"),
@@ -137,8 +143,10 @@ class RuleCompiler:
     def _versions(self) -> tuple[str, str]:
         found = self.reader.placed_texts("versions")
         if not found:
-            return _FIRST, _LAST
-        numbers = [tuple(map(int, m.groups())) for _, text in found if (m := _VERSION.match(text))]
+            return FIRST, LAST
+        numbers = [
+            tuple(map(int, m.groups())) for _, text in found if (m := re.match(VERSION, text))
+        ]
         first, last = found[0][1], found[-1][1]
         if len(found) != 2 or len(numbers) != 2 or numbers[0] > numbers[1]:  # noqa: PLR2004 first, last
             self.problems.add(

@@ -139,6 +139,12 @@ class Closer:
     `then` is `count` (it ends and counts), `ignore` (it ends and counts nothing), `wait` (it goes
     on waiting, changed), `next` (it ends and counts, and the closer opens its own pair) or `pass`
     (it ends, and the closer's own pair takes over the properties that `passes` names).
+
+    It acts on the opener with most in common, of several equal ones on the `choose`n: the oldest,
+    or the newest touched. `join` and `prefer` map names of the opener's key to captures of the
+    closer: both must have those of `join`, and be equal; those of `prefer` only decide between
+    several. A closer that waits acts on an opener once for each rule and value of `once_per`, and
+    adds with `also` another value to the opener's key.
     """
 
     rules: tuple[str, ...]
@@ -146,17 +152,36 @@ class Closer:
     event: str | None
     properties: Mapping[str, Source]
     passes: tuple[str, ...] = ("result",)
+    choose: str = "oldest"
+    join: Mapping[str, str] = field(factory=dict)
+    prefer: Mapping[str, str] = field(factory=dict)
+    also: Mapping[str, str] = field(factory=dict)
+    once_per: tuple[str, ...] = ()
+    places: Mapping[str, Place] = field(factory=dict)
+    """Where its rules and its properties are written, by their names."""
 
 
-@frozen
+@frozen(slots=False)
 class Pair:
-    """An opener waits for its closers, so many lines and seconds of line time long."""
+    """An opener waits for its closers, so many lines and seconds of line time long.
+
+    `also` gives names of the key a second value from the opener's own captures.
+    """
 
     lines: int
     seconds: int
     key: tuple[str, ...]
     result: str
     closers: tuple[Closer, ...]
+    also: Mapping[str, str] = field(factory=dict)
+
+    @cached_property
+    def closers_of(self) -> Mapping[str, tuple[Closer, ...]]:
+        """The closers by the rules whose entries they are."""
+        names = {name for closer in self.closers for name in closer.rules}
+        return {
+            name: tuple(closer for closer in self.closers if name in closer.rules) for name in names
+        }
 
 
 @frozen
@@ -170,6 +195,18 @@ class Each:
     capture: str
     pattern: re2._Regexp
     once_per: str
+
+
+@frozen
+class Uncovered:
+    """Why no rule covers a category in some versions and formats, at a log level of BotKube's."""
+
+    place: Place
+    category: str
+    formats: frozenset[Format]
+    versions: tuple[str, str]
+    at: str
+    reason: str
 
 
 @frozen
@@ -235,6 +272,7 @@ class RuleSet:
     bots: tuple[str, ...]
     sinks: tuple[str, ...]
     digest: str
+    uncovered: tuple[Uncovered, ...] = ()
 
     @cached_property
     def messages(self) -> re2.Set:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agent.model import Format
 from agent.rules.patterns import compile_pattern
 from agent.rules.places import Items, Mapping, Node, Place, Problems, Reader, Scalar
-from agent.rules.ruleset import Captured, Event, Source, Vocabulary
+from agent.rules.ruleset import Captured, Event, Source, Uncovered, Vocabulary
 from agent.rules.sources import read_values, within
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from agent.model import Value
 
 FORMAT_VERSION = 1
-KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events")
+KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", "uncovered")
+VISIBLE_AT = ("info", "debug", "any")
+CATEGORIES = ("crashes",)
+"""Categories of which the container status counts the events, beside those that events name."""
 
 
 class Shared:
@@ -32,6 +36,7 @@ class Shared:
         self.events: dict[str, Event] = {}
         self.facts: dict[str, frozenset[Value]] = {}
         self.platforms: dict[str, tuple[str, ...]] = {"bots": (), "sinks": ()}
+        self.uncovered: list[Uncovered] = []
         self.used: set[tuple[str, str]] = set()
         self.places: dict[tuple[str, str], Place] = {}
 
@@ -53,6 +58,8 @@ class Shared:
         for reader in readers:
             self._each(reader, "facts", self._fact)
             self._each(reader, "events", self._event)
+            for node in reader.items("uncovered"):
+                self._uncovered(node)
             reader.done((*KEYS, "id"))
 
     def event_named(self, reader: Reader) -> str | None:
@@ -148,6 +155,35 @@ class Shared:
                         f"{text!r} already stands for {first!r}",
                         "remove it from one of the two words",
                     )
+
+    def _uncovered(self, node: Node) -> None:
+        if not isinstance(node, Mapping):
+            self.problems.add("type", node.place, "it is a mapping", "begin with `- category: ...`")
+            return
+        reader = Reader(node, "uncovered", self.problems)
+        known = {str(one) for one in Format}
+        formats = reader.placed_texts("formats")
+        for place, name in formats:
+            if name not in known:
+                self.problems.unknown("format", name, place, known)
+        versions = reader.texts("versions")
+        made = Uncovered(
+            node.place,
+            reader.text("category"),
+            frozenset(Format(name) for _, name in formats if name in known),
+            (versions[0], versions[-1]) if versions else ("", ""),
+            reader.word("at", VISIBLE_AT, "any"),
+            reader.text("reason"),
+        )
+        reader.done()
+        if not made.formats or len(versions) != 2:  # noqa: PLR2004 first, last
+            self.problems.add(
+                "uncovered",
+                node.place,
+                "it needs formats, and a first and a last version",
+                "write `formats: [json]` and `versions: [v1.2, v1.14]`",
+            )
+        self.uncovered.append(made)
 
     def _fact(self, name: str, node: Node) -> None:
         self.facts[name] = read_values(node, self.vocabularies, self.problems)
