@@ -73,21 +73,22 @@ class Running:
         return base if self.pipeline is None else self._full(self.pipeline)
 
     def _full(self, pipeline: Pipeline) -> Snapshot:
-        counting, follows = pipeline.counting, list(pipeline.follows.values())
+        counting, containers = pipeline.counting, pipeline.containers
+        follows = list(containers.follows.values())
         document = counting.document
         return Snapshot(
             mode=str(self.decision.mode),
             is_listed=pipeline.is_listed,
             lines_read=counting.lines,
             lines_matched=counting.matched,
-            noise_lines=pipeline.ended.noise + sum(one.reader.noise for one in follows),
-            lines_cut=pipeline.ended.cut + sum(one.reader.cut for one in follows),
+            noise_lines=containers.ended.noise + sum(one.reader.noise for one in follows),
+            lines_cut=containers.ended.cut + sum(one.reader.cut for one in follows),
             observations=counting.observed,
             gap_seconds=counting.gap_seconds,
-            pair_bounds_hit=pipeline.ended.bounds + sum(one.reader.bound_hits for one in follows),
+            pair_bounds_hit=containers.ended.bounds + sum(one.reader.bound_hits for one in follows),
             containers_followed=len(follows),
-            streams_opened=pipeline.ended.opened + sum(one.opened for one in follows),
-            stream_errors=pipeline.ended.errors + sum(one.errors for one in follows),
+            streams_opened=containers.ended.opened + sum(one.opened for one in follows),
+            stream_errors=containers.ended.errors + sum(one.errors for one in follows),
             windows_open=len(document.windows.open),
             windows_closed=counting.windows_closed,
             outbox_batches=len(document.outbox),
@@ -176,7 +177,7 @@ async def _keep_running(
 
     def started(pipeline: Pipeline) -> None:
         running.pipeline = pipeline
-        if pipeline.ruleset is not running.ruleset:
+        if pipeline.containers.ruleset is not running.ruleset:
             running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
         log.info("started", extra={"digest": running.ruleset.digest})
 

@@ -205,7 +205,7 @@ async def test_what_waits_is_evaluated_with_the_new_rules(world: Lab, mount: Mou
 
 def _holds(agent: Agent) -> bool:
     assert agent.pipeline is not None
-    return any(follow.reader.is_holding for follow in agent.pipeline.follows.values())
+    return any(follow.reader.is_holding for follow in agent.pipeline.containers.follows.values())
 
 
 @pytest.fixture

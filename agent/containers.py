@@ -1,0 +1,298 @@
+"""Which container instances are followed: pods come and go, follows begin and end.
+
+Owns the pictures of pods, the follows and what a pod's change means for them. Must not know
+windows, commits or destinations: what a follow releases goes to `counting` in the same step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from agent.follow import Follow, Pace
+from agent.match import make_prefilter
+from agent.model import Container
+from agent.reader import Reader
+from agent.source import identity as identities
+from agent.source.api import ApiError
+from agent.source.discovery import pause_seconds, read_pod
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from random import Random
+
+    from agent.counting import Counting
+    from agent.model import Released
+    from agent.rules import RuleSet
+    from agent.source.api import Client
+    from agent.source.discovery import ContainerStatus, Pod
+    from agent.state.document import Document
+
+log = logging.getLogger(__name__)
+
+MAX_AUDITS = 8
+MAX_FOLLOWS = 1000
+
+
+@define
+class Ended:
+    """What the follows that have ended had counted."""
+
+    noise: int = 0
+    cut: int = 0
+    bounds: int = 0
+    opened: int = 0
+    errors: int = 0
+
+    def add(self, follow: Follow) -> None:
+        """Take over the figures of a follow that ends."""
+        self.noise += follow.reader.noise
+        self.cut += follow.reader.cut
+        self.bounds += follow.reader.bound_hits
+        self.opened += follow.opened
+        self.errors += follow.errors
+
+
+@define(eq=False)
+class Containers:
+    """The pods that are known and the follows of their container instances.
+
+    `group` holds the tasks of all follows; it ends when they do, or when it is cancelled.
+    """
+
+    counting: Counting
+    ruleset: RuleSet
+    client: Client
+    clock: Callable[[], float]
+    random: Random
+    group: asyncio.TaskGroup
+    names: frozenset[str]
+    pace: Pace
+    follows: dict[str, Follow] = field(factory=dict)
+    pods: dict[str, Pod] = field(factory=dict)
+    may_read: asyncio.Event = field(factory=asyncio.Event)
+    refused: int = 0
+    ended: Ended = field(factory=Ended)
+    _tasks: set[asyncio.Task[None]] = field(factory=set)
+    _audits: int = 0
+    _versions: dict[str, str] = field(factory=dict)
+    _prefilter: Callable[[bytes], bool] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._prefilter = make_prefilter(self.ruleset.literals)
+        self.may_read.set()
+
+    def pod_changed(self, pod: Pod) -> None:
+        """Take a new picture of a pod: start and end follows."""
+        known = self.pods.get(pod.uid)
+        if known is not None and pod.version < known.version:
+            return  # an older picture, from a watch that lags
+        self.pods[pod.uid] = pod
+        for status in pod.containers:
+            ids = [status.container_id]
+            if status.last_ended is not None and status.last_ended.container_id not in ids:
+                ids.insert(0, status.last_ended.container_id)
+            self._note_restarts(pod, status)
+            for container_id in filter(None, ids):
+                container = Container(pod.namespace, pod.name, pod.uid, status.name, container_id)
+                follow = self.follows.get(container.key)
+                if follow is None and not self._has_ended(container.key):
+                    follow = self._start(container, pod, status)
+                if follow is not None:
+                    follow.take_status(status, is_deleting=pod.is_deleting)
+            self._leave_others(pod, status, set(ids))
+
+    def pod_gone(self, uid: str) -> None:
+        """Take it that a pod is no longer there; what is being read is drained first."""
+        self.pods.pop(uid, None)
+        self._versions.pop(uid, None)
+        for follow in self.follows.values():
+            if follow.container.pod_uid == uid:
+                follow.take_status(None, is_deleting=True)
+
+    def _leave_others(self, pod: Pod, status: ContainerStatus, ids: set[str]) -> None:
+        for follow in self.follows.values():
+            other = follow.container
+            is_same = (other.pod_uid, other.name) == (pod.uid, status.name)
+            if is_same and other.container_id not in ids:
+                follow.take_status(status, is_deleting=pod.is_deleting)
+
+    def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
+        self.counting.count_restarts(
+            f"{pod.uid}/{status.name}",
+            status.restarts,
+            current=f"{pod.uid}/{status.container_id}",
+            last_ended=f"{pod.uid}/{status.last_ended.container_id}" if status.last_ended else "",
+            now_seconds=int(self.clock()),
+        )
+
+    def _has_ended(self, key: str) -> bool:
+        instance = self.counting.document.instances.get(key)
+        return instance is not None and instance.ended_seconds is not None
+
+    def _start(self, container: Container, pod: Pod, status: ContainerStatus) -> Follow | None:
+        if len(self.follows) >= MAX_FOLLOWS:
+            self.refused += 1
+            return None
+        document = self.counting.document
+        instance = self.counting.instance(container, self._versions.get(pod.uid, "other"))
+        reader = Reader(
+            self.ruleset,
+            self._prefilter,
+            key=document.key,
+            cursor=document.cursors.get(container.key),
+            enabled=instance.known,
+            debug_seen=instance.debug,
+        )
+        follow = Follow(
+            container,
+            reader,
+            self.client,
+            self.clock,
+            self.random,
+            self._fold,
+            self.may_read,
+            self.pace,
+            self._taken_over,
+            self._refresh,
+            self._previous(container),
+        )
+        follow.may_finish.set()
+        self.follows[container.key] = follow
+        follow.take_status(status, is_deleting=pod.is_deleting)
+        self._begin(self._run(follow, pod, status), "follow")
+        return follow
+
+    async def _run(self, follow: Follow, pod: Pod, status: ContainerStatus) -> None:
+        failures = 0
+        while pod.uid not in self._versions:
+            try:
+                self._versions[pod.uid] = await identities.find_version(
+                    self.client, pod, status, self.ruleset, missing=warn_missing
+                )
+            except ApiError as error:
+                failures += 1
+                base = self.pace.retry
+                await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        self.counting.instance(follow.container, self._versions[pod.uid])
+        await follow.run()
+        ended = follow.ended()
+        # The final Cursor and the crash move together: no await between.
+        self.counting.document.cursors.pop(follow.container.key, None)
+        self.counting.end_instance(
+            follow.container.key,
+            exit_code=ended.exit_code if ended else None,
+            reason=ended.reason if ended else "",
+            finished_seconds=ended.finished_seconds if ended else 0,
+            is_deleting=follow.is_deleting,
+            now_seconds=int(self.clock()),
+        )
+        del self.follows[follow.container.key]
+        self.ended.add(follow)
+
+    def _previous(self, container: Container) -> Follow | None:
+        """Return the follow of the same container's previous instance, if it is still reading."""
+        place = (container.pod_uid, container.name)
+        for follow in self.follows.values():
+            other = follow.container
+            if (other.pod_uid, other.name) == place and other != container and follow.opened:
+                follow.may_finish.clear()
+                return follow
+        return None
+
+    async def _refresh(self, follow: Follow) -> None:
+        container = follow.container
+        path = f"/api/v1/namespaces/{container.namespace}/pods/{container.pod}"
+        with suppress(ApiError):
+            pod = read_pod(await self.client.get(path), self.names)
+            if pod.uid == container.pod_uid:
+                self.pod_changed(pod)
+
+    def _taken_over(self, before: Follow, after: Follow) -> None:
+        self.counting.take_over(before.container.key, after.container.key)
+
+    def _fold(self, follow: Follow, released: Released) -> None:
+        self.counting.fold(follow.container.key, released, now_seconds=int(self.clock()))
+
+    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+        """Go on with another rule set: what is not released is read again, as after a crash."""
+        self.ruleset, self._prefilter = ruleset, prefilter
+        self.counting.change_rules(ruleset)
+        for follow in self.follows.values():
+            follow.reader.change_rules(ruleset, prefilter)
+            follow.interrupt()
+
+    def _begin(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = self.group.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def cancel(self) -> None:
+        """Stop reading."""
+        for task in self._tasks:
+            task.cancel()
+
+    def hold_back(self) -> None:
+        """Stop reading for a while; the kubelet's files are the buffer."""
+        self.may_read.clear()
+        for follow in self.follows.values():
+            follow.interrupt()
+
+    def put_cursors(self, document: Document) -> None:
+        """Put into the document how far each follow has come, at the instant of a commit."""
+        for key, follow in self.follows.items():
+            document.cursors[key] = follow.reader.cursor()
+
+    def audit(self, due: int | None) -> None:
+        # Not awaited: a container whose reply hangs must not hold up the others' windows.
+        for follow in self.follows.values():
+            if self._audits < MAX_AUDITS and follow.wants_audit(due):
+                self._audits += 1
+                follow.is_auditing = True
+                self._begin(self._audit_one(follow), "audit")
+
+    async def _audit_one(self, follow: Follow) -> None:
+        try:
+            await follow.audit()
+        finally:
+            follow.is_auditing = False
+            self._audits -= 1
+
+    def may_close(self, end_seconds: int) -> bool:
+        return not any(follow.holds(end_seconds) for follow in self.follows.values())
+
+    def unreadable(self, end_seconds: int) -> list[float]:
+        """Return since when containers could not be read whose windows no longer wait."""
+        return [
+            follow.failing_since
+            for follow in self.follows.values()
+            if follow.failing_since is not None
+            and follow.is_unreadable()
+            and follow.clear_seconds < end_seconds > follow.released_seconds
+        ]
+
+    def forget(self) -> None:
+        """Drop ended instances that no pod's status names any more: all that there is is known."""
+        named = {
+            f"{uid}/{container_id}"
+            for uid, pod in self.pods.items()
+            for status in pod.containers
+            for container_id in (
+                status.container_id,
+                *(one.container_id for one in (status.ended, status.last_ended) if one),
+            )
+        }
+        document = self.counting.document
+        self.counting.forget(
+            [key for key in document.instances if key not in named | self.follows.keys()],
+            [key for key in document.restarts if key.partition("/")[0] not in self.pods],
+        )
+
+
+def warn_missing(trait: str, right: str) -> None:
+    """Say once which right is missing and what is unknown without it."""
+    log.warning("a right is missing", extra={"trait": trait, "right": right})

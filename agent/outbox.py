@@ -1,0 +1,65 @@
+"""The sealed batches as delivery sees them: only what is committed is handed out.
+
+Owns the knowledge of what the last commit held. Must not know destinations; removing a batch is
+part of the next commit, so a crash in between sends it again with the same ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeAlias
+
+from attrs import define, field
+
+from agent.state.document import mark_attempted
+
+if TYPE_CHECKING:
+    from agent.counting import Counting
+    from agent.model import Batch
+
+BatchKey: TypeAlias = tuple[int, int]
+"""`seq` and `part`, which tell batches apart."""
+
+
+@define(eq=False)
+class CommittedOutbox:
+    """The outbox of the one document; `sink.deliver` takes batches from here."""
+
+    counting: Counting
+    _committed: frozenset[BatchKey] = frozenset()
+    _changed: asyncio.Event = field(factory=asyncio.Event)
+
+    def __attrs_post_init__(self) -> None:
+        # What was loaded was committed by the process before.
+        self._committed = self.keys()
+
+    def keys(self) -> frozenset[BatchKey]:
+        """Return which batches are sealed now."""
+        return frozenset((batch.seq, batch.part) for batch in self.counting.document.outbox)
+
+    def commit(self, sealed: frozenset[BatchKey]) -> None:
+        """Take it that these batches are committed."""
+        self._committed = sealed
+        self._changed.set()
+
+    async def next(self) -> Batch:
+        """Wait for a committed batch and return the oldest."""
+        while True:
+            for batch in self.counting.document.outbox:
+                if (batch.seq, batch.part) in self._committed:
+                    return batch
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def attempted(self, batch: Batch) -> None:
+        """Note that the batch is about to be given to the destination."""
+        mark_attempted(self.counting.document, batch)
+
+    async def delivered(self, batch: Batch) -> None:
+        """Remove a batch that was accepted."""
+        self.counting.drop_batch(batch)
+
+    async def rejected(self, batch: Batch, status: int) -> None:  # noqa: ARG002 deliver has said it
+        """Park a batch that will never be accepted."""
+        self.counting.document.parked += 1
+        self.counting.drop_batch(batch)
