@@ -1,0 +1,590 @@
+"""The command line as a user meets it: what is printed, which code it ends with, what it opens."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import attrs
+import pytest
+
+from agent import __version__
+from agent.__main__ import main
+from agent.preview import preview
+from agent.rulefiles import load_rules
+from agent.sink.batch import batch_array
+
+ROOT = Path(__file__).parent.parent
+SAMPLES = ROOT / "tests" / "data" / "samples"
+LOG = SAMPLES / "v1.6.0" / "pod.log"
+SECRET = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
+STOP_SECONDS = 5
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keep this machine's settings, kubeconfig and State out of the tests."""
+    for name in os.environ:
+        if name.startswith(("BOTKUBE_ANALYTICS_", "KUBE")) or name == "DO_NOT_TRACK":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@attrs.frozen
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+def command(*arguments: str, stdin: bytes = b"", **environment: str) -> Said:
+    """Run a command as a process of its own."""
+    done = subprocess.run(  # noqa: S603 our own command
+        [sys.executable, "-m", "agent", *arguments],
+        input=stdin,
+        capture_output=True,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        timeout=9,
+        check=False,
+    )
+    said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+    assert "Traceback" not in said.out + said.err
+    return said
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> Said:
+    """Run a command in this process, where it leaves nothing behind."""
+    try:
+        code = main(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    return Said(code, *capsys.readouterr())
+
+
+def give(monkeypatch: pytest.MonkeyPatch, text: bytes) -> None:
+    """Put bytes on standard input."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+
+
+# --- help -----------------------------------------------------------------------------------------
+
+
+def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "--help")
+
+    assert said.code == 0
+    for word in ("run", "preview", "rules", "status", "0 ", "1 ", "2 ", "3 ", "130 "):
+        assert f"  {word}" in said.out
+
+
+@pytest.mark.parametrize("name", ["run", "preview", "status"])
+def test_help_of_a_command_tells_flags_values_and_defaults(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    said = call(capsys, name, "--help")
+    words = " ".join(said.out.split())
+
+    assert said.code == 0
+    assert "--window-seconds VALUE" in words
+    assert "2 to 86400 seconds, a divisor of 86400; default: 3600" in words
+    assert "write-key-file" in words
+    assert "--destination-write-key VALUE" not in words
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    assert Said(0, f"botkube-analytics {__version__}\n", "") == call(capsys, "--version")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["fly"], ["rules"], ["preview", "--window-minutes", "1"]]
+)
+def test_a_command_that_is_none_ends_with_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    said = call(capsys, *arguments)
+
+    assert said.code == 2
+    assert said.err.startswith("usage: botkube-analytics")
+
+
+# --- preview --------------------------------------------------------------------------------------
+
+
+def expected_batches(*logs: bytes) -> str:
+    """Return what `--format json` has to print for logs with the API's stamps."""
+    found = preview(
+        (iter([log]) for log in logs),
+        load_rules(),
+        window_seconds=3600,
+        agent_version=__version__,
+        now_seconds=0,
+    )
+    return "".join(batch_array(batch).decode() + "\n" for batch in found.batches)
+
+
+def test_preview_prints_the_batch_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "preview", "--format", "json", str(LOG))
+    (line,) = said.out.splitlines()
+
+    assert Said(0, expected_batches(LOG.read_bytes()), "") == said
+    assert [event["type"] for event in json.loads(line)] == ["track"] * 22
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_preview_reads_standard_input(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    give(monkeypatch, LOG.read_bytes())
+
+    assert (
+        expected_batches(LOG.read_bytes())
+        == call(capsys, "preview", "--format", "json", *arguments).out
+    )
+
+
+def test_preview_of_several_files_is_one_batch_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    files = [SAMPLES / version / "pod.log" for version in ("v0.12.4", "v0.16.0")]
+
+    assert (
+        expected_batches(*(file.read_bytes() for file in files))
+        == call(capsys, "preview", "--format", "json", *map(str, files)).out
+    )
+
+
+def test_preview_counts_the_same_without_the_apis_stamps(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(monkeypatch, b"".join(line[31:] for line in LOG.read_bytes().splitlines(keepends=True)))
+    plain = call(capsys, "preview", "--format", "json", "-")
+    stamped = call(capsys, "preview", "--format", "json", str(LOG))
+
+    assert plain.code == 0
+    assert counts(stamped.out) == counts(plain.out)
+    assert reports(stamped.out) == reports(plain.out)
+
+
+def reports(printed: str) -> list[tuple[str, int]]:
+    """Return each Collection report's window and lines."""
+    found = [event["properties"] for line in printed.splitlines() for event in json.loads(line)]
+    return [(one["window_start"], one["lines_read"]) for one in found if "lines_read" in one]
+
+
+def counts(printed: str) -> list[tuple[str, int]]:
+    events = [event for line in printed.splitlines() for event in json.loads(line)]
+    return [
+        (event["event"], event["properties"]["count"])
+        for event in events
+        if "count" in event["properties"]
+    ]
+
+
+def test_preview_as_a_table_says_what_and_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "preview", str(LOG))
+
+    assert said.code == 0
+    assert "platform=elasticsearch, reason=rate_limited, what=event" in said.out
+    (line,) = expected_batches(LOG.read_bytes()).splitlines()
+    report = json.loads(line)[-1]["properties"]
+    assert f"225 lines read, {report['lines_matched']} entries matched" in said.out
+    assert "zero UUIDs" in said.out
+
+
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_preview_of_nothing_is_no_fault(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    give(monkeypatch, b"")
+    said = call(capsys, "preview", "--format", kind)
+
+    assert (said.code, said.err) == (0, "")
+    assert kind == "table" or not said.out
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        pytest.param(bytes(range(256)) * 4000, id="every byte"),
+        pytest.param(b"\0" * 3_000_000, id="a line of NUL"),
+        pytest.param(b'{"level":"debug","msg":"\xff\xfe' + b"\r\n" * 500, id="torn JSON"),
+        pytest.param(b"\n" * 100_000, id="empty lines"),
+        pytest.param(b"2026-11-23T21:29:10.1Z \n2026-99-99T99:99:99Z x\n", id="stamps"),
+    ],
+)
+def test_preview_of_garbage_counts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, garbage: bytes
+) -> None:
+    give(monkeypatch, garbage)
+    said = call(capsys, "preview", "--format", "json", "-")
+
+    assert (said.code, said.err) == (0, "")
+    assert not counts(said.out)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("missing.log", "No such file or directory"), ("", "Is a directory")]
+)
+def test_preview_says_which_file_cannot_be_read_and_why(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str, why: str
+) -> None:
+    said = call(capsys, "preview", str(tmp_path / name))
+
+    assert (said.code, said.out) == (2, "")
+    assert str(tmp_path) in said.err
+    # The console wraps long lines.
+    assert why in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("kind", ["table", "json"])
+def test_a_reader_that_has_gone_is_no_fault_of_ours(kind: str) -> None:
+    ours, theirs = os.pipe()
+    os.close(ours)
+    done = subprocess.run(  # noqa: S603 our own command
+        [sys.executable, "-m", "agent", "preview", "--format", kind, str(LOG)],
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+        timeout=9,
+        check=False,
+    )
+    os.close(theirs)
+
+    assert done.stderr == b""
+    assert kind == "table" or done.returncode == 0
+
+
+# --- settings -------------------------------------------------------------------------------------
+
+
+def test_all_wrong_settings_are_said_at_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"windows: {{}}\ndestination: {{write_key: 'a b {SECRET}'}}\n")
+    monkeypatch.setenv("BOTKUBE_ANALYTICS_DESTINATION_REGION", "mars")
+    said = call(
+        capsys, "preview", "--config", str(file), "--window-seconds", "7", "--log-level", "loud"
+    )
+    places = [line.partition(": ")[0] for line in said.err.splitlines()[1:]]
+    expected = {
+        f"{file}:1:1",
+        f"{file}:2:26",
+        "BOTKUBE_ANALYTICS_DESTINATION_REGION",
+        "--window-seconds",
+        "--log-level",
+    }
+
+    assert (said.code, said.out) == (2, "")
+    assert expected == set(places)
+    assert "did you mean window?" in said.err
+    assert SECRET not in said.err
+
+
+@pytest.mark.parametrize("name", ["run", "preview", "status"])
+def test_a_wrong_setting_stops_every_command(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    said = call(capsys, name, "--health-port", "many")
+
+    assert (said.code, said.out) == (2, "")
+    assert "--health-port: health.port: 'many' is not a whole number" in said.err
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["check", "--format", "json"], "[]"),
+        (["test"], ", 0 failed"),
+        (["explain", "--format", "json", str(LOG)], '"event":'),
+        (["coverage", str(LOG)], "unmatched"),
+        (["schema"], '"$schema"'),
+        (["docs"], "# Rules"),
+        (["fmt", "--check"], "0 of "),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else None,
+)
+def test_every_command_of_rules_works_on_the_shipped_ones(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    said = call(capsys, "rules", *arguments)
+
+    assert said.code == 0
+    assert expected in said.out + said.err
+
+
+def test_given_rules_are_added_to_the_shipped_ones(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "webhook.yaml").write_text("id: webhook-event-v1\ndisable: true\n")
+    shipped = call(capsys, "preview", str(LOG)).out
+    said = call(capsys, "preview", "--rules-paths", str(tmp_path), str(LOG))
+
+    assert said.code == 0
+    assert "platform=webhook" in shipped
+    assert "Event handled       │ platform=webhook" not in said.out
+    assert "Event handled       │ platform=mattermost" in said.out
+
+
+def test_the_shipped_rules_are_in_order(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "rules", "check")
+
+    assert said.code == 0
+    assert " 0 faults; digest " in said.out
+
+
+def test_every_fault_of_a_rule_file_has_its_place(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "one.yaml").write_text("id: One\nmessage: 'a(b'\nlevle: debug\n")
+    (tmp_path / "two.yaml").write_text("id: two\n  message: x\n")
+    said = call(capsys, "rules", "check", str(tmp_path))
+    places = {line.split(": ")[0] for line in said.out.splitlines()[:-1]}
+
+    assert (said.code, said.err) == (1, "")
+    expected = {"one.yaml:1:5", "one.yaml:2:10", "one.yaml:3:1", "two.yaml:2:10"}
+    assert {f"{tmp_path}/{place}" for place in expected} <= places
+    assert "did you mean level?" in said.out
+    assert said.out.endswith(" faults\n")
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b""])
+def test_what_is_no_rule_file_is_said_to_be_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes | None
+) -> None:
+    file = tmp_path / "rule.yaml"
+    if content is not None:
+        file.write_bytes(content)
+    said = call(capsys, "rules", "check", str(file))
+
+    assert (said.code, said.err) == (1, "")
+    assert f"{file}:1:1: " in said.out
+
+
+def test_wrong_rules_stop_what_would_use_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "one.yaml").write_text("id: one\n")
+    said = call(capsys, "preview", "--rules-paths", str(tmp_path), str(LOG))
+
+    assert (said.code, said.out) == (2, "")
+    assert "one.yaml:1:1: missing-key" in said.err
+
+
+# --- status ---------------------------------------------------------------------------------------
+
+
+def test_status_without_anything_is_local_and_empty() -> None:
+    said = command("status")
+
+    assert (said.code, said.err) == (0, "")
+    assert "mode: local because no write key is set" in said.out
+    assert "nothing yet" in said.out
+
+
+def test_status_when_off_says_who_and_contacts_nothing() -> None:
+    said = command("status", DO_NOT_TRACK="1", KUBERNETES_SERVICE_HOST="127.0.0.1")
+    row = next(line for line in said.out.splitlines() if "DO_NOT_TRACK" in line and "yes" in line)
+
+    assert (said.code, said.err) == (0, "")
+    assert "mode: off because DO_NOT_TRACK" in said.out
+    assert " true " in row
+    assert "nothing is contacted" in said.out
+
+
+def test_status_says_that_there_is_no_cluster() -> None:
+    said = command("status", KUBERNETES_SERVICE_HOST="127.0.0.1")
+
+    assert (said.code, said.err) == (3, "")
+    assert "no usable kubeconfig" in said.out
+
+
+def test_status_says_that_state_is_unreadable(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("{")
+    said = command("status", "--state-path", str(tmp_path / "state.json"))
+
+    assert (said.code, said.err) == (1, "")
+    assert "State is not readable" in said.out
+
+
+# --- run ------------------------------------------------------------------------------------------
+
+
+def test_run_without_a_cluster_says_so_and_ends() -> None:
+    said = command("run", "--health-host", "127.0.0.1", "--health-port", "0")
+    messages = [json.loads(line)["message"] for line in said.out.splitlines()]
+
+    assert (said.code, said.err) == (3, "")
+    assert {"mode", "no cluster", "stopped"} <= set(messages)
+
+
+def test_run_says_that_its_port_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        said = command("run", "--health-host", "127.0.0.1", "--health-port", port)
+
+    assert (said.code, said.err) == (2, "")
+    assert "health.port" in json.loads(said.out.splitlines()[-1])["why"]
+
+
+@attrs.frozen
+class Running:
+    """A `run` that has said its mode."""
+
+    process: subprocess.Popen[bytes]
+    mode: Mapping[str, object]
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Ask the health port."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"http://127.0.0.1:{self.mode['port']}{path}", timeout=5) as answer:
+            return answer.status, answer.read().decode()
+
+
+@contextmanager
+def running(*flags: str, **environment: str) -> Iterator[Running]:
+    """Run the agent until its first line."""
+    with subprocess.Popen(  # noqa: S603 our own command
+        [sys.executable, "-m", "agent", "run", *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        env={**os.environ, **environment},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield Running(process, json.loads(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+def sockets(pid: int) -> dict[str, str]:
+    """Return the network sockets of a process: inode -> table and state."""
+    links = (str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir())
+    own = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    found = {}
+    for name in ("tcp", "tcp6", "udp", "udp6", "raw", "raw6"):
+        table = Path(f"/proc/{pid}/net/{name}")
+        lines = table.read_text().splitlines()[1:] if table.exists() else []
+        for columns in map(str.split, lines):
+            if columns[9] in own:
+                found[columns[9]] = f"{name} {columns[3]}"
+    return found
+
+
+LISTENING = "tcp 0A"
+
+
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="sockets are read from /proc")
+@pytest.mark.parametrize(
+    ("flags", "environment", "switch", "value"),
+    [
+        ([], {"BOTKUBE_ANALYTICS_DISABLE": "true"}, "BOTKUBE_ANALYTICS_DISABLE", "true"),
+        ([], {"DO_NOT_TRACK": "1"}, "DO_NOT_TRACK", "true"),
+        (["--analytics-disable"], {}, "--analytics-disable", "true"),
+        (["--config", "config.yaml"], {}, "analytics.disable", "true"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else None,
+)
+def test_off_stays_alive_opens_nothing_and_ends_at_once(
+    tmp_path: Path, flags: list[str], environment: dict[str, str], switch: str, value: str
+) -> None:
+    (tmp_path / "config.yaml").write_text("analytics: {disable: true}\n")
+    flags = [str(tmp_path / one) if one == "config.yaml" else one for one in flags]
+    with socket.create_server(("127.0.0.1", 0)) as world:
+        url = f"http://127.0.0.1:{world.getsockname()[1]}"
+        (tmp_path / "kubeconfig").write_text(kubeconfig(url))
+        everything = {
+            "BOTKUBE_ANALYTICS_DESTINATION_WRITE_KEY": SECRET,
+            "BOTKUBE_ANALYTICS_DESTINATION_ENDPOINT": url,
+            "BOTKUBE_ANALYTICS_KUBERNETES_KUBECONFIG": str(tmp_path / "kubeconfig"),
+            "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+            "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+        }
+        with running(*flags, **everything, **environment) as agent:
+            with pytest.raises(subprocess.TimeoutExpired):
+                agent.process.wait(OBSERVED_SECONDS)
+            opened = sockets(agent.process.pid)
+            health, readiness = agent.get("/healthz"), agent.get("/readyz")
+            metrics = agent.get("/metrics")[1]
+            asked = time.monotonic()
+            agent.process.send_signal(signal.SIGTERM)
+            code = agent.process.wait(STOP_SECONDS)
+            took = time.monotonic() - asked
+        world.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            world.accept()
+
+    assert ("off", f"{switch} is {value}") == (agent.mode["mode"], agent.mode["why"])
+    assert list(opened.values()) == [LISTENING]
+    assert health == (200, "ok\n")
+    assert readiness == (200, '{"ready": true, "reasons": ["off"]}')
+    assert 'botkube_agent_mode{mode="off"} 1.0' in metrics
+    assert code == 0
+    assert took < STOP_SECONDS
+    assert not list(tmp_path.rglob("state*.json"))
+
+
+def test_off_ignores_rules_with_faults(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("id: [\n")
+    flags = ["--analytics-disable", "--rules-paths", str(tmp_path)]
+    listen = {
+        "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+        "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+    }
+    with running(*flags, **listen) as agent:
+        health = agent.get("/healthz")
+        agent.process.send_signal(signal.SIGTERM)
+        code = agent.process.wait(STOP_SECONDS)
+
+    assert agent.mode["mode"] == "off"
+    assert (health, code) == ((200, "ok\n"), 0)
+
+
+def test_a_stop_while_the_api_server_does_not_answer_ends_at_once(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(STOP_SECONDS)
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "kubeconfig").write_text(kubeconfig(url))
+        settings = {
+            "BOTKUBE_ANALYTICS_KUBERNETES_KUBECONFIG": str(tmp_path / "kubeconfig"),
+            "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+            "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+        }
+        with running(**settings) as agent:
+            asked, _ = silent.accept()
+            agent.process.send_signal(signal.SIGTERM)
+            code = agent.process.wait(STOP_SECONDS)
+            asked.close()
+
+    assert (agent.mode["mode"], code) == ("local", 0)
+
+
+OBSERVED_SECONDS = 0.5
+"""How long an agent that is off is watched before its sockets are looked at."""
+
+
+def kubeconfig(url: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "one",
+            "clusters": [{"name": "one", "cluster": {"server": url}}],
+            "users": [{"name": "one", "user": {}}],
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+        }
+    )

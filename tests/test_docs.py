@@ -1,0 +1,601 @@
+"""README.md and PRIVACY.md against the code: tables, commands, names, links and examples.
+
+`python -m tests.test_docs --write` writes the generated tables anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import io
+import re
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import yaml
+from rich.console import Console
+
+from agent import __main__ as command_line
+from agent import __version__, commands, logs, settings
+from agent.aggregate import GAP_REASONS, Instance, Windows, snake
+from agent.counting import Counting
+from agent.model import CRASHED, REPORT, Format, Identity
+from agent.preview import preview
+from agent.rulefiles import load_rules, shipped_folder
+from agent.rules import RuleSet, pairing, rule, shared, try_examples
+from agent.sink.batch import batch_array, build_identity, envelope, seal
+from agent.state.document import Document
+from agent.trial import try_log
+from agent.web.metrics import METRICS, PREFIX
+from agent.workbench.docs import schema_text
+from tests.agents import NAMESPACE, after, lab, until
+from tests.sim.access import Rule
+
+ROOT = Path(__file__).parent.parent
+README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
+SAMPLES = ROOT / "tests" / "data" / "samples"
+SHIPPED = load_rules()
+KILLED_KINDS = ("oom", "killed", "unknown", "unseen")
+"""What a crash is called when the log says nothing and the container status has to."""
+
+Rows = Iterable[Sequence[str]]
+
+
+# --- the tables -----------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Rows) -> str:
+    """Return a Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    escaped = ([cell.replace("|", "\\|") for cell in one] for one in lines)
+    return "\n".join(f"| {' | '.join(one)} |" for one in escaped)
+
+
+def code(words: Iterable[object]) -> str:
+    return ", ".join(f"`{str(word).lower() if isinstance(word, bool) else word}`" for word in words)
+
+
+def settings_table() -> str:
+    return table(
+        ("setting", "variable", "flag", "values", "default", "what for"),
+        (
+            (f"`{name}`", f"`{variable}`", _flag(flag), values, f"`{default}`", reason)
+            for name, variable, flag, values, default, reason in settings.table()
+        ),
+    )
+
+
+def _flag(flag: str) -> str:
+    return "none" if flag == "none" else f"`{flag}`"
+
+
+def metrics_table() -> str:
+    return table(
+        ("metric", "type", "label", "meaning"),
+        (
+            (
+                f"`{PREFIX}{one.name}`",
+                "counter" if one.name.endswith("_total") else "gauge",
+                f"`{one.label}`" if one.label else "",
+                one.help,
+            )
+            for one in METRICS
+        ),
+    )
+
+
+def events_table() -> str:
+    """Return every track event of the shipped rules with all values of its own properties."""
+    rows = [
+        (event.name, name, "optional" if name in event.optional else "", values)
+        for event in SHIPPED.events.values()
+        for name, values in ((key, code(_sorted(one))) for key, one in event.properties.items())
+    ]
+    rows.append((CRASHED, "kind", "", code(_sorted(crash_kinds()))))
+    return table(
+        ("event", "property", "", "every value"),
+        ((f"`{event}`", f"`{name}`", optional, values) for event, name, optional, values in rows),
+    )
+
+
+def crash_kinds() -> frozenset[object]:
+    return SHIPPED.facts["kind"] | frozenset(KILLED_KINDS)
+
+
+def _sorted(values: Iterable[object]) -> list[str]:
+    """Sort words, those that stand for all others last."""
+    return sorted(map(str, values), key=lambda word: (word.startswith("other"), word))
+
+
+def report_table() -> str:
+    """Return the properties of a Collection report that follow from the rules."""
+    rows = [
+        (code(f"{snake(name)}_enabled" for name in SHIPPED.bots), "true, false, or absent"),
+        (code(f"{snake(name)}_enabled" for name in SHIPPED.sinks), "true or absent"),
+        (code(f"gap_seconds_{reason}" for reason in GAP_REASONS), "whole minutes, in seconds"),
+        (code(f"{name}_delta" for name in event_names()), "sum of this window's counts as sent"),
+        (code(f"{name}_total" for name in event_names()), "sum since the stream began"),
+    ]
+    return table(("property", "value"), rows)
+
+
+def event_names() -> list[str]:
+    return sorted(snake(name) for name in (*SHIPPED.events, CRASHED))
+
+
+def shared_table() -> str:
+    """Return the closed lists that describe BotKube and the cluster."""
+    words = SHIPPED.vocabularies
+    return table(
+        ("where", "property", "every value"),
+        (
+            (
+                "every track event",
+                "`botkube_version`",
+                code([*words["releases"].words, "other"])
+                + "; in a Collection report also `several`",
+            ),
+            (
+                "identify, group, Collection report",
+                "`distribution`",
+                code([*words["distributions"].words, "other"]),
+            ),
+        ),
+    )
+
+
+TABLES = {
+    README: {"settings": settings_table, "metrics": metrics_table},
+    PRIVACY: {"events": events_table, "report": report_table, "closed-lists": shared_table},
+}
+
+
+def marked(text: str, name: str) -> re.Match[str]:
+    found = re.search(rf"(?s)<!-- {name} -->\n(.*?)\n?<!-- /{name} -->", text)
+    assert found is not None, f"there are no markers for {name}"
+    return found
+
+
+def write_tables() -> None:
+    """Write every generated table anew."""
+    for path, tables in TABLES.items():
+        text = path.read_text(encoding="utf-8")
+        for name, make in tables.items():
+            found = marked(text, name)
+            body = f"<!-- {name} -->\n{make()}\n<!-- /{name} -->"
+            text = text[: found.start()] + body + text[found.end() :]
+        path.write_text(text, encoding="utf-8")
+
+
+# --- reading the documents ------------------------------------------------------------------------
+
+
+def section(title: str) -> str:
+    """Return a part of the README by its heading."""
+    found = re.search(rf"(?ms)^## {re.escape(title)}\n(.*?)(?=^## |\Z)", _readme())
+    assert found is not None, f"the README has no part {title!r}"
+    return found.group(1)
+
+
+def _readme() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"(?ms)^```{language}\n(.*?)^```$", text)
+
+
+def cells(name: str) -> list[list[str]]:
+    """Return the rows of a hand-written table between markers, without its head."""
+    rows = marked(_readme(), name).group(1).strip().splitlines()[2:]
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", row)[1:-1]] for row in rows]
+
+
+def spans(text: str) -> list[str]:
+    """Return what stands in backticks outside of code blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"(?ms)^```.*?^```$", "", text))
+
+
+# --- generated tables -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [pytest.param(path, name, id=name) for path, tables in TABLES.items() for name in tables],
+)
+def test_a_generated_table_is_what_the_code_says(path: Path, name: str) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    # Written anew by: python -m tests.test_docs --write
+    assert TABLES[path][name]() == marked(text, name).group(1)
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def subcommands() -> set[str]:
+    """Return every command that the parser knows, such as `rules check`."""
+    return set(_subcommands(command_line._parser(), ""))
+
+
+def _subcommands(parser: argparse.ArgumentParser, prefix: str) -> Iterator[str]:
+    groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not groups:
+        yield prefix.strip()
+    for group in groups:
+        for name, below in group.choices.items():
+            yield from _subcommands(below, f"{prefix} {name}")
+
+
+def test_the_table_of_commands_has_every_command() -> None:
+    names = (re.match(r"`([a-z]+(?: [a-z]+)*)", row[0]) for row in cells("commands"))
+    documented = {name.group(1) for name in names if name is not None}
+
+    assert subcommands() == documented
+
+
+def shown_commands() -> list[str]:
+    lines = [
+        line for kind in ("sh", "console") for line in "".join(blocks(_readme(), kind)).splitlines()
+    ]
+    return [
+        found.group(1).partition(" | ")[0].partition(" #")[0].strip()
+        for line in [*lines, *spans(_readme())]
+        if (found := re.search(r"botkube-analytics ((?:run|preview|rules|status)\b.*)", line))
+    ]
+
+
+def test_every_command_that_is_shown_is_understood() -> None:
+    shown = shown_commands()
+    for line in shown:
+        command_line._parser().parse_args(shlex.split(line))
+
+    assert subcommands() == {
+        name for name in subcommands() if any(line.startswith(name) for line in shown)
+    }
+
+
+def test_every_exit_code_is_in_the_table() -> None:
+    known = set(re.findall(r"(?m)^ +(\d+) ", command_line.EXIT_CODES))
+
+    assert known == {row[0].strip("`") for row in cells("exit-codes")}
+
+
+def test_every_make_target_exists_and_is_shown() -> None:
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", _readme(), re.MULTILINE))
+
+    assert targets == named
+
+
+# --- log messages ---------------------------------------------------------------------------------
+
+
+def logged() -> set[str]:
+    """Return every constant message that the package logs."""
+    return {
+        message
+        for path in (ROOT / "agent").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        for message in _messages(node)
+    } | {logs.LIBRARY_MESSAGE}
+
+
+def _messages(call: ast.Call) -> Iterator[str]:
+    levels = {"debug", "info", "warning", "error", "critical", "exception", "log"}
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in levels:
+        return
+    owner = call.func.value
+    is_logger = isinstance(owner, ast.Call) or (
+        isinstance(owner, ast.Name) and owner.id in {"log", "logger"}
+    )
+    if is_logger:
+        constants = (one for one in call.args if isinstance(one, ast.Constant))
+        yield from (one.value for one in constants if isinstance(one.value, str))
+
+
+def test_every_log_message_is_explained() -> None:
+    assert logged() == {row[0].strip("`") for row in cells("messages")}
+
+
+# --- names, paths and links -----------------------------------------------------------------------
+
+
+def test_every_module_stands_in_the_code_map() -> None:
+    named = set(re.findall(r"`(agent/[\w/]+(?:\.py|/))`", section("Architecture")))
+    modules = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "agent").rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    folders = {name for name in named if name.endswith("/")}
+
+    assert all((ROOT / name).exists() for name in named)
+    assert not {one for one in modules - named if not one.startswith(tuple(folders))}
+
+
+@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+def test_every_link_leads_somewhere(path: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        if target.startswith("https://"):
+            continue
+        name, _, anchor = target.partition("#")
+        linked = path.parent / name if name else path
+
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked.read_text(encoding="utf-8")), target
+
+
+def anchors(text: str) -> set[str]:
+    titles = re.findall(r"(?m)^#+ (.+)$", text)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+def test_every_file_that_is_named_exists(path: Path) -> None:
+    named = re.findall(r"`((?:agent|rules|tests)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+
+    assert not [name for name in named if not (ROOT / name).exists()]
+
+
+def test_every_reason_for_a_gap_is_explained() -> None:
+    assert set(GAP_REASONS) <= {word for row in cells("gaps") for word in spans(row[0])}
+
+
+# --- preview --------------------------------------------------------------------------------------
+
+
+def previewed(name: str) -> list[dict[str, Any]]:
+    """Return the events of the batches that `preview` would show for a recorded log."""
+    found = preview(
+        [iter([(SAMPLES / name).read_bytes()])],
+        SHIPPED,
+        window_seconds=3600,
+        agent_version=__version__,
+        now_seconds=1_800_000_000,
+    )
+    return [event for batch in found.batches for event in orjson.loads(batch_array(batch))]
+
+
+def test_what_preview_is_said_to_print_is_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = next(one for one in blocks(_readme(), "console") if "preview -\n" in one)
+    printed = io.StringIO()
+    monkeypatch.setattr(commands, "Console", lambda **_: Console(file=printed, width=160))
+    commands.show_preview(
+        [str(SAMPLES / "v1.6.0" / "pod.log")],
+        SHIPPED,
+        window_seconds=3600,
+        agent_version=__version__,
+        now_seconds=1_800_000_000,
+        as_json=False,
+    )
+    actual = {line.rstrip() for line in printed.getvalue().splitlines()}
+    expected = [line.rstrip() for line in shown.splitlines()[1:] if line.strip("…. ")]
+
+    assert len(expected) > 5
+    assert not [line for line in expected if line not in actual]
+
+
+# --- privacy --------------------------------------------------------------------------------------
+
+LOGS = sorted(str(path.relative_to(SAMPLES)) for path in SAMPLES.rglob("*.log"))
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_nothing_leaves_that_privacy_md_does_not_list(name: str) -> None:
+    listed = set(spans(PRIVACY.read_text(encoding="utf-8")))
+    for event in previewed(name):
+        free = {"anonymousId", "messageId", "timestamp"}
+        assert event.keys() - free == {"type", "event", "properties"}
+        assert free | {event["event"]} <= listed
+        for key, value in event["properties"].items():
+            assert key in listed
+            is_free = key in FREE or not isinstance(value, str)
+            assert is_free or value in listed, (key, value)
+
+
+FREE = {"stream", "window_start", "window_end", "agent_version", "rules_digest"}
+"""Properties whose texts are made by the agent: random, times, versions."""
+
+
+def test_every_field_of_identity_and_envelope_is_listed() -> None:
+    listed = set(spans(PRIVACY.read_text(encoding="utf-8")))
+    zero = "00000000-0000-0000-0000-000000000000"
+    calls = build_identity(
+        Identity(zero, zero, "1.34", "eks"), agent_version="1", at_seconds=1_800_000_000
+    )
+    batch = seal(calls, seq=1, sealed_seconds=0)[0][0]
+    around = orjson.loads(envelope(batch, sent_seconds=0, agent_version="1"))
+    names = {key for call in calls for key in (*call, *call["traits"])}
+    names |= {*around, *around["context"], *around["context"]["library"]}
+
+    assert not names - listed
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "reason", "expected"),
+    [
+        (137, "OOMKilled", "oom"),
+        (137, "Error", "killed"),
+        (143, "Error", "killed"),
+        (1, "Error", "unknown"),
+    ],
+)
+def test_a_crash_without_words_has_a_listed_kind(
+    exit_code: int, reason: str, expected: str
+) -> None:
+    counting = Counting(
+        Document(b"", "stream", Windows(3600), instances={"one": Instance()}),
+        SHIPPED,
+        Identity("00000000-0000-0000-0000-000000000000"),
+        "1",
+        sends=True,
+    )
+    counting.end_instance(
+        "one",
+        exit_code=exit_code,
+        reason=reason,
+        finished_seconds=7200,
+        is_deleting=False,
+        now_seconds=7200,
+    )
+    counted = counting.document.windows.open[7200].counts
+
+    assert {(CRASHED, "other", (("kind", expected),)): 1} == counted
+    assert expected in KILLED_KINDS
+
+
+def test_the_readmes_table_of_what_is_sent_has_every_event() -> None:
+    named = [word for row in cells("sent") for word in spans(row[0])]
+
+    assert Counter([*SHIPPED.events, CRASHED, REPORT]) == Counter(
+        word for word in named if word not in {"identify", "group"}
+    )
+
+
+def test_the_example_of_a_configuration_file_is_valid() -> None:
+    (text,) = blocks(section("Configure"), "yaml")
+    files = {"config.yaml": text, "/etc/botkube-analytics/write-key": "key\n"}
+    found = settings.load({}, {"config": "config.yaml"}, files.__getitem__)
+
+    assert found.kubernetes.namespaces == ("botkube", "chatops")
+    assert (found.destination.write_key, found.destination.region) == ("key", "eu")
+
+
+# --- write a rule ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def my_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the rules of the README, each block in the file that it names."""
+    folder = tmp_path_factory.mktemp("my-rules")
+    for text in blocks(section("Write a rule"), "yaml"):
+        name = re.match(r"# my-rules/(\S+)\n", text)
+        assert name is not None
+        (folder / name.group(1)).write_text(text, encoding="utf-8")
+    assert len(list(folder.glob("*.yaml"))) > 1
+    return folder
+
+
+def test_the_example_compiles_and_its_examples_hold(my_rules: Path) -> None:
+    example = load_rules([str(my_rules)])
+    own = [one for one in example.rules if one.id not in {old.id for old in SHIPPED.rules}]
+
+    assert own
+    assert all(one.hits for one in own)
+    assert not try_examples(example, lambda log: try_log(example, log))
+
+
+def test_the_commands_for_a_rule_say_that_the_example_is_in_order(
+    my_rules: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(my_rules.parent)
+    # An entry of the example, as a log.
+    found = yaml.safe_load((my_rules / "plugin-restarted.yaml").read_text(encoding="utf-8"))
+    (my_rules.parent / "pod.log").write_text(found["hits"][0]["log"], encoding="utf-8")
+    shown = "".join(blocks(section("Write a rule"), "sh")).replace("my-rules", my_rules.name)
+    for line in shown.splitlines():
+        arguments = shlex.split(line, comments=True)[1:]
+
+        assert command_line.main(arguments) == 0, (arguments, capsys.readouterr())
+    said = capsys.readouterr().out
+
+    assert " 0 faults; " in said
+    assert "plugin=kubernetes" in said
+
+
+def test_every_key_of_the_rule_language_is_explained() -> None:
+    reference = (shipped_folder() / "README.md").read_text(encoding="utf-8")
+    newcomer = {word.partition(":")[0] for word in spans(section("Write a rule"))}
+    known = set(_schema_keys(orjson.loads(schema_text())))
+    words = {*pairing.THEN, *map(str, Format), *rule.ORIGINS, "skip", "exact", "search"}
+
+    assert {*rule.KEYS, *shared.KEYS} - {"override", "disable"} <= known
+    assert not known - newcomer - set(spans(reference))
+    assert not words - newcomer - {word.partition(":")[0] for word in spans(reference)}
+    # What a first rule is made of is explained without the reference.
+    assert not {*rule.KEYS, *words} - newcomer
+
+
+def _schema_keys(node: object) -> Iterator[str]:
+    """Return every key that a schema allows, at any depth."""
+    if isinstance(node, dict):
+        named = node.get("properties", {})
+        yield from named
+        below = [*named.values(), *(one for name, one in node.items() if name != "properties")]
+    else:
+        below = node if isinstance(node, list) else []
+    for one in below:
+        yield from _schema_keys(one)
+
+
+# --- install --------------------------------------------------------------------------------------
+
+
+def manifest() -> dict[str, dict[str, Any]]:
+    """Return the objects of the README's manifest by kind and name."""
+    text = next(one for one in blocks(_readme(), "yaml") if "kind: Deployment" in one)
+    objects = [one for one in yaml.safe_load_all(text) if one is not None]
+    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
+
+
+def granted(namespace: str) -> list[Rule]:
+    return [
+        Rule(verb, resource, namespace, name)
+        for given in manifest()["Role/botkube-analytics"]["rules"]
+        for verb in given["verbs"]
+        for resource in given["resources"]
+        for name in given.get("resourceNames", [""])
+    ]
+
+
+async def test_the_rights_of_the_manifest_are_enough(tmp_path: Path, ruleset: RuleSet) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        for name in (one.partition("/")[2] for one in manifest() if one.startswith("ConfigMap/")):
+            world.cluster.config_map(NAMESPACE, name)
+        world.cluster.server.access.granted = granted(NAMESPACE)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: len(world.reports()) > 1)
+            await after(world, 1)
+            await world.finish(agent)
+    report = world.reports()[0]
+
+    assert {"v1.14.0", "1.34"} == {report["botkube_version"], report["kubernetes_minor"]}
+    assert not world.gaps()
+
+
+def test_the_manifest_names_settings_and_ports_that_exist() -> None:
+    objects = manifest()
+    pod = objects["Deployment/botkube-analytics"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]
+    known = {one.variable for one in settings.TABLE}
+    defaults = settings.Settings()
+    probes = {
+        container[probe]["httpGet"]["path"]: container[probe]["httpGet"]["port"]
+        for probe in ("livenessProbe", "readinessProbe")
+    }
+
+    assert {one["name"] for one in container["env"]} <= known
+    assert probes == dict.fromkeys(("/healthz", "/readyz"), defaults.health.port)
+    assert f"ConfigMap/{defaults.state.configmap}" in objects
+    assert f"ConfigMap/{defaults.state.installation_configmap}" in objects
+    assert (
+        pod["serviceAccountName"] == objects["ServiceAccount/botkube-analytics"]["metadata"]["name"]
+    )
+    assert objects["Deployment/botkube-analytics"]["spec"]["strategy"] == {"type": "Recreate"}
+    assert container["image"] == f"botkube-analytics:{__version__}"
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["--write"]:
+        write_tables()
+    else:
+        sys.exit("write the generated tables anew: python -m tests.test_docs --write")
