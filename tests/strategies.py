@@ -46,7 +46,7 @@ def clock(at_seconds: int) -> str:
 
 
 def render(level: str, message: str, fields: Mapping[str, str], *, at: int, shape: Format) -> bytes:
-    """Return what logrus prints for an entry, without its last newline (botkube-logs 1.2-1.4)."""
+    """Return what logrus prints for an entry, without its last newline."""
     if shape is Format.JSON:
         entry = {**fields, "level": level, "msg": message, "time": clock(at)}
         text = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
