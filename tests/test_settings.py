@@ -286,7 +286,7 @@ KEY_FAULTS = [
     (
         "log: {level: info\nx: [",
         "2:2: config: this is not YAML: while parsing a flow mapping expected this",
-        "correct the YAML here",
+        "close the bracket, or put the text in quotes",
     ),
 ]
 
