@@ -23,9 +23,7 @@ GAP_REASONS = (
     "rotated",
     "restarted",
     "unreadable",
-    "overtaken",
     "pod_gone",
-    "backpressure",
     "stopped",
     "state_lost",
 )

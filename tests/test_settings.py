@@ -55,13 +55,13 @@ def test_without_anything_all_is_default() -> None:
 
 VALUES = [
     ("analytics.disable", "yes", True),
-    ("kubernetes.kubeconfig", "~/config", "/home/me/config"),
+    ("kubernetes.kubeconfig", "~/config", "/me/config"),
     ("kubernetes.context", "arn:aws:eks:eu-1:1:cluster/x", "arn:aws:eks:eu-1:1:cluster/x"),
     ("kubernetes.namespaces", "one;two", ("one", "two")),
     ("kubernetes.selectors", "a=b,c=d; e in (f, g)", ("a=b,c=d", "e in (f, g)")),
     ("kubernetes.containers", "bot", ("bot",)),
     ("kubernetes.node", "ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.ec2.internal"),
-    ("rules.paths", "/rules;~/mine", ("/rules", "/home/me/mine")),
+    ("rules.paths", "/rules;~/mine", ("/rules", "/me/mine")),
     ("window.seconds", "60", 60),
     ("state.path", "/var/state.json", "/var/state.json"),
     ("state.configmap", "other", "other"),
@@ -82,7 +82,7 @@ VALUES = [
 @pytest.mark.parametrize(("name", "text", "expected"), VALUES)
 def test_each_setting_from_each_place(name: str, text: str, expected: object) -> None:
     setting = next(one for one in TABLE if one.name == name)
-    home = CLUSTER | {"HOME": "/home/me"}
+    home = CLUSTER | {"HOME": "/me"}
     items = [part.strip() for part in text.split(";")]
     written = (
         "[" + ", ".join(f"'{item}'" for item in items) + "]" if setting.is_list else f"'{text}'"
@@ -166,9 +166,9 @@ def test_which_file_is_read(
     [
         pytest.param(CLUSTER, "", None, id="cluster"),
         pytest.param(
-            {"HOME": "/home/me"},
+            {"HOME": "/me"},
             "",
-            "/home/me/.local/state/botkube-analytics/state.json",
+            "/me/.local/state/botkube-analytics/state.json",
             id="laptop",
         ),
         pytest.param({}, "", settings.DEFAULT_STATE, id="no home"),
