@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -53,6 +54,9 @@ QUIET_COMMIT_SECONDS = 600
 """Lines that matched nothing are only read again after a crash; they are not worth more writes."""
 
 STOP_SECONDS = 4.0
+
+MAX_TAKE_OVERS = 5
+"""How often a starting agent claims State anew because another one has just written it."""
 
 
 @frozen
@@ -216,8 +220,6 @@ async def run(
                 )
                 outbox = CommittedOutbox(counting)
                 pipeline = Pipeline(options, world, counting, keeper, containers, outbox)
-                # The epoch stands before anything is read or sent: from here on others are fenced.
-                await pipeline.commit()
                 started(pipeline)
                 tasks = [group.create_task(pipeline.tick(), name="tick")]
                 pods = Pods(containers.pod_changed, containers.pod_gone)
@@ -279,16 +281,26 @@ async def _begin(
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
     keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
-    await keeper.load(window_seconds=options.window_seconds)
-    counting = Counting(keeper.document, ruleset, identity, options.agent_version, sends)
-    counting.begin(
-        now_seconds=now,
-        window_seconds=options.window_seconds,
-        count_from=quiet_until if options.quiet_period_seconds else 0,
-        was_lost=keeper.was_unreadable or (keeper.is_new and not installation.is_new),
-        new_stream=lambda: str(world.new_uuid()),
-    )
-    return counting, keeper
+
+    async def take_over() -> Counting:
+        await keeper.load(window_seconds=options.window_seconds)
+        counting = Counting(keeper.document, ruleset, identity, options.agent_version, sends)
+        counting.begin(
+            now_seconds=now,
+            window_seconds=options.window_seconds,
+            count_from=quiet_until if options.quiet_period_seconds else 0,
+            was_lost=keeper.was_unreadable or (keeper.is_new and not installation.is_new),
+            new_stream=lambda: str(world.new_uuid()),
+        )
+        # The epoch stands before anything is read or sent: from here on others are fenced.
+        await keeper.commit(now_seconds=now, before_encode=lambda _document: None)
+        return counting
+
+    for _attempt in range(MAX_TAKE_OVERS - 1):
+        # An agent that still runs may commit between our look and our claim: then look again.
+        with suppress(Conflict):
+            return await take_over(), keeper
+    return await take_over(), keeper
 
 
 def _stores(options: Options, client: Client) -> tuple[Store, Store]:

@@ -421,6 +421,25 @@ async def test_state_in_a_config_map_is_fenced_by_its_version(
     assert missing(truth, world) == {}
 
 
+async def test_a_claim_that_another_commit_overtook_is_made_again(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        async with world.agent():
+            await until(lambda: missing(truth, world) == {})
+        overtaken = world.cluster.server.faults.add(
+            Answer(409), path="botkube-analytics-state", verb="update", times=2
+        )
+        async with world.agent(seed=2):
+            truth.update(write(pod, world, 20, seed=2))
+            await until(lambda: missing(truth, world) == {})
+
+    assert overtaken.seen > 2
+    assert missing(truth, world) == {}
+
+
 async def test_a_lost_answer_to_a_commit_is_recognised(tmp_path: Path, ruleset: RuleSet) -> None:
     async with lab(tmp_path, ruleset, state_path=None) as world, world.agent() as agent:
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())

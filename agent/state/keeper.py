@@ -48,6 +48,7 @@ class Keeper:
         """Load the document or begin a new one. Raises `StateError`, never for its content."""
         stored = await self.store.load()
         self._version = stored.version
+        self.was_unreadable = False
         found: Document | None = None
         if stored.data is not None:
             try:
