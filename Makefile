@@ -31,7 +31,7 @@ demo: $(STAMP) ## run the agent against a simulated cluster and a local collecto
 	$(BIN)/python -m tests.demo
 
 test: $(STAMP) ## run the default test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 lint: $(STAMP) ## check format, lint, types and import direction
 	$(BIN)/ruff format --check
