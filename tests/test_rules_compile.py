@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.rules import Problem, Rule, RuleError, compile_rules, try_examples
+from agent.rules import Problem, Rule, RuleError, compile_rules, places, try_examples
+from agent.rules.places import Problems, read
 from agent.trial import try_log
 from tests.shipped import RULES, TEXTS
 
@@ -442,3 +443,11 @@ def test_a_digest_names_the_texts() -> None:
 )
 def test_a_shipped_rule_can_be_taken_out_alone(rule: Rule) -> None:
     compile_rules({**TEXTS, "own.yaml": f"id: {rule.id}\ndisable: true\n"})
+
+
+@pytest.mark.parametrize("path", TEXTS)
+def test_files_read_the_same_without_libyaml(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    fast = read(path, TEXTS[path], Problems())
+    monkeypatch.setattr(places, "_FAST", None)
+
+    assert fast == read(path, TEXTS[path], Problems())

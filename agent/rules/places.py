@@ -7,6 +7,7 @@ what a rule is. Pure: text comes in, nodes or `RuleError`s go out.
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
@@ -110,6 +111,7 @@ _YAML_HINTS = (
     ("undefined alias", "put a text that begins with * in quotes"),
 )
 _QUOTES = "put it in quotes"
+_FAST = getattr(yaml, "CSafeLoader", None)
 _KEPT_AS_TEXT = "tag:yaml.org,2002:timestamp"
 
 
@@ -118,7 +120,7 @@ def read(path: str, text: str, problems: Problems) -> Mapping | None:
     start = Place(path, 1, 1)
     loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
+        node = _compose(text, loader)
         if node is None:
             problems.add("yaml", start, "the file is empty", "write a rule or delete the file")
             return None
@@ -141,6 +143,15 @@ def read(path: str, text: str, problems: Problems) -> Mapping | None:
         problems.add("type", start, "a rule file is a mapping", "begin with `id: ...`")
         return None
     return found
+
+
+def _compose(text: str, loader: yaml.SafeLoader) -> yaml.Node | None:
+    """Compose with libyaml, ten times as fast; faults are left to the one whose words we know."""
+    if _FAST is not None:
+        fast: yaml.SafeLoader = _FAST(text)
+        with suppress(yaml.YAMLError):
+            return fast.get_single_node()
+    return loader.get_single_node()
 
 
 def _convert(node: yaml.Node, loader: yaml.SafeLoader, path: str, problems: Problems) -> Node:
