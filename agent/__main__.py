@@ -117,7 +117,14 @@ def _load(arguments: argparse.Namespace) -> settings.Settings:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    loaded = _load(arguments)
+    faults: tuple[settings.Fault, ...] = ()
+    try:
+        loaded = _load(arguments)
+    except settings.SettingsError as error:
+        # A switch that says off is obeyed whatever else is wrong, and what is wrong is said.
+        loaded, faults = error.usable, error.faults
+        if not any(switch.is_off for switch in settings.switches(loaded)):
+            raise
     logs.configure(loaded.log.level)
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
     listen = (loaded.health.host, loaded.health.port)
@@ -128,7 +135,7 @@ def _run(arguments: argparse.Namespace) -> int:
             loop.add_signal_handler(number, stop.set)
         if mode.mode is Mode.OFF:
             # Nothing else is looked at: broken rules must not end an agent that is switched off.
-            return runner.run(serve_off(mode, listen, stop))
+            return runner.run(serve_off(mode, listen, stop, __version__, map(str, faults)))
         ruleset = load_rules(loaded.rules.paths)
         endpoint = endpoint_for(loaded.destination.endpoint or loaded.destination.region)
         write_key = loaded.destination.write_key if mode.mode is Mode.ON else None

@@ -23,7 +23,7 @@ from agent.web.metrics import Snapshot
 from agent.web.server import ServerError, serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.model import Batch
     from agent.modes import Decision
@@ -107,11 +107,19 @@ class Running:
         )
 
 
-async def serve_off(decision: Decision, listen: tuple[str, int], stop: asyncio.Event) -> int:
-    """Stay alive and healthy, connect to nothing, until stopped."""
+async def serve_off(
+    decision: Decision,
+    listen: tuple[str, int],
+    stop: asyncio.Event,
+    agent_version: str,
+    faults: Iterable[str] = (),
+) -> int:
+    """Stay alive and healthy, connect to nothing, until stopped; say what else is wrong."""
     try:
         async with serve(*listen, lambda: Snapshot(mode=str(decision.mode))) as port:
-            _announce(decision, port)
+            _announce(decision, port, agent_version)
+            for fault in faults:
+                log.error("setting is wrong", extra={"why": fault})
             await stop.wait()
     except ServerError as error:
         log.error("health port cannot be opened", extra={"why": str(error)})
@@ -137,7 +145,7 @@ async def serve_pipeline(
             serve(*listen, running.snapshot) as port,
             open_session(options.agent_version) as session,
         ):
-            _announce(decision, port)
+            _announce(decision, port, options.agent_version)
             segment = (
                 Segment(session, endpoint, write_key, options.agent_version) if write_key else None
             )
@@ -224,6 +232,7 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
         pass
 
 
-def _announce(decision: Decision, port: int) -> None:
+def _announce(decision: Decision, port: int, agent_version: str) -> None:
     level = logging.INFO if decision.mode is Mode.ON else logging.WARNING
-    log.log(level, "mode", extra={"mode": str(decision.mode), "why": decision.why, "port": port})
+    what = {"mode": str(decision.mode), "why": decision.why, "version": agent_version, "port": port}
+    log.log(level, "mode", extra=what)

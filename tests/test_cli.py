@@ -554,6 +554,29 @@ def test_off_ignores_rules_with_faults(tmp_path: Path) -> None:
     assert (health, code) == ((200, "ok\n"), 0)
 
 
+def test_off_is_obeyed_although_other_settings_are_wrong() -> None:
+    wrong = {
+        "BOTKUBE_ANALYTICS_DESTINATION_ENDPOINT": f"https://{SECRET}@example.com",
+        "BOTKUBE_ANALYTICS_WINDOW_SECONDS": "soon",
+        "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+        "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+    }
+    with running(DO_NOT_TRACK="1", **wrong) as agent:
+        assert agent.process.stdout is not None
+        said = [json.loads(agent.process.stdout.readline()) for _ in range(2)]
+        health = agent.get("/healthz")
+        agent.process.send_signal(signal.SIGTERM)
+        code = agent.process.wait(STOP_SECONDS)
+
+    assert (agent.mode["mode"], health, code) == ("off", (200, "ok\n"), 0)
+    assert {one["message"] for one in said} == {"setting is wrong"}
+    assert {one["why"].split(":")[0] for one in said} == {
+        "BOTKUBE_ANALYTICS_DESTINATION_ENDPOINT",
+        "BOTKUBE_ANALYTICS_WINDOW_SECONDS",
+    }
+    assert SECRET not in str(said)
+
+
 def test_a_stop_while_the_api_server_does_not_answer_ends_at_once(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(STOP_SECONDS)

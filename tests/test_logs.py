@@ -176,7 +176,7 @@ def test_an_exception_is_its_types_and_our_innermost_place(stream: StringIO) -> 
 
     (line,) = lines(stream)
     assert line["error"] == "ExceptionGroup < ZeroDivisionError"
-    assert line["where"].startswith("agent/settings.py:")
+    assert line["where"].startswith("agent/settings/")
 
 
 def test_an_exception_that_never_met_us_has_no_place(stream: StringIO) -> None:
