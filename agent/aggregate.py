@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GAP_REASONS = (
     "rotated",
+    "overtaken",
+    "backpressure",
     "restarted",
     "unreadable",
     "pod_gone",

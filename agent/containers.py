@@ -240,7 +240,7 @@ class Containers:
         """Stop reading for a while; the kubelet's files are the buffer."""
         self.may_read.clear()
         for follow in self.follows.values():
-            follow.interrupt()
+            follow.hold_back()
 
     def put_cursors(self, document: Document) -> None:
         """Put into the document how far each follow has come, at the instant of a commit."""

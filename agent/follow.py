@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from agent.lag import Neighbours
 from agent.model import NANOS, Continuity, Gap, Released
 from agent.source import podlogs
 from agent.source.api import ApiError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from random import Random
 
+    from agent.lag import Suspect
     from agent.model import Container
     from agent.reader import Reader
     from agent.source.api import Client
@@ -100,6 +102,7 @@ class Follow:
     _saw_end: bool = False
     _end_seconds: float = 0.0
     _is_live: bool = False
+    _was_held_back: bool = False
     _ended: Ended | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
     _scope: asyncio.Timeout | None = None
@@ -161,7 +164,7 @@ class Follow:
                 await self.refresh(self)
 
     async def _attempt(self, *, accept_gap: bool) -> None:
-        since = self.reader.reopen(accept_gap=accept_gap)
+        since = self.reader.reopen(accept_gap=accept_gap, gap_reason=self._gap_reason("rotated"))
         self.opened += 1
         self._saw_end = self._is_live = False
         self._last_bytes = self.clock()
@@ -179,7 +182,9 @@ class Follow:
                     self.is_connected = True
                     self.failing_since = None
                     self._last_bytes = self.clock()
-                    await self.take(chunk)
+                    await self.take(chunk, now_ns=int(self.clock() * NANOS))
+                    if self.reader.is_proved:
+                        self._was_held_back = False
                     if self.reader.gap_suspected:
                         return
                 self._saw_end, self._end_seconds = True, self.clock()
@@ -191,9 +196,9 @@ class Follow:
             # In-band text without a stamp ends an attempt like an error.
             raise ApiError(0, "in-band text")
 
-    async def take(self, chunk: bytes) -> None:
+    async def take(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
-        self.reader.feed(chunk)
+        self.reader.feed(chunk, now_ns=now_ns)
         self._fold()
         await asyncio.sleep(0)
 
@@ -206,6 +211,7 @@ class Follow:
                 lag = min(max(0.0, self.clock() - released.last_ns / NANOS), MAX_SKEW_SECONDS)
                 known = self.skew_seconds
                 self.skew_seconds = lag if known is None else min(lag, known)
+                self.reader.lag.skew_ns = int(self.skew_seconds * NANOS)
         self.fold(self, released)
 
     def interrupt(self) -> None:
@@ -213,10 +219,21 @@ class Follow:
         if self._scope is not None:
             self._scope.reschedule(asyncio.get_running_loop().time())
 
+    def hold_back(self) -> None:
+        """Stop reading until there is room for what it counts; the Cursor stays."""
+        self._was_held_back = True
+        self.interrupt()
+
+    def _gap_reason(self, otherwise: str) -> str:
+        """Name why lines are gone: because we did not read, if that is so."""
+        return "backpressure" if self._was_held_back else otherwise
+
     def holds(self, end_seconds: int) -> bool:
         """Whether lines stamped before `end_seconds` may still come from this instance."""
         if self.is_done:
             return False
+        if self.reader.lag.suspects and not self.is_unreadable():
+            return True
         return not self.is_unreadable() and self.clear_seconds < end_seconds > self.released_seconds
 
     def is_unreadable(self) -> bool:
@@ -232,7 +249,11 @@ class Follow:
         if min(silence, since_audit) < 0:
             # The clock was set back: begin to measure anew.
             self._last_bytes = self._last_audit = now
-        if self.is_auditing or not self._is_open() or min(silence, since_audit) < self.pace.silence:
+        if self.is_auditing or not self._is_open():
+            return False
+        if self.reader.lag.suspects:
+            return since_audit >= self.pace.silence
+        if min(silence, since_audit) < self.pace.silence:
             return False
         if due_seconds is not None and self.holds(due_seconds):
             return True
@@ -245,8 +266,10 @@ class Follow:
         return self._scope is not None
 
     async def audit(self) -> None:
-        """Ask by a short read whether anything follows what was read."""
+        """Ask by a short read whether anything follows what was read, or stands in between."""
         self._last_audit = began = self.clock()
+        for suspect in tuple(self.reader.lag.suspects):
+            await self._look_between(suspect)
         since = self.reader.cursor().since_seconds
         read_before = self.reader.lines_read
         try:
@@ -274,9 +297,46 @@ class Follow:
         elif began - self._last_bytes > 2 * self.pace.silence:
             self.interrupt()  # a silently dead stream, or another file
 
+    async def _look_between(self, suspect: Suspect) -> None:
+        """Ask whether two lines are neighbours; if not, files between them were skipped."""
+        neighbours = Neighbours(suspect)
+        reply = podlogs.read_chunks(
+            self.client,
+            self.container,
+            since_seconds=suspect.before_ns // NANOS,
+            previous=not self.is_current(),
+            read_seconds=AUDIT_READ_SECONDS,
+        )
+        try:
+            async with aclosing(reply):
+                async for chunk in reply:
+                    neighbours.feed(chunk)
+                    if neighbours.verdict:
+                        break
+        except ApiError as error:
+            self._fail(error)
+            return
+        self._clear(suspect)
+        if not neighbours.verdict:
+            self._overtaken(suspect)
+
+    def _clear(self, suspect: Suspect) -> None:
+        with suppress(ValueError):
+            self.reader.lag.suspects.remove(suspect)
+
+    def _overtaken(self, suspect: Suspect) -> None:
+        gap = Gap("overtaken", suspect.before_ns, suspect.after_ns)
+        self.fold(self, Released(gaps=(gap,)))
+
     async def _read_rest(self) -> None:
         """Read an ended instance to its end, by its id and not by `previous` alone."""
         self.has_stopped.set()
+        for suspect in tuple(self.reader.lag.suspects):
+            await self._look_between(suspect)
+            if suspect in self.reader.lag.suspects:
+                # Nobody can be asked any more.
+                self._clear(suspect)
+                self._overtaken(suspect)
         await _wait(self.may_finish, TAKE_OVER_SECONDS)
         accept_gap = False
         for attempt in range(MAX_LAST_READS):
@@ -298,7 +358,8 @@ class Follow:
         self.reader.finish()
         self._fold()
         if not is_whole:
-            self._lose("restarted" if self.status is not None else "pod_gone")
+            reason = "restarted" if self.status is not None else "pod_gone"
+            self._lose(self._gap_reason(reason))
 
     def _ended_with_its_container(self) -> bool:
         """Whether the stream ended because its container had: then it brought everything.
@@ -328,7 +389,8 @@ class Follow:
                 if previous is self.is_current():
                     raise ApiError(0, "another instance")
                 # Only now, because what was read before is all there is if nothing comes.
-                self.reader.reopen(accept_gap=accept_gap)
+                reason = self._gap_reason("rotated")
+                self.reader.reopen(accept_gap=accept_gap, gap_reason=reason)
                 unstamped, stamped = self.reader.unstamped, self.reader.lines_read
                 is_open = True
             await self.take(chunk)

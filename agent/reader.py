@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
+from agent.lag import Lag
 from agent.lines import Entries, Framer, parse_stamp
 from agent.match import match
 from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
@@ -62,20 +63,23 @@ class Reader:
         self.unstamped = 0
         self._unreadable = 0
         self._past = Counter[str]()
+        self._now_ns: int | None = None
+        self.lag = Lag()
         self._begin()
 
-    def reopen(self, *, accept_gap: bool = True) -> int:
+    def reopen(self, *, accept_gap: bool = True, gap_reason: str = "rotated") -> int:
         """Forget what is not released; return the second since which to ask again (0: all).
 
         Without `accept_gap` a head that does not continue what was folded sets `gap_suspected`
-        and is held back: it may be the log of the next container instance.
+        and is held back: it may be the log of the next container instance. Else it is a gap of
+        this reason.
         """
         self._cursor = self.cursor()
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
         self._begin()
-        self._accept_gap = accept_gap
+        self._accept_gap, self._gap_reason = accept_gap, gap_reason
         return self._cursor.since_seconds
 
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
@@ -95,8 +99,9 @@ class Reader:
         self._read = self._released = cursor.total
         self._matched: deque[tuple[int, int]] = deque()
         self._debug_noted = self._debug_seen
-        self._accept_gap = True
+        self._accept_gap, self._gap_reason = True, "rotated"
         self.gap_suspected = False
+        self.lag.reopen()
 
     @property
     def noise(self) -> int:
@@ -133,8 +138,9 @@ class Reader:
         """How many lines of this instance were read, released or not."""
         return self._read
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the reply or of the input."""
+    def feed(self, chunk: bytes, *, now_ns: int | None = None) -> None:
+        """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
+        self._now_ns = now_ns
         for line in self._framer.feed(chunk):
             self._take_line(line)
 
@@ -280,11 +286,15 @@ class Reader:
             first = parse_stamp(proof.fresh[0]) if proof.fresh else None
             last_ns = self._cursor.last_ns
             self._before_gap = self._cursor
-            self._gaps.append(Gap("rotated", last_ns, max(first[0], last_ns) if first else last_ns))
+            self._gaps.append(
+                Gap(self._gap_reason, last_ns, max(first[0], last_ns) if first else last_ns)
+            )
         for line in proof.fresh:
             self._take_line(line)
 
     def _take_stamped(self, line: bytes, at_ns: int, begin: int) -> None:
+        if self._now_ns is not None:
+            self.lag.take(at_ns, line, now_ns=self._now_ns)
         self._unreleased.append((at_ns, line))
         self._take_text(line[begin:], at_ns, size=len(line))
 

@@ -296,6 +296,42 @@ async def test_a_rotation_that_went_by_unread_is_reported_as_a_gap(world: Lab) -
     assert world.gaps()["rotated"] >= 30
 
 
+async def test_files_that_a_lagging_stream_skipped_are_a_gap(world: Lab) -> None:
+    """The kubelet reads its file to the end and opens the newest; none between is served."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        truth.update(write(pod, world, 20, seed=2))
+        pod.rotate()
+        world.clock.moved += 20
+        write(pod, world, 20, seed=3)
+        pod.rotate()
+        world.clock.moved += 20
+        truth.update(write(pod, world, 20, seed=4))
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert set(world.gaps()) == {"overtaken"}
+    assert 60 <= world.gaps()["overtaken"] <= 120
+
+
+async def test_a_lag_without_a_loss_is_no_gap(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth: Counter[Fact] = Counter()
+    for seed in range(4):
+        truth.update(write(pod, world, 20, seed=seed))
+        world.clock.moved += 3 * 4**seed
+    async with world.agent() as agent:
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+        assert agent.pipeline is not None
+        assert not agent.pipeline.counting.gap_seconds
+    assert not world.gaps()
+
+
 async def test_a_watch_that_expired_lists_again(world: Lab) -> None:
     async with world.agent():
         world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="botkube-1")
@@ -600,6 +636,31 @@ async def test_a_full_outbox_stops_reading_until_there_is_room(
 
     assert sick.seen > 0
     assert missing(truth, world) == {}
+
+
+async def test_what_a_full_outbox_cost_is_reported_as_backpressure(
+    world: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.counting.OUTBOX_BYTES", 1000)
+    world.collector.faults.add(Answer(503), path=BATCH, times=None)
+    async with world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: counting(agent).is_full)
+        await after(world, 30)
+        write(pod, world, 20, seed=2)
+        pod.rotate()
+        await after(world, 30)
+        truth.update(write(pod, world, 20, seed=3))
+        await after(world, 5)
+
+        world.collector.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert set(world.gaps()) == {"backpressure"}
+    assert world.gaps()["backpressure"] >= 60
 
 
 async def test_nothing_is_sent_that_is_not_committed(tmp_path: Path, ruleset: RuleSet) -> None:

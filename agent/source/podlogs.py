@@ -16,7 +16,7 @@ import aiohttp
 from agent.source.api import ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator
 
     from agent.model import Container
     from agent.source.api import Client
@@ -93,7 +93,7 @@ async def read_chunks(
     since_seconds: int,
     previous: bool,
     read_seconds: float = 60.0,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Yield the reply of a read that does not follow. Raises `ApiError`."""
     params = _params(container, since_seconds)
     if previous:

@@ -1,0 +1,87 @@
+"""Lag as evidence: whether a stream may have skipped whole files, and what proves that it did not.
+
+Owns the suspicion and its proof. The kubelet reads its open file to the end and then opens the
+newest one; those rotated in between are never served, and the stream shows no sign of it. While a
+line arrives soon after it was stamped nothing can have been skipped; where a lag collapses from one
+line to the next, a short read tells whether the two lines are neighbours. Must not know requests or
+clocks. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from attrs import define, field, frozen
+
+from agent.lines import Framer, parse_stamp
+from agent.model import NANOS
+
+SMALL_LAG_NS = 2 * NANOS
+"""A file of 10 MiB is not filled and followed by another within this, at any rate measured."""
+
+MAX_SUSPECTS = 64
+"""Catching up with a year's log makes no more than 24, since each halves the lag."""
+
+
+@frozen
+class Suspect:
+    """Two lines that arrived one after the other, with a lag that fell by more than half."""
+
+    before_ns: int
+    before: bytes
+    after_ns: int
+    after: bytes
+
+
+@define
+class Lag:
+    """The lag of one stream. `skew_ns` is what the two clocks are apart, as far as it is known.
+
+    Of more than `MAX_SUSPECTS` that nobody could look into, the last two are made one, which
+    nothing will prove innocent.
+    """
+
+    skew_ns: int = 0
+    suspects: deque[Suspect] = field(factory=deque)
+    _last_ns: int = 0
+    _last: bytes = b""
+    _lag_ns: int = 0
+
+    def take(self, at_ns: int, line: bytes, *, now_ns: int) -> None:
+        """Take the next line of the stream and when it arrived."""
+        lag = now_ns - at_ns - self.skew_ns
+        if self._lag_ns > SMALL_LAG_NS and 2 * lag < self._lag_ns:
+            self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
+            if len(self.suspects) > MAX_SUSPECTS:
+                late, early = self.suspects.pop(), self.suspects.pop()
+                self.suspects.append(
+                    Suspect(early.before_ns, early.before, late.after_ns, late.after)
+                )
+        self._last_ns, self._last, self._lag_ns = at_ns, line, lag
+
+    def reopen(self) -> None:
+        """Begin another stream: how that one continues this one is proved by its head."""
+        self._lag_ns = 0
+
+
+class Neighbours:
+    """Looks in a reply from the first line's second for both lines next to each other.
+
+    `verdict` is true once they were found so; equal lines exist, so nothing but the reply's end
+    says that they are none.
+    """
+
+    def __init__(self, suspect: Suspect) -> None:
+        self._suspect = suspect
+        self._framer = Framer()
+        self._last = b""
+        self.verdict = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes of the reply."""
+        for line in self._framer.feed(chunk):
+            if parse_stamp(line) is None:
+                continue
+            if line == self._suspect.after and self._last == self._suspect.before:
+                self.verdict = True
+            self._last = line

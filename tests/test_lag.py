@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.lag import MAX_SUSPECTS, Lag, Neighbours, Suspect
+from agent.model import NANOS
+from tests.sim.gotime import fixed_stamp
+
+START = 1_800_000_000
+Pairs = list[tuple[float, float]]
+
+
+def line(second: float, text: str = "text") -> tuple[int, bytes]:
+    at_ns = int((START + second) * NANOS)
+    return at_ns, f"{fixed_stamp(at_ns)} {text}".encode()
+
+
+def suspects(arrivals: Pairs, *, skew: float = 0.0) -> Pairs:
+    """Give lines as (stamp, arrival); return the suspicious intervals."""
+    lag = Lag(skew_ns=int(skew * NANOS))
+    for stamp, arrival in arrivals:
+        lag.take(*line(stamp), now_ns=int((START + arrival) * NANOS))
+    return [(one.before_ns / NANOS - START, one.after_ns / NANOS - START) for one in lag.suspects]
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "expected"),
+    [
+        pytest.param([(0, 0.1), (60, 60.1), (3600, 3600.1)], [], id="quiet and live"),
+        pytest.param([(0, 10), (1, 10), (9, 10)], [(1, 9)], id="lag collapses"),
+        pytest.param([(0, 10), (1, 10), (2, 10), (3, 10)], [], id="a backlog without a hole"),
+        pytest.param([(0, 1.9), (1.8, 1.9)], [], id="small lag"),
+        pytest.param(
+            [(0, 100), (99, 100), (50, 100), (99.5, 100)], [(0, 99), (50, 99.5)], id="back"
+        ),
+    ],
+)
+def test_only_a_lag_that_collapses_is_suspicious(arrivals: Pairs, expected: Pairs) -> None:
+    assert expected == suspects(arrivals)
+
+
+def test_clocks_that_are_apart_are_no_lag() -> None:
+    assert not suspects([(0, 30.1), (16, 46.1)], skew=30)
+    assert suspects([(0, 33), (2.9, 33)]) == []
+    assert suspects([(0, 40.1), (9, 40.1)], skew=30) == [(0, 9)]
+
+
+def test_another_stream_begins_anew() -> None:
+    lag = Lag()
+    lag.take(*line(0), now_ns=(START + 10) * NANOS)
+    lag.reopen()
+    lag.take(*line(9), now_ns=(START + 10) * NANOS)
+
+    assert not lag.suspects
+
+
+def test_suspicions_are_bounded_and_none_is_forgotten() -> None:
+    lag = Lag()
+    for number in range(6 * MAX_SUSPECTS):
+        late = 9 if number % 2 == 0 else 0
+        lag.take(*line(10 * number), now_ns=(START + 10 * number + late) * NANOS)
+
+    first, last = lag.suspects[0], lag.suspects[-1]
+    assert len(lag.suspects) == MAX_SUSPECTS
+    assert (first.before_ns, last.after_ns) == (line(0)[0], line(10 * (6 * MAX_SUSPECTS - 1))[0])
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.integers(1, 40))
+def test_lines_are_neighbours_if_they_stand_side_by_side(words: list[str], size: int) -> None:
+    suspect = Suspect(*line(0, "a"), *line(0, "b"))
+    log = b"".join(line(0, word)[1] + b"\nfragment\n" for word in words)
+    neighbours = Neighbours(suspect)
+    for at in range(0, len(log), size):
+        neighbours.feed(log[at : at + size])
+
+    assert neighbours.verdict is ("ab" in "".join(words))
