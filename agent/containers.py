@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from agent.follow import Follow, Pace
+from agent.follow import Follow, Pace, audit, read_instance, wants_audit
 from agent.match import make_prefilter
 from agent.model import Container
 from agent.reader import Reader
@@ -167,7 +167,7 @@ class Containers:
         self._begin(self._run(follow, pod, status), "follow")
         return follow
 
-    async def _run(self, follow: Follow, pod: Pod, status: ContainerStatus) -> None:
+    async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
         failures = 0
         while pod.uid not in self._versions:
             try:
@@ -178,21 +178,21 @@ class Containers:
                 failures += 1
                 base = self.pace.retry
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
-        self.counting.instance(follow.container, self._versions[pod.uid])
-        await follow.run()
-        ended = follow.ended()
+        self.counting.instance(one.container, self._versions[pod.uid])
+        await read_instance(one)
+        ended = one.ended
         # The final Cursor and the crash move together: no await between.
-        self.counting.document.cursors.pop(follow.container.key, None)
+        self.counting.document.cursors.pop(one.container.key, None)
         self.counting.end_instance(
-            follow.container.key,
+            one.container.key,
             exit_code=ended.exit_code if ended else None,
             reason=ended.reason if ended else "",
             finished_seconds=ended.finished_seconds if ended else 0,
-            is_deleting=follow.is_deleting,
+            is_deleting=one.is_deleting,
             now_seconds=int(self.clock()),
         )
-        del self.follows[follow.container.key]
-        self.ended.add(follow)
+        del self.follows[one.container.key]
+        self.ended.add(one)
 
     def _previous(self, container: Container) -> Follow | None:
         """Return the follow of the same container's previous instance, if it is still reading."""
@@ -249,17 +249,17 @@ class Containers:
 
     def audit(self, due: int | None) -> None:
         # Not awaited: a container whose reply hangs must not hold up the others' windows.
-        for follow in self.follows.values():
-            if self._audits < MAX_AUDITS and follow.wants_audit(due):
+        for one in self.follows.values():
+            if self._audits < MAX_AUDITS and wants_audit(one, due):
                 self._audits += 1
-                follow.is_auditing = True
-                self._begin(self._audit_one(follow), "audit")
+                one.is_auditing = True
+                self._begin(self._audit_one(one), "audit")
 
-    async def _audit_one(self, follow: Follow) -> None:
+    async def _audit_one(self, one: Follow) -> None:
         try:
-            await follow.audit()
+            await audit(one)
         finally:
-            follow.is_auditing = False
+            one.is_auditing = False
             self._audits -= 1
 
     def may_close(self, end_seconds: int) -> bool:

@@ -22,7 +22,7 @@ from agent.resume import Proof, Trail
 from agent.rules.ruleset import options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
     from agent.rules.ruleset import RuleSet
 
@@ -58,6 +58,8 @@ class Reader:
         self._enabled = set(enabled)
         self._debug_seen = debug_seen
         self._gaps: list[Gap] = []
+        self._held: tuple[tuple[int, bytes], ...] = ()
+        self._ahead = Cursor()
         self._before_gap = Cursor()
         self._rotations = 0
         self.unstamped = 0
@@ -74,7 +76,10 @@ class Reader:
         and is held back: it may be the log of the next container instance. Else it is a gap of
         this reason.
         """
-        self._cursor = self.cursor()
+        if self._proof is None:
+            # What was read and not released is read again, unless the file is gone by then.
+            self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased)
+            self._ahead = self._trail.cursor_after(self._held)
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
@@ -88,11 +93,13 @@ class Reader:
 
     def _begin(self) -> None:
         cursor = self._cursor
+        self._stamped_lines = 0
         self._framer = Framer()
         self._entries = Entries()
         self._pairs = Pairs(set(self._enabled), count_crashes=self._count_crashes)
         self._trail = Trail(self._key, cursor)
         self._proof: Proof | None = Proof(self._key, cursor) if cursor.total else None
+        self._is_proof_ahead = False
         self._unreleased: deque[tuple[int, bytes]] = deque()
         self._offsets: deque[int] = deque()
         self._bytes = 0
@@ -134,6 +141,11 @@ class Reader:
         return self._framer.tail
 
     @property
+    def lines_stamped(self) -> int:
+        """How many lines with a stamp the reply has brought, known ones among them."""
+        return self._stamped_lines
+
+    @property
     def lines_read(self) -> int:
         """How many lines of this instance were read, released or not."""
         return self._read
@@ -146,7 +158,7 @@ class Reader:
 
     def settle(self) -> None:
         """Decide how the reply continues: it is known to end here, so its head is whole."""
-        if self._proof is not None:
+        while self._proof is not None and not self.gap_suspected:
             self._proof.settle()
             self._end_proof(self._proof)
 
@@ -166,6 +178,16 @@ class Reader:
         if self._framer.tail:
             self.feed(b"\n")
         self.settle()
+        self._end_entries()
+
+    def abandon(self) -> None:
+        """Take it that nothing more can be had: what was read is counted, half a line is not."""
+        if self._proof is not None:
+            self._proof = None
+            self._take_held()
+        self._end_entries()
+
+    def _end_entries(self) -> None:
         for entry in self._entries.finish():
             self._take_entry(entry)
         self._pairs.end()
@@ -219,6 +241,7 @@ class Reader:
         if proof.verdict is Continuity.GAP or not proof.seen:
             return False
         self._cursor, before._cursor = cursor, before._before_gap
+        self._held = before._held = ()
         self._enabled |= before._enabled
         self._debug_seen = self._debug_seen or before._debug_seen
         self._begin()
@@ -263,38 +286,65 @@ class Reader:
             # A fragment, or the kubelet's own words (kubernetes/kubernetes#142258): never counted,
             # and it moves no cursor.
             self.unstamped += 1
-        elif self._proof is not None:
-            if self.gap_suspected:
-                return
+            return
+        self._stamped_lines += 1
+        if self._proof is None:
+            if self._now_ns is not None:
+                self.lag.take(stamp[0], line, now_ns=self._now_ns)
+            self._take_stamped(line, *stamp)
+        elif not self.gap_suspected:
             self._proof.take(line)
             if self._proof.verdict is not None:
                 self._end_proof(self._proof)
-        else:
-            self._take_stamped(line, *stamp)
 
     def _end_proof(self, proof: Proof) -> None:
-        if proof.verdict is Continuity.GAP and not self._accept_gap:
+        if proof.verdict is Continuity.GAP and self._held and not self._is_proof_ahead:
+            # The file may still hold the end of what was read beyond the Cursor.
+            self._is_proof_ahead = True
+            self._proof = Proof(self._key, self._ahead)
+        elif proof.verdict is Continuity.GAP and not self._accept_gap:
             self.gap_suspected = True
             return
-        self._proof = None
-        self._rotations += proof.verdict is Continuity.ROTATED
-        for line in proof.seen:
-            stamp = parse_stamp(line)
-            if stamp is not None:
-                self._trail.restore(stamp[0], line)
-        if proof.verdict is Continuity.GAP:
-            first = parse_stamp(proof.fresh[0]) if proof.fresh else None
-            last_ns = self._cursor.last_ns
-            self._before_gap = self._cursor
-            self._gaps.append(
-                Gap(self._gap_reason, last_ns, max(first[0], last_ns) if first else last_ns)
-            )
+        else:
+            self._proof = None
+            self._rotations += proof.verdict is Continuity.ROTATED
+            if self._is_proof_ahead:
+                self._take_held()
+            else:
+                self._restore(proof.seen)
+            if proof.verdict is Continuity.GAP:
+                self._take_gap(proof.fresh)
+            self._held = ()
         for line in proof.fresh:
             self._take_line(line)
 
+    def _restore(self, lines: Iterable[bytes]) -> None:
+        """Take lines that were folded before and still stand in the file."""
+        for line in lines:
+            stamp = parse_stamp(line)
+            if stamp is not None:
+                self._trail.restore(stamp[0], line)
+
+    def _take_held(self) -> None:
+        """Count what was read before its file was gone: it cannot be read again."""
+        held, self._held = self._held, ()
+        for _, line in held:
+            stamp = parse_stamp(line)
+            if stamp is not None:
+                self._take_stamped(line, *stamp)
+
+    def _take_gap(self, fresh: Sequence[bytes]) -> None:
+        """Report what is gone in front of these lines; nothing that waits can be answered."""
+        for entry in self._entries.close():
+            self._take_entry(entry)
+        self._pairs.end()
+        self._before_gap = self._cursor
+        last_ns = max(self._cursor.last_ns, self._unreleased[-1][0] if self._unreleased else 0)
+        first = parse_stamp(fresh[0]) if fresh else None
+        end_ns = max(first[0], last_ns) if first else last_ns
+        self._gaps.append(Gap(self._gap_reason, last_ns, end_ns))
+
     def _take_stamped(self, line: bytes, at_ns: int, begin: int) -> None:
-        if self._now_ns is not None:
-            self.lag.take(at_ns, line, now_ns=self._now_ns)
         self._unreleased.append((at_ns, line))
         self._take_text(line[begin:], at_ns, size=len(line))
 

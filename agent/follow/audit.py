@@ -1,0 +1,110 @@
+"""Short reads beside a stream: does anything follow that it did not bring, or stand in between?
+
+Owns when a silence is worth a request, and what its answer means for the stream.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+from agent.lag import Neighbours
+from agent.model import NANOS, Continuity, Gap
+from agent.source import podlogs
+from agent.source.api import ApiError
+
+if TYPE_CHECKING:
+    from agent.follow.instance import Follow
+    from agent.lag import Suspect
+
+AUDIT_READ_SECONDS = 10.0
+
+
+def wants_audit(one: Follow, due_seconds: int | None) -> bool:
+    """Whether a short read would tell something: a window waits, or a pair, or it is time."""
+    now = one.clock()
+    silence = now - one.last_bytes
+    since_audit = now - one.last_audit
+    if min(silence, since_audit) < 0:
+        # The clock was set back: begin to measure anew.
+        one.last_bytes = one.last_audit = now
+    if one.is_auditing or not _is_open(one):
+        return False
+    if one.reader.lag.suspects:
+        return since_audit >= one.pace.silence
+    if min(silence, since_audit) < one.pace.silence:
+        return False
+    if due_seconds is not None and one.holds(due_seconds):
+        return True
+    if one.reader.is_holding and silence > one.reader.patience_seconds + 1:
+        return True
+    return since_audit > one.pace.audit
+
+
+async def audit(one: Follow) -> None:
+    """Ask by a short read whether anything follows what was read, or stands in between."""
+    one.last_audit = began = one.clock()
+    for suspect in tuple(one.reader.lag.suspects):
+        await look_between(one, suspect)
+    since = one.reader.cursor().since_seconds
+    read_before = one.reader.lines_read
+    try:
+        reply = await podlogs.read(
+            one.client,
+            one.container,
+            since_seconds=since,
+            previous=False,
+            read_seconds=AUDIT_READ_SECONDS,
+        )
+    except ApiError as error:
+        one.fail(error)
+        return
+    if one.reader.lines_read != read_before or not _is_open(one):
+        return
+    verdict = one.reader.audit(reply)
+    if verdict in {Continuity.CONTINUOUS, Continuity.ROTATED}:
+        one.failing_since = None
+        one.reader.idle(began - one.last_bytes)
+        one.fold_released()
+        if not one.reader.is_holding:
+            one.clear_seconds = max(one.clear_seconds, began - (one.skew_seconds or 0.0))
+        # What comes from now on has just been written.
+        one.is_live = True
+    elif began - one.last_bytes > 2 * one.pace.silence:
+        one.interrupt()  # a silently dead stream, or another file
+
+
+def _is_open(one: Follow) -> bool:
+    # A stream that has not sent a byte yet is open as well: an empty log is silent.
+    return one.scope is not None
+
+
+async def look_between(one: Follow, suspect: Suspect) -> None:
+    """Ask whether two lines are neighbours; if not, files between them were skipped."""
+    neighbours = Neighbours(suspect)
+    reply = podlogs.read_chunks(
+        one.client,
+        one.container,
+        since_seconds=suspect.before_ns // NANOS,
+        previous=not one.is_current(),
+        read_seconds=AUDIT_READ_SECONDS,
+    )
+    try:
+        async with aclosing(reply):
+            async for chunk in reply:
+                neighbours.feed(chunk)
+                if neighbours.verdict:
+                    break
+    except ApiError as error:
+        one.fail(error)
+        return
+    settle(one, suspect, are_neighbours=neighbours.verdict)
+
+
+def settle(one: Follow, suspect: Suspect, *, are_neighbours: bool) -> None:
+    """Take it that two lines are neighbours, or report what stood between them."""
+    if suspect not in one.reader.lag.suspects:
+        return
+    one.reader.lag.suspects.remove(suspect)
+    if not are_neighbours:
+        one.lose(Gap("overtaken", suspect.before_ns, suspect.after_ns))

@@ -1,0 +1,204 @@
+"""What is known of one container instance that is being read, and the step in which it is counted.
+
+Owns the pictures of its container, its silences and its failures. Must not know requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from attrs import define, field, frozen
+
+from agent.model import NANOS, Gap, Released
+from agent.source import podlogs
+from agent.source.discovery import pause_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from random import Random
+
+    from agent.model import Container
+    from agent.reader import Reader
+    from agent.source.api import ApiError, Client
+    from agent.source.discovery import ContainerStatus, Ended
+
+log = logging.getLogger(__name__)
+
+MAX_SKEW_SECONDS = 120.0
+"""How far the clocks of agent and node may be apart before lines come late."""
+
+
+@frozen
+class Pace:
+    """How long things take: the waits of following and ticking, in seconds.
+
+    `max_age` bounds a stream, since servers stop following rotations in silence
+    (kubernetes/kubernetes#115702);
+    after `unreadable` a window no longer waits for a container; a container's status comes
+    `status_wait` after its stream ends, and a log that does not fit is believed after
+    `gap_confirm`; after a silence of `silence` a short read may ask, at least every `audit`.
+    Failures wait `retry`, doubling, with jitter. The user's rule files are looked at every `rules`.
+    """
+
+    tick: float = 0.5
+    gather: float = podlogs.GATHER_SECONDS
+    max_age: tuple[float, float] = (900.0, 1800.0)
+    unreadable: float = 600.0
+    status_wait: float = 2.0
+    gap_confirm: float = 10.0
+    silence: float = 1.0
+    audit: float = 60.0
+    retry: float = 0.5
+    rules: float = 5.0
+
+
+@define(eq=False)
+class Follow:
+    """One container instance that is being read.
+
+    `status` is the latest picture of its container, None once the pod is gone; `ended` is how the
+    instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to which
+    nothing is left to read. `before` is the previous instance of the same container while it is
+    still being read. `saw_end` says that the stream came to its end, at `end_seconds`, with
+    `at_end`, as far as the log was read then.
+    """
+
+    container: Container
+    reader: Reader
+    client: Client
+    clock: Callable[[], float]
+    random: Random
+    fold: Callable[[Follow, Released], None]
+    may_read: asyncio.Event
+    pace: Pace
+    taken_over: Callable[[Follow, Follow], None]
+    refresh: Callable[[Follow], Awaitable[None]]
+    before: Follow | None = None
+    may_finish: asyncio.Event = field(factory=asyncio.Event)
+    has_stopped: asyncio.Event = field(factory=asyncio.Event)
+    status: ContainerStatus | None = None
+    ended: Ended | None = None
+    is_deleting: bool = False
+    is_done: bool = False
+    is_auditing: bool = False
+    opened: int = 0
+    errors: int = 0
+    clear_seconds: float = 0.0
+    released_seconds: float = 0.0
+    failing_since: float | None = None
+    skew_seconds: float | None = None
+    last_bytes: float = 0.0
+    last_audit: float = 0.0
+    saw_end: bool = False
+    end_seconds: float = 0.0
+    at_end: tuple[int, bytes] | None = None
+    is_live: bool = False
+    was_held_back: bool = False
+    scope: asyncio.Timeout | None = None
+    _changed: asyncio.Event = field(factory=asyncio.Event)
+
+    def take_status(self, status: ContainerStatus | None, *, is_deleting: bool) -> None:
+        """Take a new picture of the container."""
+        if status != self.status:
+            self._changed.set()
+        self.status, self.is_deleting = status, is_deleting
+        for one in (status.ended, status.last_ended) if status is not None else ():
+            if one is not None and one.container_id == self.container.container_id:
+                self.ended = one
+        if status is not None and not self.is_current():
+            # The stream may be the next instance's already: what is left is read by id.
+            self.interrupt()
+
+    def is_current(self) -> bool:
+        """Whether a plain log request is answered with this instance's log."""
+        return self.status is not None and self.status.container_id == self.container.container_id
+
+    def is_previous(self) -> bool:
+        """Whether a request for the previous log is answered with this instance's log."""
+        last = self.status.last_ended if self.status is not None else None
+        is_last = last is not None and last.container_id == self.container.container_id
+        return is_last and not self.is_current()
+
+    async def take(self, chunk: bytes, *, now_ns: int | None = None) -> None:
+        """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
+        self.reader.feed(chunk, now_ns=now_ns)
+        self.fold_released()
+        await asyncio.sleep(0)
+
+    def fold_released(self) -> None:
+        """Fold what the reader releases."""
+        released = self.reader.take()
+        if released.last_ns:
+            self.released_seconds = max(self.released_seconds, released.last_ns / NANOS)
+            if self.is_live:
+                # The smallest delay of a fresh line is the difference of the two clocks, at most.
+                lag = min(max(0.0, self.clock() - released.last_ns / NANOS), MAX_SKEW_SECONDS)
+                known = self.skew_seconds
+                self.skew_seconds = lag if known is None else min(lag, known)
+                self.reader.lag.skew_ns = int(self.skew_seconds * NANOS)
+        self.fold(self, released)
+
+    def lose(self, gap: Gap) -> None:
+        """Report an interval in which lines could not be had."""
+        self.fold(self, Released(gaps=(gap,)))
+
+    def gap_reason(self, otherwise: str) -> str:
+        """Name why lines are gone: because we did not read, if that is so."""
+        return "backpressure" if self.was_held_back else otherwise
+
+    def interrupt(self) -> None:
+        """End the running attempt; the next one begins where the Cursor stands."""
+        if self.scope is not None:
+            self.scope.reschedule(asyncio.get_running_loop().time())
+
+    def hold_back(self) -> None:
+        """Stop reading until there is room for what it counts; the Cursor stays."""
+        self.was_held_back = True
+        self.interrupt()
+
+    def holds(self, end_seconds: int) -> bool:
+        """Whether lines stamped before `end_seconds` may still come from this instance."""
+        if self.is_done or self.is_unreadable():
+            return False
+        if self.reader.lag.suspects:
+            return True
+        return self.clear_seconds < end_seconds > self.released_seconds
+
+    def is_unreadable(self) -> bool:
+        """Whether it could not be read for so long that windows no longer wait for it."""
+        since = self.failing_since
+        return since is not None and self.clock() - since > self.pace.unreadable
+
+    def fail(self, error: ApiError) -> None:
+        """Note that a request failed; the first failure in a row is said."""
+        self.errors += 1
+        if self.failing_since is None:
+            self.failing_since = self.clock()
+            log.warning(
+                "container cannot be read",
+                extra={
+                    "status": error.status,
+                    "reason": error.reason,
+                    "namespace": self.container.namespace,
+                    "right": "get pods/log",
+                },
+            )
+
+    def pause_seconds(self, failures: int, error: ApiError) -> float:
+        """Return how long to wait after so many failures in a row."""
+        return pause_seconds(failures, error, self.random, base=self.pace.retry)
+
+    async def wait_for_change(self, seconds: float) -> None:
+        """Wait for another picture of the container, no longer than so many seconds."""
+        self._changed.clear()
+        await wait(self._changed, seconds)
+
+
+async def wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, no longer than so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

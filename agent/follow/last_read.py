@@ -1,0 +1,135 @@
+"""Reads what an ended instance has left, for as long as the pod's status still names it.
+
+Owns the proof that a reply is this instance's log and that it came whole: a reply does not say
+whose it is, a server may end it early without a sign, and `previous` may be answered with another
+instance's log or with error text.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from agent.follow.audit import look_between, settle
+from agent.follow.instance import wait
+from agent.lines import Framer, parse_stamp
+from agent.model import NANOS, Gap
+from agent.source import podlogs
+from agent.source.api import ApiError
+
+if TYPE_CHECKING:
+    from agent.follow.instance import Follow
+
+TAKE_OVER_SECONDS = 30.0
+NO_LOG = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
+MAX_REFUSALS = 3
+"""After so many answers that there is no such log it is taken to be gone."""
+
+
+async def read_rest(one: Follow) -> None:
+    """Read an ended instance to its end; report what of it could not be had."""
+    one.has_stopped.set()
+    await wait(one.may_finish, TAKE_OVER_SECONDS)
+    for suspect in tuple(one.reader.lag.suspects):
+        await look_between(one, suspect)
+        settle(one, suspect, are_neighbours=False)  # if it is still there, nobody can be asked
+    began = one.clock()
+    failures = refusals = 0
+    accept_gap = False
+    # What a stream brought after which nothing followed is whole if a read brings as much.
+    seen = one.at_end if one.saw_end else None
+    while refusals < MAX_REFUSALS and one.clock() - began < one.pace.unreadable:
+        if not (one.is_current() or one.is_previous()):
+            break
+        try:
+            now = await _read_once(one, accept_gap=accept_gap)
+            if now == seen:
+                one.reader.finish()
+                one.fold_released()
+                return
+            seen, failures, one.failing_since = now, 0, None
+            continue
+        except ApiError as error:
+            one.fail(error)
+            failures += 1
+            refusals += error.status in NO_LOG
+            # A head that does not fit twice, with the object asked in between, is a rotation.
+            accept_gap = one.reader.gap_suspected
+            await one.wait_for_change(one.pause_seconds(failures, error))
+        await one.refresh(one)
+    is_whole = _ended_with_its_container(one)
+    one.reader.abandon()
+    one.fold_released()
+    if not is_whole:
+        _lose_the_rest(one)
+
+
+def _ended_with_its_container(one: Follow) -> bool:
+    """Whether the stream ended because its container had: then it brought everything.
+
+    A stream that a server ended before the container finished may have left lines behind.
+    """
+    return (
+        one.saw_end
+        and one.at_end is not None
+        and one.ended is not None
+        and one.end_seconds >= one.ended.finished_seconds
+        and not one.at_end[1]
+    )
+
+
+async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
+    """Read from the Cursor to the end of the reply; return how far that is.
+
+    Raises `ApiError` where the reply is not, or may not be, this instance's log as it stands.
+    """
+    since = one.reader.cursor().since_seconds
+    previous = not one.is_current()
+    unstamped: int | None = None
+    stamped = 0
+    async for chunk in podlogs.read_chunks(
+        one.client, one.container, since_seconds=since, previous=previous
+    ):
+        if unstamped is None:
+            # The reply does not say whose it is: the object must still say the same.
+            await one.refresh(one)
+            is_same = one.is_previous() if previous else one.is_current()
+            if not is_same or _is_anothers(one, chunk):
+                raise ApiError(0, "another instance")
+            # Only now, because what was read before is all there is if nothing comes.
+            reason = one.gap_reason("rotated")
+            one.reader.reopen(accept_gap=accept_gap, gap_reason=reason)
+            unstamped, stamped = one.reader.unstamped, one.reader.lines_stamped
+        await one.take(chunk)
+        if one.reader.gap_suspected:
+            raise ApiError(0, "the log does not continue")
+    if unstamped is None:
+        if one.reader.cursor().count:
+            # It does not even hold the lines that were counted: the file is another one.
+            raise ApiError(HTTPStatus.NOT_FOUND, "the log is empty")
+        return one.reader.lines_read, one.reader.tail
+    tail = one.reader.tail
+    if one.reader.unstamped > unstamped or (tail and parse_stamp(tail) is None):
+        # `unable to retrieve container logs` alone: the runtime has removed the container.
+        is_gone = one.reader.lines_stamped == stamped
+        raise ApiError(HTTPStatus.NOT_FOUND if is_gone else 0, "in-band text")
+    one.reader.settle()
+    if one.reader.gap_suspected:
+        raise ApiError(0, "the log does not continue")
+    return one.reader.lines_read, one.reader.tail
+
+
+def _is_anothers(one: Follow, chunk: bytes) -> bool:
+    """Whether a reply begins after this instance had finished, so that it is a later one's."""
+    if one.ended is None or not one.ended.finished_seconds:
+        return False
+    stamps = filter(None, map(parse_stamp, Framer().feed(chunk)))
+    first = next(iter(stamps), None)
+    return first is not None and first[0] // NANOS > one.ended.finished_seconds + 1
+
+
+def _lose_the_rest(one: Follow) -> None:
+    start = one.reader.cursor().last_ns or int(one.clock() * NANOS)
+    end = one.ended.finished_seconds * NANOS if one.ended else int(one.clock() * NANOS)
+    reason = one.gap_reason("restarted" if one.status is not None else "pod_gone")
+    one.lose(Gap(reason, start, max(start, end)))

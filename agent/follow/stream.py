@@ -1,0 +1,110 @@
+"""Reads a living instance: one attempt after another, each proved to continue the one before.
+
+Owns the order of attempts, their pauses, and the hand-over between two instances of a container.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from agent.follow.instance import wait
+from agent.follow.last_read import TAKE_OVER_SECONDS, read_rest
+from agent.model import NANOS
+from agent.source import podlogs
+from agent.source.api import ApiError
+
+if TYPE_CHECKING:
+    from agent.follow.instance import Follow
+
+
+async def read_instance(one: Follow) -> None:
+    """Read until the instance has ended and was read to its end."""
+    failures = 0
+    accept_gap = False
+    before, one.before = one.before, None
+    if before is not None:
+        await _take_over(before, one)
+    while True:
+        await one.may_read.wait()
+        if one.ended is not None or not one.is_current():
+            await read_rest(one)
+            one.is_done = True
+            return
+        read_before = one.reader.lines_read
+        try:
+            await _attempt(one, accept_gap=accept_gap)
+            error = None
+        except ApiError as raised:
+            error = raised
+            one.fail(raised)
+        progress = one.reader.lines_read > read_before
+        failures = 0 if progress or error is None else failures + 1
+        # A head that does not fit may be the next instance's: its status comes late.
+        accept_gap = one.reader.gap_suspected
+        if accept_gap:
+            await one.wait_for_change(one.pace.gap_confirm)
+            # The watch may be behind; the object itself says which instance there is now.
+            await one.refresh(one)
+        elif error is not None:
+            await one.wait_for_change(one.pause_seconds(failures, error))
+        elif one.saw_end:
+            await one.wait_for_change(one.pace.status_wait)
+            await one.refresh(one)
+
+
+async def _attempt(one: Follow, *, accept_gap: bool) -> None:
+    reader = one.reader
+    since = reader.reopen(accept_gap=accept_gap, gap_reason=one.gap_reason("rotated"))
+    one.opened += 1
+    one.saw_end = one.is_live = False
+    one.last_bytes = one.clock()
+    age = one.random.uniform(*one.pace.max_age)
+    unstamped = reader.unstamped
+    try:
+        async with asyncio.timeout(None) as one.scope:
+            async for chunk in podlogs.follow(
+                one.client,
+                one.container,
+                since_seconds=since,
+                max_age_seconds=age,
+                gather_seconds=one.pace.gather,
+            ):
+                one.failing_since = None
+                one.last_bytes = one.clock()
+                await one.take(chunk, now_ns=int(one.clock() * NANOS))
+                if reader.is_proved:
+                    one.was_held_back = False
+                if reader.gap_suspected:
+                    return
+            one.saw_end, one.end_seconds = True, one.clock()
+            one.at_end = (reader.lines_read, reader.tail)
+    except TimeoutError:
+        return  # an audit, or the outbox, has asked for another attempt
+    finally:
+        one.scope = None
+    if reader.unstamped > unstamped:
+        # In-band text without a stamp ends an attempt like an error.
+        one.at_end = None
+        raise ApiError(0, "in-band text")
+
+
+async def _take_over(before: Follow, after: Follow) -> None:
+    """Take over the lines that were counted as the previous instance's but are the next one's.
+
+    A status comes later than the container: a stream that is opened meanwhile already brings
+    the new instance's log. Whose lines they were is told by content, not by time.
+    """
+    try:
+        await wait(before.has_stopped, TAKE_OVER_SECONDS)
+        cursor = before.reader.cursor()
+        if cursor.total:
+            reply = await podlogs.read(
+                after.client, after.container, since_seconds=cursor.since_seconds, previous=False
+            )
+            if after.reader.take_over(before.reader, reply):
+                after.taken_over(before, after)
+    except ApiError as error:
+        after.fail(error)
+    finally:
+        before.may_finish.set()
