@@ -171,7 +171,7 @@ async def _read_state(options: Options) -> tuple[str, bytes | None]:
         store = FileStore(options.state_path, is_owner=False)
         return store.where, (await store.load()).data
     async with Client(options.access, f"botkube-analytics/{options.agent_version}") as client:
-        kept = ConfigMapStore(client, options.state_namespace, options.state_name)
+        kept = ConfigMapStore(client, options.state_namespace, options.state_name, is_owner=False)
         return kept.where, (await kept.load()).data
 
 

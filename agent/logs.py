@@ -34,6 +34,9 @@ FIELDS = frozenset((
 # fmt: on
 """The names that `extra=` may have; any other is left out. `error` and `where` are made here."""
 
+ANNOUNCEMENT = "agent.mode"
+"""The logger of the one line that is written at every level: which mode there is, and why."""
+
 _PACKAGE = Path(__file__).parent
 _LOGGER_NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
@@ -50,6 +53,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root.handlers[:] = [handler]
     root.setLevel(max(logging.WARNING, _number(level)))
     logging.getLogger("agent").setLevel(_number(level))
+    logging.getLogger(ANNOUNCEMENT).setLevel(logging.INFO)
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
     sys.unraisablehook = lambda what: _log_uncaught(what.exc_type, what.exc_value, None)

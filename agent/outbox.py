@@ -62,4 +62,6 @@ class CommittedOutbox:
     async def rejected(self, batch: Batch, status: int) -> None:  # noqa: ARG002 deliver has said it
         """Park a batch that will never be accepted."""
         self.counting.document.parked += 1
+        # Who reports may have been in it; it is said again with the next window.
+        self.counting.document.identified_digest = ""
         self.counting.drop_batch(batch)

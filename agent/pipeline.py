@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -106,6 +106,7 @@ class Pipeline:
     commits: int = 0
     commit_failures: int = 0
     _last_commit: float = 0.0
+    _trouble: str = ""
 
     @property
     def is_settled(self) -> bool:
@@ -160,7 +161,9 @@ class Pipeline:
             raise  # another process has taken over, this one ends
         except StateError as error:
             self.commit_failures += 1
-            log.error("state cannot be written", extra={"why": str(error)})
+            if str(error) != self._trouble:
+                log.error("state cannot be written", extra={"why": str(error)})
+            self._trouble = str(error)
 
     async def commit(self) -> None:
         """Write the document as it is now; what is committed may be sent."""
@@ -182,6 +185,9 @@ class Pipeline:
         except BaseException:
             self.counting.is_dirty = self.counting.is_urgent = True
             raise
+        if self._trouble:
+            log.info("state can be written again")
+        self._trouble = ""
         self.commits += 1
         self.outbox.commit(sealed)
 
@@ -199,13 +205,11 @@ async def run(
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin.
     """
-    async with Client(
-        options.access, f"botkube-analytics/{options.agent_version}", MAX_FOLLOWS + 50
-    ) as client:
-        begun = await _unless(stop, _begin(options, ruleset, world, client, sends=send is not None))
+    async with AsyncExitStack() as stack:
+        begun = await _unless(stop, _begin(options, ruleset, world, stack, sends=send is not None))
         if begun is None:
             return
-        counting, keeper = begun
+        client, counting, keeper = begun
         try:
             async with asyncio.TaskGroup() as group:
                 containers = Containers(
@@ -236,7 +240,7 @@ async def run(
                 await stop.wait()
                 # Stop reading, commit, exit; nothing is sent on the way out, because scaling to
                 # zero is an opt-out.
-                keeper.limit_seconds = STOP_SECONDS / 2
+                keeper.end_within(STOP_SECONDS)
                 containers.cancel()
                 for task in tasks:
                     task.cancel()
@@ -264,14 +268,20 @@ async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T
 
 
 async def _begin(
-    options: Options, ruleset: RuleSet, world: World, client: Client, *, sends: bool
-) -> tuple[Counting, Keeper]:
+    options: Options, ruleset: RuleSet, world: World, stack: AsyncExitStack, *, sends: bool
+) -> tuple[Client, Counting, Keeper]:
+    user_agent = f"botkube-analytics/{options.agent_version}"
+    client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
     state, installation_store = _stores(options, client)
-    own_id = await identities.find_installation_id(client, options.namespaces)
-    installation = await load_installation(
-        installation_store, choose_id=lambda: own_id or str(world.new_uuid()), now_seconds=now
-    )
+
+    async def choose_id() -> str:
+        own = await identities.find_installation_id(
+            client, options.namespaces, missing=warn_missing
+        )
+        return own or str(world.new_uuid())
+
+    installation = await load_installation(installation_store, choose_id=choose_id, now_seconds=now)
     minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
     identity = Identity(
         installation.id,
@@ -299,8 +309,8 @@ async def _begin(
     for _attempt in range(MAX_TAKE_OVERS - 1):
         # An agent that still runs may commit between our look and our claim: then look again.
         with suppress(Conflict):
-            return await take_over(), keeper
-    return await take_over(), keeper
+            return client, await take_over(), keeper
+    return client, await take_over(), keeper
 
 
 def _stores(options: Options, client: Client) -> tuple[Store, Store]:
@@ -321,6 +331,7 @@ async def _watch(
     options = pipeline.options
     selection = Selection(namespace, selector, options.containers, options.node)
     status: int | None = None
+    warned = False
 
     def listed(error: ApiError | None) -> None:
         nonlocal status
@@ -334,9 +345,23 @@ async def _watch(
         before, status = status, HTTPStatus.OK if error is None else error.status
         if status == before:
             return
+        where = {"namespace": namespace, "right": "list pods", "status": status}
         if error is None:
-            log.info("pods listed")
+            log.info("pods listed", extra={"namespace": namespace})
         else:
-            log.warning("pods cannot be listed", extra={"status": status, "reason": error.reason})
+            log.warning("pods cannot be listed", extra=where | {"reason": error.reason})
 
-    await watch(client, selection, pods, random=pipeline.world.random, listed=listed)
+    def may_not_watch() -> None:
+        nonlocal warned
+        if not warned:
+            warned = True
+            warn_missing("changes of pods at once", "watch pods")
+
+    await watch(
+        client,
+        selection,
+        pods,
+        random=pipeline.world.random,
+        listed=listed,
+        may_not_watch=may_not_watch,
+    )

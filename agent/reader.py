@@ -98,8 +98,10 @@ class Reader:
         self._entries = Entries()
         self._pairs = Pairs(set(self._enabled), count_crashes=self._count_crashes)
         self._trail = Trail(self._key, cursor)
-        self._proof: Proof | None = Proof(self._key, cursor) if cursor.total else None
-        self._is_proof_ahead = False
+        # Where nothing was folded yet, there is still what was read beyond.
+        self._is_proof_ahead = not cursor.total and bool(self._held)
+        proved = self._ahead if self._is_proof_ahead else cursor
+        self._proof: Proof | None = Proof(self._key, proved) if proved.total else None
         self._unreleased: deque[tuple[int, bytes]] = deque()
         self._offsets: deque[int] = deque()
         self._bytes = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from agent.model import NANOS, Continuity, Cursor
 
@@ -73,7 +73,7 @@ class Trail:
         self._raise_since()
         return self.cursor_after(())
 
-    def cursor_after(self, lines: Iterable[tuple[int, bytes]]) -> Cursor:
+    def cursor_after(self, lines: Collection[tuple[int, bytes]]) -> Cursor:
         """Return where the trail would end with these lines, too, but with the same `since`."""
         count, chain = self._count, self._chain
         hashes = deque(self._hashes, MAX_HASHES)
@@ -81,7 +81,9 @@ class Trail:
             digest = hash_line(self._key, line)
             count, chain = count + 1, _link(chain, digest)
             hashes.append(digest)
-        return Cursor(self._since, count, chain, tuple(hashes), self._total, self._last_ns)
+        total = self._total + len(lines)
+        last_ns = max(self._last_ns, *(at_ns for at_ns, _ in lines), 0)
+        return Cursor(self._since, count, chain, tuple(hashes), total, last_ns)
 
     def starts_with(self, head: Iterable[bytes], lines: Iterable[tuple[int, bytes]]) -> bool:
         """Whether a reply ends within the trail and these lines: it is older than they are."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
 from agent.pipeline import Pipeline, run
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from agent.rules import RuleSet
 
 log = logging.getLogger(__name__)
+announcement = logging.getLogger(ANNOUNCEMENT)
 
 
 class Running:
@@ -190,6 +192,7 @@ async def _keep_running(
         log.info("started", extra={"digest": running.ruleset.digest})
 
     failures = 0
+    said = ""
     while not stop.is_set():
         problem: Exception | None = None
         try:
@@ -218,7 +221,9 @@ async def _keep_running(
             return 1
         if problem is not None:
             failures += 1
-            log.error("cannot begin, will try again", extra={"why": str(problem)})
+            if str(problem) != said:
+                log.error("cannot begin, will try again", extra={"why": str(problem)})
+            said = str(problem)
             refusal = problem if isinstance(problem, ApiError) else None
             await _wait(stop, pause_seconds(failures, refusal, world.random))
     return 0
@@ -235,4 +240,4 @@ async def _wait(stop: asyncio.Event, seconds: float) -> None:
 def _announce(decision: Decision, port: int, agent_version: str) -> None:
     level = logging.INFO if decision.mode is Mode.ON else logging.WARNING
     what = {"mode": str(decision.mode), "why": decision.why, "version": agent_version, "port": port}
-    log.log(level, "mode", extra=what)
+    announcement.log(level, "mode", extra=what)

@@ -25,9 +25,11 @@ from agent.pipeline import Options, Pipeline, World, run
 from agent.rules import RuleSet
 from agent.sink.segment import Segment, open_session
 from agent.source.api import Access
-from tests.sim.botkube import Fact
+from tests.sim.botkube import Fact, generate, replay
+from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.cluster import Cluster
 from tests.sim.collector import Collector
+from tests.sim.pods import Pod
 
 NANOS = 1_000_000_000
 TURN_SECONDS = 0.1
@@ -207,6 +209,28 @@ async def lab(folder: Path, ruleset: RuleSet, **changes: object) -> AsyncIterato
                 yield Lab(cluster, collector, clock, folder, ruleset, dict(changes))
             finally:
                 ticking.cancel()
+
+
+def write(pod: Pod, lab_: Lab, count: int, *, seed: int = 1) -> Counter[Fact]:
+    """Let a pod write some actions at once, stamped a little apart; return their truth."""
+    rng = random.Random(seed)
+    writer = BotKubeV114(rng, cluster="test")
+    now = lab_.clock.ns()
+    times = (now + index * 1_000_000 for index in range(count))
+    actions = list(generate(writer, rng, times))
+    for action in actions:
+        pod.play(action)
+    return replay(actions)
+
+
+def missing(truth: Counter[Fact], lab_: Lab) -> dict[Fact, tuple[int, int]]:
+    """Return where truth and counts differ: (written, counted)."""
+    counted = lab_.counted()
+    return {
+        key: (truth[key], counted[key])
+        for key in truth.keys() | counted.keys()
+        if truth[key] != counted[key]
+    }
 
 
 _LIVING: set[asyncio.Task[None]] = set()

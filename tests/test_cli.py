@@ -58,7 +58,7 @@ def command(*arguments: str, stdin: bytes = b"", **environment: str) -> Said:
         capture_output=True,
         cwd=ROOT,
         env={**os.environ, **environment},
-        timeout=9,
+        timeout=25,
         check=False,
     )
     said = Said(done.returncode, done.stdout.decode(), done.stderr.decode())
@@ -257,7 +257,7 @@ def test_a_reader_that_has_gone_is_no_fault_of_ours(kind: str) -> None:
         stdout=theirs,
         stderr=subprocess.PIPE,
         cwd=ROOT,
-        timeout=9,
+        timeout=25,
         check=False,
     )
     os.close(theirs)
@@ -455,14 +455,14 @@ class Running:
 
 
 @contextmanager
-def running(*flags: str, **environment: str) -> Iterator[Running]:
+def running(*flags: str, folder: str = str(ROOT), **environment: str) -> Iterator[Running]:
     """Run the agent until its first line."""
     with subprocess.Popen(  # noqa: S603 our own command
         [sys.executable, "-m", "agent", "run", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        cwd=ROOT,
-        env={**os.environ, **environment},
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     ) as process:
         try:
             assert process.stdout is not None
@@ -483,6 +483,19 @@ def sockets(pid: int) -> dict[str, str]:
             if columns[9] in own:
                 found[columns[9]] = f"{name} {columns[3]}"
     return found
+
+
+def kubeconfig(url: str) -> str:
+    return json.dumps(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "one",
+            "clusters": [{"name": "one", "cluster": {"server": url}}],
+            "users": [{"name": "one", "user": {}}],
+            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+        }
+    )
 
 
 LISTENING = "tcp 0A"
@@ -596,18 +609,41 @@ def test_a_stop_while_the_api_server_does_not_answer_ends_at_once(tmp_path: Path
     assert (agent.mode["mode"], code) == ("local", 0)
 
 
+def test_a_stop_while_a_credential_program_hangs_ends_at_once(tmp_path: Path) -> None:
+    config = json.loads(kubeconfig("https://127.0.0.1:1"))
+    config["users"][0]["user"]["exec"] = {
+        "apiVersion": "client.authentication.k8s.io/v1",
+        "command": sys.executable,
+        "args": ["-c", "import pathlib, time; pathlib.Path('asked').touch(); time.sleep(60)"],
+        "env": [],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(config))
+    flags = ["--kubernetes-kubeconfig", str(tmp_path / "kubeconfig")]
+    listen = {
+        "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+        "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+        "BOTKUBE_ANALYTICS_STATE_PATH": str(tmp_path / "state.json"),
+    }
+    with running(*flags, folder=str(tmp_path), **listen) as agent:
+        until = time.monotonic() + START_SECONDS
+        while not (tmp_path / "asked").exists() and time.monotonic() < until:
+            agent.get("/healthz")
+        was_asked = (tmp_path / "asked").exists()
+        agent.process.send_signal(signal.SIGTERM)
+        code = agent.process.wait(STOP_SECONDS)
+
+    assert (was_asked, code) == (True, 0)
+
+
+def test_the_mode_is_said_at_every_level() -> None:
+    with running(
+        "--log-level", "error", "--health-host", "127.0.0.1", "--health-port", "0"
+    ) as agent:
+        assert agent.mode["mode"] == "local"
+
+
+START_SECONDS = 20
+"""A busy machine takes its time to import and to start a program."""
+
 OBSERVED_SECONDS = 0.5
 """How long an agent that is off is watched before its sockets are looked at."""
-
-
-def kubeconfig(url: str) -> str:
-    return json.dumps(
-        {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "one",
-            "clusters": [{"name": "one", "cluster": {"server": url}}],
-            "users": [{"name": "one", "user": {}}],
-            "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
-        }
-    )

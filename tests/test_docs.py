@@ -294,7 +294,7 @@ def _messages(call: ast.Call) -> Iterator[str]:
         return
     owner = call.func.value
     is_logger = isinstance(owner, ast.Call) or (
-        isinstance(owner, ast.Name) and owner.id in {"log", "logger"}
+        isinstance(owner, ast.Name) and owner.id in {"log", "logger", "announcement"}
     )
     if is_logger:
         constants = (one for one in call.args if isinstance(one, ast.Constant))

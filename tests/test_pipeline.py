@@ -12,9 +12,23 @@ from pathlib import Path
 import attrs
 import pytest
 
+from agent.commands import show_status
 from agent.counting import Counting
+from agent.modes import Decision, Mode
 from agent.rules import RuleSet
-from tests.agents import NAMESPACE, NANOS, WINDOW_SECONDS, Agent, Lab, after, lab, until
+from agent.state.document import decode
+from tests.agents import (
+    NAMESPACE,
+    NANOS,
+    WINDOW_SECONDS,
+    Agent,
+    Lab,
+    after,
+    lab,
+    missing,
+    until,
+    write,
+)
 from tests.sim.botkube import Action, Fact, Generation, generate, replay
 from tests.sim.botkube_v0_12 import BotKubeV012
 from tests.sim.botkube_v0_18 import BotKubeV018
@@ -31,7 +45,6 @@ from tests.sim.faults import (
     in_band,
     reset_after,
 )
-from tests.sim.pods import Pod
 
 GENERATIONS: tuple[tuple[str, type[Generation]], ...] = (
     ("v0.12.4", BotKubeV012),
@@ -44,28 +57,6 @@ GENERATIONS: tuple[tuple[str, type[Generation]], ...] = (
 async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
     async with lab(tmp_path, ruleset) as opened:
         yield opened
-
-
-def write(pod: Pod, lab_: Lab, count: int, *, seed: int = 1) -> Counter[Fact]:
-    """Let a pod write some actions at once, stamped a little apart; return their truth."""
-    rng = random.Random(seed)
-    writer = BotKubeV114(rng, cluster="test")
-    now = lab_.clock.ns()
-    times = (now + index * 1_000_000 for index in range(count))
-    actions = list(generate(writer, rng, times))
-    for action in actions:
-        pod.play(action)
-    return replay(actions)
-
-
-def missing(truth: Counter[Fact], lab_: Lab) -> dict[Fact, tuple[int, int]]:
-    """Return where truth and counts differ: (written, counted)."""
-    counted = lab_.counted()
-    return {
-        key: (truth[key], counted[key])
-        for key in truth.keys() | counted.keys()
-        if truth[key] != counted[key]
-    }
 
 
 async def test_what_three_generations_write_is_counted_and_delivered_once(world: Lab) -> None:
@@ -185,6 +176,9 @@ async def test_a_rejected_batch_is_parked_and_blocks_nothing(world: Lab) -> None
 
         assert agent.pipeline is not None
         assert agent.pipeline.counting.document.parked == 1
+        # Who reports was in the batch that is gone, and is said again.
+        kinds = {event["type"] for event in world.collector.accepted}
+        assert kinds == {"identify", "group", "track"}
 
 
 async def test_an_agent_that_is_killed_goes_on_where_it_had_committed(world: Lab) -> None:
@@ -344,6 +338,65 @@ async def test_a_watch_that_expired_lists_again(world: Lab) -> None:
     assert missing(truth, world) == {}
 
 
+async def test_a_watch_that_fails_once_changes_nothing(world: Lab) -> None:
+    failed = world.cluster.server.faults.add(Answer(500), path="/pods$", verb="watch")
+    async with world.agent() as agent:
+        await until(lambda: failed.seen > 1)
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+        assert agent.pipeline is not None
+        assert agent.pipeline.is_listed
+
+
+async def test_without_the_right_to_watch_pods_are_listed_again(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.cluster.server.access.deny("watch", "pods")
+    async with world.agent() as agent:
+        await until(lambda: agent.pipeline is not None and agent.pipeline.is_listed)
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    rights = [vars(one)["right"] for one in caplog.records if one.msg == "a right is missing"]
+    assert rights == ["watch pods"]
+
+
+@pytest.mark.parametrize(("verb", "resource"), [("list", "pods"), ("get", "pods/log")])
+async def test_a_missing_right_is_named(
+    world: Lab, caplog: pytest.LogCaptureFixture, verb: str, resource: str
+) -> None:
+    world.cluster.server.access.deny(verb, resource)
+    async with world.agent():
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: any(hasattr(one, "right") for one in caplog.records))
+
+    named = [vars(one) for one in caplog.records if hasattr(one, "right")]
+    assert {(one["right"], one["namespace"]) for one in named} == {
+        (f"{verb} {resource}", NAMESPACE)
+    }
+
+
+async def test_a_state_that_cannot_be_written_is_said_once(
+    tmp_path: Path, ruleset: RuleSet, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "agent")
+    async with lab(tmp_path, ruleset, state_path=None) as world, world.agent():
+        sick = world.cluster.server.faults.add(
+            Answer(500), path="botkube-analytics-state", verb="update", times=None
+        )
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: sick.seen > 5)
+        world.cluster.server.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+
+    said = [one.msg for one in caplog.records if str(one.msg).startswith("state can")]
+    assert said == ["state cannot be written", "state can be written again"]
+
+
 @pytest.mark.parametrize(
     ("verb", "resource", "lost"),
     [
@@ -379,17 +432,25 @@ async def test_a_stop_commits_sends_nothing_and_leaves_a_mark(world: Lab) -> Non
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     truth = write(pod, world, 20)
     async with world.agent() as agent:
-        await until(lambda: missing(truth, world) == {})
-        requests = len(world.collector.requests)
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: missing(truth, world) == {} and not pipeline.counting.document.outbox)
+        # Early in a window, so that nothing is due to be sent by itself.
+        await until(lambda: 5 < world.clock.seconds() % WINDOW_SECONDS < WINDOW_SECONDS / 2)
         more = write(pod, world, 20, seed=2)
-        await after(world, 3)
+        both = truth.total() + more.total()
+        await until(lambda: pipeline.counting.observed.total() == both)
+        requests = len(world.collector.requests)
         await world.finish(agent)
         sent_on_the_way_out = len(world.collector.requests) - requests
+    left = decode((world.folder / "state.json").read_bytes())
     async with world.agent(seed=2):
         truth.update(more)
         await until(lambda: missing(truth, world) == {})
 
-    assert sent_on_the_way_out <= 1
+    assert sent_on_the_way_out == 0
+    assert left.stopped_seconds is not None
+    assert sum(window.counts.total() for window in left.windows.open.values()) == more.total()
     assert missing(truth, world) == {}
 
 
@@ -476,6 +537,18 @@ async def test_a_claim_that_another_commit_overtook_is_made_again(
     assert missing(truth, world) == {}
 
 
+async def test_status_reads_and_writes_nothing(
+    tmp_path: Path, ruleset: RuleSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        decision = Decision(Mode.LOCAL, "a test")
+        code = await show_status(decision, (), ruleset, world.options())
+        methods = {call.method for call in world.cluster.server.calls}
+
+    assert (code, methods) == (0, {"GET"})
+    assert "nothing yet" in capsys.readouterr().out
+
+
 async def test_a_lost_answer_to_a_commit_is_recognised(tmp_path: Path, ruleset: RuleSet) -> None:
     async with lab(tmp_path, ruleset, state_path=None) as world, world.agent() as agent:
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
@@ -505,17 +578,16 @@ async def test_a_pod_that_is_deleted_is_drained_first(world: Lab) -> None:
 
 
 async def test_a_half_open_api_server_does_not_stop_the_other_containers(world: Lab) -> None:
-    async with world.agent():
+    async with world.agent() as agent:
+        assert agent.pipeline is not None
         stuck = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="stuck")
         world.cluster.server.faults.add(HalfOpen(), path=f"/pods/{stuck.name}/log", times=None)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="well")
         truth = write(pod, world, 20)
-        await until(lambda: bool(world.cluster.server.calls))
-        await after(world, 30)
-        pipeline_saw = world.cluster.server.calls
+        pipeline = agent.pipeline
+        await until(lambda: pipeline.counting.observed.total() == truth.total())
 
-    assert any(call.name == stuck.name for call in pipeline_saw)
-    assert truth
+    assert any(call.name == stuck.name for call in world.cluster.server.calls)
 
 
 async def test_namespaces_that_cannot_be_listed_for_a_while_keep_their_cursors(world: Lab) -> None:

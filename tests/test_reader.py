@@ -510,6 +510,48 @@ def test_a_rotation_past_the_cursor_is_a_gap_from_the_last_line_to_the_first() -
     assert reading.total.lines == 6
 
 
+@pytest.mark.parametrize("folded", [0, 3])
+@pytest.mark.parametrize("dropped", [0, 1, 2, 3])
+@pytest.mark.parametrize("follows", [True, False], ids=["more follows", "nothing follows"])
+def test_what_waits_is_counted_although_its_file_is_gone(
+    folded: int, dropped: int, *, follows: bool
+) -> None:
+    """A question and two lines behind it wait; the file loses some of them, or all."""
+    waiting = [logfmt("asked a"), logfmt("x"), logfmt("y")]
+    kubelet, reading = read(*[logfmt("answered b")] * folded, *waiting)
+    assert reading.cursor.total == folded
+    kubelet.rotate(folded + dropped)
+    if follows:
+        kubelet.write((NOON + 1) * NANOS, logfmt("answered a"))
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    is_lost = dropped == len(waiting)
+    result = "unknown" if is_lost or not follows else "ok"
+    asked = [one.properties for one in reading.total.observations if one.event == "Asked"]
+    assert asked == [(("platform", "mattermost"), ("result", result))]
+    assert reading.total.lines == folded + len(waiting) + follows
+    assert [gap.reason for gap in reading.total.gaps] == ["rotated"] * is_lost
+
+
+def test_what_waits_survives_attempts_that_bring_nothing() -> None:
+    kubelet, reading = read(logfmt("answered b"), logfmt("asked a"))
+    kubelet.rotate(2)
+    for _ in range(3):
+        reading.reader.reopen(accept_gap=False)
+        reading.reader.feed(b"no stamp\n")
+        reading.reader.settle()
+    reading.reader.abandon()
+    reading.commit()
+
+    assert (reading.total.lines, [one.event for one in reading.total.observations]) == (
+        2,
+        ["Answered", "Asked"],
+    )
+    assert not reading.total.gaps
+
+
 def test_an_empty_log_after_a_rotation_is_a_gap() -> None:
     kubelet, reading = read(*[logfmt("answered a")] * 5)
     kubelet.rotate(5)

@@ -24,9 +24,8 @@ from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.web.metrics import Snapshot, exposition
 from agent.web.server import serve
-from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, until
+from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact
-from tests.test_pipeline import missing, write
 
 OWN = """\
 id: my-fork

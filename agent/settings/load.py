@@ -102,6 +102,7 @@ def load(
         if one.flag is not None and flags.get(one.name) is not None:
             given.take(one, 2, one.flag, flags[one.name])
     _take_write_key_file(given, read_text)
+    _check_state_path(given)
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for setting, layers in given.values.items():
         values[setting.section][setting.key] = layers[max(layers)][1]
@@ -242,6 +243,14 @@ def _take_write_key_file(given: _Given, read_text: ReadText) -> None:
         given.fault(secret.name, keys[layer][0], "write_key and write_key_file are both given", fix)
     elif (text := given.read(file.name, source, path, read_text)) is not None:
         given.take(secret, layer, path, text.strip())
+
+
+def _check_state_path(given: _Given) -> None:
+    """Two files are made beside each other there, so the path must end with a name."""
+    setting = next(one for one in TABLE if one.name == "state.path")
+    for source, path in given.values.get(setting, {}).values():
+        if path.rpartition("/")[2] in {"", ".", ".."}:
+            given.fault(setting.name, source, "this names a folder", "name a file in it")
 
 
 def _off_switches(given: _Given, do_not_track: str) -> tuple[Switch, ...]:

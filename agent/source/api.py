@@ -12,9 +12,11 @@ import asyncio
 import io
 import logging
 import ssl
-from contextlib import asynccontextmanager
+import threading
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -27,6 +29,7 @@ log = logging.getLogger(__name__)
 
 CONTROL_SECONDS = 20
 CONNECT_SECONDS = 10
+CREDENTIALS_SECONDS = 60
 READ_BUFFER_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 32 << 20
 
@@ -187,8 +190,32 @@ class Client:
 
 
 async def _load_in_thread(access: Access) -> Any:  # noqa: ANN401 kubernetes_asyncio is untyped
-    # The loader reads files, and its import alone takes half a second: not on our loop.
-    return await asyncio.to_thread(asyncio.run, _load_configuration(access))
+    """Load outside of our loop: it reads files, and its import alone takes half a second.
+
+    A thread of its own that nobody waits for: a kubeconfig may run a program that hangs.
+    """
+    loop = asyncio.get_running_loop()
+    loaded: asyncio.Future[Any] = loop.create_future()
+
+    def finish(result: object, error: Exception | None) -> None:
+        if not loaded.done():
+            loaded.set_result(result) if error is None else loaded.set_exception(error)
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = asyncio.run(_load_configuration(access))
+        except Exception as raised:  # noqa: BLE001 given on to who waits
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(finish, result, error)
+
+    threading.Thread(target=work, name="credentials", daemon=True).start()
+    try:
+        async with asyncio.timeout(CREDENTIALS_SECONDS):
+            return await loaded
+    except TimeoutError as error:
+        raise ApiError(0, "no credentials in time") from error
 
 
 async def _load_configuration(access: Access) -> Any:  # noqa: ANN401 kubernetes_asyncio is untyped
@@ -210,18 +237,36 @@ async def _load_configuration(access: Access) -> Any:  # noqa: ANN401 kubernetes
                 context=access.context,
                 client_configuration=configuration,
             )
-    except (config.ConfigException, OSError, ValueError, TypeError) as error:
-        what = "there is no service account here and no usable kubeconfig"
+    except Exception as error:  # the loader fails in many ways on a file that is not as it expects
+        what = (
+            "there is no service account here and no usable kubeconfig; "
+            "check kubernetes.kubeconfig and kubernetes.context"
+        )
         raise NoCluster(what) from error
+    if not _is_server(str(configuration.host)):
+        what = "the kubeconfig names no server; write `server: https://...`"
+        raise NoCluster(what)
     return configuration
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # no such port, or half an IPv6 address
+        return False
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext | bool:  # noqa: ANN401 kubernetes_asyncio is untyped
     if configuration.host.startswith("http://"):
         return True
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    if configuration.cert_file:
-        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    try:
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    except (OSError, ValueError) as error:
+        what = "the kubeconfig's certificates cannot be used; check kubernetes.kubeconfig"
+        raise NoCluster(what) from error
     if not configuration.verify_ssl:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -133,8 +133,13 @@ async def watch(
     *,
     random: Random,
     listed: Callable[[ApiError | None], None],
+    may_not_watch: Callable[[], None],
 ) -> None:
-    """List and watch for ever; `listed` hears of every list that succeeds or fails."""
+    """List and watch for ever; `listed` hears of every list that succeeds or fails.
+
+    A watch that the server refuses is begun anew with a list, so that without the right to watch
+    the list is asked for again and again, at least once a minute.
+    """
     version: str | None = None
     failures = 0
     while True:
@@ -149,10 +154,12 @@ async def watch(
                 version, failures = reached, 0
         except ApiError as raised:
             error = raised
-            if error.status == HTTPStatus.GONE:
-                version = None
-            elif version is None or error.status:
+            if version is None:
                 listed(error)
+            elif error.status:
+                version = None
+                if error.status == HTTPStatus.FORBIDDEN:
+                    may_not_watch()
         if error is not None and error.status != HTTPStatus.GONE:
             failures += 1
             await asyncio.sleep(pause_seconds(failures, error, random))

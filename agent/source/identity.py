@@ -60,17 +60,15 @@ async def find_kubernetes(
     return f"{minor.group(1)}.{minor.group(2)}", _word(ruleset, "distributions", version) or "other"
 
 
-async def find_installation_id(client: Client, namespaces: tuple[str, ...]) -> str | None:
+async def find_installation_id(
+    client: Client, namespaces: tuple[str, ...], *, missing: Callable[[str, str], None]
+) -> str | None:
     """Return the id that BotKube v0.13 keeps in its own ConfigMap, if it is readable there."""
     for namespace in namespaces:
         path = f"/api/v1/namespaces/{namespace}/configmaps/botkube-analytics-config"
-        try:
-            found = await client.get(path)
-        except ApiError as error:
-            if error.status not in REFUSALS:
-                raise
-            continue
-        text = str((found.get("data") or {}).get("analytics.yaml", ""))
+        right = "get configmaps/botkube-analytics-config"
+        found = await _get(client, path, "installation id of BotKube v0.13", right, missing)
+        text = str(((found or {}).get("data") or {}).get("analytics.yaml", ""))
         id_found = _INSTALLATION.search(text)
         if id_found is not None:
             return str(UUID(id_found.group(1)))

@@ -33,6 +33,7 @@ class ConfigMapStore:
     client: Requester
     namespace: str
     name: str
+    is_owner: bool = True
     _kept: dict[str, Any] = field(factory=dict, init=False)
 
     @property
@@ -48,13 +49,15 @@ class ConfigMapStore:
         """Hold nothing: the resourceVersion is the only fence."""
 
     async def load(self) -> Stored:
-        """Read the object, creating it empty if it is not there."""
+        """Read the object; its owner creates it empty if it is not there."""
         try:
             found = await self.client.request("GET", f"{self._path}/{self.name}")
         except Exception as error:
             status = _status(error)
             if status != HTTPStatus.NOT_FOUND:
                 raise self._failed("read", "get", status) from error
+            if not self.is_owner:
+                return Stored(None, "")
             found = await self._create()
         metadata = found["metadata"]
         # Labels and annotations are the chart's; a PUT without them would take them away.

@@ -15,7 +15,7 @@ from attrs import define
 from agent.state.store import Conflict, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from agent.state.store import Store
 
@@ -30,14 +30,14 @@ class Installation:
 
 
 async def load_installation(
-    store: Store, *, choose_id: Callable[[], str], now_seconds: int
+    store: Store, *, choose_id: Callable[[], Awaitable[str]], now_seconds: int
 ) -> Installation:
     """Read the object, or choose an id and keep it. Raises `StateError`."""
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is not None:
             return _decode(stored.data, store.where)
-        chosen = Installation(choose_id(), now_seconds, is_new=True)
+        chosen = Installation(await choose_id(), now_seconds, is_new=True)
         data = orjson.dumps(
             {"version": 1, "id": chosen.id, "first_start_seconds": chosen.first_start_seconds}
         )

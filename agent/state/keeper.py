@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -39,7 +40,7 @@ class Keeper:
     document: Document = field(init=False)
     is_new: bool = field(default=False, init=False)
     was_unreadable: bool = field(default=False, init=False)
-    limit_seconds: float = SAVE_SECONDS
+    _end: float = field(default=math.inf, init=False)
     _version: str = field(default="", init=False)
     _was_written: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
@@ -84,7 +85,7 @@ class Keeper:
             try:
                 await asyncio.shield(saving)
             except asyncio.CancelledError:
-                await asyncio.wait([saving], timeout=self.limit_seconds)
+                await asyncio.wait([saving], timeout=self._limit_seconds())
                 raise
             # Crash point "after save": cursors, counts and outbox stand together.
 
@@ -103,19 +104,29 @@ class Keeper:
             if not await self._is_ours(nonce) or not self._was_written:
                 raise
 
+    def end_within(self, seconds: float) -> None:
+        """From now on let all that the store is asked for take no longer than this together."""
+        self._end = asyncio.get_running_loop().time() + seconds
+
+    def _limit_seconds(self) -> float:
+        # Each request may take half of what is left, so that the last commit has its turn.
+        left = self._end - asyncio.get_running_loop().time()
+        return min(SAVE_SECONDS, max(0.0, left / 2))
+
     async def _save_in_time(self, data: bytes) -> str:
+        limit = self._limit_seconds()
         try:
-            async with asyncio.timeout(self.limit_seconds):
+            async with asyncio.timeout(limit):
                 return await self.store.save(data, self._version)
         except TimeoutError as error:
-            what = f"{self.store.where} did not answer within {self.limit_seconds:g} s"
+            what = f"{self.store.where} did not answer within {limit:.1f} s"
             raise StateError(what) from error
 
     async def _is_ours(self, nonce: str) -> bool:
         """Look whose commit stands in the store; learn its version and whether it is this one."""
         self._was_written = False
         try:
-            async with asyncio.timeout(self.limit_seconds):
+            async with asyncio.timeout(self._limit_seconds()):
                 stored = await self.store.load()
             found = decode(stored.data) if stored.data is not None else None
         except (StateError, DocumentError, TimeoutError):

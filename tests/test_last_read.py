@@ -1,0 +1,219 @@
+"""What an ended container has left: read whole, never taken for another's, else a gap."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.rules import RuleSet
+from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, missing, until, write
+from tests.sim.botkube import Fact, replay
+from tests.sim.botkube_v1_14 import BotKubeV114
+from tests.sim.faults import Answer, Cut, Delay, Fault, HalfOpen, Reset, in_band
+from tests.sim.pods import Pod
+
+LOG = r"/pods/[^/]+/log"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    async with lab(tmp_path, ruleset) as opened:
+        yield opened
+
+
+def panic(pod: Pod, world: Lab) -> Counter[Fact]:
+    """Let a pod write a panic and end."""
+    action = BotKubeV114(random.Random(4), cluster="test").panic(world.clock.ns())
+    pod.play(action)
+    pod.crash(at=world.clock.ns(), exit_code=2)
+    return replay([action])
+
+
+@pytest.mark.parametrize("is_killed", [False, True], ids=["log errors", "agent killed"])
+async def test_a_rotation_before_a_crash_loses_nothing_of_what_is_left(
+    world: Lab, *, is_killed: bool
+) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        if not is_killed:
+            world.cluster.server.faults.add(Answer(502), path=LOG, times=2)
+            world.cluster.server.order_streams("reset", path="/log")
+            truth += crash_behind_a_rotation(pod, world)
+            await until(lambda: missing(truth, world) == {})
+    if is_killed:
+        truth += crash_behind_a_rotation(pod, world)
+        async with world.agent(seed=2):
+            await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+def crash_behind_a_rotation(pod: Pod, world: Lab) -> Counter[Fact]:
+    world.clock.moved += 30
+    pod.rotate()
+    truth = write(pod, world, 20, seed=2)
+    truth += panic(pod, world)
+    pod.restart(at=world.clock.ns())
+    return truth
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(in_band("rpc error: Unknown\n", after_lines=10), id="error text"),
+        pytest.param(in_band("rpc error: Unknown", after_lines=10), id="error text at the end"),
+        pytest.param(in_band("failed to watch file\n", after_lines=0), id="text alone"),
+        pytest.param(Cut("eof", after_lines=10), id="early end"),
+        pytest.param(Cut("eof", after_bytes=1000), id="end in a line"),
+        pytest.param(Cut("reset", after_bytes=1000), id="reset in a line"),
+        pytest.param(Answer(500), id="server error"),
+        pytest.param(Answer(429, retry_after=1), id="too many requests"),
+        pytest.param(Reset(), id="reset"),
+    ],
+)
+async def test_a_last_read_that_fails_is_made_again(world: Lab, fault: Fault) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    truth += panic(pod, world)
+    pod.restart(at=world.clock.ns())
+    failed = world.cluster.server.faults.add(
+        fault, path=LOG, when=lambda call: call.query.get("previous") == "true"
+    )
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert failed.seen > 1
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+async def test_an_outage_of_the_log_around_a_crash_gives_nothing_up(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        world.cluster.server.faults.add(Answer(502), path=LOG, times=None)
+        world.cluster.server.order_streams("reset", path="/log")
+        truth += write(pod, world, 20, seed=2)
+        truth += panic(pod, world)
+        pod.restart(at=world.clock.ns())
+        await after(world, 120)
+        world.cluster.server.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+async def test_an_instance_between_two_that_were_read_is_a_gap_and_never_anothers_log(
+    world: Lab,
+) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        world.cluster.server.faults.add(Answer(502), path=LOG, times=None)
+        world.cluster.server.order_streams("reset", path="/log")
+        write(pod, world, 20, seed=2)
+        panic(pod, world)
+        await after(world, 20)
+        pod.restart(at=world.clock.ns())
+        truth += write(pod, world, 20, seed=3)
+        truth += panic(pod, world)
+        await after(world, 20)
+        pod.back_off()
+        await after(world, 20)
+        pod.restart(at=world.clock.ns())
+        world.cluster.server.faults.clear()
+        # The first crash is known by its exit code alone: its last words are gone.
+        truth["Application crashed", (("kind", "unknown"),)] += 1
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert set(world.gaps()) == {"restarted"}
+
+
+async def test_an_answer_that_comes_after_the_next_crash_is_anothers(world: Lab) -> None:
+    """What a server gives as the previous log depends on when it looks."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    panic(pod, world)
+    await after(world, 60)
+    pod.restart(at=world.clock.ns())
+    truth = write(pod, world, 20, seed=2)
+    crashed = asyncio.Event()
+    late = world.cluster.server.faults.add(
+        Delay(until=crashed), path=LOG, when=lambda call: call.query.get("previous") == "true"
+    )
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: late.seen > 0 and pipeline.counting.observed.total() == truth.total())
+        truth += panic(pod, world)
+        pod.restart(at=world.clock.ns())
+        await after(world, 5)
+        crashed.set()
+        # The first one's log is gone, only its exit code is known.
+        truth["Application crashed", (("kind", "unknown"),)] += 1
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert set(world.gaps()) == {"restarted"}
+
+
+async def test_a_last_line_without_its_newline_counts_if_it_stays_so(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    line = '{"level":"fatal","msg":"while running application: boom","time":"2027-01-15T08:00:00Z"}'
+    pod.write(line, at=world.clock.ns())
+    pod.crash(at=world.clock.ns(), exit_code=1)
+    pod.restart(at=world.clock.ns())
+    async with world.agent():
+        await until(lambda: world.counted().total() == 1)
+        await after(world, WINDOW_SECONDS)
+
+    assert world.counted() == {("Application crashed", (("kind", "fatal"),)): 1}
+    assert world.lines() == 1
+
+
+async def test_lines_that_wait_for_another_survive_their_file(world: Lab) -> None:
+    """An opener that waits is counted although the file was rotated before its stream broke."""
+    opener = (
+        '{"bot":"Slack","commGroup":"g","level":"debug","msg":"Slack incoming Request: ping",'
+        '"time":"2027-01-15T08:00:00Z"}\n'
+    )
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent:
+        pod.write(opener, at=world.clock.ns())
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        follows = pipeline.containers.follows
+        await until(lambda: any(one.reader.is_holding for one in follows.values()))
+        pod.rotate()
+        world.cluster.server.order_streams("reset", path="/log")
+        await until(lambda: world.counted().total() == 1)
+
+    assert [event for event, _ in world.counted()] == ["Command executed"]
+    assert world.lines() == 1
+
+
+async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) -> None:
+    stuck = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="stuck")
+    write(stuck, world, 5)
+    panic(stuck, world)
+    stuck.restart(at=world.clock.ns())
+    world.cluster.server.faults.add(HalfOpen(), path=f"/pods/{stuck.name}/log", times=None)
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="well")
+    truth = write(pod, world, 20, seed=2)
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: pipeline.counting.observed.total() == truth.total())
