@@ -16,9 +16,12 @@ import time
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from agent import __version__, logs, settings
 from agent.commands import show_preview, show_status
+from agent.ledger.directory import Directory
+from agent.ledger.ledger import Ledger
 from agent.modes import Mode, decide
 from agent.pipeline import Options, World
 from agent.rulefiles import load_rules
@@ -137,7 +140,7 @@ def _run(arguments: argparse.Namespace) -> int:
             # Nothing else is looked at: broken rules must not end an agent that is switched off.
             return runner.run(serve_off(mode, listen, stop, __version__, map(str, faults)))
         ruleset = load_rules(loaded.rules.paths)
-        endpoint = endpoint_for(loaded.destination.endpoint or loaded.destination.region)
+        endpoint = endpoint_for(_endpoint(loaded))
         write_key = loaded.destination.write_key if mode.mode is Mode.ON else None
         return runner.run(
             serve_pipeline(
@@ -149,6 +152,9 @@ def _run(arguments: argparse.Namespace) -> int:
                 endpoint=endpoint,
                 write_key=write_key,
                 stop=stop,
+                ledger=Ledger(Directory(Path(loaded.ledger.path)) if loaded.ledger.path else None),
+                switches=settings.switches(loaded),
+                page_port=loaded.page.port,
             )
         )
 
@@ -191,8 +197,19 @@ def _options(loaded: settings.Settings) -> Options:
         state_name=loaded.state.configmap,
         installation_name=loaded.state.installation_configmap,
         agent_version=__version__,
+        destination=_origin(endpoint_for(_endpoint(loaded))),
         rules_paths=loaded.rules.paths,
     )
+
+
+def _endpoint(loaded: settings.Settings) -> str:
+    return loaded.destination.endpoint or loaded.destination.region
+
+
+def _origin(endpoint: str) -> str:
+    """Return where a destination is, without a path, which may be a secret."""
+    parts = urlsplit(endpoint)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _own_namespace() -> str:

@@ -85,7 +85,10 @@ class Instance:
 
 @define
 class Window:
-    """What was counted in one half-open interval of event time."""
+    """What was counted in one half-open interval of event time.
+
+    What must not be sent is counted apart, for the eyes of the operator alone.
+    """
 
     counts: Counter[SeriesKey] = field(factory=Counter)
     unsent: Counter[SeriesKey] = field(factory=Counter)
@@ -94,6 +97,25 @@ class Window:
     late: int = 0
     rotations: int = 0
     gaps: Counter[str] = field(factory=Counter)
+    unsent_lines: int = 0
+    unsent_matched: int = 0
+    unsent_late: int = 0
+
+    @property
+    def has_unsent(self) -> bool:
+        """Whether anything in it must not be sent."""
+        return bool(self.unsent or self.unsent_lines or self.unsent_matched)
+
+    def only_unsent(self) -> Window:
+        """Return what must not be sent as if it were what counts."""
+        return Window(
+            counts=self.unsent,
+            lines=self.unsent_lines,
+            matched=self.unsent_matched,
+            late=self.unsent_late,
+            rotations=self.rotations,
+            gaps=self.gaps,
+        )
 
 
 @define
@@ -118,9 +140,13 @@ class Windows:
         for at, lines in released.lines_at.items():
             if self._is_counted(at, now_seconds):
                 self._window(at).lines += lines
+            elif not self._is_stopped(at):
+                self._window(at).unsent_lines += lines
         for at, matched in released.matched_at.items():
             if self._is_counted(at, now_seconds):
                 self._window(at).matched += matched
+            elif not self._is_stopped(at):
+                self._window(at).unsent_matched += matched
         for gap in released.gaps:
             self.add_gap(gap)
         if released.rotations:
@@ -129,24 +155,26 @@ class Windows:
 
     def _is_counted(self, at_seconds: int, now_seconds: int) -> bool:
         """Whether what is stamped and read then may contribute to what is sent."""
-        if self.stopped[0] <= at_seconds < self.stopped[1]:
+        if self._is_stopped(at_seconds) or self.count_from is None:
             return False
-        return self.count_from is not None and min(at_seconds, now_seconds) >= self.count_from
+        return min(at_seconds, now_seconds) >= self.count_from
+
+    def _is_stopped(self, at_seconds: int) -> bool:
+        return self.stopped[0] <= at_seconds < self.stopped[1]
 
     def count(self, observation: Observation, version: str, *, now_seconds: int) -> None:
         """Count one Observation in the window of its stamp, or late in the oldest open one."""
         at = observation.at_ns // NANOS
-        if self.stopped[0] <= at < self.stopped[1]:
+        if self._is_stopped(at):
             return
         key = (observation.event, version, observation.properties)
-        if not self._is_counted(at, now_seconds):
-            # Kept for the eyes of the operator alone, and only where they look: now.
-            self._window(now_seconds).unsent[key] += 1
-            return
-        window = self._window(at)
-        window.counts[key] += 1
-        if self._start(at) < self.closed_until:
-            window.late += 1
+        window, is_late = self._window(at), self._start(at) < self.closed_until
+        if self._is_counted(at, now_seconds):
+            window.counts[key] += 1
+            window.late += is_late
+        else:
+            window.unsent[key] += 1
+            window.unsent_late += is_late
 
     def add_gap(self, gap: Gap) -> None:
         """Spread a gap over the windows it crosses; at least a second in its first one."""
@@ -164,20 +192,42 @@ class Windows:
 
     def close(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
         """Close the window that begins at `start` and return what it says."""
-        window = self.open.pop(start, Window())
-        end = self.end_of(start)
-        self.closed_until = max(self.closed_until, end)
+        report = self.look(start, instances, bots)
+        self.open.pop(start, None)
+        self.closed_until = max(self.closed_until, report.end_seconds)
+        return report
+
+    def look(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
+        """Return what the window that begins at `start` would say if it closed now."""
+        return self._report(start, self.open.get(start, Window()), instances, bots)
+
+    def look_unsent(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
+        """Return what of the window that begins at `start` is not sent, as if it were."""
+        return self._report(start, self.open.get(start, Window()).only_unsent(), instances, bots)
+
+    def _report(
+        self, start: int, window: Window, instances: Iterable[Instance], bots: Iterable[str]
+    ) -> Report:
         aggregates = tuple(
             Aggregate(event, properties, version, count)
             for (event, version, properties), count in sorted(window.counts.items(), key=repr)
         )
-        return Report(start, end, aggregates, _collection(window, tuple(instances), bots))
+        collection = _collection(window, tuple(instances), bots)
+        return Report(start, self.end_of(start), aggregates, collection)
 
     def is_sent(self, start: int) -> bool:
         """Whether the window that begins at `start` belongs to what may be sent."""
         if self.count_from is None or self.end_of(start) <= self.count_from:
             return False
-        return not self.stopped[0] <= start <= self.end_of(start) <= self.stopped[1]
+        return not self.is_stopped(start)
+
+    def is_stopped(self, start: int) -> bool:
+        """Whether the agent was stopped in the whole window that begins at `start`."""
+        return self.stopped[0] <= start <= self.end_of(start) <= self.stopped[1]
+
+    def has_unsent(self, start: int) -> bool:
+        """Whether something in the window that begins at `start` must not be sent."""
+        return start in self.open and self.open[start].has_unsent
 
     def end_of(self, start: int) -> int:
         """Return where the window that begins at `start` ends: at the next full multiple."""

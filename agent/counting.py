@@ -7,29 +7,33 @@ cursors move together. Must not know sockets, tasks or files; time and ids are a
 from __future__ import annotations
 
 import logging
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
 from agent.aggregate import Instance
+from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
-from agent.sink.batch import build_identity, build_window, seal
+from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
+from agent.sink.batch import batch_array
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.model import Batch, Container, Identity, Released
+    from agent.model import Batch, Container, Identity, Released, Report
+    from agent.reports import Standing
     from agent.rules import RuleSet
     from agent.state.document import Document
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2
-DAY_SECONDS = 86_400
 STOP_TOLERANCE_SECONDS = 600
 OUTBOX_BYTES = 500 * 1024
 MAX_WINDOWS_A_TICK = 200
+MAX_GAPS = 50
+"""How many gaps are kept with their bounds, for the page."""
 
 
 @define
@@ -41,15 +45,19 @@ class Counting:
     identity: Identity
     agent_version: str
     sends: bool
+    ledger: Ledger = field(factory=Ledger)
     is_urgent: bool = False
     is_dirty: bool = False
     observed: Counter[str] = field(factory=Counter)
     gap_seconds: Counter[str] = field(factory=Counter)
+    gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MAX_GAPS))
+    hits: Counter[str] = field(factory=Counter)
     lines: int = 0
     matched: int = 0
     windows_closed: int = 0
     discarded: int = 0
     _window_seconds: int = 0
+    _told: Told = field(factory=Told)
 
     def begin(
         self,
@@ -121,10 +129,11 @@ class Counting:
         self.document.windows.fold(self.document.instances[key], released, now_seconds=now_seconds)
         self.lines += released.lines
         self.matched += released.matched
+        self.hits.update(released.hits)
         for observation in released.observations:
             self.observed[observation.event] += 1
         for gap in released.gaps:
-            self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
+            self._note_gap(gap)
         self.is_dirty = True
         if released.observations or released.facts or released.gaps:
             self.is_urgent = True
@@ -144,8 +153,12 @@ class Counting:
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
         self.document.windows.add_gap(gap)
-        self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
+        self._note_gap(gap)
         self.is_dirty = self.is_urgent = True
+
+    def _note_gap(self, gap: Gap) -> None:
+        self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
+        self.gaps.append(gap)
 
     def end_instance(
         self,
@@ -250,53 +263,52 @@ class Counting:
         return self.document.outbox_bytes > OUTBOX_BYTES
 
     def _close(self, start: int, now_seconds: int) -> None:
-        document = self.document
-        present = [
-            one
-            for one in document.instances.values()
-            if one.ended_seconds is None or one.ended_seconds >= start
-        ]
-        report = document.windows.close(start, present, self.ruleset.bots)
+        document, windows, bots = self.document, self.document.windows, self.ruleset.bots
+        is_sent = self.sends and windows.is_sent(start)
+        instances = present(document, start)
+        if windows.has_unsent(start) or not (is_sent or windows.is_stopped(start)):
+            self._keep_unsent(windows.look_unsent(start, instances, bots), now_seconds)
+        report = windows.close(start, instances, bots)
         self.windows_closed += 1
         self.is_dirty = self.is_urgent = True
-        if not document.windows.open:
-            document.windows.seconds = self._window_seconds
-        if not (self.sends and document.windows.is_sent(start)):
-            return
+        if not windows.open:
+            windows.seconds = self._window_seconds
+        if is_sent:
+            self._seal(report, now_seconds)
+
+    def _seal(self, report: Report, now_seconds: int) -> None:
+        """Put the report of a closed window into the outbox, as the next of the stream."""
+        document = self.document
+        told = Told(document.identified_digest, document.identified_seconds)
+        calls, told = identity_calls(self.origin, told, now_seconds=now_seconds)
+        made = make_sent(report, document, self.origin, calls, now_seconds=now_seconds)
         document.seq += 1
-        events, document.totals = build_window(
-            report,
-            identity=self.identity,
-            stream=document.stream,
-            seq=document.seq,
-            totals=document.totals,
-            events=(*self.ruleset.events, CRASHED),
-            agent_version=self.agent_version,
-            rules_digest=self.ruleset.digest,
-            rules_changed=document.rules_digest != self.ruleset.digest,
-        )
+        document.totals = made.totals
+        document.identified_digest, document.identified_seconds = told.digest, told.seconds
         # State keeps the digest of the last report, so that a crash does not hide a change.
         document.rules_digest = self.ruleset.digest
-        batches, dropped = seal(
-            [*self._identity_events(now_seconds), *events],
-            seq=document.seq,
-            sealed_seconds=now_seconds,
-        )
-        self.discarded += dropped
-        document.outbox.extend(batches)
+        self.discarded += made.dropped
+        document.outbox.extend(made.batches)
 
-    def _identity_events(self, now_seconds: int) -> list[dict[str, object]]:
-        """Return the identify and group calls, on change and once a day."""
-        document = self.document
-        digest = repr(self.identity)
-        is_due = now_seconds - document.identified_seconds >= DAY_SECONDS
-        if digest == document.identified_digest and not is_due:
-            return []
-        document.identified_digest = digest
-        document.identified_seconds = now_seconds
-        return build_identity(
-            self.identity, agent_version=self.agent_version, at_seconds=now_seconds
-        )
+    def _keep_unsent(self, report: Report, now_seconds: int) -> None:
+        """Put what is not sent of a closed window into the ledger, and nowhere else."""
+        calls, self._told = identity_calls(self.origin, self._told, now_seconds=now_seconds)
+        for batch in make_unsent(report, self.origin, calls, now_seconds=now_seconds).batches:
+            self.ledger.keep_unsent(
+                batch,
+                array=batch_array(batch),
+                why="before_start" if self.sends else "local",
+                now_seconds=now_seconds,
+            )
+
+    def look(self, *, now_seconds: int) -> Standing:
+        """Return the next report as it stands."""
+        return look(self.document, self.origin, self._told, now_seconds=now_seconds)
+
+    @property
+    def origin(self) -> Origin:
+        """Who reports, by the rules of this moment."""
+        return Origin(self.identity, self.ruleset, self.agent_version)
 
     def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
         observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)

@@ -155,7 +155,8 @@ class Released:
     """What a reader hands over to be folded in one step: effects of lines, in line order.
 
     `lines_at` and `matched_at` count lines and matched entries by the second of their stamps;
-    `rotations` says how often the file was seen to have been rotated since it was read last.
+    `rotations` says how often the file was seen to have been rotated since it was read last;
+    `hits` counts entries by the rule that took them.
     """
 
     observations: tuple[Observation, ...] = ()
@@ -165,6 +166,7 @@ class Released:
     matched_at: Mapping[int, int] = field(factory=dict)
     rotations: int = 0
     last_ns: int = 0
+    hits: Mapping[str, int] = field(factory=dict)
 
     @property
     def lines(self) -> int:

@@ -1,7 +1,7 @@
 """The sealed batches as delivery sees them: only what is committed is handed out.
 
-Owns the knowledge of what the last commit held. Must not know destinations; removing a batch is
-part of the next commit, so a crash in between sends it again with the same ids.
+Owns the knowledge of what the last commit held, and tells the ledger what became of each batch.
+Removing a batch is part of the next commit, so a crash in between sends it again with the same ids.
 """
 
 from __future__ import annotations
@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
+from agent.ledger.entries import Answer
+from agent.sink.batch import batch_array
 from agent.state.document import mark_attempted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.counting import Counting
     from agent.model import Batch
 
@@ -26,6 +30,8 @@ class CommittedOutbox:
     """The outbox of the one document; `sink.deliver` takes batches from here."""
 
     counting: Counting
+    destination: str
+    clock: Callable[[], float]
     _committed: frozenset[BatchKey] = frozenset()
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
@@ -52,16 +58,38 @@ class CommittedOutbox:
             await self._changed.wait()
 
     async def attempted(self, batch: Batch) -> None:
-        """Note that the batch is about to be given to the destination."""
+        """Note that the batch is about to be given to the destination.
+
+        It is in the ledger before a byte of it leaves.
+        """
         mark_attempted(self.counting.document, batch)
+        self.counting.ledger.send(
+            batch,
+            array=batch_array(batch),
+            destination=self.destination,
+            now_seconds=int(self.clock()),
+        )
+        await self.counting.ledger.save()
 
     async def delivered(self, batch: Batch) -> None:
         """Remove a batch that was accepted."""
         self.counting.drop_batch(batch)
+        await self._note(batch, Answer.DELIVERED)
 
-    async def rejected(self, batch: Batch, status: int) -> None:  # noqa: ARG002 deliver has said it
-        """Park a batch that will never be accepted."""
+    async def retried(self, batch: Batch, reason: str) -> None:
+        """Note that a batch was not accepted and why; it stays."""
+        await self._note(batch, Answer.RETRY, reason)
+
+    async def rejected(self, batch: Batch, status: int) -> None:
+        """Park a batch that will never be accepted: the ledger keeps it."""
         self.counting.document.parked += 1
         # Who reports may have been in it; it is said again with the next window.
         self.counting.document.identified_digest = ""
         self.counting.drop_batch(batch)
+        await self._note(batch, Answer.REJECTED, str(status))
+
+    async def _note(self, batch: Batch, answer: Answer, detail: str = "") -> None:
+        ledger = self.counting.ledger
+        now = int(self.clock())
+        ledger.answer(batch_array(batch), answer, detail=detail, now_seconds=now)
+        await ledger.save()

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
@@ -101,6 +101,7 @@ class Pairs:
     count_crashes: bool = False
     note: Callable[[Note], None] | None = None
     bound_hits: int = 0
+    hits: Counter[str] = field(factory=Counter)
     _slots: deque[_Slot] = field(factory=deque)
     _open: list[_Slot] = field(factory=list)
     _offset: int = 0
@@ -204,6 +205,8 @@ class Pairs:
             slot = self._slots.popleft()
             facts.extend(slot.facts)
             observations.extend(slot.observations)
+            if slot.rule is not None:
+                self.hits[slot.rule] += 1
             self._tell(Counted(slot.line, slot.rule, slot.observations))
         return observations, facts
 

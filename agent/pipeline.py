@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
 
+    from agent.ledger.ledger import Ledger
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.state.document import Document
@@ -77,6 +78,7 @@ class Options:
     state_name: str
     installation_name: str
     agent_version: str
+    destination: str = ""
     rules_paths: tuple[str, ...] = ()
     pace: Pace = field(factory=Pace)
 
@@ -137,6 +139,7 @@ class Pipeline:
                 )
             self._hold_back()
             await self._commit_if_due()
+            await self.counting.ledger.save()
 
     def _hold_back(self) -> None:
         """Stop reading while the outbox is full, and go on when it is not."""
@@ -200,13 +203,17 @@ async def run(
     send: Send | None,
     started: Callable[[Pipeline], None],
     stop: asyncio.Event,
+    ledger: Ledger,
 ) -> None:
     """Run until `stop` is set. `send` None means local: collect, show, send nothing.
+
+    What is sent, and what would be, is kept in the ledger.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin.
     """
     async with AsyncExitStack() as stack:
-        begun = await _unless(stop, _begin(options, ruleset, world, stack, sends=send is not None))
+        beginning = _begin(options, ruleset, world, stack, ledger, sends=send is not None)
+        begun = await _unless(stop, beginning)
         if begun is None:
             return
         client, counting, keeper = begun
@@ -222,7 +229,7 @@ async def run(
                     options.containers,
                     options.pace,
                 )
-                outbox = CommittedOutbox(counting)
+                outbox = CommittedOutbox(counting, options.destination, world.clock)
                 pipeline = Pipeline(options, world, counting, keeper, containers, outbox)
                 started(pipeline)
                 tasks = [group.create_task(pipeline.tick(), name="tick")]
@@ -252,6 +259,7 @@ async def run(
                 log.error("state cannot be written", extra={"why": str(error)})
         finally:
             keeper.store.close()
+            await ledger.save()
 
 
 async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
@@ -268,7 +276,13 @@ async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T
 
 
 async def _begin(
-    options: Options, ruleset: RuleSet, world: World, stack: AsyncExitStack, *, sends: bool
+    options: Options,
+    ruleset: RuleSet,
+    world: World,
+    stack: AsyncExitStack,
+    ledger: Ledger,
+    *,
+    sends: bool,
 ) -> tuple[Client, Counting, Keeper]:
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
@@ -294,7 +308,9 @@ async def _begin(
 
     async def take_over() -> Counting:
         await keeper.load(window_seconds=options.window_seconds)
-        counting = Counting(keeper.document, ruleset, identity, options.agent_version, sends)
+        counting = Counting(
+            keeper.document, ruleset, identity, options.agent_version, sends, ledger
+        )
         counting.begin(
             now_seconds=now,
             window_seconds=options.window_seconds,

@@ -10,7 +10,6 @@ import codecs
 from collections import Counter
 from itertools import chain
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 from attrs import frozen
 
@@ -19,15 +18,13 @@ from agent.lines import parse_stamp, read_head
 from agent.match import make_prefilter
 from agent.model import CRASHED, Batch, Identity
 from agent.reader import Reader
+from agent.reports import ZERO
 from agent.sink.batch import build_window, seal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from agent.rules import RuleSet
-
-ZERO = str(UUID(int=0))
-"""Stands for the installation and the stream, which only a running agent has."""
 
 _HEAD_BYTES = 1 << 16
 _MARKS = {

@@ -221,8 +221,9 @@ class Reader:
         self._debug_seen = self._debug_seen or any(f.name == "level" for f in facts)
         gaps, self._gaps = tuple(self._gaps), []
         rotations, self._rotations = self._rotations, 0
+        hits, self._pairs.hits = self._pairs.hits, Counter()
         return Released(
-            tuple(observations), tuple(facts), gaps, lines_at, matched_at, rotations, last_ns
+            tuple(observations), tuple(facts), gaps, lines_at, matched_at, rotations, last_ns, hits
         )
 
     def cursor(self) -> Cursor:

@@ -1,4 +1,4 @@
-"""The process that `run` is: health port, pipeline, destination and an orderly end.
+"""The process that `run` is: health port, page, pipeline, destination and an orderly end.
 
 Owns what happens around the pipeline: waiting for a cluster that is not there yet, staying alive
 and healthy when switched off, and which exit code an end has.
@@ -14,99 +14,29 @@ from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
 from agent.pipeline import Pipeline, run
-from agent.reload import Reloading, watch_rules
-from agent.sink.outcome import Delivered, Outcome, Retry
+from agent.reload import watch_rules
+from agent.running import Running
+from agent.sink.outcome import Outcome
 from agent.sink.segment import Segment, open_session
 from agent.source.api import ApiError, NoCluster
 from agent.source.discovery import pause_seconds
 from agent.state.store import Conflict, StateError
+from agent.web.listen import ServerError
+from agent.web.loopback import serve_page
 from agent.web.metrics import Snapshot
-from agent.web.server import ServerError, serve
+from agent.web.server import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
+    from agent.ledger.ledger import Ledger
     from agent.model import Batch
-    from agent.modes import Decision
+    from agent.modes import Decision, Switch
     from agent.pipeline import Options, World
     from agent.rules import RuleSet
 
 log = logging.getLogger(__name__)
 announcement = logging.getLogger(ANNOUNCEMENT)
-
-
-class Running:
-    """What the health port shows: the pipeline once it runs, and what the destination answered."""
-
-    def __init__(self, decision: Decision, ruleset: RuleSet) -> None:
-        self.decision = decision
-        self.ruleset = ruleset
-        self.pipeline: Pipeline | None = None
-        self.reloading = Reloading()
-        self.delivered = self.retried = self.rejected = self.events = 0
-        self.last_delivery: float | None = None
-
-    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
-        """Put another rule set in force."""
-        self.ruleset = ruleset
-        if self.pipeline is not None:
-            self.pipeline.change_rules(ruleset, prefilter)
-
-    def note(self, batch: Batch, outcome: Outcome, at: float) -> None:
-        """Count what came of one send."""
-        if isinstance(outcome, Delivered):
-            self.delivered += 1
-            self.events += batch.events
-            self.last_delivery = at
-        elif isinstance(outcome, Retry):
-            self.retried += 1
-        else:
-            self.rejected += 1
-
-    def snapshot(self) -> Snapshot:
-        """Return all figures of this moment."""
-        base = Snapshot(
-            mode=str(self.decision.mode),
-            rules_loaded=len(self.ruleset.rules),
-            rules_digest=self.ruleset.digest,
-            rules_reload_failures=self.reloading.failures,
-            are_rules_refused=self.reloading.is_refused,
-        )
-        return base if self.pipeline is None else self._full(self.pipeline)
-
-    def _full(self, pipeline: Pipeline) -> Snapshot:
-        counting, containers = pipeline.counting, pipeline.containers
-        follows = list(containers.follows.values())
-        document = counting.document
-        return Snapshot(
-            mode=str(self.decision.mode),
-            is_listed=pipeline.is_listed,
-            lines_read=counting.lines,
-            lines_matched=counting.matched,
-            noise_lines=containers.ended.noise + sum(one.reader.noise for one in follows),
-            lines_cut=containers.ended.cut + sum(one.reader.cut for one in follows),
-            observations=counting.observed,
-            gap_seconds=counting.gap_seconds,
-            pair_bounds_hit=containers.ended.bounds + sum(one.reader.bound_hits for one in follows),
-            containers_followed=len(follows),
-            streams_opened=containers.ended.opened + sum(one.opened for one in follows),
-            stream_errors=containers.ended.errors + sum(one.errors for one in follows),
-            windows_open=len(document.windows.open),
-            windows_closed=counting.windows_closed,
-            outbox_batches=len(document.outbox),
-            outbox_bytes=document.outbox_bytes,
-            batches_delivered=self.delivered,
-            batches_retried=self.retried,
-            batches_rejected=self.rejected,
-            events_accepted=self.events,
-            last_delivery_seconds=self.last_delivery,
-            commits=pipeline.commits,
-            commit_failures=pipeline.commit_failures,
-            rules_loaded=len(self.ruleset.rules),
-            rules_digest=self.ruleset.digest,
-            rules_reload_failures=self.reloading.failures,
-            are_rules_refused=self.reloading.is_refused,
-        )
 
 
 async def serve_off(
@@ -124,7 +54,7 @@ async def serve_off(
                 log.error("setting is wrong", extra={"why": fault})
             await stop.wait()
     except ServerError as error:
-        log.error("health port cannot be opened", extra={"why": str(error)})
+        log.error("port cannot be opened", extra={"why": str(error)})
         return 2
     return 0
 
@@ -139,15 +69,21 @@ async def serve_pipeline(
     endpoint: str,
     write_key: str | None,
     stop: asyncio.Event,
+    ledger: Ledger,
+    switches: Iterable[Switch],
+    page_port: int,
 ) -> int:
     """Run the pipeline until stopped; return the exit code."""
-    running = Running(decision, ruleset)
+    running = Running(decision, ruleset, options, ledger, tuple(switches), world.clock)
     try:
         async with (
             serve(*listen, running.snapshot) as port,
+            serve_page(page_port, running.view) as page,
             open_session(options.agent_version) as session,
         ):
             _announce(decision, port, options.agent_version)
+            log.info("page", extra={"url": f"http://127.0.0.1:{page}/"})
+            await ledger.load()
             segment = (
                 Segment(session, endpoint, write_key, options.agent_version) if write_key else None
             )
@@ -165,7 +101,7 @@ async def serve_pipeline(
             log.info("stopped", extra={"code": code})
             return code
     except ServerError as error:
-        log.error("health port cannot be opened", extra={"why": str(error)})
+        log.error("port cannot be opened", extra={"why": str(error)})
         return 2
 
 
@@ -203,6 +139,7 @@ async def _keep_running(
                 send=send if segment is not None else None,
                 started=started,
                 stop=stop,
+                ledger=running.ledger,
             )
         except NoCluster as error:
             log.error("no cluster", extra={"why": str(error)})

@@ -20,6 +20,8 @@ import attrs
 import orjson
 
 from agent.follow import Pace
+from agent.ledger.directory import Directory
+from agent.ledger.ledger import Ledger
 from agent.model import REPORT
 from agent.pipeline import Options, Pipeline, World, run
 from agent.rules import RuleSet
@@ -73,6 +75,7 @@ class Agent:
 
     stop: asyncio.Event
     task: asyncio.Task[None]
+    ledger: Ledger
     pipeline: Pipeline | None = None
 
 
@@ -87,6 +90,7 @@ class Lab:
     ruleset: RuleSet
     changes: dict[str, Any] = attrs.field(factory=dict)
     token: str = ""
+    ledger_path: Path | None = None
 
     @asynccontextmanager
     async def agent(
@@ -110,6 +114,8 @@ class Lab:
             def started(pipeline: Pipeline) -> None:
                 agent.pipeline = pipeline
 
+            ledger = Ledger(Directory(self.ledger_path) if self.ledger_path else None)
+            await ledger.load()
             task = asyncio.create_task(
                 run(
                     self.options(),
@@ -118,9 +124,10 @@ class Lab:
                     send=segment.send if sends else None,
                     started=started,
                     stop=stop,
+                    ledger=ledger,
                 )
             )
-            agent = Agent(stop, task)
+            agent = Agent(stop, task, ledger)
             _LIVING.add(task)
             try:
                 if waits:
@@ -154,6 +161,7 @@ class Lab:
             state_name="botkube-analytics-state",
             installation_name="botkube-analytics-installation",
             agent_version="test",
+            destination=self.collector.url,
             pace=Pace(
                 tick=0.01,
                 gather=0.0,
@@ -177,6 +185,11 @@ class Lab:
                     "count"
                 ]
         return facts
+
+    def arrays(self) -> list[bytes]:
+        """Return the `batch` arrays that were received, byte for byte as they stood in requests."""
+        bodies = [one.text for one in self.collector.requests]
+        return [body[len(b'{"batch":') : body.rindex(b',"context":')] for body in bodies]
 
     def reports(self) -> list[Mapping[str, Any]]:
         """Return the properties of the accepted Collection reports, in order of `seq`."""

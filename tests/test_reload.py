@@ -16,6 +16,7 @@ import attrs
 import orjson
 import pytest
 
+from agent.ledger.ledger import Ledger
 from agent.modes import Decision, Mode
 from agent.pipeline import World
 from agent.reload import Reloading, watch_rules
@@ -265,6 +266,9 @@ async def test_the_process_watches_the_rules_of_its_settings(world: Lab, mount: 
             endpoint="",
             write_key=None,
             stop=stop,
+            ledger=Ledger(),
+            switches=(),
+            page_port=0,
         )
     )
     try:

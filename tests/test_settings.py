@@ -75,6 +75,8 @@ VALUES = [
     ("commit.seconds", "300", 300),
     ("health.host", "::", "::"),
     ("health.port", "0", 0),
+    ("page.port", "0", 0),
+    ("ledger.path", "~/ledger", "/me/ledger"),
     ("log.level", "debug", "debug"),
 ]
 
@@ -316,9 +318,9 @@ def test_a_fault_of_the_file_has_place_setting_fault_and_fix(
             NAME_FIX,
         ),
         (
-            "PORT",
+            "HEALT_PORT",
             "8080",
-            f"BOTKUBE_ANALYTICS_PORT: {UNKNOWN}",
+            f"BOTKUBE_ANALYTICS_HEALT_PORT: {UNKNOWN}",
             "did you mean BOTKUBE_ANALYTICS_HEALTH_PORT?",
         ),
         (

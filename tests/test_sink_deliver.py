@@ -32,6 +32,7 @@ class FakeOutbox:
     batches: list[Batch]
     delivered_seqs: list[int] = field(factory=list)
     parked: list[tuple[int, int]] = field(factory=list)
+    reasons: list[tuple[int, str]] = field(factory=list)
 
     async def next(self) -> Batch:
         if not self.batches:
@@ -46,6 +47,9 @@ class FakeOutbox:
     async def delivered(self, batch: Batch) -> None:
         self.delivered_seqs.append(batch.seq)
         self._remove(batch)
+
+    async def retried(self, batch: Batch, reason: str) -> None:
+        self.reasons.append((batch.seq, reason))
 
     async def rejected(self, batch: Batch, status: int) -> None:
         self.parked.append((batch.seq, status))

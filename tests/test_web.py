@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from agent.web.listen import ServerError
 from agent.web.metrics import MAX_EVENTS, METRICS, Part, Snapshot, exposition
-from agent.web.server import ServerError, serve
+from agent.web.server import serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

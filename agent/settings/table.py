@@ -228,6 +228,20 @@ class Health:
 
 
 @frozen
+class Page:
+    port: int = _number(
+        8081, "the port of the page, on loopback only; 0: any free one", most=65_535
+    )
+
+
+@frozen
+class Ledger:
+    path: str | None = _path(
+        None, "a directory that keeps the reports over a restart; none: in memory only"
+    )
+
+
+@frozen
 class Log:
     level: str = _word(
         "info",
@@ -250,6 +264,8 @@ class Settings:
     privacy: Privacy = Privacy()
     commit: Commit = Commit()
     health: Health = Health()
+    page: Page = Page()
+    ledger: Ledger = Ledger()
     log: Log = Log()
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from agent.model import Batch
-    from agent.sink.outcome import Outcome
+    from agent.sink.outcome import Outcome, Reason
 
 MAX_WAIT_SECONDS = 300
 """Cap of the growing wait between attempts. What the destination asks for may be longer."""
@@ -41,6 +41,9 @@ class Outbox(Protocol):
 
     async def delivered(self, batch: Batch) -> None:
         """Remove a batch that was accepted."""
+
+    async def retried(self, batch: Batch, reason: Reason) -> None:
+        """Note that a batch was not accepted and will be sent again."""
 
     async def rejected(self, batch: Batch, status: int) -> None:
         """Park a batch that will never be accepted, visibly, so that it does not block the rest."""
@@ -83,6 +86,7 @@ async def deliver(
                 trouble = None
                 await sleep(jitter(next(waits)))
             case Retry(reason, after_seconds):
+                await outbox.retried(batch, reason)
                 # Always taken, so that the wait also grows under answers that name none.
                 grown = jitter(next(waits))
                 if reason != trouble:

@@ -1,8 +1,4 @@
-"""State in a file: temporary file, fsync, rename, fsync of the directory.
-
-A crash before the rename leaves the old file, a crash after it the new one; the directory's fsync
-makes the rename itself survive a power cut. The version is a digest of the content.
-"""
+"""State in a file that is replaced as a whole. The version is a digest of the content."""
 
 from __future__ import annotations
 
@@ -14,6 +10,7 @@ from pathlib import Path
 
 from attrs import define, field
 
+from agent.replace import replace_file
 from agent.state.store import Conflict, StateError, Stored
 
 
@@ -50,21 +47,12 @@ class FileStore:
         return Stored(data, _digest(data))
 
     def _save(self, data: bytes, version: str) -> str:
-        temporary = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         try:
             self._take_lock()
             if version != self._current():
                 what = f"{self.path} was changed by another process"
                 raise Conflict(what)
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            try:
-                with os.fdopen(handle, "wb", closefd=False) as file:
-                    file.write(data)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-            temporary.replace(self.path)
-            self._sync_directory()
+            replace_file(self.path, data)
         except OSError as error:
             what = f"cannot write {self.path}: {error.strerror}; check `state.path`"
             raise StateError(what) from error
@@ -75,13 +63,6 @@ class FileStore:
             return _digest(self.path.read_bytes())
         except FileNotFoundError:
             return ""
-
-    def _sync_directory(self) -> None:
-        handle = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
     def _take_lock(self) -> None:
         if self._lock is not None or not self.is_owner:

@@ -206,6 +206,9 @@ def _window_out(start: int, window: Window) -> dict[str, Any]:
         "late": window.late,
         "gaps": dict(window.gaps),
         "rotations": window.rotations,
+        "unsent_lines": window.unsent_lines,
+        "unsent_matched": window.unsent_matched,
+        "unsent_late": window.unsent_late,
     }
 
 
@@ -218,6 +221,11 @@ def _window_in(found: dict[str, Any]) -> Window:
         _number(found["late"]),
         _number(found["rotations"]),
         Counter(_numbers(found["gaps"])),
+        # These came later than the first documents of this format.
+        *(
+            _number(found.get(name, 0))
+            for name in ("unsent_lines", "unsent_matched", "unsent_late")
+        ),
     )
 
 

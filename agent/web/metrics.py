@@ -74,6 +74,10 @@ class Snapshot:
     rules_digest: str = ""
     rules_reload_failures: int = 0
     are_rules_refused: bool = False
+    ledger_entries: int = 0
+    ledger_bytes: int = 0
+    ledger_dropped: int = 0
+    ledger_failures: int = 0
 
 
 Read = Callable[[Snapshot], "Mapping[str, float]"]
@@ -144,6 +148,18 @@ METRICS = (
         "last_delivery_timestamp_seconds",
         "When a batch was last accepted; absent before the first",
         _last_delivery,
+    ),
+    Declared("ledger_entries", "Reports kept in the ledger", _one("ledger_entries")),
+    Declared("ledger_bytes", "Their bytes", _one("ledger_bytes")),
+    Declared(
+        "ledger_dropped_total",
+        "Reports that were too old for the ledger's limits",
+        _one("ledger_dropped"),
+    ),
+    Declared(
+        "ledger_failures_total",
+        "Writes and reads of the ledger's directory that failed",
+        _one("ledger_failures"),
     ),
     Declared("commits_total", "Writes of the state", _one("commits")),
     Declared("commit_failures_total", "Writes of the state that failed", _one("commit_failures")),

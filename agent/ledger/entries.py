@@ -1,0 +1,164 @@
+"""One kept report: its exact bytes, what became of it, and its form in a file.
+
+Owns the words of the answers, the digest and the file format. Must not know clocks, files or what
+sends. Pure.
+
+A file is a line of JSON about the report, a newline, and then the `batch` array, byte for byte and
+without a newline after it, so that `tail -n +2 FILE | sha256sum` gives the digest.
+"""
+
+from __future__ import annotations
+
+import gzip
+from datetime import datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from attrs import field, frozen
+
+from agent.model import REPORT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT_VERSION = 1
+_GAP = "gap_seconds_"
+
+
+class Answer(StrEnum):
+    """What became of a report."""
+
+    WAITING = "waiting"
+    """It was given to the destination; no answer is known."""
+    DELIVERED = "delivered"
+    RETRY = "retry"
+    REJECTED = "rejected"
+    NOT_SENT = "not_sent"
+
+
+class EntryError(ValueError):
+    """The bytes are no entry that this version can read, or not what their digest says."""
+
+
+@frozen
+class Summary:
+    """What an array says, in numbers: one window, its counts by event, its gaps by reason."""
+
+    start_seconds: int = 0
+    end_seconds: int = 0
+    counts: Mapping[str, int] = field(factory=dict)
+    gaps: Mapping[str, int] = field(factory=dict)
+
+
+@frozen
+class Entry:
+    """One report. `body` is the gzip-compressed array, `size` its length before that.
+
+    `detail` is the reason of a retry, the status of a rejection, or why it was not sent: `local`
+    (nothing is sent in this mode) or `before_start` (before sending begins). `at_seconds` is when
+    this became known, `first_seconds` when it was first given to the destination, or closed.
+    """
+
+    number: int
+    digest: str
+    body: bytes = field(repr=False)
+    size: int
+    events: int
+    first_seconds: int
+    at_seconds: int
+    destination: str
+    answer: Answer
+    detail: str = ""
+    attempts: int = 0
+    summary: Summary = Summary()
+
+    @property
+    def array(self) -> bytes:
+        """The `batch` array, byte for byte."""
+        return gzip.decompress(self.body)
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """All that is known of the report but its bytes, as JSON has it."""
+        return {
+            "number": self.number,
+            "digest": self.digest,
+            "bytes": self.size,
+            "events": self.events,
+            "first_seconds": self.first_seconds,
+            "at_seconds": self.at_seconds,
+            "destination": self.destination,
+            "answer": str(self.answer),
+            "detail": self.detail,
+            "attempts": self.attempts,
+            "window_start_seconds": self.summary.start_seconds,
+            "window_end_seconds": self.summary.end_seconds,
+        }
+
+
+def digest_of(array: bytes) -> str:
+    """Return the digest by which a report is named."""
+    return sha256(array).hexdigest()
+
+
+def summarize(array: bytes) -> Summary:
+    """Return what an array says in numbers. Raises `ValueError` for what is no array of ours."""
+    start = end = 0
+    counts: dict[str, int] = {}
+    gaps: dict[str, int] = {}
+    for event in orjson.loads(array):
+        properties = event.get("properties")
+        if properties is None:
+            continue  # identify and group
+        start, end = _seconds(properties["window_start"]), _seconds(properties["window_end"])
+        if event["event"] == REPORT:
+            for name, value in properties.items():
+                if name.startswith(_GAP):
+                    gaps[name.removeprefix(_GAP)] = int(value)
+        else:
+            counts[event["event"]] = counts.get(event["event"], 0) + int(properties["count"])
+    return Summary(start, end, counts, gaps)
+
+
+def encode(entry: Entry) -> bytes:
+    """Return an entry as the bytes of its file."""
+    return orjson.dumps({"version": FORMAT_VERSION, **entry.head}) + b"\n" + entry.array
+
+
+def decode(data: bytes) -> Entry:
+    """Read the bytes of a file. Raises `EntryError`."""
+    first, _, array = data.partition(b"\n")
+    try:
+        head = orjson.loads(first)
+        _check(head["version"] == FORMAT_VERSION, "it has another format version")
+        _check(head["digest"] == digest_of(array), "it is not what its digest says")
+        return Entry(
+            number=int(head["number"]),
+            digest=str(head["digest"]),
+            body=gzip.compress(array, mtime=0),
+            size=len(array),
+            events=int(head["events"]),
+            first_seconds=int(head["first_seconds"]),
+            at_seconds=int(head["at_seconds"]),
+            destination=str(head["destination"]),
+            answer=Answer(head["answer"]),
+            detail=str(head["detail"]),
+            attempts=int(head["attempts"]),
+            summary=summarize(array),
+        )
+    except EntryError:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        what = f"the entry is not readable: {type(error).__name__}"
+        raise EntryError(what) from error
+
+
+def _check(is_so: bool, else_what: str) -> None:  # noqa: FBT001 like an assert
+    if not is_so:
+        raise EntryError(else_what)
+
+
+def _seconds(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp())

@@ -1,0 +1,143 @@
+"""A window -> batches, for the wire, the ledger and the page: the one call of the one builder.
+
+Owns what of the document goes into a report: stream, number and totals for what is sent; zeros for
+what is not, so that nothing of a sent stream is used up by looking. Pure: changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from attrs import frozen
+
+from agent.model import CRASHED
+from agent.sink.batch import build_identity, build_window, seal
+
+if TYPE_CHECKING:
+    from agent.aggregate import Instance
+    from agent.model import Batch, Identity, Report
+    from agent.rules import RuleSet
+    from agent.sink.batch import Event
+    from agent.state.document import Document
+
+ZERO = str(UUID(int=0))
+"""Stands for the stream of what is not sent."""
+
+DAY_SECONDS = 86_400
+
+
+@frozen
+class Origin:
+    """Who reports, by which rules."""
+
+    identity: Identity
+    ruleset: RuleSet
+    agent_version: str
+
+
+@frozen
+class Made:
+    """Sealed batches of one window, the sums after them, and how many events were refused."""
+
+    batches: tuple[Batch, ...]
+    totals: Counter[str]
+    dropped: int
+
+
+@frozen
+class Told:
+    """Which identity was last told, and when."""
+
+    digest: str = ""
+    seconds: int = 0
+
+
+def make_sent(
+    report: Report, document: Document, origin: Origin, calls: list[Event], *, now_seconds: int
+) -> Made:
+    """Return the next report of the document's stream, with identity calls in front."""
+    seq = document.seq + 1
+    events, totals = build_window(
+        report,
+        identity=origin.identity,
+        stream=document.stream,
+        seq=seq,
+        totals=document.totals,
+        events=(*origin.ruleset.events, CRASHED),
+        agent_version=origin.agent_version,
+        rules_digest=origin.ruleset.digest,
+        rules_changed=document.rules_digest != origin.ruleset.digest,
+    )
+    batches, dropped = seal([*calls, *events], seq=seq, sealed_seconds=now_seconds)
+    return Made(tuple(batches), totals, dropped)
+
+
+def make_unsent(report: Report, origin: Origin, calls: list[Event], *, now_seconds: int) -> Made:
+    """Return a report that is not sent: stream and number are zero, totals are its own counts."""
+    events, totals = build_window(
+        report,
+        identity=origin.identity,
+        stream=ZERO,
+        seq=0,
+        totals={},
+        events=(*origin.ruleset.events, CRASHED),
+        agent_version=origin.agent_version,
+        rules_digest=origin.ruleset.digest,
+    )
+    batches, dropped = seal([*calls, *events], seq=0, sealed_seconds=now_seconds)
+    return Made(tuple(batches), totals, dropped)
+
+
+def identity_calls(origin: Origin, told: Told, *, now_seconds: int) -> tuple[list[Event], Told]:
+    """Return the identify and group calls that are due, on change and once a day."""
+    digest = repr(origin.identity)
+    if digest == told.digest and now_seconds - told.seconds < DAY_SECONDS:
+        return [], told
+    calls = build_identity(
+        origin.identity, agent_version=origin.agent_version, at_seconds=now_seconds
+    )
+    return calls, Told(digest, now_seconds)
+
+
+def present(document: Document, start: int) -> list[Instance]:
+    """Return the container instances that were there in the window that begins at `start`."""
+    return [
+        one
+        for one in document.instances.values()
+        if one.ended_seconds is None or one.ended_seconds >= start
+    ]
+
+
+@frozen
+class Standing:
+    """The next report as it stands: what would be sent, or kept unsent, if it closed now."""
+
+    start_seconds: int
+    end_seconds: int
+    is_sent: bool
+    batches: tuple[Batch, ...]
+
+
+def look(document: Document, origin: Origin, unsent_told: Told, *, now_seconds: int) -> Standing:
+    """Return the report of the window that closes next, byte for byte as it stands.
+
+    `unsent_told` is which identity the reports that are not sent have told last.
+    """
+    windows = document.windows
+    start = windows.closed_until or windows.oldest()
+    if start is None:
+        start = now_seconds - now_seconds % windows.seconds
+    instances = present(document, start)
+    is_sent = bool(document.sends) and windows.is_sent(start)
+    sent_told = Told(document.identified_digest, document.identified_seconds)
+    told = sent_told if is_sent else unsent_told
+    calls, _ = identity_calls(origin, told, now_seconds=now_seconds)
+    if is_sent:
+        report = windows.look(start, instances, origin.ruleset.bots)
+        made = make_sent(report, document, origin, calls, now_seconds=now_seconds)
+    else:
+        report = windows.look_unsent(start, instances, origin.ruleset.bots)
+        made = make_unsent(report, origin, calls, now_seconds=now_seconds)
+    return Standing(start, report.end_seconds, is_sent, made.batches)

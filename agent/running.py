@@ -1,0 +1,172 @@
+"""What a running agent shows of itself: all figures, and all that the page says.
+
+Owns the way from the pipeline's parts to the plain values of `web`. Must not know sockets; changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import define, evolve, field
+
+from agent.model import NANOS
+from agent.modes import Mode
+from agent.reload import Reloading
+from agent.sink.batch import batch_array
+from agent.sink.outcome import Delivered, Retry
+from agent.web.metrics import Snapshot
+from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from agent.counting import Counting
+    from agent.ledger.ledger import Ledger
+    from agent.model import Batch
+    from agent.modes import Decision, Switch
+    from agent.pipeline import Options, Pipeline
+    from agent.rules import RuleSet
+    from agent.sink.outcome import Outcome
+
+
+@define(eq=False)
+class Running:
+    """The pipeline once it runs, and what the destination answered."""
+
+    decision: Decision
+    ruleset: RuleSet
+    options: Options
+    ledger: Ledger
+    switches: tuple[Switch, ...]
+    clock: Callable[[], float]
+    pipeline: Pipeline | None = None
+    reloading: Reloading = field(factory=Reloading)
+    delivered: int = 0
+    retried: int = 0
+    rejected: int = 0
+    events: int = 0
+    last_delivery: float | None = None
+
+    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+        """Put another rule set in force."""
+        self.ruleset = ruleset
+        if self.pipeline is not None:
+            self.pipeline.change_rules(ruleset, prefilter)
+
+    def note(self, batch: Batch, outcome: Outcome, at: float) -> None:
+        """Count what came of one send."""
+        if isinstance(outcome, Delivered):
+            self.delivered += 1
+            self.events += batch.events
+            self.last_delivery = at
+        elif isinstance(outcome, Retry):
+            self.retried += 1
+        else:
+            self.rejected += 1
+
+    def snapshot(self) -> Snapshot:
+        """Return all figures of this moment."""
+        figures = self._first() if self.pipeline is None else self._full(self.pipeline)
+        return evolve(
+            figures,
+            ledger_entries=len(self.ledger.entries),
+            ledger_bytes=self.ledger.total_bytes,
+            ledger_dropped=self.ledger.dropped,
+            ledger_failures=self.ledger.failures,
+        )
+
+    def _first(self) -> Snapshot:
+        return Snapshot(
+            mode=str(self.decision.mode),
+            rules_loaded=len(self.ruleset.rules),
+            rules_digest=self.ruleset.digest,
+            rules_reload_failures=self.reloading.failures,
+            are_rules_refused=self.reloading.is_refused,
+        )
+
+    def _full(self, pipeline: Pipeline) -> Snapshot:
+        counting, containers = pipeline.counting, pipeline.containers
+        follows = list(containers.follows.values())
+        document = counting.document
+        return Snapshot(
+            mode=str(self.decision.mode),
+            is_listed=pipeline.is_listed,
+            lines_read=counting.lines,
+            lines_matched=counting.matched,
+            noise_lines=containers.ended.noise + sum(one.reader.noise for one in follows),
+            lines_cut=containers.ended.cut + sum(one.reader.cut for one in follows),
+            observations=counting.observed,
+            gap_seconds=counting.gap_seconds,
+            pair_bounds_hit=containers.ended.bounds + sum(one.reader.bound_hits for one in follows),
+            containers_followed=len(follows),
+            streams_opened=containers.ended.opened + sum(one.opened for one in follows),
+            stream_errors=containers.ended.errors + sum(one.errors for one in follows),
+            windows_open=len(document.windows.open),
+            windows_closed=counting.windows_closed,
+            outbox_batches=len(document.outbox),
+            outbox_bytes=document.outbox_bytes,
+            batches_delivered=self.delivered,
+            batches_retried=self.retried,
+            batches_rejected=self.rejected,
+            events_accepted=self.events,
+            last_delivery_seconds=self.last_delivery,
+            commits=pipeline.commits,
+            commit_failures=pipeline.commit_failures,
+            rules_loaded=len(self.ruleset.rules),
+            rules_digest=self.ruleset.digest,
+            rules_reload_failures=self.reloading.failures,
+            are_rules_refused=self.reloading.is_refused,
+        )
+
+    def view(self) -> View:
+        """Return all that the page shows of this moment."""
+        directory = self.ledger.directory
+        base = View(
+            now_seconds=int(self.clock()),
+            version=self.options.agent_version,
+            mode=str(self.decision.mode),
+            why=self.decision.why,
+            switches=tuple(SwitchRow(one.name, one.value, one.is_off) for one in self.switches),
+            destination=self.options.destination if self.decision.mode is Mode.ON else "",
+            window_seconds=self.options.window_seconds,
+            entries=self.ledger.entries,
+            ledger_path="" if directory is None else str(directory.path),
+            rules=self._rules(),
+            properties={
+                name: tuple(event.properties) for name, event in self.ruleset.events.items()
+            },
+            figures=self.snapshot(),
+        )
+        return base if self.pipeline is None else self._whole(base, self.pipeline.counting)
+
+    def _whole(self, base: View, counting: Counting) -> View:
+        document, identity = counting.document, counting.identity
+        coming = counting.look(now_seconds=base.now_seconds)
+        return evolve(
+            base,
+            installation_id=identity.installation_id,
+            cluster_id=identity.cluster_id or "",
+            stream=document.stream,
+            seq=document.seq,
+            count_from_seconds=document.windows.count_from,
+            window_seconds=document.windows.seconds,
+            next=NextReport(
+                coming.start_seconds,
+                coming.end_seconds,
+                coming.is_sent,
+                tuple(map(batch_array, coming.batches)),
+            ),
+            parked=document.parked,
+            gaps=tuple(
+                GapRow(one.reason, one.start_ns // NANOS, one.end_ns // NANOS)
+                for one in reversed(counting.gaps)
+            ),
+        )
+
+    def _rules(self) -> tuple[RuleRow, ...]:
+        hits = {} if self.pipeline is None else self.pipeline.counting.hits
+        return tuple(
+            RuleRow(one.id, one.event or "", one.question, hits.get(one.id, 0))
+            for one in sorted(self.ruleset.rules, key=lambda rule: rule.id)
+        )

@@ -1,0 +1,275 @@
+"""The page that shows everything: one document without script, image, font or any other request.
+
+Owns what stands where and the words around the figures. Must not know sockets or where the figures
+come from. Everything shown is a number, a word of a closed list or an id, and is escaped all the
+same.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.web import reports
+from agent.web.charts import chart
+from agent.web.html import code, moment, number, section, serialize, table, tag
+from agent.web.lastday import last_day, reported
+from agent.web.style import STYLE
+from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from agent.web.html import Part
+    from agent.web.view import View
+
+TITLE = "BotKube Analytics"
+PARTS = (
+    ("mode", "Mode and switches"),
+    ("next", "Next report"),
+    ("reports", "Last reports"),
+    ("day", "Last day"),
+    ("gaps", "Gaps"),
+    ("fields", "What each field tells about you"),
+    ("rules", "Rules"),
+    ("off", "Switch it off"),
+    ("verify", "Check it yourself"),
+)
+MODES = {
+    "on": "Counts are sent.",
+    "local": "Nothing is sent. What would be is shown here and kept in the ledger.",
+}
+
+
+def page(view: View) -> bytes:
+    """Return the whole document."""
+    parts = (
+        _mode(view),
+        reports.coming(view),
+        reports.last(view),
+        _day(view),
+        _gaps(view),
+        _fields(view),
+        _rules(view),
+        _off(),
+        _verify(view),
+    )
+    root = tag(
+        "html",
+        tag(
+            "head",
+            tag("meta", charset="utf-8"),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", f"{TITLE}: {view.mode}"),
+            tag("style", STYLE),
+        ),
+        tag(
+            "body",
+            tag("a", "Skip to the content", href="#content", class_="skip"),
+            tag("header", tag("h1", TITLE), _about(), _contents()),
+            tag("main", *parts, id="content"),
+            tag(
+                "footer",
+                f"Version {view.version}. Made at ",
+                moment(view.now_seconds),
+                " UTC; all times are UTC. Reload for newer figures, or ask for ",
+                tag("a", "the same as JSON", href="/api/status"),
+                ".",
+            ),
+        ),
+        lang="en",
+    )
+    return serialize(root)
+
+
+def _about() -> Element:
+    return tag(
+        "p",
+        "This agent reads the logs of BotKube in your cluster, counts what happened, and reports "
+        "the counts. No text of a log line leaves it, is stored or is shown here: only words of "
+        "fixed lists, numbers and random ids. This page shows all of it, changes nothing, and is "
+        "served to this machine alone.",
+    )
+
+
+def _contents() -> Element:
+    links = (tag("li", tag("a", title, href=f"#{name}")) for name, title in PARTS)
+    return tag("nav", tag("ul", *links), aria_label="On this page")
+
+
+def _mode(view: View) -> Element:
+    quiet = " quiet" if view.is_quiet else ""
+    says = [tag("p", "Mode: ", tag("b", view.mode), f", because {view.why}.")]
+    if view.is_quiet:
+        says.append(
+            tag(
+                "p",
+                "Nothing is sent before ",
+                moment(view.count_from_seconds or 0),
+                " UTC. What is counted until then never is; it is shown here and kept in the "
+                "ledger.",
+            )
+        )
+    else:
+        says.append(tag("p", MODES.get(view.mode, "")))
+    winner = next((one for one in view.switches if one.is_off), None)
+    rows = [
+        (code(one.name), one.value, "off" + (", decides" * (one is winner)) if one.is_off else "no")
+        for one in view.switches
+    ]
+    figures = view.figures
+    delivered = figures.last_delivery_seconds
+    facts: list[tuple[str, Part]] = [
+        ("Destination", view.destination or "none"),
+        ("Reports sealed", number(view.seq)),
+        ("Batches delivered", number(figures.batches_delivered)),
+        ("Last delivered", "never" if delivered is None else moment(delivered)),
+        ("Batches waiting", number(figures.outbox_batches)),
+        ("Batches refused, parked", number(view.parked)),
+        ("Lines read", number(figures.lines_read)),
+        ("Containers followed", number(figures.containers_followed)),
+    ]
+    ids: list[tuple[Part, Part]] = [
+        ("Installation", code(view.installation_id or "none yet")),
+        ("Cluster", code(view.cluster_id or "none")),
+        ("Stream", code(view.stream or "none yet")),
+        ("Window", f"{number(view.window_seconds)} seconds"),
+    ]
+    return section(
+        "mode",
+        "Mode and switches",
+        tag("div", *says, class_=f"mode {view.mode}{quiet}"),
+        tag(
+            "dl",
+            *(tag("div", tag("dt", name), tag("dd", at)) for name, at in facts),
+            class_="facts",
+        ),
+        table("Every switch. Any that says off wins.", ("switch", "value", "says off"), rows),
+        table("Who reports.", ("id", "value"), ids),
+    )
+
+
+def _day(view: View) -> Element:
+    days = last_day(view.entries, now_seconds=view.now_seconds)
+    covered = reported(view.entries, now_seconds=view.now_seconds)
+    charts = (chart(day, covered, now_seconds=view.now_seconds) for day in days)
+    legend = tag(
+        "p",
+        tag("span", "delivered", class_="key"),
+        " \u00a0 ",
+        tag("span", "not delivered", class_="key not"),
+        " \u00a0 ",
+        tag(
+            "span",
+            "hours of which a report is kept; others are not known",
+            class_="key none",
+        ),
+    )
+    shown = (legend, tag("div", *charts, class_="charts"))
+    return section("day", "Last day", *(shown if days else (tag("p", "Nothing was counted."),)))
+
+
+def _gaps(view: View) -> Element:
+    if not view.gaps:
+        return section("gaps", "Gaps", tag("p", "No gap since the agent was started."))
+    rows = [
+        (
+            tag("span", moment(one.start_seconds), " to ", moment(one.end_seconds)),
+            code(one.reason),
+            f"{number(max(1, one.end_seconds - one.start_seconds))} s",
+        )
+        for one in view.gaps
+    ]
+    caption = "Intervals in which lines of a container could not be had, the latest first."
+    return section("gaps", "Gaps", table(caption, ("from and to", "reason", "length"), rows))
+
+
+def _fields(view: View) -> Element:
+    own = {name for names in view.properties.values() for name in names}
+    other = sorted(name for name in own if name not in PROPERTIES)
+    rows = [(code(name), says) for name, says in PROPERTIES.items()]
+    rows += [(code(name), sentence(name)) for name in other]
+    head = ("field", "what it tells about you")
+    return section(
+        "fields",
+        "What each field tells about you",
+        table("Properties of counts and reports.", head, rows),
+        table("Fields of every call.", head, [(code(one), say) for one, say in EVERY_CALL.items()]),
+        table("Around the calls.", head, [(code(one), say) for one, say in AROUND.items()]),
+    )
+
+
+def _rules(view: View) -> Element:
+    rows = [
+        (code(one.id), one.event or "a fact, or part of a pair", one.question, number(one.hits))
+        for one in view.rules
+    ]
+    caption = (
+        f"{len(rows)} rules in force, digest {view.figures.rules_digest}; "
+        "hits since the process was started."
+    )
+    return section("rules", "Rules", table(caption, ("rule", "counts", "answers", "hits"), rows))
+
+
+def _off() -> Element:
+    ways = (
+        (
+            "Set ",
+            "BOTKUBE_ANALYTICS_DISABLE=true",
+            " or ",
+            "DO_NOT_TRACK=1",
+            " in its environment.",
+        ),
+        ("Set ", "analytics.disable: true", " in its configuration file."),
+        ("Start it with ", "--analytics-disable", "."),
+        ("Scale it to zero: nothing is sent on the way out."),
+        ("To keep the counts and send nothing, take the write key away."),
+    )
+    return section(
+        "off",
+        "Switch it off",
+        tag("p", "Any one of these is enough, and no other setting undoes it:"),
+        tag("ul", *(tag("li", *_coded(way)) for way in ways)),
+        tag(
+            "p", "Off means: no connection, no name look-up, no page; only the health port listens."
+        ),
+    )
+
+
+def _coded(way: tuple[str, ...] | str) -> list[Part]:
+    """Return a sentence in which every second piece is code."""
+    if isinstance(way, str):
+        return [way]
+    return [code(piece) if at % 2 else piece for at, piece in enumerate(way)]
+
+
+def _verify(view: View) -> Element:
+    where = view.ledger_path or "nowhere: set ledger.path to keep them over a restart"
+    steps = (
+        (
+            "See what your own logs would give: ",
+            "kubectl logs deploy/botkube | botkube-analytics preview --format json -",
+        ),
+        (
+            "Print a report exactly as it was sent: ",
+            "botkube-analytics ledger show 1",
+            "; its digest is that of ",
+            "sha256sum",
+            ".",
+        ),
+        ("See why each line counts as what it does: ", "botkube-analytics rules explain pod.log"),
+        ("Read all that can leave: ", "PRIVACY.md", " and ", "agent/anonymize.py", "."),
+        ("Let ", "destination.endpoint", " point to a server of your own and read what arrives."),
+    )
+    return section(
+        "verify",
+        "Check it yourself",
+        tag("ul", *(tag("li", *_coded(step)) for step in steps)),
+        tag(
+            "p",
+            f"The ledger holds {number(len(view.entries))} reports in "
+            f"{number(view.ledger_bytes)} bytes; {number(view.ledger_dropped)} older ones were "
+            f"dropped. On disk: ",
+            code(where),
+            ".",
+        ),
+    )

@@ -1,0 +1,152 @@
+"""The page's reports: the next one as it stands, the last ones with their exact bytes.
+
+Owns how much of them stands on the page; what does not is linked.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from agent.ledger.entries import Answer
+from agent.model import REPORT
+from agent.web.html import code, moment, number, section, span, table, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from xml.etree.ElementTree import Element
+
+    from agent.ledger.entries import Entry
+    from agent.web.html import Part
+    from agent.web.view import View
+
+MAX_REPORTS = 24
+MAX_SHOWN_BYTES = 32_000
+"""Of exact JSON, so that the whole page stays under 100 KB."""
+MAX_ROWS = 60
+COMMON = frozenset({"stream", "seq", "window_start", "window_end", "count", "botkube_version"})
+ANSWERS = {
+    Answer.WAITING: "sent, no answer known",
+    Answer.DELIVERED: "delivered",
+    Answer.RETRY: "not accepted, will be sent again",
+    Answer.REJECTED: "refused and parked",
+    Answer.NOT_SENT: "not sent",
+}
+WHY = {"local": "the mode is local", "before_start": "before sending begins"}
+
+
+def coming(view: View) -> Element:
+    """Return the next report: its counts, and its bytes as they would be if it closed now."""
+    if view.next is None:
+        return section("next", "Next report", tag("p", "Reading has not begun yet."))
+    events = [event for array in view.next.arrays for event in orjson.loads(array)]
+    size = sum(map(len, view.next.arrays))
+    will = "will be sent" if view.next.is_sent else "will not be sent, only kept in the ledger"
+    rows = list(_counts(events))
+    left = len(rows) - MAX_ROWS
+    more = [tag("p", f"{number(left)} more are in the JSON.")] if left > 0 else []
+    link = tag("a", "the same bytes", href="/api/next")
+    return section(
+        "next",
+        "Next report",
+        tag(
+            "p",
+            "As it stands for the interval ",
+            span(view.next.start_seconds, view.next.end_seconds),
+            f" UTC. When that is over it {will}.",
+        ),
+        table("What was counted so far.", ("event", "properties", "count"), rows[:MAX_ROWS])
+        if rows
+        else tag("p", "Nothing was counted yet in this interval."),
+        *more,
+        *_collection(events),
+        tag(
+            "details",
+            tag("summary", f"Exact JSON, {number(size)} bytes"),
+            tag("p", link),
+            *(_exact(array) for array in view.next.arrays if size <= MAX_SHOWN_BYTES // 2),
+            id="next-json",
+        ),
+    )
+
+
+def _counts(events: Iterable[dict[str, object]]) -> Iterable[tuple[Part, ...]]:
+    for event in events:
+        properties = event.get("properties")
+        if not isinstance(properties, dict) or event["event"] == REPORT:
+            continue
+        own = (f"{name}={value}" for name, value in properties.items() if name not in COMMON)
+        yield str(event["event"]), ", ".join(own), number(properties["count"])
+
+
+def _collection(events: Iterable[dict[str, object]]) -> Iterable[Element]:
+    for event in events:
+        properties = event.get("properties")
+        if isinstance(properties, dict) and event["event"] == REPORT:
+            own = [(code(name), _value(at)) for name, at in properties.items()]
+            rows = table(f"Its {REPORT}.", ("field", "value"), own)
+            title = f"{REPORT}: {len(own)} fields about the interval itself"
+            yield tag("details", tag("summary", title), rows)
+
+
+def last(view: View) -> Element:
+    """Return the last reports, the newest first, with exact bytes as far as there is room."""
+    if not view.entries:
+        return section("reports", "Last reports", tag("p", "No report was made yet."))
+    room = MAX_SHOWN_BYTES
+    shown = []
+    for entry in view.entries[:MAX_REPORTS]:
+        shown.append(_report(entry, is_whole=entry.size <= room))
+        room -= entry.size
+    others = len(view.entries) - len(shown)
+    more = f" {number(others)} older ones are in the ledger." if others > 0 else ""
+    return section(
+        "reports",
+        "Last reports",
+        tag(
+            "p",
+            f"The last {number(len(shown))}, the newest first, byte for byte.{more} All: ",
+            code("botkube-analytics ledger"),
+            ", or ",
+            tag("a", "the list as JSON", href="/api/ledger"),
+            ".",
+        ),
+        *shown,
+    )
+
+
+def _report(entry: Entry, *, is_whole: bool) -> Element:
+    is_delivered = entry.answer is Answer.DELIVERED
+    says = ANSWERS[entry.answer]
+    why = WHY.get(entry.detail, entry.detail)
+    window = entry.summary
+    rows: list[tuple[Part, Part]] = [
+        ("Destination", entry.destination or "none"),
+        ("Answer", f"{says}: {why}" if why else says),
+        ("Known since", moment(entry.at_seconds)),
+        ("Attempts", number(entry.attempts)),
+        ("sha256", code(entry.digest)),
+    ]
+    return tag(
+        "details",
+        tag(
+            "summary",
+            tag("b", f"{entry.number}"),
+            ": ",
+            span(window.start_seconds, window.end_seconds),
+            f", {number(entry.events)} events, {number(entry.size)} bytes, ",
+            tag("span", says, class_="answer" if is_delivered else "answer others"),
+        ),
+        tag("dl", *(part for name, at in rows for part in (tag("dt", name), tag("dd", at)))),
+        tag("p", tag("a", "its bytes alone", href=f"/api/ledger/{entry.number}")),
+        *([_exact(entry.array)] if is_whole else []),
+    )
+
+
+def _exact(array: bytes) -> Element:
+    return tag("pre", array.decode(), tabindex="0", aria_label="Exact JSON")
+
+
+def _value(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

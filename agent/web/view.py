@@ -1,0 +1,145 @@
+"""What the page and its API show of one moment, as plain values, and the API's JSON.
+
+Owns which numbers are shown: the page and `/api/status` are both made from one `View`, so they
+cannot differ. Must not know where the figures come from. Nothing in it is text of a log line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import field, frozen
+
+from agent.ledger.entries import digest_of
+from agent.web.lastday import last_day
+from agent.web.metrics import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.ledger.entries import Entry
+
+PRODUCT = "botkube-analytics"
+
+
+@frozen
+class SwitchRow:
+    """A switch, what was found there, and whether that turns the agent off."""
+
+    name: str
+    value: str
+    is_off: bool
+
+
+@frozen
+class GapRow:
+    """An interval in which lines of one container could not be had."""
+
+    reason: str
+    start_seconds: int
+    end_seconds: int
+
+
+@frozen
+class RuleRow:
+    """A rule, what it counts and why, and how often it was hit since the process started."""
+
+    id: str
+    event: str
+    question: str
+    hits: int
+
+
+@frozen
+class NextReport:
+    """The next report as it stands; mostly one array."""
+
+    start_seconds: int
+    end_seconds: int
+    is_sent: bool
+    arrays: tuple[bytes, ...] = field(repr=False)
+
+
+@frozen
+class View:
+    """All that is shown. Without a pipeline (it has not begun yet) most of it is empty.
+
+    `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
+    `properties` are the names that reports can have, by event.
+    """
+
+    now_seconds: int
+    version: str
+    mode: str
+    why: str
+    switches: tuple[SwitchRow, ...] = ()
+    destination: str = ""
+    installation_id: str = ""
+    cluster_id: str = ""
+    stream: str = ""
+    seq: int = 0
+    count_from_seconds: int | None = None
+    window_seconds: int = 3600
+    next: NextReport | None = None
+    entries: tuple[Entry, ...] = ()
+    ledger_path: str = ""
+    ledger_bytes: int = 0
+    ledger_dropped: int = 0
+    ledger_failures: int = 0
+    parked: int = 0
+    gaps: tuple[GapRow, ...] = ()
+    rules: tuple[RuleRow, ...] = ()
+    properties: Mapping[str, tuple[str, ...]] = field(factory=dict)
+    figures: Snapshot = field(factory=Snapshot)
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the mode is on and sending has not begun."""
+        return self.mode == "on" and self.now_seconds < (self.count_from_seconds or 0)
+
+
+def status(view: View) -> dict[str, Any]:
+    """Return the numbers of the page as JSON has them."""
+    coming = view.next
+    return {
+        "agent": PRODUCT,
+        "version": view.version,
+        "now_seconds": view.now_seconds,
+        "mode": view.mode,
+        "why": view.why,
+        "switches": [attrs.asdict(one) for one in view.switches],
+        "destination": view.destination,
+        "installation_id": view.installation_id,
+        "cluster_id": view.cluster_id,
+        "stream": view.stream,
+        "seq": view.seq,
+        "count_from_seconds": view.count_from_seconds,
+        "window_seconds": view.window_seconds,
+        "next": None
+        if coming is None
+        else {
+            "start_seconds": coming.start_seconds,
+            "end_seconds": coming.end_seconds,
+            "is_sent": coming.is_sent,
+            "bytes": sum(map(len, coming.arrays)),
+            "digests": [digest_of(array) for array in coming.arrays],
+        },
+        "ledger": {
+            "entries": len(view.entries),
+            "bytes": view.ledger_bytes,
+            "dropped": view.ledger_dropped,
+            "failures": view.ledger_failures,
+            "path": view.ledger_path,
+            "answers": Counter(str(one.answer) for one in view.entries),
+        },
+        "parked": view.parked,
+        "last_day": {
+            one.event: {"delivered": sum(one.delivered), "not_delivered": sum(one.others)}
+            for one in last_day(view.entries, now_seconds=view.now_seconds)
+        },
+        "gaps": [attrs.asdict(one) for one in view.gaps],
+        "rules": {one.id: one.hits for one in view.rules},
+        "figures": attrs.asdict(view.figures),
+    }

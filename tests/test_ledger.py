@@ -1,0 +1,378 @@
+"""The ledger: bytes as they were sent, what became of them, bounds, and crashes on the way to disk.
+
+Then a whole agent: everything that the collector received stands in the ledger, in any mode.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from hashlib import sha256
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.ledger.directory import KEPT_NUMBERS, Directory
+from agent.ledger.entries import Answer, Entry, EntryError, decode, encode
+from agent.ledger.ledger import MAX_ENTRIES, Ledger
+from agent.model import REPORT, Batch
+from agent.rules import RuleSet
+from agent.sink.batch import batch_array, seal
+from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, until
+from tests.sim.faults import Answer as Reply
+from tests.test_pipeline import BATCH, write
+
+NOW = 1_800_000_000
+TRACK = {
+    "type": "track",
+    "anonymousId": "00000000-0000-0000-0000-000000000001",
+    "timestamp": "2027-01-15T08:00:00Z",
+}
+WINDOW = {"window_start": "2027-01-15T07:00:00Z", "window_end": "2027-01-15T08:00:00Z"}
+
+
+def batch(count: int = 3, *, seq: int = 1) -> Batch:
+    """Return a sealed batch of one count and its report."""
+    said: dict[str, dict[str, object]] = {
+        "Event handled": {"platform": "slack", "count": count},
+        REPORT: {"gap_seconds_rotated": 60, "lines_read": 9},
+    }
+    events: list[dict[str, object]] = [
+        {
+            **TRACK,
+            "messageId": f"m{seq}-{index}",
+            "event": name,
+            "properties": {**own, **WINDOW, "seq": seq},
+        }
+        for index, (name, own) in enumerate(said.items())
+    ]
+    return seal(events, seq=seq, sealed_seconds=NOW)[0][0]
+
+
+def send(ledger: Ledger, one: Batch, *, at: int = NOW) -> bytes:
+    array = batch_array(one)
+    ledger.send(one, array=array, destination="https://one.example", now_seconds=at)
+    return array
+
+
+def kept(ledger: Ledger) -> Entry:
+    (entry,) = ledger.entries
+    return entry
+
+
+# --- what is kept ---
+
+
+def test_a_batch_is_kept_before_anybody_answers() -> None:
+    ledger = Ledger()
+    array = send(ledger, batch())
+    entry = kept(ledger)
+
+    assert (entry.array, entry.answer, entry.attempts) == (array, Answer.WAITING, 1)
+    assert entry.digest == sha256(array).hexdigest()
+    assert (entry.size, entry.events, ledger.total_bytes) == (len(array), 2, len(array))
+
+
+@pytest.mark.parametrize(
+    ("answer", "detail"),
+    [(Answer.DELIVERED, ""), (Answer.RETRY, "timeout"), (Answer.REJECTED, "400")],
+)
+def test_the_answer_and_its_time_are_noted(answer: Answer, detail: str) -> None:
+    ledger = Ledger()
+    array = send(ledger, batch())
+    ledger.answer(array, answer, detail=detail, now_seconds=NOW + 5)
+    entry = kept(ledger)
+
+    assert (answer, detail) == (entry.answer, entry.detail)
+    assert (entry.first_seconds, entry.at_seconds) == (NOW, NOW + 5)
+
+
+def test_every_attempt_is_one_entry_again_without_an_answer() -> None:
+    ledger = Ledger()
+    for attempt in range(3):
+        array = send(ledger, batch(), at=NOW + attempt)
+        if attempt < 2:
+            ledger.answer(array, Answer.RETRY, detail="timeout", now_seconds=NOW + attempt)
+    entry = kept(ledger)
+
+    assert (entry.attempts, entry.answer, entry.detail) == (3, Answer.WAITING, "")
+    assert (entry.first_seconds, entry.at_seconds) == (NOW, NOW + 2)
+
+
+def test_what_is_not_sent_says_so_and_why_once() -> None:
+    ledger = Ledger()
+    for _ in range(2):
+        ledger.keep_unsent(batch(), array=batch_array(batch()), why="local", now_seconds=NOW)
+    entry = kept(ledger)
+
+    assert (entry.answer, entry.detail) == (Answer.NOT_SENT, "local")
+    assert (entry.destination, entry.attempts) == ("", 0)
+
+
+def test_a_report_is_summed_up_in_numbers() -> None:
+    ledger = Ledger()
+    send(ledger, batch(7))
+    summary = kept(ledger).summary
+
+    assert (summary.counts, summary.gaps) == ({"Event handled": 7}, {"rotated": 60})
+    assert summary.end_seconds - summary.start_seconds == 3600
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("1", 1), ("2", 2), ("3", None), ("", None), ("zz", None)],
+)
+def test_an_entry_is_found_by_its_number(name: str, expected: int | None) -> None:
+    ledger = Ledger()
+    send(ledger, batch())
+    send(ledger, batch(seq=2))
+    found = ledger.find(name)
+
+    assert expected == (found.number if found is not None else None)
+
+
+def test_an_entry_is_found_by_enough_of_its_digest() -> None:
+    ledger = Ledger()
+    send(ledger, batch())
+    entry = kept(ledger)
+
+    assert entry == ledger.find(entry.digest) == ledger.find(entry.digest[:12].upper())
+
+
+# --- bounds ---
+
+
+def test_the_oldest_entries_go_first_and_are_counted() -> None:
+    ledger = Ledger(max_entries=3)
+    for seq in range(1, 6):
+        send(ledger, batch(seq=seq))
+
+    assert [one.number for one in ledger.entries] == [5, 4, 3]
+    assert ledger.dropped == 2
+
+
+def test_the_bytes_are_bounded_and_the_newest_is_kept_whatever_its_size() -> None:
+    size = len(batch_array(batch()))
+    ledger = Ledger(max_bytes=2 * size + 1)
+    for seq in range(1, 4):
+        send(ledger, batch(seq=seq))
+    tiny = Ledger(max_bytes=1)
+    send(tiny, batch())
+
+    assert [one.number for one in ledger.entries] == [3, 2]
+    assert ledger.total_bytes == 2 * size
+    assert len(tiny.entries) == 1
+
+
+# --- on disk ---
+
+
+async def on_disk(folder: Path, *, seqs: range = range(1, 4), limit: int = MAX_ENTRIES) -> Ledger:
+    ledger = Ledger(Directory(folder / "ledger"), max_entries=limit)
+    await ledger.load()
+    for seq in seqs:
+        array = send(ledger, batch(seq=seq))
+        ledger.answer(array, Answer.DELIVERED, now_seconds=NOW + seq)
+        await ledger.save()
+    return ledger
+
+
+async def read(folder: Path) -> list[Entry]:
+    """Return what stands in the directory, as another process sees it."""
+    return await asyncio.to_thread(lambda: list(Directory(folder / "ledger").read()))
+
+
+async def test_the_next_process_finds_every_entry_and_goes_on_counting(tmp_path: Path) -> None:
+    before = await on_disk(tmp_path)
+    after_ = await on_disk(tmp_path, seqs=range(4, 5))
+
+    assert before.entries == after_.entries[1:]
+    assert after_.entries[0].number == 4
+
+
+async def test_a_file_holds_the_bytes_and_their_digest_can_be_checked(tmp_path: Path) -> None:
+    ledger = await on_disk(tmp_path)
+    data = (tmp_path / "ledger" / "00000002.report").read_bytes()
+    head, _, array = data.partition(b"\n")
+
+    assert array == batch_array(batch(seq=2))
+    assert orjson.loads(head)["digest"] == sha256(array).hexdigest()
+    assert decode(data) == ledger.entries[1]
+
+
+async def test_nobody_else_can_read_it(tmp_path: Path) -> None:
+    await on_disk(tmp_path)
+    modes = {stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "ledger").iterdir()}
+
+    assert stat.S_IMODE((tmp_path / "ledger").stat().st_mode) == 0o700
+    assert modes == {0o600}
+
+
+async def test_the_bounds_hold_on_disk_too(tmp_path: Path) -> None:
+    await on_disk(tmp_path, seqs=range(1, 6), limit=2)
+    files = sorted(one.name for one in (tmp_path / "ledger").iterdir())
+    fewer = Ledger(Directory(tmp_path / "ledger"), max_entries=1)
+    await fewer.load()
+    await fewer.save()
+
+    assert files == ["00000004.report", "00000005.report"]
+    assert [one.name for one in (tmp_path / "ledger").iterdir()] == ["00000005.report"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        pytest.param(".00000009.report.77", b"half", id="temporary file"),
+        pytest.param("00000002.report", b"", id="empty"),
+        pytest.param("00000002.report", b'{"version": 9}\n[]', id="newer format"),
+        pytest.param("00000002.report", b"\xff\n\xff", id="no JSON"),
+        pytest.param("other.txt", b"mine", id="another file"),
+    ],
+)
+async def test_what_a_crash_or_a_stranger_left_over_is_no_entry(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    await on_disk(tmp_path, seqs=range(1, 2))
+    (tmp_path / "ledger" / name).write_bytes(content)
+    ledger = Ledger(Directory(tmp_path / "ledger"))
+    await ledger.load()
+
+    assert [one.number for one in ledger.entries] == [1]
+    assert not list((tmp_path / "ledger").glob(".*"))
+
+
+async def test_a_changed_report_is_no_entry(tmp_path: Path) -> None:
+    await on_disk(tmp_path, seqs=range(1, 2))
+    file = tmp_path / "ledger" / "00000001.report"
+    file.write_bytes(file.read_bytes().replace(b'"count":3', b'"count":2'))
+
+    assert not await read(tmp_path)
+    with pytest.raises(EntryError, match="digest"):
+        decode(file.read_bytes())
+
+
+async def test_what_cannot_be_read_does_not_stay_for_ever(tmp_path: Path) -> None:
+    await on_disk(tmp_path, seqs=range(1, 2))
+    (tmp_path / "ledger" / "00000001.report").write_bytes(b"damaged")
+    (tmp_path / "ledger" / f"{KEPT_NUMBERS + 1:08}.report").write_bytes(b"damaged, too")
+    await asyncio.to_thread(Directory(tmp_path / "ledger").load)
+
+    assert len(list((tmp_path / "ledger").iterdir())) == 1
+
+
+async def test_a_directory_that_cannot_be_written_stops_nothing_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "ledger").write_text("a file")
+    ledger = await on_disk(tmp_path)
+
+    assert len(ledger.entries) == 3
+    assert ledger.failures == 4
+    assert [one.message for one in caplog.records] == ["ledger cannot be written"]
+
+
+async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_text("a file")
+    ledger = await on_disk(tmp_path)
+    (tmp_path / "ledger").unlink()
+    await ledger.save()
+
+    assert len(await read(tmp_path)) == 3
+
+
+def test_an_entry_is_what_was_written() -> None:
+    ledger = Ledger()
+    send(ledger, batch())
+
+    assert kept(ledger) == decode(encode(kept(ledger)))
+
+
+# --- a whole agent ---
+
+
+def by_answer(agent: Agent, answer: Answer) -> list[Entry]:
+    return [one for one in agent.ledger.entries if one.answer is answer]
+
+
+async def test_the_ledger_holds_what_the_collector_received(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            write(pod, world, 30)
+            await until(lambda: len(by_answer(agent, Answer.DELIVERED)) > 2)
+            found = {one.array for one in agent.ledger.entries}
+
+            assert set(world.arrays()) <= found
+            assert {one.destination for one in agent.ledger.entries} == {world.collector.url}
+
+
+async def test_a_retry_and_a_rejection_are_in_the_ledger_with_their_reasons(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        world.collector.faults.add(Reply(503), path=BATCH, times=1)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: bool(by_answer(agent, Answer.RETRY)))
+            retried = by_answer(agent, Answer.RETRY)[0]
+            await until(lambda: bool(by_answer(agent, Answer.DELIVERED)))
+            world.collector.faults.add(Reply(400), path=BATCH, times=1)
+            await until(lambda: bool(by_answer(agent, Answer.REJECTED)))
+            parked = by_answer(agent, Answer.REJECTED)[0]
+    delivered = agent.ledger.find(str(retried.number))
+
+    assert retried.detail == "server_error"
+    assert delivered is not None
+    assert (delivered.attempts, delivered.array) == (2, retried.array)
+    assert parked.detail == "400"
+    assert orjson.loads(parked.array)
+
+
+async def test_local_windows_are_in_the_ledger_alone(tmp_path: Path, ruleset: RuleSet) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        world.ledger_path = tmp_path / "ledger"
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent(sends=False) as agent:
+            truth = write(pod, world, 30)
+            await until(lambda: len(agent.ledger.entries) > 2)
+            await world.finish(agent)
+        entries = await read(tmp_path)
+    counts = sum(sum(one.summary.counts.values()) for one in entries)
+    events = [event for one in entries for event in orjson.loads(one.array)]
+    reports = [one["properties"] for one in events if one.get("event") == REPORT]
+
+    assert {(Answer.NOT_SENT, "local", "")} == {
+        (one.answer, one.detail, one.destination) for one in entries
+    }
+    assert truth.total() == counts
+    assert sum(one["lines_read"] for one in reports) > 30
+    assert {(0, "00000000-0000-0000-0000-000000000000")} == {
+        (one["seq"], one["stream"]) for one in reports
+    }
+    assert [one["type"] for one in events].count("identify") == 1
+    assert not world.collector.requests
+
+
+async def test_the_quiet_period_uses_nothing_of_the_stream(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    quiet = 2 * WINDOW_SECONDS
+    async with lab(tmp_path, ruleset, quiet_period_seconds=quiet) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            shown = write(pod, world, 20)
+            await until(lambda: world.clock.seconds() > START + quiet + WINDOW_SECONDS)
+            sent = write(pod, world, 20, seed=2)
+            await until(lambda: sum(world.counted().values()) >= sent.total())
+            await after(world, WINDOW_SECONDS)
+            unsent = by_answer(agent, Answer.NOT_SENT)
+    counted = sum(sum(one.summary.counts.values()) for one in unsent)
+
+    assert {"before_start"} == {one.detail for one in unsent}
+    assert shown.total() == counted
+    assert sent == world.counted()
+    assert world.reports()[0]["seq"] == 1
+    assert not {one.array for one in unsent} & set(world.arrays())
