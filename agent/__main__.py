@@ -1,4 +1,4 @@
-"""The command line: run, preview, rules, status.
+"""The command line: run, preview, rules, status, ledger.
 
 Owns arguments, exit codes and what a person reads. Everything else is a call into the package.
 Bad input never shows a traceback.
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent import __version__, logs, settings
-from agent.commands import show_preview, show_status
+from agent.ask import ask_status
+from agent.commands import show_preview, show_running, show_status
+from agent.kept import Place, show_entry, show_ledger
 from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
 from agent.modes import Mode, decide
@@ -107,6 +109,25 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", help="show the mode, every switch, and what State holds")
     settings.add_flags(status)
     status.set_defaults(command=_status)
+
+    ledger = commands.add_parser(
+        "ledger",
+        help="list the reports that were sent, and those that were not",
+        description="List the reports that the running agent, else the directory of ledger.path, "
+        "has kept, with destination, answer and digest.",
+    )
+    ledger.add_argument("--format", choices=("table", "json"), default="table")
+    settings.add_flags(ledger)
+    ledger.set_defaults(command=_ledger)
+    show = ledger.add_subparsers(title="commands", metavar="COMMAND").add_parser(
+        "show",
+        help="print one report byte for byte",
+        description="Print the batch array of one report exactly as it was sent.",
+        # What was given before the word stands.
+        argument_default=argparse.SUPPRESS,
+    )
+    show.add_argument("report", metavar="NUMBER|DIGEST", help="from the list")
+    settings.add_flags(show)
     return parser
 
 
@@ -175,8 +196,22 @@ def _status(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     logs.configure("error")
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    # While it is off nothing is contacted, not even this machine.
+    running = ask_status(loaded.page.port) if mode.mode is not Mode.OFF else None
+    if running is not None:
+        return show_running(running, loaded.page.port)
     ruleset = load_rules(loaded.rules.paths)
     return asyncio.run(show_status(mode, settings.switches(loaded), ruleset, _options(loaded)))
+
+
+def _ledger(arguments: argparse.Namespace) -> int:
+    loaded = _load(arguments)
+    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    path = Path(loaded.ledger.path) if loaded.ledger.path else None
+    place = Place(0 if mode.mode is Mode.OFF else loaded.page.port, path)
+    if "report" in arguments:
+        return show_entry(place, arguments.report)
+    return show_ledger(place, as_json=arguments.format == "json")
 
 
 def _options(loaded: settings.Settings) -> Options:

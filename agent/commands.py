@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 from rich.console import Console
@@ -23,9 +24,10 @@ from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.document import DocumentError, decode
 from agent.state.store import StateError
+from agent.web.loopback import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from agent.modes import Decision, Switch
     from agent.pipeline import Options
@@ -145,16 +147,60 @@ def _print_preview(console: Console, found: Preview) -> None:
     )
 
 
+def show_running(found: Mapping[str, Any], port: int) -> int:
+    """Print what the running agent says of itself: the numbers of its page."""
+    console = Console()
+    figures, ledger, coming = found["figures"], found["ledger"], found["next"]
+    console.print(f"agent: version {found['version']} runs, page http://{HOST}:{port}/")
+    switches = [(one["name"], one["value"], one["is_off"]) for one in found["switches"]]
+    _print_mode(console, found["mode"], found["why"], switches)
+    begin = found["count_from_seconds"] or 0
+    if begin > found["now_seconds"]:
+        console.print(
+            f"quiet: nothing is sent before {_time(begin)}, and nothing counted until then"
+        )
+    console.print(f"rules: {figures['rules_loaded']}, digest {figures['rules_digest']}")
+    console.print(f"destination: {found['destination'] or 'none'}", markup=False)
+    if coming is not None:
+        will = "will be sent" if coming["is_sent"] else "will not be sent"
+        console.print(
+            f"next report: {coming['bytes']} bytes, {will}, closes after "
+            f"{_time(coming['end_seconds'])}"
+        )
+    console.print(
+        f"  stream {found['stream'] or 'none yet'}, window {found['seq']} sealed, "
+        f"{figures['outbox_batches']} batches waiting, {found['parked']} parked"
+    )
+    answers = ", ".join(f"{count} {word}" for word, count in sorted(ledger["answers"].items()))
+    console.print(f"ledger: {ledger['entries']} reports ({answers or 'none yet'})")
+    for event, day in found["last_day"].items():
+        console.print(
+            f"  {event}: {day['delivered']} delivered, {day['not_delivered']} not, in the last day"
+        )
+    return 0
+
+
+def _time(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _print_mode(
+    console: Console, mode: str, why: str, switches: Iterable[tuple[str, str, bool]]
+) -> None:
+    console.print(f"mode: [bold]{mode}[/] because {why}")
+    table = Table("switch", "value", "says off")
+    for name, value, is_off in switches:
+        table.add_row(name, value, "yes" if is_off else "no")
+    console.print(table)
+
+
 async def show_status(
     decision: Decision, switches: Iterable[Switch], ruleset: RuleSet, options: Options
 ) -> int:
     """Print the mode, every switch and what State holds."""
     console = Console()
-    console.print(f"mode: [bold]{decision.mode}[/] because {decision.why}")
-    table = Table("switch", "value", "says off")
-    for switch in switches:
-        table.add_row(switch.name, switch.value, "yes" if switch.is_off else "no")
-    console.print(table)
+    named = ((one.name, one.value, one.is_off) for one in switches)
+    _print_mode(console, decision.mode, decision.why, named)
     console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}")
     if decision.mode == "off":
         console.print("nothing is contacted while the mode is off; State was not read")

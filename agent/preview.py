@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from agent.rules import RuleSet
 
+NOBODY = Identity(ZERO)
+"""Stands for the installation, which only a running agent has."""
+
 _HEAD_BYTES = 1 << 16
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -51,14 +54,20 @@ def preview(
     window_seconds: int,
     agent_version: str,
     now_seconds: int,
+    identity: Identity = NOBODY,
+    stream: str = ZERO,
+    version: str = "other",
 ) -> Preview:
-    """Return what the inputs give. Windows in which nothing was read are left out."""
+    """Return what the inputs give. Windows in which nothing was read are left out.
+
+    With the identity, stream and BotKube version of a running agent it is what that agent sends.
+    """
     prefilter = make_prefilter(ruleset.literals)
     windows = Windows(window_seconds)
     instances: list[Instance] = []
     lines = matched = noise = 0
     for chunks in inputs:
-        instance = Instance()
+        instance = Instance(version)
         instances.append(instance)
         reader: Reader | None = None
         for reader in _read(chunks, ruleset, prefilter):
@@ -72,8 +81,8 @@ def preview(
     for seq, start in enumerate(sorted(windows.open), start=1):
         events, totals = build_window(
             windows.close(start, instances, ruleset.bots),
-            identity=Identity(ZERO),
-            stream=ZERO,
+            identity=identity,
+            stream=stream,
             seq=seq,
             totals=totals,
             events=(*ruleset.events, CRASHED),

@@ -236,6 +236,7 @@ def _environment(cluster: Cluster, collector: Collector, folder: Path) -> dict[s
         "BOTKUBE_ANALYTICS_DESTINATION_WRITE_KEY": WRITE_KEY,
         "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
         "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+        "BOTKUBE_ANALYTICS_PAGE_PORT": "0",
     }
 
 

@@ -39,6 +39,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "120")
+    # Any free port: tests run beside each other, and `status` asks nobody.
+    monkeypatch.setenv("BOTKUBE_ANALYTICS_PAGE_PORT", "0")
 
 
 @attrs.frozen

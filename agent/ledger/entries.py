@@ -21,9 +21,11 @@ from attrs import field, frozen
 from agent.model import REPORT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 FORMAT_VERSION = 1
+MIN_DIGITS = 6
+"""Of a digest, to name a report."""
 _GAP = "gap_seconds_"
 
 
@@ -101,6 +103,14 @@ class Entry:
 def digest_of(array: bytes) -> str:
     """Return the digest by which a report is named."""
     return sha256(array).hexdigest()
+
+
+def find_number(known: Sequence[tuple[int, str]], name: str) -> int | None:
+    """Return the number that a name means: itself, or the beginning of one digest alone."""
+    if any(name == str(number) for number, _ in known):
+        return int(name)
+    begins = [number for number, digest in known if digest.startswith(name.lower())]
+    return begins[0] if len(begins) == 1 and len(name) >= MIN_DIGITS else None
 
 
 def summarize(array: bytes) -> Summary:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.ledger.entries import Answer, Entry, digest_of, summarize
+from agent.ledger.entries import Answer, Entry, digest_of, find_number, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,7 @@ class Ledger:
         return self._bytes
 
     def find(self, name: str) -> Entry | None:
-        """Return an entry by its number, or by the beginning of its digest if that is enough."""
+        """Return an entry by its number, or by enough of its digest."""
         return find_entry(self.entries, name)
 
     def send(self, batch: Batch, *, array: bytes, destination: str, now_seconds: int) -> None:
@@ -175,9 +175,7 @@ class Ledger:
 
 
 def find_entry(entries: Iterable[Entry], name: str) -> Entry | None:
-    """Return an entry by its number, or by the beginning of its digest if only one has it."""
-    several = [one for one in entries if one.digest.startswith(name.lower())]
-    for one in entries:
-        if str(one.number) == name:
-            return one
-    return several[0] if len(several) == 1 and name else None
+    """Return an entry by its number, or by enough of its digest."""
+    by_number = {one.number: one for one in entries}
+    number = find_number([(one.number, one.digest) for one in by_number.values()], name)
+    return None if number is None else by_number[number]

@@ -40,12 +40,23 @@ MODES = {
 }
 
 
+MAX_BYTES = 98_000
+MAX_RULES = 200
+MAX_OWN_FIELDS = 100
+
+
 def page(view: View) -> bytes:
-    """Return the whole document."""
+    """Return the whole document, with as much exact JSON as there is room for."""
+    bare = _page(view, room=0)
+    return _page(view, room=MAX_BYTES - len(bare))
+
+
+def _page(view: View, *, room: int) -> bytes:
+    coming, room = reports.coming(view, room=room)
     parts = (
         _mode(view),
-        reports.coming(view),
-        reports.last(view),
+        coming,
+        reports.last(view, room=room),
         _day(view),
         _gaps(view),
         _fields(view),
@@ -97,7 +108,7 @@ def _contents() -> Element:
 
 
 def _mode(view: View) -> Element:
-    quiet = " quiet" if view.is_quiet else ""
+    quiet = "" if view.mode == "on" and not view.is_quiet else " quiet"
     says = [tag("p", "Mode: ", tag("b", view.mode), f", because {view.why}.")]
     if view.is_quiet:
         says.append(
@@ -110,7 +121,7 @@ def _mode(view: View) -> Element:
             )
         )
     else:
-        says.append(tag("p", MODES.get(view.mode, "")))
+        says.append(tag("p", MODES.get(view.mode, ""), *_when(view)))
     winner = next((one for one in view.switches if one.is_off), None)
     rows = [
         (code(one.name), one.value, "off" + (", decides" * (one is winner)) if one.is_off else "no")
@@ -137,7 +148,7 @@ def _mode(view: View) -> Element:
     return section(
         "mode",
         "Mode and switches",
-        tag("div", *says, class_=f"mode {view.mode}{quiet}"),
+        tag("div", *says, class_=f"mode{quiet}"),
         tag(
             "dl",
             *(tag("div", tag("dt", name), tag("dd", at)) for name, at in facts),
@@ -148,10 +159,21 @@ def _mode(view: View) -> Element:
     )
 
 
+def _when(view: View) -> list[Part]:
+    """Return when the next report leaves, if one does."""
+    if view.next is None or not view.next.is_sent:
+        return []
+    return [
+        " The next report leaves after ",
+        moment(view.next.end_seconds),
+        f" UTC, to {view.destination}.",
+    ]
+
+
 def _day(view: View) -> Element:
     days = last_day(view.entries, now_seconds=view.now_seconds)
     covered = reported(view.entries, now_seconds=view.now_seconds)
-    charts = (chart(day, covered, now_seconds=view.now_seconds) for day in days)
+    charts = (chart(day, covered) for day in days)
     legend = tag(
         "p",
         tag("span", "delivered", class_="key"),
@@ -174,7 +196,7 @@ def _gaps(view: View) -> Element:
     rows = [
         (
             tag("span", moment(one.start_seconds), " to ", moment(one.end_seconds)),
-            code(one.reason),
+            one.reason,
             f"{number(max(1, one.end_seconds - one.start_seconds))} s",
         )
         for one in view.gaps
@@ -185,7 +207,7 @@ def _gaps(view: View) -> Element:
 
 def _fields(view: View) -> Element:
     own = {name for names in view.properties.values() for name in names}
-    other = sorted(name for name in own if name not in PROPERTIES)
+    other = sorted(name for name in own if name not in PROPERTIES)[:MAX_OWN_FIELDS]
     rows = [(code(name), says) for name, says in PROPERTIES.items()]
     rows += [(code(name), sentence(name)) for name in other]
     head = ("field", "what it tells about you")
@@ -199,15 +221,23 @@ def _fields(view: View) -> Element:
 
 
 def _rules(view: View) -> Element:
+    shown = sorted(view.rules, key=lambda rule: (-rule.hits, rule.id))[:MAX_RULES]
     rows = [
-        (code(one.id), one.event or "a fact, or part of a pair", one.question, number(one.hits))
-        for one in view.rules
+        (
+            tag("span", code(one.id)),
+            tag("span", tag("b", one.event), f": {one.question}")
+            if one.event
+            else "a fact of the container, or a part of another rule's pair",
+            number(one.hits),
+        )
+        for one in shown
     ]
     caption = (
-        f"{len(rows)} rules in force, digest {view.figures.rules_digest}; "
-        "hits since the process was started."
+        f"{len(view.rules)} rules in force, digest {view.figures.rules_digest}; "
+        "hits since the process was started, most first."
     )
-    return section("rules", "Rules", table(caption, ("rule", "counts", "answers", "hits"), rows))
+    head = ("rule", "what it counts, and which question that answers", "hits")
+    return section("rules", "Rules", table(caption, head, rows))
 
 
 def _off() -> Element:
@@ -243,7 +273,9 @@ def _coded(way: tuple[str, ...] | str) -> list[Part]:
 
 
 def _verify(view: View) -> Element:
-    where = view.ledger_path or "nowhere: set ledger.path to keep them over a restart"
+    where: Part = "nowhere; set ledger.path to keep them over a restart"
+    if view.ledger_path:
+        where = code(view.ledger_path)
     steps = (
         (
             "See what your own logs would give: ",
@@ -269,7 +301,7 @@ def _verify(view: View) -> Element:
             f"The ledger holds {number(len(view.entries))} reports in "
             f"{number(view.ledger_bytes)} bytes; {number(view.ledger_dropped)} older ones were "
             f"dropped. On disk: ",
-            code(where),
+            where,
             ".",
         ),
     )

@@ -6,6 +6,7 @@ Owns how much of them stands on the page; what does not is linked.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from xml.etree.ElementTree import tostring
 
 import orjson
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from agent.web.view import View
 
 MAX_REPORTS = 24
-MAX_SHOWN_BYTES = 32_000
-"""Of exact JSON, so that the whole page stays under 100 KB."""
 MAX_ROWS = 60
 COMMON = frozenset({"stream", "seq", "window_start", "window_end", "count", "botkube_version"})
 ANSWERS = {
@@ -36,10 +35,11 @@ ANSWERS = {
 WHY = {"local": "the mode is local", "before_start": "before sending begins"}
 
 
-def coming(view: View) -> Element:
-    """Return the next report: its counts, and its bytes as they would be if it closed now."""
+def coming(view: View, *, room: int) -> tuple[Element, int]:
+    """Return the next report, its counts and its bytes if it closed now, and the room left."""
     if view.next is None:
-        return section("next", "Next report", tag("p", "Reading has not begun yet."))
+        return section("next", "Next report", tag("p", "Reading has not begun yet.")), room
+    exact, room = _exact(b"\n".join(view.next.arrays), room)
     events = [event for array in view.next.arrays for event in orjson.loads(array)]
     size = sum(map(len, view.next.arrays))
     will = "will be sent" if view.next.is_sent else "will not be sent, only kept in the ledger"
@@ -47,7 +47,7 @@ def coming(view: View) -> Element:
     left = len(rows) - MAX_ROWS
     more = [tag("p", f"{number(left)} more are in the JSON.")] if left > 0 else []
     link = tag("a", "the same bytes", href="/api/next")
-    return section(
+    part = section(
         "next",
         "Next report",
         tag(
@@ -65,10 +65,11 @@ def coming(view: View) -> Element:
             "details",
             tag("summary", f"Exact JSON, {number(size)} bytes"),
             tag("p", link),
-            *(_exact(array) for array in view.next.arrays if size <= MAX_SHOWN_BYTES // 2),
+            *exact,
             id="next-json",
         ),
     )
+    return part, room
 
 
 def _counts(events: Iterable[dict[str, object]]) -> Iterable[tuple[Part, ...]]:
@@ -90,15 +91,14 @@ def _collection(events: Iterable[dict[str, object]]) -> Iterable[Element]:
             yield tag("details", tag("summary", title), rows)
 
 
-def last(view: View) -> Element:
+def last(view: View, *, room: int) -> Element:
     """Return the last reports, the newest first, with exact bytes as far as there is room."""
     if not view.entries:
         return section("reports", "Last reports", tag("p", "No report was made yet."))
-    room = MAX_SHOWN_BYTES
     shown = []
     for entry in view.entries[:MAX_REPORTS]:
-        shown.append(_report(entry, is_whole=entry.size <= room))
-        room -= entry.size
+        exact, room = _exact(entry.array, room) if entry.size < room else ([], room)
+        shown.append(_report(entry, exact))
     others = len(view.entries) - len(shown)
     more = f" {number(others)} older ones are in the ledger." if others > 0 else ""
     return section(
@@ -116,7 +116,7 @@ def last(view: View) -> Element:
     )
 
 
-def _report(entry: Entry, *, is_whole: bool) -> Element:
+def _report(entry: Entry, exact: list[Element]) -> Element:
     is_delivered = entry.answer is Answer.DELIVERED
     says = ANSWERS[entry.answer]
     why = WHY.get(entry.detail, entry.detail)
@@ -140,12 +140,15 @@ def _report(entry: Entry, *, is_whole: bool) -> Element:
         ),
         tag("dl", *(part for name, at in rows for part in (tag("dt", name), tag("dd", at)))),
         tag("p", tag("a", "its bytes alone", href=f"/api/ledger/{entry.number}")),
-        *([_exact(entry.array)] if is_whole else []),
+        *exact,
     )
 
 
-def _exact(array: bytes) -> Element:
-    return tag("pre", array.decode(), tabindex="0", aria_label="Exact JSON")
+def _exact(array: bytes, room: int) -> tuple[list[Element], int]:
+    """Return bytes as they are, if there is room for them on the page, and the room left."""
+    shown = tag("pre", array.decode(), tabindex="0", role="region", aria_label="Exact JSON")
+    left = room - len(tostring(shown))
+    return ([shown], left) if left >= 0 else ([], room)
 
 
 def _value(value: object) -> str:

@@ -12,7 +12,7 @@ STYLE = """\
 --card:#1e2328;--line:#3b434b;--link:#8ab4f8;--good:#8ab4f8;--other:#f2b367;--mark:#4a3c10}}
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:66rem;padding:1rem;background:var(--back);color:var(--text);
-font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
+font:16px/1.5 system-ui,sans-serif;overflow-wrap:break-word}
 h1{font-size:1.6rem;margin:.5rem 0}
 h2{font-size:1.2rem;margin:2.5rem 0 .5rem;padding-top:.5rem;border-top:1px solid var(--line)}
 h3{font-size:1rem;margin:1.5rem 0 .25rem}
@@ -23,14 +23,15 @@ a{color:var(--link)}
 .skip:focus{left:1rem;background:var(--back);padding:.5rem}
 nav ul{display:flex;flex-wrap:wrap;gap:.25rem 1rem;padding:0;list-style:none}
 nav a{display:inline-block;padding:.25rem 0}
+code,pre,time,dd{overflow-wrap:anywhere}
 code,pre{font:.875em/1.5 ui-monospace,monospace}
 pre{white-space:pre-wrap;background:var(--card);border:1px solid var(--line);padding:.75rem;
 max-height:24rem;overflow:auto}
 .mode{background:var(--card);border:1px solid var(--line);border-left:.4rem solid var(--good);
 padding:.75rem 1rem;margin:1rem 0}
-.mode.quiet,.mode.local{border-left-color:var(--other)}
+.mode.quiet{border-left-color:var(--other)}
 .mode p{margin:.25rem 0}
-dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(9rem,1fr));gap:.5rem}
+dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.5rem}
 dl.facts div{background:var(--card);border:1px solid var(--line);padding:.5rem .75rem}
 dt{color:var(--soft);font-size:.875rem}
 dd{margin:0}
@@ -40,14 +41,14 @@ caption{text-align:left;color:var(--soft);padding:.25rem 0}
 th,td{text-align:left;vertical-align:top;padding:.35rem .75rem .35rem 0;
 border-bottom:1px solid var(--line);font-weight:400}
 thead th{color:var(--soft);font-size:.875rem}
-tbody th{font-weight:600}
+tbody th{font-weight:600;min-width:6.5rem}
 .figure{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 details{border-bottom:1px solid var(--line)}
 summary{cursor:pointer;padding:.4rem 0}
 summary .answer{color:var(--good)}
 summary .answer.others{color:var(--other)}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,18rem),1fr));gap:1rem}
-figure{background:var(--card);border:1px solid var(--line);padding:.75rem;
+figure{margin:0;background:var(--card);border:1px solid var(--line);padding:.75rem;
 display:flex;flex-direction:column;justify-content:space-between}
 figcaption{font-size:.875rem}
 svg{display:block;width:100%;height:4.5rem;margin-top:.5rem}

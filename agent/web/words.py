@@ -43,7 +43,7 @@ PROPERTIES = {
     "count_floor": "That the count is raised to a minimum, so the true one is smaller.",
     "botkube_version": "Which release of BotKube you run; a build of your own is other.",
     "stream": "A random number of this agent's memory; it changes when that is lost.",
-    "seq": "The how-manieth interval this is, so that a missing one is noticed.",
+    "seq": "Which interval of the stream it is, so that a missing one is noticed.",
     "window_start": "When the counted interval begins, on the clock's round hours.",
     "window_end": "When the counted interval ends.",
     "lines_read": "How many lines BotKube wrote: how busy it is.",

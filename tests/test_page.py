@@ -1,0 +1,490 @@
+"""The page and its API over real HTTP: what is shown, to whom, and that it is what is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import attrs
+import orjson
+import pytest
+
+from agent.aggregate import GAP_REASONS, Instance, Window, Windows
+from agent.ledger.entries import Answer, digest_of
+from agent.ledger.ledger import Ledger
+from agent.model import CRASHED, Identity
+from agent.modes import Decision, Mode
+from agent.preview import preview
+from agent.rules import RuleSet
+from agent.running import Running
+from agent.sink.batch import batch_array, build_identity, build_window, envelope, seal
+from agent.web.lastday import HOURS, last_day, reported
+from agent.web.listen import ServerError
+from agent.web.loopback import serve_page
+from agent.web.page import MAX_BYTES, page
+from agent.web.style import STYLE
+from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
+from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
+from tests.agents import NAMESPACE, Agent, Lab, after, lab, until
+from tests.sim.pods import Pod
+from tests.test_ledger import batch, send
+from tests.test_pipeline import write
+
+NOW = 1_800_000_000
+EMPTY = View(NOW, "1", "local", "a test")
+EVIL = "</style></pre><script>alert(1)</script>\"'&<"
+
+
+# --- to whom ---
+
+
+@attrs.frozen
+class Said:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@asynccontextmanager
+async def served(view: View = EMPTY) -> AsyncIterator[int]:
+    async with serve_page(0, lambda: view) as port:
+        yield port
+
+
+async def ask(port: int, path: str = "/", *, method: str = "GET", **headers: str) -> Said:
+    url = f"http://127.0.0.1:{port}{path}"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url, headers=headers) as answer,
+    ):
+        return Said(answer.status, dict(answer.headers), await answer.read())
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("localhost", 200),
+        ("LocalHost:9000", 200),
+        ("127.0.0.1:8081", 200),
+        ("[::1]:8081", 200),
+        ("[::1]", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+        ("evil.example:8081", 421),
+        ("127.0.0.1.evil.example", 421),
+        ("10.0.0.7:8081", 421),
+        ("localhost:8081@evil.example", 421),
+        ("", 421),
+    ],
+)
+async def test_only_names_of_this_machine_are_answered(host: str, expected: int) -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert f" {expected} ".encode() in answer.partition(b"\r\n")[0]
+    assert (b"BotKube Analytics" in answer) is (expected == 200)
+
+
+@pytest.mark.parametrize("head", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
+async def test_no_name_or_two_are_none(head: bytes) -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\n" + head + b"Connection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.split(b" ")[1] in {b"400", b"421"}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_nothing_can_be_changed(method: str) -> None:
+    async with served() as port:
+        said = await ask(port, method=method)
+
+    assert (said.status, said.headers["Allow"]) == (405, "GET, HEAD")
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/nowhere"])
+async def test_every_answer_is_guarded_and_sets_no_cookie(path: str) -> None:
+    async with served() as port:
+        said = await ask(port, path)
+        head = await ask(port, path, method="HEAD")
+    policy = said.headers["Content-Security-Policy"]
+
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "script" not in policy
+    assert said.headers["X-Content-Type-Options"] == "nosniff"
+    assert said.headers["Referrer-Policy"] == "no-referrer"
+    assert said.headers["Cache-Control"] == "no-store"
+    assert not {"Set-Cookie", "Server", "Access-Control-Allow-Origin"} & set(said.headers)
+    assert (head.status, head.body) == (said.status, b"")
+
+
+async def test_it_listens_on_loopback_alone() -> None:
+    async with served() as port:
+        with socket.socket(socket.AF_INET6) as other, pytest.raises(OSError):  # noqa: PT011 any
+            other.connect(("::1", port))
+        with pytest.raises(ServerError, match=r"set page\.port to another"):
+            async with serve_page(port, lambda: EMPTY):
+                pass
+        with socket.socket() as neighbour:
+            # Bound to the wildcard address the port would be taken for this one as well.
+            neighbour.bind(("127.0.0.2", port))
+
+
+# --- what is on it ---
+
+
+def whole(ruleset: RuleSet, **changes: object) -> View:
+    """Return a view with something in every part."""
+    ledger = Ledger()
+    for seq in range(1, 31):
+        array = send(ledger, batch(seq, seq=seq), at=NOW - 9)
+        ledger.answer(array, Answer.DELIVERED if seq % 2 else Answer.RETRY, now_seconds=NOW)
+    coming = batch_array(batch(99, seq=99))
+    view = View(
+        NOW,
+        "1",
+        "on",
+        "a write key is set",
+        switches=(SwitchRow("DO_NOT_TRACK", "false", is_off=False),),
+        destination="https://one.example",
+        installation_id="5f0c1ad6-3b0e-4d0e-8f7b-0a8b7a1c2d3e",
+        seq=30,
+        count_from_seconds=0,
+        next=NextReport(NOW, NOW + 3600, is_sent=True, arrays=(coming,)),
+        entries=ledger.entries,
+        gaps=(GapRow("rotated", NOW - 60, NOW),),
+        rules=tuple(RuleRow(rule.id, rule.event or "", rule.question, 3) for rule in ruleset.rules),
+        properties={name: tuple(event.properties) for name, event in ruleset.events.items()},
+    )
+    return attrs.evolve(view, **changes)  # type: ignore[arg-type]
+
+
+def test_there_is_no_script_no_asset_and_no_inline_style(ruleset: RuleSet) -> None:
+    text = page(whole(ruleset)).decode()
+
+    assert not re.search(r"<(script|img|link|iframe|object|embed|form|input|base)\b", text)
+    assert not re.search(r"\b(style|src|on[a-z]+)=\"", text)
+    assert not [url for url in re.findall(r'href="([^"]*)"', text) if url[:1] not in "#/"]
+    assert not re.search(r"url\(|@import", STYLE)
+
+
+def test_it_is_under_a_hundred_kilobytes_however_much_there_is_to_show(ruleset: RuleSet) -> None:
+    rules = tuple(RuleRow(f"rule-{at:04}", "Event handled", "Why? " * 12, at) for at in range(999))
+    big = batch_array(batch(9, seq=9)) + b" " * 90_000
+    coming = NextReport(NOW, NOW + 3600, is_sent=True, arrays=(big,))
+    gaps = tuple(GapRow("rotated", NOW - at, NOW) for at in range(50))
+    sizes = [
+        len(page(view))
+        for view in (
+            whole(ruleset),
+            whole(ruleset, rules=rules),
+            whole(ruleset, next=coming, gaps=gaps),
+        )
+    ]
+
+    assert max(sizes) <= MAX_BYTES < 100_000
+
+
+@pytest.mark.parametrize("name", ["why", "destination", "installation_id", "version", "mode"])
+def test_whatever_stands_in_a_value_is_no_markup(ruleset: RuleSet, name: str) -> None:
+    view = whole(
+        ruleset,
+        switches=(SwitchRow(EVIL, EVIL, is_off=True),),
+        gaps=(GapRow(EVIL, 0, 1),),
+        rules=(RuleRow(EVIL, EVIL, EVIL, 1),),
+        properties={EVIL: (EVIL,)},
+        ledger_path=EVIL,
+    )
+    text = page(attrs.evolve(view, **{name: EVIL})).decode()  # type: ignore[arg-type]
+
+    assert "<script" not in text
+    assert text.count("</style>") == 1
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_the_mode_says_why_and_until_when_nothing_is_sent(ruleset: RuleSet) -> None:
+    on, local = page(whole(ruleset)).decode(), page(EMPTY).decode()
+    quiet = page(whole(ruleset, count_from_seconds=NOW + 3600)).decode()
+
+    assert "because a write key is set" in on
+    assert "Nothing is sent before" not in on
+    assert 'Nothing is sent before <time datetime="2027-01-15T09:00:00Z">2027-01-15 09:00' in quiet
+    assert "Nothing is sent." in local
+
+
+def test_the_switch_that_decides_is_named(ruleset: RuleSet) -> None:
+    rows = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))
+
+    assert "off, decides" in page(whole(ruleset, switches=rows)).decode()
+
+
+def test_headings_tables_and_regions_are_named(ruleset: RuleSet) -> None:
+    text = page(whole(ruleset)).decode()
+
+    assert text.count("<h1>") == 1
+    assert text.count("<table>") == text.count("<caption>")
+    assert set(re.findall(r'aria-labelledby="(\w+)"', text)) == set(
+        re.findall(r'<h2 id="(\w+)"', text)
+    )
+    assert set(re.findall(r'href="#(\w+)"', text)) <= set(re.findall(r'id="([\w-]+)"', text))
+    assert all('scope="' in cell for cell in re.findall(r"<th\b[^>]*>", text))
+    assert text.count('role="img"') == text.count("<svg")
+    assert '<html lang="en">' in text
+
+
+def luminance(colour: str) -> float:
+    full = colour if len(colour) == 6 else "".join(2 * digit for digit in colour)
+    parts = [int(full[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    linear = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts]
+    return sum(one * weight for one, weight in zip(linear, (0.2126, 0.7152, 0.0722), strict=True))
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+@pytest.mark.parametrize("front", ["text", "soft", "link", "good", "other"])
+@pytest.mark.parametrize("back", ["back", "card"])
+def test_every_colour_can_be_read(scheme: int, front: str, back: str) -> None:
+    blocks = re.findall(r":root\{([^}]*)\}", STYLE)
+    colours = dict(re.findall(r"--(\w+):#([0-9a-f]{3,6})", blocks[scheme].replace("\n", "")))
+    high, low = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
+
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+# --- words ---
+
+
+def occurring(ruleset: RuleSet) -> set[str]:
+    """Return every property that can occur: of the rules' events, and of a report with all."""
+    names = {"kind"} | {name for event in ruleset.events.values() for name in event.properties}
+    window = Window(gaps=Counter(dict.fromkeys(GAP_REASONS, 60)))
+    instance = Instance(
+        "v1.14.0", debug=True, started=True, bots={*ruleset.bots}, sinks={*ruleset.sinks}
+    )
+    windows = Windows(3600, open={NOW: window})
+    report = windows.close(NOW, [instance], ruleset.bots)
+    crash = attrs.evolve(report, aggregates=())
+    zero = "00000000-0000-0000-0000-000000000000"
+    identity = Identity(zero, zero, "1.34", "eks")
+    events, _ = build_window(
+        crash,
+        identity=identity,
+        stream=zero,
+        seq=1,
+        totals={},
+        events=(*ruleset.events, CRASHED),
+        agent_version="1",
+        rules_digest="1",
+        rules_changed=True,
+    )
+    calls = build_identity(identity, agent_version="1", at_seconds=NOW)
+    names |= {name for event in events for name in event["properties"]}
+    names |= {name for call in calls for name in call["traits"]}
+    return names | {"count", "count_floor", "botkube_version", "events_discarded"}
+
+
+def test_every_property_that_can_occur_has_one_sentence(ruleset: RuleSet) -> None:
+    own = sentence("a name that no table has")
+    unexplained = {name for name in occurring(ruleset) if sentence(name) == own}
+
+    assert not unexplained
+
+
+def test_every_sentence_is_of_a_property_that_can_occur(ruleset: RuleSet) -> None:
+    used = {sentence(name) for name in occurring(ruleset)}
+
+    assert not [name for name, says in PROPERTIES.items() if says not in used]
+
+
+def test_every_field_around_a_property_has_a_sentence() -> None:
+    zero = "00000000-0000-0000-0000-000000000000"
+    calls = build_identity(Identity(zero, zero), agent_version="1", at_seconds=NOW)
+    calls.append(orjson.loads(batch_array(batch()))[0])
+    sealed = attrs.evolve(seal(calls, seq=1, sealed_seconds=0)[0][0], attempted=True)
+    around = orjson.loads(envelope(sealed, sent_seconds=NOW, agent_version="1"))
+    names = {*around, *around["context"], *around["context"]["library"]}
+
+    assert {name for call in calls for name in call} == set(EVERY_CALL)
+    assert names == set(AROUND)
+
+
+# --- the last day ---
+
+
+def test_counts_stand_in_the_hour_of_their_window() -> None:
+    ledger = Ledger()
+    array = send(ledger, batch(5))
+    before = last_day(ledger.entries, now_seconds=NOW)
+    ledger.answer(array, Answer.DELIVERED, now_seconds=NOW)
+    (day,) = last_day(ledger.entries, now_seconds=NOW)
+
+    assert before[0].others == [0] * 22 + [5, 0]
+    assert day.delivered == [0] * 22 + [5, 0]
+    assert (day.total, day.highest, sum(day.others)) == (5, 5, 0)
+
+
+def test_an_hour_without_a_report_is_not_zero() -> None:
+    ledger = Ledger()
+    send(ledger, batch())
+
+    assert reported(ledger.entries, now_seconds=NOW) == [False] * 22 + [True, False]
+    assert reported((), now_seconds=NOW) == [False] * HOURS
+
+
+def test_what_is_older_than_a_day_is_not_in_it() -> None:
+    ledger = Ledger()
+    send(ledger, batch())
+
+    assert last_day(ledger.entries, now_seconds=NOW + 86_400) == ()
+
+
+# --- the API, and a whole agent ---
+
+
+@asynccontextmanager
+async def shown(world: Lab, agent: Agent, mode: Mode = Mode.ON) -> AsyncIterator[int]:
+    """Serve the page of a running agent."""
+    running = Running(
+        Decision(mode, "a test"),
+        world.ruleset,
+        world.options(),
+        agent.ledger,
+        (),
+        world.clock.seconds,
+        agent.pipeline,
+    )
+    async with serve_page(0, running.view) as port:
+        yield port
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    async with lab(tmp_path, ruleset) as opened:
+        yield opened
+
+
+def exact(document: bytes, start: int = 0) -> bytes:
+    """Return the exact JSON of the first element after a place in the document."""
+    found = re.search(rb"<pre[^>]*>(.*?)</pre>", document[start:], re.DOTALL)
+    assert found is not None
+    return found.group(1).replace(b"&lt;", b"<").replace(b"&gt;", b">").replace(b"&amp;", b"&")
+
+
+async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), version="v1.14.0")
+    async with world.agent() as agent, shown(world, agent) as port:
+        truth = write(pod, world, 40)
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: pipeline.counting.observed.total() >= truth.total())
+        await after(world, 5)
+        standing = await ask(port, "/api/next")
+        document = (await ask(port)).body
+        await until(lambda: bool(world.reports()))
+        await after(world, 1)
+        (entry,) = [one for one in agent.ledger.entries if one.array == world.arrays()[0]]
+        kept = await ask(port, f"/api/ledger/{entry.number}")
+        later = (await ask(port)).body
+        log = await saved_log(world, pod)
+        identity = pipeline.counting.identity
+        stream = pipeline.counting.document.stream
+    wire = world.arrays()[0]
+    # A preview has no cluster and so no calls of identity, which stand in front.
+    events = orjson.loads(wire)
+    own = [orjson.dumps(event) for event in events if event["type"] == "track"]
+    previewed = preview(
+        [iter([log])],
+        world.ruleset,
+        window_seconds=60,
+        agent_version="test",
+        now_seconds=int(world.clock.seconds()),
+        identity=identity,
+        stream=stream,
+        version="v1.14.0",
+    )
+
+    assert wire == standing.body
+    assert wire == exact(document, document.index(b'id="next-json"'))
+    assert wire == kept.body
+    assert wire in [exact(later, at.start()) for at in re.finditer(b"<details>", later)]
+    assert b"[" + b",".join(own) + b"]" == batch_array(previewed.batches[0])
+    assert truth == world.counted()
+
+
+async def saved_log(world: Lab, pod: Pod) -> bytes:
+    """Return a pod's log as `kubectl logs --timestamps` saves it."""
+    server = world.cluster.server
+    url = f"{server.url}/api/v1/namespaces/{NAMESPACE}/pods/{pod.name}/log?timestamps=true"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return await answer.read()
+
+
+async def test_the_api_says_the_numbers_of_the_page(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent, shown(world, agent) as port:
+        write(pod, world, 30)
+        await until(lambda: len(world.reports()) > 1)
+        said = orjson.loads((await ask(port, "/api/status")).body)
+        heads = orjson.loads((await ask(port, "/api/ledger")).body)
+        document = (await ask(port)).body.decode()
+
+    assert said["mode"] == "on"
+    assert said["installation_id"] in document
+    assert said["stream"] in document
+    assert said["destination"] == world.collector.url
+    assert said["ledger"]["entries"] == len(heads) > 1
+    assert sum(said["rules"].values()) > 0
+    for event, day in said["last_day"].items():
+        total = day["delivered"] + day["not_delivered"]
+        assert f"<b>{event}</b>: {total:,} in the last 24 hours" in document
+
+
+async def test_in_local_mode_the_next_report_is_shown_and_said_not_to_be_sent(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent(sends=False) as agent, shown(world, agent, Mode.LOCAL) as port:
+        truth = write(pod, world, 20)
+        await until(lambda: agent_counts(agent) >= truth.total())
+        standing = (await ask(port, "/api/next")).body
+        said = orjson.loads((await ask(port, "/api/status")).body)
+        await until(lambda: bool(agent.ledger.entries))
+        kept = {one.array for one in agent.ledger.entries}
+
+    counts = [event["properties"].get("count", 0) for event in orjson.loads(standing)[2:]]
+    assert sum(counts) == truth.total()
+    assert said["next"]["is_sent"] is False
+    assert said["next"]["digests"] == [digest_of(standing)]
+    assert standing in kept
+    assert said["destination"] == ""
+
+
+def agent_counts(agent: Agent) -> int:
+    assert agent.pipeline is not None
+    return agent.pipeline.counting.observed.total()
+
+
+@pytest.mark.parametrize("name", ["99", "zz", "../state", "0"])
+async def test_a_report_that_is_not_there_is_not_found(ruleset: RuleSet, name: str) -> None:
+    async with served(whole(ruleset)) as port:
+        said = await ask(port, f"/api/ledger/{name}")
+
+    assert said.status == 404
+
+
+def test_without_a_pipeline_there_is_little_to_say() -> None:
+    found = status(EMPTY)
+
+    assert (found["next"], found["ledger"]["entries"]) == (None, 0)
+    assert b"Reading has not begun yet" in page(EMPTY)
