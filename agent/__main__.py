@@ -40,8 +40,8 @@ EXIT_CODES = """\
 exit codes:
   0    done, and nothing is wrong
   1    done, and something is wrong with what was looked at (rules, State)
-  2    the command, a setting or a rule file is wrong; nothing was done
-  3    the cluster or State cannot be used
+  2    the command, a setting, a rule file or a port is wrong; nothing was done
+  3    the cluster, State or the ledger cannot be used
   130  interrupted
 """
 

@@ -82,7 +82,7 @@ async def serve_pipeline(
             open_session(options.agent_version) as session,
         ):
             _announce(decision, port, options.agent_version)
-            log.info("page", extra={"url": f"http://127.0.0.1:{page}/"})
+            log.info("page", extra={"port": page})
             await ledger.load()
             segment = (
                 Segment(session, endpoint, write_key, options.agent_version) if write_key else None

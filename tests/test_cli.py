@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,9 +22,11 @@ import pytest
 
 from agent import __version__
 from agent.__main__ import main
+from agent.ledger.ledger import Ledger
 from agent.preview import preview
 from agent.rulefiles import load_rules
 from agent.sink.batch import batch_array
+from tests.test_ledger import on_disk
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = ROOT / "tests" / "data" / "samples"
@@ -93,7 +97,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         assert f"  {word}" in said.out
 
 
-@pytest.mark.parametrize("name", ["run", "preview", "status"])
+@pytest.mark.parametrize("name", ["run", "preview", "status", "ledger"])
 def test_help_of_a_command_tells_flags_values_and_defaults(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -420,6 +424,117 @@ def test_status_says_that_state_is_unreadable(tmp_path: Path) -> None:
 
     assert (said.code, said.err) == (1, "")
     assert "State is not readable" in said.out
+
+
+@contextmanager
+def showing(tmp_path: Path, **environment: str) -> Iterator[str]:
+    """Run an agent whose cluster does not answer, and give the port of its page."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        (tmp_path / "kubeconfig").write_text(kubeconfig(url))
+        settings = {
+            "BOTKUBE_ANALYTICS_KUBERNETES_KUBECONFIG": str(tmp_path / "kubeconfig"),
+            "BOTKUBE_ANALYTICS_HEALTH_HOST": "127.0.0.1",
+            "BOTKUBE_ANALYTICS_HEALTH_PORT": "0",
+        }
+        with running(**settings, **environment) as agent:
+            assert agent.process.stdout is not None
+            said = json.loads(agent.process.stdout.readline())
+            assert said["message"] == "page"
+            yield str(said["port"])
+
+
+def test_status_asks_the_agent_that_runs(tmp_path: Path) -> None:
+    with showing(tmp_path) as port:
+        said = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=port)
+        off = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=port, DO_NOT_TRACK="1")
+
+    assert (said.code, said.err) == (0, "")
+    assert f"agent: version {__version__} runs, page http://127.0.0.1:{port}/" in said.out
+    assert "mode: local because no write key is set" in said.out
+    assert "ledger: 0 reports" in said.out
+    assert "nothing is contacted" in off.out
+
+
+def test_status_does_not_take_a_stranger_for_an_agent(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("hello")
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    ) as stranger:
+        assert stranger.stdout is not None
+        found = re.search(rb"port (\d+)", stranger.stdout.readline())
+        assert found is not None
+        said = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=found.group(1).decode())
+        stranger.kill()
+
+    assert "nothing yet" in said.out
+
+
+# --- ledger ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Ledger:
+    """Return a ledger with three reports, as an agent has left it in a directory."""
+    return asyncio.run(on_disk(tmp_path))
+
+
+def test_ledger_lists_what_the_directory_holds(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kept: Ledger
+) -> None:
+    flags = ["--ledger-path", str(tmp_path / "ledger")]
+    table = call(capsys, "ledger", *flags)
+    listed = json.loads(call(capsys, "ledger", "--format", "json", *flags).out)
+
+    assert (table.code, table.err) == (0, "")
+    assert table.out.count("delivered") == 3
+    assert [one.head for one in kept.entries] == listed
+
+
+@pytest.mark.parametrize("by", ["number", "digest", "whole digest"])
+def test_ledger_show_prints_the_bytes_and_nothing_else(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kept: Ledger, by: str
+) -> None:
+    entry = kept.entries[1]
+    name = {"number": "2", "digest": entry.digest[:8], "whole digest": entry.digest}[by]
+    said = call(capsys, "ledger", "--ledger-path", str(tmp_path / "ledger"), "show", name)
+
+    assert Said(0, entry.array.decode(), "") == said
+
+
+@pytest.mark.parametrize("name", ["4", "", "abc", "../00000001"])
+def test_ledger_show_says_that_there_is_no_such_report(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kept: Ledger, name: str
+) -> None:
+    said = call(capsys, "ledger", "show", name, "--ledger-path", str(tmp_path / "ledger"))
+
+    assert (said.code, said.out) == (1, "")
+    assert "see botkube-analytics ledger" in said.err
+    assert kept.entries
+
+
+def test_ledger_says_where_it_looked_in_vain(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = call(capsys, "ledger", "--page-port", "1", "--ledger-path", str(tmp_path / "none"))
+
+    assert (said.code, said.out) == (3, "")
+    words = " ".join(said.err.split())
+    assert "no agent answers on 127.0.0.1:1, and" in words
+    assert "cannot be read" in words
+
+
+def test_ledger_asks_the_agent_that_runs(tmp_path: Path, kept: Ledger) -> None:
+    given = {"BOTKUBE_ANALYTICS_LEDGER_PATH": str(tmp_path / "ledger")}
+    with showing(tmp_path, **given) as port:
+        listed = command("ledger", "--format", "json", BOTKUBE_ANALYTICS_PAGE_PORT=port)
+        shown = command("ledger", "show", "3", BOTKUBE_ANALYTICS_PAGE_PORT=port)
+
+    assert [one.head for one in kept.entries] == json.loads(listed.out)
+    assert kept.entries[0].array.decode() == shown.out
 
 
 # --- run ------------------------------------------------------------------------------------------

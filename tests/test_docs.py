@@ -226,6 +226,8 @@ def subcommands() -> set[str]:
 
 def _subcommands(parser: argparse.ArgumentParser, prefix: str) -> Iterator[str]:
     groups = [one for one in parser._actions if isinstance(one, argparse._SubParsersAction)]
+    if not all(one.required for one in groups):
+        yield prefix.strip()  # a command of its own, with commands below it
     if not groups:
         yield prefix.strip()
     for group in groups:
@@ -247,7 +249,9 @@ def shown_commands() -> list[str]:
     return [
         found.group(1).partition(" | ")[0].partition(" #")[0].strip()
         for line in [*lines, *spans(_readme())]
-        if (found := re.search(r"botkube-analytics ((?:run|preview|rules|status)\b.*)", line))
+        if (
+            found := re.search(r"botkube-analytics ((?:run|preview|rules|status|ledger)\b.*)", line)
+        )
     ]
 
 
