@@ -13,14 +13,18 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent.aggregate import Windows
+from agent.counting import Counting
 from agent.ledger.directory import KEPT_NUMBERS, Directory
 from agent.ledger.entries import Answer, Entry, EntryError, decode, encode
 from agent.ledger.ledger import MAX_ENTRIES, Ledger
-from agent.model import REPORT, Batch
+from agent.model import REPORT, Batch, Identity, Observation
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array, seal
+from agent.state.document import Document
 from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, until
 from tests.sim.faults import Answer as Reply
+from tests.sim.faults import Delay
 from tests.test_pipeline import BATCH, write
 
 NOW = 1_800_000_000
@@ -329,6 +333,61 @@ async def test_a_retry_and_a_rejection_are_in_the_ledger_with_their_reasons(
     assert (delivered.attempts, delivered.array) == (2, retried.array)
     assert parked.detail == "400"
     assert orjson.loads(parked.array)
+
+
+async def test_a_report_is_on_disk_before_it_leaves_and_survives_a_kill(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        world.ledger_path = tmp_path / "ledger"
+        world.collector.faults.add(Delay(seconds=999), path=BATCH, times=1)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: bool(by_answer(agent, Answer.WAITING)))
+            await after(world, 5)
+        killed = await read(tmp_path)
+        async with world.agent(seed=2) as agent:
+            await until(lambda: bool(by_answer(agent, Answer.DELIVERED)))
+            delivered = by_answer(agent, Answer.DELIVERED)[0]
+
+    assert [(one.answer, one.attempts) for one in killed] == [(Answer.WAITING, 1)]
+    assert (delivered.number, delivered.attempts) == (killed[0].number, 2)
+    assert delivered.array == killed[0].array
+
+
+def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet) -> None:
+    start = NOW - NOW % 3600
+    windows = Windows(3600, count_from=start + 1800)
+    counting = Counting(
+        Document(b"", "stream", windows, sends=True),
+        ruleset,
+        Identity("00000000-0000-0000-0000-000000000000"),
+        "1",
+        sends=True,
+    )
+    counting.begin(
+        now_seconds=start,
+        window_seconds=3600,
+        count_from=0,
+        was_lost=False,
+        new_stream=lambda: "stream",
+    )
+    for at, count in ((start + 60, 2), (start + 1860, 3)):
+        for _ in range(count):
+            seen = Observation("Event handled", (("platform", "slack"),), at * 1_000_000_000)
+            windows.count(seen, "v1.14.0", now_seconds=at)
+    counting.close_due(now_seconds=start + 3700, may_close=lambda _end: True)
+    entry = kept(counting.ledger)
+    (sealed,) = counting.document.outbox
+    sent = orjson.loads(batch_array(sealed))
+
+    assert (entry.answer, entry.detail) == (Answer.NOT_SENT, "before_start")
+    assert entry.summary.counts == {"Event handled": 2}
+    assert [one["properties"]["count"] for one in sent if one.get("event") == "Event handled"] == [
+        3
+    ]
+    assert counting.document.seq == 1
+    assert counting.document.totals == {"Event handled": 3}
 
 
 async def test_local_windows_are_in_the_ledger_alone(tmp_path: Path, ruleset: RuleSet) -> None:

@@ -134,7 +134,8 @@ class Ledger:
         if self.directory is None:
             return
         try:
-            found, self._last = await asyncio.to_thread(self.directory.load)
+            async with asyncio.timeout(SAVE_SECONDS):
+                found, self._last = await asyncio.to_thread(self.directory.load)
         except OSError as error:
             self._fail(error)
             return
