@@ -34,7 +34,12 @@ def tag(name: str, /, *parts: Part, **attributes: str) -> Element:
 
 def serialize(root: Element) -> bytes:
     """Return a whole document."""
-    return b"<!DOCTYPE html>\n" + tostring(root, encoding="unicode", method="html").encode()
+    return b"<!DOCTYPE html>\n" + fragment(root)
+
+
+def fragment(part: Element) -> bytes:
+    """Return a part of a document."""
+    return tostring(part, encoding="unicode", method="html").encode()
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Part]]) -> Element:

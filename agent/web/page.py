@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.web import reports
 from agent.web.charts import chart
-from agent.web.html import code, moment, number, section, serialize, table, tag
+from agent.web.html import code, fragment, moment, number, section, serialize, table, tag
 from agent.web.lastday import last_day, reported
 from agent.web.style import STYLE
 from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
@@ -40,6 +40,7 @@ MODES = {
 }
 
 
+MAIN_ENDS = b"</main>"
 MAX_BYTES = 98_000
 MAX_RULES = 200
 MAX_OWN_FIELDS = 100
@@ -47,24 +48,23 @@ MAX_OWN_FIELDS = 100
 
 def page(view: View) -> bytes:
     """Return the whole document, with as much exact JSON as there is room for."""
-    bare = _page(view, room=0)
-    return _page(view, room=MAX_BYTES - len(bare))
+    before, after = serialize(_frame(view)).split(MAIN_ENDS)
+    mode = fragment(_mode(view))
+    rest = b"".join(map(fragment, (_day(view), _gaps(view), _fields(view), _rules(view))))
+    rest += b"".join(map(fragment, (_off(), _verify(view)))) + MAIN_ENDS + after
+    bare = _reports(view, room=0)
+    room = MAX_BYTES - sum(map(len, (before, mode, bare, rest)))
+    return before + mode + _reports(view, room=room) + rest
 
 
-def _page(view: View, *, room: int) -> bytes:
+def _reports(view: View, *, room: int) -> bytes:
     coming, room = reports.coming(view, room=room)
-    parts = (
-        _mode(view),
-        coming,
-        reports.last(view, room=room),
-        _day(view),
-        _gaps(view),
-        _fields(view),
-        _rules(view),
-        _off(),
-        _verify(view),
-    )
-    root = tag(
+    return fragment(coming) + fragment(reports.last(view, room=room))
+
+
+def _frame(view: View) -> Element:
+    """Return all that stands around the parts."""
+    return tag(
         "html",
         tag(
             "head",
@@ -77,7 +77,7 @@ def _page(view: View, *, room: int) -> bytes:
             "body",
             tag("a", "Skip to the content", href="#content", class_="skip"),
             tag("header", tag("h1", TITLE), _about(), _contents()),
-            tag("main", *parts, id="content"),
+            tag("main", id="content"),
             tag(
                 "footer",
                 f"Version {view.version}. Made at ",
@@ -89,7 +89,6 @@ def _page(view: View, *, room: int) -> bytes:
         ),
         lang="en",
     )
-    return serialize(root)
 
 
 def _about() -> Element:

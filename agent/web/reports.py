@@ -6,13 +6,12 @@ Owns how much of them stands on the page; what does not is linked.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from xml.etree.ElementTree import tostring
 
 import orjson
 
 from agent.ledger.entries import Answer
 from agent.model import REPORT
-from agent.web.html import code, moment, number, section, span, table, tag
+from agent.web.html import code, fragment, moment, number, section, span, table, tag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -147,7 +146,7 @@ def _report(entry: Entry, exact: list[Element]) -> Element:
 def _exact(array: bytes, room: int) -> tuple[list[Element], int]:
     """Return bytes as they are, if there is room for them on the page, and the room left."""
     shown = tag("pre", array.decode(), tabindex="0", role="region", aria_label="Exact JSON")
-    left = room - len(tostring(shown))
+    left = room - len(fragment(shown))
     return ([shown], left) if left >= 0 else ([], room)
 
 
