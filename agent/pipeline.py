@@ -54,6 +54,9 @@ T = TypeVar("T")
 QUIET_COMMIT_SECONDS = 600
 """Lines that matched nothing are only read again after a crash; they are not worth more writes."""
 
+LEDGER_STOP_SECONDS = 0.5
+"""A slow disk must not keep a stopped agent: a report is on it before it leaves."""
+
 STOP_SECONDS = 4.0
 
 MAX_TAKE_OVERS = 5
@@ -259,7 +262,7 @@ async def run(
                 log.error("state cannot be written", extra={"why": str(error)})
         finally:
             keeper.store.close()
-            await ledger.save()
+            await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 
 
 async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:

@@ -22,10 +22,10 @@ from agent.model import REPORT, Batch, Identity, Observation
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array, seal
 from agent.state.document import Document
-from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, until
+from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, until, write
 from tests.sim.faults import Answer as Reply
 from tests.sim.faults import Delay
-from tests.test_pipeline import BATCH, write
+from tests.test_pipeline import BATCH
 
 NOW = 1_800_000_000
 TRACK = {

@@ -31,10 +31,9 @@ from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
 from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
-from tests.agents import NAMESPACE, Agent, Lab, after, lab, until
+from tests.agents import NAMESPACE, Agent, Lab, after, lab, until, write
 from tests.sim.pods import Pod
 from tests.test_ledger import batch, send
-from tests.test_pipeline import write
 
 NOW = 1_800_000_000
 EMPTY = View(NOW, "1", "local", "a test")

@@ -16,10 +16,9 @@ import pytest
 
 from agent.modes import Mode
 from agent.rules import RuleSet
-from tests.agents import NAMESPACE, Lab, after, lab, until
+from tests.agents import NAMESPACE, Lab, after, lab, until, write
 from tests.browser import Tab, browser, find
 from tests.test_page import ask, served, shown, whole
-from tests.test_pipeline import write
 
 CHROMIUM = find()
 PHONE, DESKTOP = 390, 1280

@@ -149,7 +149,7 @@ class Ledger:
         self._last, self.dropped = before, dropped
         self._changed.clear()
 
-    async def save(self) -> None:
+    async def save(self, *, limit_seconds: float = SAVE_SECONDS) -> None:
         """Write what has changed into the directory, if there is one. Never raises `OSError`."""
         if self.directory is None or not (self._changed or self._gone):
             return
@@ -158,7 +158,7 @@ class Ledger:
             gone, self._gone = self._gone, set()
             entries = [self._entries[number] for number in changed if number in self._entries]
             try:
-                async with asyncio.timeout(SAVE_SECONDS):
+                async with asyncio.timeout(limit_seconds):
                     await asyncio.to_thread(self.directory.write, entries, gone)
             except OSError as error:  # a timeout is one
                 self._changed |= changed
