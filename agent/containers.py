@@ -11,12 +11,13 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from agent.follow import Follow, Pace, audit, read_instance, wants_audit
 from agent.match import make_prefilter
 from agent.model import Container
 from agent.reader import Reader
+from agent.resume import hashes_kept
 from agent.source import identity as identities
 from agent.source.api import ApiError
 from agent.source.discovery import pause_seconds, read_pod
@@ -244,8 +245,10 @@ class Containers:
 
     def put_cursors(self, document: Document) -> None:
         """Put into the document how far each follow has come, at the instant of a commit."""
+        most = hashes_kept(len(document.cursors.keys() | self.follows.keys()))
         for key, follow in self.follows.items():
-            document.cursors[key] = follow.reader.cursor()
+            cursor = follow.reader.cursor()
+            document.cursors[key] = evolve(cursor, hashes=cursor.hashes[-most:])
 
     def audit(self, due: int | None) -> None:
         # Not awaited: a container whose reply hangs must not hold up the others' windows.

@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack, suppress
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
@@ -30,14 +31,14 @@ from agent.sink.deliver import deliver
 from agent.source import identity as identities
 from agent.source.api import Access, ApiError, Client
 from agent.source.discovery import Pods, Selection, watch
+from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
-from agent.state.installation import load_installation
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine
     from pathlib import Path
     from random import Random
 
@@ -58,6 +59,7 @@ LEDGER_STOP_SECONDS = 0.5
 """A slow disk must not keep a stopped agent: a report is on it before it leaves."""
 
 STOP_SECONDS = 4.0
+NOTE_SECONDS = 0.5
 
 MAX_TAKE_OVERS = 5
 """How often a starting agent claims State anew because another one has just written it."""
@@ -219,7 +221,7 @@ async def run(
         begun = await _unless(stop, beginning)
         if begun is None:
             return
-        client, counting, keeper = begun
+        client, counting, keeper, note_commits = begun
         try:
             async with asyncio.TaskGroup() as group:
                 containers = Containers(
@@ -257,6 +259,7 @@ async def run(
             counting.document.stopped_seconds = int(world.clock())
             try:
                 await pipeline.commit()
+                await note_commits()
             except StateError as error:
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})
@@ -286,7 +289,7 @@ async def _begin(
     ledger: Ledger,
     *,
     sends: bool,
-) -> tuple[Client, Counting, Keeper]:
+) -> tuple[Client, Counting, Keeper, Callable[[], Awaitable[None]]]:
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
@@ -298,7 +301,9 @@ async def _begin(
         )
         return own or str(world.new_uuid())
 
-    installation = await load_installation(installation_store, choose_id=choose_id, now_seconds=now)
+    installation = await installations.load_installation(
+        installation_store, choose_id=choose_id, now_seconds=now
+    )
     minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
     identity = Identity(
         installation.id,
@@ -310,7 +315,7 @@ async def _begin(
     keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
     async def take_over() -> Counting:
-        await keeper.load(window_seconds=options.window_seconds)
+        await keeper.load(window_seconds=options.window_seconds, known_commits=installation.commits)
         counting = Counting(
             keeper.document, ruleset, identity, options.agent_version, sends, ledger
         )
@@ -328,8 +333,22 @@ async def _begin(
     for _attempt in range(MAX_TAKE_OVERS - 1):
         # An agent that still runs may commit between our look and our claim: then look again.
         with suppress(Conflict):
-            return client, await take_over(), keeper
-    return client, await take_over(), keeper
+            counting = await take_over()
+            break
+    else:
+        counting = await take_over()
+    note = partial(_note_commits, installation_store, keeper)
+    await note()
+    return client, counting, keeper, note
+
+
+async def _note_commits(store: Store, keeper: Keeper) -> None:
+    """Tell the installation how often State was written, so that an older copy is recognised."""
+    try:
+        async with asyncio.timeout(NOTE_SECONDS):
+            await installations.note_commits(store, keeper.committed)
+    except (StateError, TimeoutError):
+        log.warning("installation cannot be written")
 
 
 def _stores(options: Options, client: Client) -> tuple[Store, Store]:

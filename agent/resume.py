@@ -18,6 +18,10 @@ SLACK_SECONDS = 2
 """Stamps run backwards by less than this (grafana/alloy#7076); `since` stays so far behind."""
 
 MAX_HASHES = 64
+CURSORS_BYTES = 400 * 1024
+"""What all cursors may take of State; a ConfigMap holds 1 MiB with the outbox in it."""
+CONTAINER_BYTES = 260
+"""What a container takes of State beside its hashes: ids, counts and facts, as measured."""
 MAX_TRAIL_BYTES = 1 << 20
 HASH_BYTES = 8
 
@@ -25,6 +29,12 @@ HASH_BYTES = 8
 def hash_line(key: bytes, line: bytes) -> bytes:
     """Return the keyed hash of a whole raw line, stamp included. The key never leaves State."""
     return hashlib.blake2b(line, digest_size=HASH_BYTES, key=key).digest()
+
+
+def hashes_kept(containers: int) -> int:
+    """Return how many hashes a cursor may keep in State beside those of so many containers."""
+    room = CURSORS_BYTES // max(containers, 1) - CONTAINER_BYTES
+    return min(max(room // HASH_BYTES, 1), MAX_HASHES)
 
 
 def _link(chain: bytes, digest: bytes) -> bytes:

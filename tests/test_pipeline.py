@@ -45,6 +45,7 @@ from tests.sim.faults import (
     in_band,
     reset_after,
 )
+from tests.sim.store import CONFIGMAPS
 
 GENERATIONS: tuple[tuple[str, type[Generation]], ...] = (
     ("v0.12.4", BotKubeV012),
@@ -486,6 +487,69 @@ async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> N
         await until(lambda: world.gaps()["state_lost"] > 0)
 
     assert len({report["stream"] for report in world.reports()}) == 2
+
+
+@pytest.mark.parametrize("place", ["file", "ConfigMap"])
+async def test_an_older_copy_of_state_is_recognised(
+    tmp_path: Path, ruleset: RuleSet, place: str
+) -> None:
+    """What somebody puts back from a backup while no agent runs is not counted twice."""
+    where: dict[str, object] = {"state_path": None} if place == "ConfigMap" else {}
+    async with lab(tmp_path, ruleset, **where) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        async with world.agent() as agent:
+            await until(lambda: missing(truth, world) == {})
+            old = kept(world)
+            truth += write(pod, world, 20, seed=2)
+            await until(lambda: missing(truth, world) == {})
+            await world.finish(agent)
+        put_back(world, old)
+        async with world.agent(seed=3):
+            await until(lambda: world.gaps()["state_lost"] > 0)
+            truth += write(pod, world, 20, seed=4)
+            await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+    assert len({report["stream"] for report in world.reports()}) == 2
+
+
+async def test_an_older_copy_that_is_put_under_a_running_agent_is_replaced(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        async with world.agent():
+            await until(lambda: missing(truth, world) == {})
+            old = kept(world)
+        async with world.agent(seed=2) as agent:
+            truth += write(pod, world, 20, seed=2)
+            await until(lambda: missing(truth, world) == {})
+            put_back(world, old)
+            truth += write(pod, world, 20, seed=3)
+            await until(lambda: missing(truth, world) == {})
+
+            assert not agent.task.done()
+    assert not world.gaps()
+
+
+def kept(world: Lab) -> dict[str, object]:
+    """Return State as it is stored now."""
+    if world.options().state_path is not None:
+        return {"file": (world.folder / "state.json").read_bytes()}
+    found = world.cluster.server.store.get(CONFIGMAPS, NAMESPACE, "botkube-analytics-state")
+    return {"binaryData": dict(found["binaryData"])}
+
+
+def put_back(world: Lab, old: dict[str, object]) -> None:
+    """Replace State behind the agent's back."""
+    if isinstance(data := old.get("file"), bytes):
+        (world.folder / "state.json").write_bytes(data)
+        return
+    name = "botkube-analytics-state"
+    store = world.cluster.server.store
+    store.update(CONFIGMAPS, NAMESPACE, name, store.get(CONFIGMAPS, NAMESPACE, name) | old)
 
 
 async def test_local_mode_counts_and_sends_nothing(world: Lab) -> None:

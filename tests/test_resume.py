@@ -10,7 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.model import NANOS, Continuity, Cursor
-from agent.resume import MAX_HASHES, MAX_TRAIL_BYTES, SLACK_SECONDS, Proof, Trail, hash_line
+from agent.resume import (
+    MAX_HASHES,
+    MAX_TRAIL_BYTES,
+    SLACK_SECONDS,
+    Proof,
+    Trail,
+    hash_line,
+    hashes_kept,
+)
 from tests.strategies import NOON, Kubelet, stamp, stamps
 
 KEY = b"key"
@@ -276,3 +284,8 @@ def test_every_line_is_counted_once_or_a_gap_is_reported(
             assert is_there == (follower.verdicts[-1] is not Continuity.GAP)
 
     assert follower.lost or [line for _, line in written] == follower.counted
+
+
+@pytest.mark.parametrize(("containers", "most"), [(1, 64), (500, 64), (1000, 18), (100_000, 1)])
+def test_the_more_containers_the_fewer_hashes_each_keeps(containers: int, most: int) -> None:
+    assert hashes_kept(containers) == most

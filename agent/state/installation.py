@@ -22,10 +22,14 @@ if TYPE_CHECKING:
 
 @define
 class Installation:
-    """Who this installation is, and when the agent was first started for it."""
+    """Who this installation is, and when the agent was first started for it.
+
+    `commits` is how often State is known to have been written: one that says less is an older copy.
+    """
 
     id: str
     first_start_seconds: int
+    commits: int = 0
     is_new: bool = False
 
 
@@ -38,11 +42,8 @@ async def load_installation(
         if stored.data is not None:
             return _decode(stored.data, store.where)
         chosen = Installation(await choose_id(), now_seconds, is_new=True)
-        data = orjson.dumps(
-            {"version": 1, "id": chosen.id, "first_start_seconds": chosen.first_start_seconds}
-        )
         try:
-            await store.save(data, stored.version)
+            await store.save(_encode(chosen), stored.version)
         except Conflict:
             continue  # another replica chose first: its id is the one
         return chosen
@@ -50,10 +51,34 @@ async def load_installation(
     raise StateError(what)
 
 
+async def note_commits(store: Store, commits: int) -> None:
+    """Keep how often State was written, at a start and an orderly stop. Raises `StateError`."""
+    stored = await store.load()
+    if stored.data is None:
+        return
+    known = _decode(stored.data, store.where)
+    if known.commits < commits:
+        known.commits = commits
+        await store.save(_encode(known), stored.version)
+
+
+def _encode(installation: Installation) -> bytes:
+    return orjson.dumps(
+        {
+            "version": 1,
+            "id": installation.id,
+            "first_start_seconds": installation.first_start_seconds,
+            "commits": installation.commits,
+        }
+    )
+
+
 def _decode(data: bytes, where: str) -> Installation:
     try:
         found = orjson.loads(data)
-        return Installation(str(UUID(found["id"])), int(found["first_start_seconds"]))
+        return Installation(
+            str(UUID(found["id"])), int(found["first_start_seconds"]), int(found.get("commits", 0))
+        )
     except (KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
         raise StateError(what) from error

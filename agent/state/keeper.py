@@ -39,14 +39,19 @@ class Keeper:
     new_key: Callable[[], bytes]
     document: Document = field(init=False)
     is_new: bool = field(default=False, init=False)
+    committed: int = field(default=0, init=False)
     was_unreadable: bool = field(default=False, init=False)
     _end: float = field(default=math.inf, init=False)
     _version: str = field(default="", init=False)
     _was_written: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
-    async def load(self, *, window_seconds: int) -> None:
-        """Load the document or begin a new one. Raises `StateError`, never for its content."""
+    async def load(self, *, window_seconds: int, known_commits: int = 0) -> None:
+        """Load the document or begin a new one. Raises `StateError`, never for its content.
+
+        A document that was written less often than is known is an older copy that somebody put
+        back: what it holds was counted and sent before.
+        """
         stored = await self.store.load()
         self._version = stored.version
         self.was_unreadable = False
@@ -60,8 +65,12 @@ class Keeper:
             except DocumentError as error:
                 self.was_unreadable = True
                 log.error("state is not readable, counting begins anew", extra={"why": str(error)})
+        if found is not None and found.commits < known_commits:
+            found, self.was_unreadable = None, True
+            log.error("state is an older copy, counting begins anew")
         self.is_new = found is None
         self.document = found or Document(self.new_key(), self.new_id(), Windows(window_seconds))
+        self.document.commits = max(self.document.commits, known_commits)
         self.document.epoch = self.new_id()
 
     async def commit(self, *, now_seconds: int, before_encode: Callable[[Document], None]) -> None:
@@ -88,6 +97,7 @@ class Keeper:
                 await asyncio.wait([saving], timeout=self._limit_seconds())
                 raise
             # Crash point "after save": cursors, counts and outbox stand together.
+            self.committed = document.commits
 
     async def _save(self, data: bytes, nonce: str) -> None:
         try:
@@ -135,7 +145,10 @@ class Keeper:
             # Somebody has deleted the object: nothing of another agent stands there.
             self._version = stored.version
             return True
-        if found is None or found.epoch != self.document.epoch:
+        if found is None:
+            return False
+        # An older copy that was put back under us is no other agent: who takes over counts on.
+        if found.epoch != self.document.epoch and found.commits >= self.committed:
             return False
         self._version = stored.version
         self._was_written = found.nonce == nonce
