@@ -61,9 +61,7 @@ def parts(rule: Rule, captures: Mapping[str, bytes]) -> list[Mapping[str, bytes]
     return [
         part
         for part in found or [captures]
-        if not any(
-            pattern.search(part.get(name, b"")) is not None for name, pattern in rule.unless.items()
-        )
+        if not any(find(part.get(name, b"")) is not None for name, find in rule.unless.items())
     ]
 
 

@@ -161,8 +161,8 @@ def _first_exception(rule: Rule, record: Record, known: Set[str]) -> str | None:
             return f"when.{name}"
     if rule.each is None and rule.unless:
         captures = _captures(rule, record)
-        for name, pattern in rule.unless.items():
-            if pattern.search(captures.get(name, b"")) is not None:
+        for name, find in rule.unless.items():
+            if find(captures.get(name, b"")) is not None:
                 return f"unless.{name}"
     return None
 

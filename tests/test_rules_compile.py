@@ -275,6 +275,13 @@ BROKEN = {
         10,
         "did you mean bot?",
     ),
+    "unless-of-an-unknown-vocabulary": (
+        edit("level: info", "unless: {bot: {vocabulary: bost}}"),
+        "unknown-name",
+        4,
+        28,
+        "did you mean bots?",
+    ),
     "newer-format": ("version: 2\n" + RULE, "type", 1, 10, "from 1 to 1"),
 }
 
@@ -289,6 +296,12 @@ def test_a_fault_names_its_place_and_the_way_out(
         (one.code, one.place.path, one.place.line, one.place.column) for one in found
     ]
     assert any(one.code == code and says in f"{one.message} {one.hint}" for one in found)
+
+
+def searched(more: str) -> str:
+    return SHARED.replace(
+        "  bots:\n    words", f"  bots:\n    match: search\n    {more}\n    words"
+    )
 
 
 SHARED_BROKEN = {
@@ -315,6 +328,9 @@ SHARED_BROKEN = {
         11,
         15,
     ),
+    "hide-without-a-group": (searched('hide: \'"[^"]*"\''), "hide", 10, 11),
+    "hide-without-a-search": (searched("hide: '(x)'").replace("search", "exact"), "hide", 10, 11),
+    "hide-of-an-unknown-fragment": (searched("hide: '(x)${tial}'"), "unknown-name", 10, 11),
 }
 
 
@@ -328,6 +344,34 @@ def test_a_fault_of_a_shared_file_names_its_place(
         (one.code, one.place.path, one.place.line, one.place.column)
         for one in problems(shared=text)
     ]
+
+
+def test_what_a_vocabulary_hides_is_not_looked_at() -> None:
+    hides = searched('hide: \'"([^"]*)"|<(?P<name>\\w+)>\'')
+    texts = {"shared.yaml": hides, "rule.yaml": RULE}
+    bots = compile_rules(texts).vocabularies["bots"]
+    expected = {
+        b'Slack "Discord"': "slack",
+        b'"Slack" Discord': "discord",
+        b"<Slack> Discord <Slack>": "discord",
+        b'"Slack" "Discord" <Slack>': None,
+        b'Sla"x"ck': None,
+        b'"Slack': "slack",
+        b"": None,
+    }
+
+    assert expected == {text: bots.word(text) for text in expected}
+
+
+def test_a_vocabulary_may_say_what_a_rule_is_not_for() -> None:
+    hides = searched('hide: \'"([^"]*)"\'').replace("[Slack]", "['Sl${fragment}']")
+    shared = hides.replace("fragments:\n", "fragments:\n  fragment: 'ack$'\n")
+    rule = edit("level: info", "unless: {bot: {vocabulary: bots}}").replace("Slack", "other")
+    made = compile_rules({"shared.yaml": shared, "rule.yaml": rule.replace("slack", "unknown")})
+    find = made.rules[0].unless["bot"]
+    found = [find(text) for text in (b"x", b'"x" Slack', b'"Slack"', b"Discord")]
+
+    assert found == [None, "slack", None, "discord"]
 
 
 def test_all_faults_of_all_files_come_at_once() -> None:

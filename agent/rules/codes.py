@@ -10,6 +10,7 @@ CODES = {
     "enables": "`enables` needs a property `platform`.",
     "file": "A file cannot be read.",
     "free-text": "A property would carry the text of a log line.",
+    "hide": "`hide` has no group, or its vocabulary is not searched.",
     "hit": "An example of a rule counts something else than it expects.",
     "id": "An id is not made of words of a-z and 0-9 with hyphens between.",
     "literal": "A rule has no plain text to look for, or one that formats write differently.",

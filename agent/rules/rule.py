@@ -19,7 +19,7 @@ from agent.rules.shared import FORMAT_VERSION, entries
 from agent.rules.sources import Sources, check_values, values_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from collections.abc import Mapping as MappingType
 
     import re2
@@ -38,7 +38,6 @@ FIRST, LAST = "v0.8", "v1.14"
 ID = r"[a-z0-9]+(-[a-z0-9]+)*$"
 VERSION = r"v(\d+)\.(\d+)$"
 _LOGRUS = (Format.JSON, Format.LOGFMT, Format.TEXT)
-_FRAGMENT = re.compile(r"\$\{([^}]*)\}")
 
 
 class RuleCompiler:
@@ -166,15 +165,8 @@ class RuleCompiler:
         return tuple(word for _, word in found if word in known)
 
     def _expand(self, pattern: str, place: Place) -> str:
-        def replace(found: re.Match[str]) -> str:
-            name = found.group(1)
-            self.shared.used.add(("fragments", name))
-            if name not in self.shared.fragments:
-                self.problems.unknown("fragment", name, place, self.shared.fragments)
-            return self.shared.fragments.get(name, "")
-
         self.written.update(dict.fromkeys(captures_in(pattern), place))
-        expanded = _FRAGMENT.sub(replace, pattern)
+        expanded = self.shared.expand(pattern, place)
         self.captures |= captures_in(expanded)
         return expanded
 
@@ -261,14 +253,21 @@ class RuleCompiler:
             conditions[name] = frozenset(word for _, word in found)
         return conditions
 
-    def _unless(self) -> dict[str, re2._Regexp]:
+    def _unless(self) -> dict[str, Callable[[bytes], object]]:
         node = self.reader.mapping("unless")
-        made = {}
+        made: dict[str, Callable[[bytes], object]] = {}
         for name, value in entries(node):
             assert node is not None
             if name not in self.captures:
                 self.problems.unknown("capture or field", name, node.keys[name], self.captures)
-            made[name] = self._sub_pattern(value, f"unless {name!r}")
+            if isinstance(value, Mapping):
+                reader = Reader(value, f"unless {name!r}", self.problems)
+                wanted = reader.text("vocabulary")
+                vocabulary = self.shared.vocabulary_named(wanted, reader.place("vocabulary"))
+                reader.done()
+                made[name] = vocabulary.word if vocabulary else lambda _text: None
+            else:
+                made[name] = self._sub_pattern(value, f"unless {name!r}").search
         return made
 
     def _each(self) -> Each | None:

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from agent.model import Format, Value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from agent.rules.places import Place
 
@@ -34,12 +34,16 @@ def options() -> re2.Options:
 
 @frozen(eq=False, slots=False)
 class Vocabulary:
-    """A closed list of words. `exact` compares whole texts without case, `search` looks inside."""
+    """A closed list of words. `exact` compares whole texts without case, `search` looks inside.
+
+    What the groups of `hide` take in (names that users chose) is not looked at.
+    """
 
     name: str
     place: Place
     kind: str
     words: Mapping[str, tuple[str, ...]]
+    hide: re2._Regexp | None = None
 
     @cached_property
     def _exact(self) -> dict[bytes, str]:
@@ -64,8 +68,20 @@ class Vocabulary:
         if self.kind == "exact":
             return self._exact.get(text.strip().lower())
         found, order = self._searched
-        hits = found.Match(text)
+        hits = found.Match(text if self.hide is None else _without(self.hide, text))
         return order[min(hits)] if hits else None
+
+
+def _without(hide: re2._Regexp, text: bytes) -> bytes:
+    """Return a text without what the groups of a pattern take in."""
+    kept, end = [], 0
+    for found in hide.finditer(text):
+        for group in range(1, hide.groups + 1):
+            begin, after = found.span(group)
+            if begin >= end:
+                kept.append(text[end:begin])
+                end = after
+    return b"".join([*kept, text[end:]])
 
 
 @frozen
@@ -247,7 +263,8 @@ class Rule:
     enables: Mapping[str, str] = field(factory=dict)
     once: bool = False
     when: Mapping[str, frozenset[str]] = field(factory=dict)
-    unless: Mapping[str, re2._Regexp] = field(factory=dict)
+    unless: Mapping[str, Callable[[bytes], object]] = field(factory=dict)
+    """Captures, each with what finds something in it (else None) that the rule is not for."""
     each: Each | None = None
     fact: tuple[str, Source] | None = None
     pair: Pair | None = None

@@ -107,7 +107,18 @@ RULE: dict[str, tuple[str, Schema]] = {
         ),
         {"type": "object", "additionalProperties": _TEXTS},
     ),
-    "unless": ("Captures or fields, each with a pattern that must not be found in it.", _PATTERNS),
+    "unless": (
+        (
+            "Captures or fields, each with a pattern, or a vocabulary of which no word, may be "
+            "found in it."
+        ),
+        {
+            "type": "object",
+            "additionalProperties": {
+                "oneOf": [_TEXT, _object({"vocabulary": ("Its name.", _TEXT)}, "vocabulary")]
+            },
+        },
+    ),
     "each": (
         (
             "One entry names several faults: count each match of `pattern` in `capture`, once for "
@@ -242,6 +253,13 @@ VOCABULARY: dict[str, tuple[str, Schema]] = {
         {"enum": ["exact", "search"]},
     ),
     "used_by": ("`agent` for a list that the agent itself asks.", {"enum": ["rules", "agent"]}),
+    "hide": (
+        (
+            "A pattern for `match: search`: what its groups take in, as names that users chose, "
+            "is cut out of the text first."
+        ),
+        _TEXT,
+    ),
     "words": (
         "Each word with the texts that stand for it; without any, the word itself.",
         {

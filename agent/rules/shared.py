@@ -1,11 +1,13 @@
 """What all rules of a set share: vocabularies, fragments of patterns, platforms, facts and events.
 
 Owns the meaning of the shared files, which are those without an `id`. Names may be used before
-the file that declares them: vocabularies are read first, since events and facts name them.
+the file that declares them: fragments are read first, then vocabularies, which use them, then
+events and facts, which name vocabularies.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from agent.model import Format
@@ -17,11 +19,14 @@ from agent.rules.sources import read_values, within
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import re2
+
     from agent.model import Value
 
 FORMAT_VERSION = 1
 KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", "uncovered")
 VISIBLE_AT = ("info", "debug", "any")
+_FRAGMENT = re.compile(r"\$\{([^}]*)\}")
 CATEGORIES = ("crashes",)
 """Categories of which the container status counts the events, beside those that events name."""
 
@@ -52,15 +57,28 @@ class Shared:
         readers = [Reader(node, "a shared file", self.problems) for node in nodes]
         for reader in readers:
             reader.number("version", FORMAT_VERSION, FORMAT_VERSION, FORMAT_VERSION)
-            self._each(reader, "vocabularies", self._vocabulary)
             self._each(reader, "fragments", self._fragment)
             self._each(reader, "platforms", self._platforms)
+        for reader in readers:
+            self._each(reader, "vocabularies", self._vocabulary)
         for reader in readers:
             self._each(reader, "facts", self._fact)
             self._each(reader, "events", self._event)
             for node in reader.items("uncovered"):
                 self._uncovered(node)
             reader.done((*KEYS, "id"))
+
+    def expand(self, pattern: str, place: Place) -> str:
+        """Write out the fragments that a pattern names."""
+
+        def replace(found: re.Match[str]) -> str:
+            name = found.group(1)
+            self.used.add(("fragments", name))
+            if name not in self.fragments:
+                self.problems.unknown("fragment", name, place, self.fragments)
+            return self.fragments.get(name, "")
+
+        return _FRAGMENT.sub(replace, pattern)
 
     def event_named(self, reader: Reader) -> str | None:
         """Take the key `event` of a rule or a closer: a declared event, or none."""
@@ -71,6 +89,13 @@ class Shared:
             return name
         self.problems.unknown("event", name, reader.place("event"), self.events)
         return None
+
+    def vocabulary_named(self, name: str, place: Place) -> Vocabulary | None:
+        """Return a vocabulary that is used, or none that is not declared."""
+        self.used.add(("vocabularies", name))
+        if name not in self.vocabularies:
+            self.problems.unknown("vocabulary", name, place, self.vocabularies)
+        return self.vocabularies.get(name)
 
     def noted(self, source: Source) -> Source:
         """Note which vocabularies a source uses."""
@@ -128,6 +153,7 @@ class Shared:
             texts = Reader(Mapping(node.place, {"words": value}), name, self.problems)
             found = texts.placed_texts("words")
             if kind == "search":
+                found = tuple((place, self.expand(text, place)) for place, text in found)
                 for place, pattern in found:
                     compile_pattern(pattern, place, self.problems)
             words[word] = tuple(text for _, text in found)
@@ -135,9 +161,26 @@ class Shared:
             self.problems.add(
                 "type", node.place, f"vocabulary {name!r} has no words", "add `words:`"
             )
-        reader.done(("match", "used_by", "words"))
+        hide = self._hide(reader, kind)
+        reader.done(("match", "used_by", "words", "hide"))
         self._check_texts(kind, words, listed)
-        self.vocabularies[name] = Vocabulary(name, node.place, kind, words)
+        self.vocabularies[name] = Vocabulary(name, node.place, kind, words, hide)
+
+    def _hide(self, reader: Reader, kind: str) -> re2._Regexp | None:
+        if "hide" not in reader.node.entries:
+            return None
+        place = reader.place("hide")
+        made = compile_pattern(self.expand(reader.text("hide"), place), place, self.problems)
+        if kind != "search":
+            self.problems.add("hide", place, "`hide` needs `match: search`", "add it")
+        elif not made.groups:
+            self.problems.add(
+                "hide",
+                place,
+                "what the groups of `hide` take in is not looked at, and it has none",
+                "put what users name in parentheses",
+            )
+        return made
 
     def _check_texts(
         self, kind: str, words: dict[str, tuple[str, ...]], listed: Mapping | None
