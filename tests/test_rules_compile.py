@@ -374,6 +374,36 @@ def test_a_vocabulary_may_say_what_a_rule_is_not_for() -> None:
     assert found == [None, "slack", None, "discord"]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        pytest.param("Error [Ǵ-Ȁ]", "in a class", id="class"),
+        pytest.param("Error [^é]", "in a class", id="negated-class"),
+        pytest.param(r"Error (?:[\]]|[]é])", "in a class", id="class-with-brackets"),
+        pytest.param("Error é+", "repeated", id="repeated"),
+        pytest.param("Error é{2}", "repeated", id="counted"),
+        pytest.param("Error (?i:x|(?:y)é)", "without case", id="case"),
+        pytest.param("(?i)Error é", "without case", id="case-of-all"),
+        pytest.param(r"Error \p{L}", "by number or kind", id="kind"),
+        pytest.param(r"Error \x{1F4}", "by number or kind", id="number"),
+    ],
+)
+def test_a_pattern_that_tears_a_character_apart_is_a_fault(pattern: str, says: str) -> None:
+    found = problems(edit("Starting bot${tail}", pattern))
+
+    assert any(one.code == "pattern" and says in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    ["Error é", "Error (?:é|è)+", r"Error \xc3[\xa8-\xa9]", r"Error \x{7f}", "(?i:Error) é [a-z]"],
+)
+def test_a_character_outside_ascii_may_stand_for_itself(pattern: str) -> None:
+    found = problems(edit("Starting bot${tail}", pattern))
+
+    assert not any(one.code == "pattern" for one in found)
+
+
 def test_all_faults_of_all_files_come_at_once() -> None:
     found = problems(
         edit("level: info", "levle: inof"),

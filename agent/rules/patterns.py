@@ -38,6 +38,19 @@ _HINTS = (
     ("UTF-8", "write the characters in UTF-8"),
 )
 _NAMED_GROUP = re.compile(r"\(\?P<(\w+)>")
+_CLASS = re.compile(r"\\.|\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
+_SPLIT = (
+    # Patterns look at bytes, and such a character is several of them.
+    (re.compile(r"[^\x00-\x7f](?:[*+?]|\{\d)"), "repeated"),
+    (
+        re.compile(r"\(\?\w*i\w*(?:\)(?s:.*)|:(?:[^()]|\([^()]*\))*)[^\x00-\x7f]"),
+        "looked for without case",
+    ),
+    (
+        re.compile(r"(?<!\\)(?:\\\\)*\\(?:[pP]|x\{(?!0*[0-7]?[0-9a-fA-F]\}))"),
+        "named by number or kind",
+    ),
+)
 _PLAIN = frozenset(
     "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 !#$%'()*+,-./:;=?@[]^_`{|}~"
 )
@@ -51,6 +64,14 @@ def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Rege
             place,
             f"this pattern has {len(pattern)} characters, fragments written out",
             f"a pattern has at most {MAX_PATTERN_CHARACTERS}",
+        )
+        return re2.compile(b"")
+    if (how := _splits_character(pattern)) is not None:
+        problems.add(
+            "pattern",
+            place,
+            f"a character outside ASCII is {how}, but a pattern looks at bytes",
+            r"write alternatives (é|è), or the bytes themselves: \xc3[\xa8-\xa9]",
         )
         return re2.compile(b"")
     try:
@@ -73,6 +94,14 @@ def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Rege
             "lower its repetitions",
         )
     return made
+
+
+def _splits_character(pattern: str) -> str | None:
+    """Say how a pattern tears a character of several bytes apart, or None if it does not."""
+    classes = (found.group() for found in _CLASS.finditer(pattern))
+    if any(one.startswith("[") and not one.isascii() for one in classes):
+        return "in a class"
+    return next((how for split, how in _SPLIT if split.search(pattern)), None)
 
 
 def captures_in(pattern: str) -> frozenset[str]:
