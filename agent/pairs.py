@@ -236,9 +236,10 @@ class Pairs:
         for slot in self._open:
             waiting = slot.waiting
             assert waiting is not None
+            age_ns = waiting.clock_ns - slot.at_ns
             for closer in waiting.pair.closers_of.get(name, ()):
                 common = _common(waiting, closer, entry)
-                if common is None:
+                if common is None or age_ns > closer.within * NANOS:
                     continue
                 is_newer = best is not None and slot.until > best[0].until
                 is_chosen = common == most and is_newer and closer.choose == "newest"

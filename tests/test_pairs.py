@@ -53,9 +53,11 @@ pair:
     - {by: refused, then: count, event: Command refused, properties: {reason: ignored}}
     - {by: muted, then: wait, event: Command refused, properties: {reason: unknown}}
     - {by: reply, then: next, properties: {result: ok}}
+    - {by: late, within: 4, then: count, properties: {result: failed}}
 """,
     "done": "message: 'it is done(?: (?P<key>\\w+))?'\n",
     "broken": "message: 'it is broken(?: (?P<key>\\w+))?'\n",
+    "late": "message: 'rather late'\n",
     "dropped": "message: 'dropped it'\n",
     "muted": "message: 'muted it'\n",
     "refused": """
@@ -251,6 +253,21 @@ def check(rows: list[Row], expected: list[str]) -> None:
             [("request", 0, 1, "a"), ("refused", 11, 2), ("done", 5, 3, "a")],
             ["executed 0 alpha slack unknown", "refused 11 mattermost ignored"],
             id="a-backward-stamp-opens-nothing-again",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("late", 4, 2)],
+            ["executed 0 alpha slack failed"],
+            id="within-its-own-time",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("late", 5, 2), ("done", 6, 3)],
+            ["executed 0 alpha slack ok"],
+            id="too-late-for-this-closer-alone",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("request", 3, 2, "b"), ("late", 5, 3)],
+            ["executed 0 alpha slack unknown", "executed 3 beta slack failed"],
+            id="an-opener-that-is-young-enough",
         ),
         pytest.param(
             [("request", 0, 1, "a"), ("done", 1, 101, "a")],

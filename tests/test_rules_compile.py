@@ -275,6 +275,16 @@ BROKEN = {
         10,
         "did you mean bot?",
     ),
+    "within-longer-than-the-pair": (
+        edit(
+            "level: info",
+            "pair: {seconds: 5, closers: [{by: bot-started, within: 9, then: count}]}",
+        ),
+        "pair",
+        4,
+        30,
+        "may act for 9 seconds, but the pair waits for 5",
+    ),
     "unless-of-an-unknown-vocabulary": (
         edit("level: info", "unless: {bot: {vocabulary: bost}}"),
         "unknown-name",

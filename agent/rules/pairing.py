@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.rules.places import Mapping, Node, Reader, Scalar
-from agent.rules.ruleset import Closer, Pair, Skip
+from agent.rules.ruleset import MAX_SECONDS, Closer, Pair, Skip
 from agent.rules.shared import entries
 from agent.rules.sources import Sources, check_values
 
@@ -35,7 +35,7 @@ def read_pair(node: Mapping, event: str | None, captures: AbstractSet[str], shar
     closers = [_read_closer(item, event, shared) for item in reader.items("closers")]
     made = Pair(
         lines=reader.number("lines", 1000, 1, 100_000),
-        seconds=reader.number("seconds", 30, 1, 3600),
+        seconds=reader.number("seconds", 30, 1, MAX_SECONDS),
         key=tuple(name for _, name in key),
         result=reader.word("result", ("count", "ignore"), "count" if event else "ignore"),
         closers=tuple(closer for closer in closers if closer is not None),
@@ -45,6 +45,13 @@ def read_pair(node: Mapping, event: str | None, captures: AbstractSet[str], shar
         _check_name(name, made.key, "name of the key", reader.place("also"), shared)
         _check_name(capture, captures, "capture or field", reader.place("also"), shared)
     for closer in made.closers:
+        if made.seconds < closer.within != MAX_SECONDS:
+            problems.add(
+                "pair",
+                closer.places["by"],
+                f"it may act for {closer.within} seconds, but the pair waits for {made.seconds}",
+                "lower `within`, or raise the pair's `seconds`",
+            )
         for name in {*closer.join, *closer.prefer, *closer.also}:
             _check_name(name, made.key, "name of the key", closer.places["by"], shared)
     reader.done(("lines", "seconds", "key", "result", "closers", "also"))
@@ -97,6 +104,7 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
         prefer=_read_names(reader, "prefer", shared),
         also=_read_names(reader, "also", shared),
         once_per=reader.texts("once_per"),
+        within=reader.number("within", MAX_SECONDS, 1, MAX_SECONDS),
         places={
             "by": node.place,
             **(mapping.keys if mapping else {}),
@@ -110,7 +118,7 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     reader.done(
         (
             *("by", "then", "event", "properties", "passes"),
-            *("choose", "join", "prefer", "also", "once_per"),
+            *("choose", "join", "prefer", "also", "once_per", "within"),
         )
     )
     return closer

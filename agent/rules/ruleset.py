@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from agent.rules.places import Place
 
+MAX_SECONDS = 3600
+"""How long a pair waits at most."""
 SKIP = "skip"
 """`otherwise: skip`: an entry whose word is not in the vocabulary is not counted at all."""
 
@@ -160,7 +162,8 @@ class Closer:
     or the newest touched. `join` and `prefer` map names of the opener's key to captures of the
     closer: both must have those of `join`, and be equal; those of `prefer` only decide between
     several. A closer that waits acts on an opener once for each rule and value of `once_per`, and
-    adds with `also` another value to the opener's key.
+    adds with `also` another value to the opener's key. `within` so many seconds of line time it
+    acts.
     """
 
     rules: tuple[str, ...]
@@ -173,6 +176,7 @@ class Closer:
     prefer: Mapping[str, str] = field(factory=dict)
     also: Mapping[str, str] = field(factory=dict)
     once_per: tuple[str, ...] = ()
+    within: int = MAX_SECONDS
     places: Mapping[str, Place] = field(factory=dict)
     """Where its rules and its properties are written, by their names."""
 

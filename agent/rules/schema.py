@@ -12,6 +12,7 @@ from typing import Any
 from agent.model import Format
 from agent.rules.pairing import CHOICES, THEN
 from agent.rules.rule import ID, LEVELS, ORIGINS, VERSION
+from agent.rules.ruleset import MAX_SECONDS
 from agent.rules.scenarios import MAX_COUNT
 from agent.rules.shared import FORMAT_VERSION
 
@@ -162,7 +163,10 @@ RULE: dict[str, tuple[str, Schema]] = {
 
 PAIR: dict[str, tuple[str, Schema]] = {
     "lines": ("It waits for so many lines; 1000 without it.", _number(1, 100_000)),
-    "seconds": ("It waits for so many seconds of line time; 30 without it.", _number(1, 3600)),
+    "seconds": (
+        "It waits for so many seconds of line time; 30 without it.",
+        _number(1, MAX_SECONDS),
+    ),
     "key": ("Captures or fields that must be equal where both entries have them.", _TEXTS),
     "result": (
         "What happens if nothing comes; `count` with an `event`.",
@@ -192,6 +196,10 @@ CLOSER: dict[str, tuple[str, Schema]] = {
     "join": ("Names of the key, each with the capture that must be there and equal.", _NAMES),
     "prefer": ("Names of the key, each with the capture by which openers come first.", _NAMES),
     "also": ("Names of the key, each with the capture that is one more value of it.", _NAMES),
+    "within": (
+        "It acts only so many seconds of line time after the opener; as long as the pair waits.",
+        _number(1, MAX_SECONDS),
+    ),
     "once_per": ("Captures for each value of which a `wait` acts once; else it acts once.", _TEXTS),
 }
 
