@@ -205,6 +205,7 @@ class Entries:
     def __init__(self) -> None:
         self._open: _Open | None = None
         self._padded = False
+        self._is_proved = False
         self._stripped = False
         self.last_ns = 0
         self.noise = 0
@@ -223,9 +224,9 @@ class Entries:
         head = read_head(text)
         current = self._open
         if head is not None and head.format is Format.TEXT and text[-1:] == b" ":
-            self._padded = True
+            self._padded = self._is_proved = True
         elif head is not None and current is not None:
-            self._notice_stripping(current, head, text, at_ns)
+            self._notice_stripping(current, head, text)
         if current is not None and not self._begins(current, head):
             if head is None and current.is_sure and self._padded:
                 # A line that a library prints, and no part of the message before it.
@@ -251,20 +252,20 @@ class Entries:
             head.format, head.coloured, head.own_ns, at, number, [text], len(text), text
         )
         self._open.is_sure = _is_whole(self._open)
-        if head.coloured and at_ns is not None and not self._stripped:
-            # The API gives lines as they were written; an editor may have cut the padding off.
+        if head.coloured and (at_ns is not None or self._open.is_sure) and not self._stripped:
+            # The API gives lines as they were written, and one that ends with a field has not lost
+            # it; but an editor may have cut the padding of others off.
             self._padded = True
         return done
 
-    def _notice_stripping(self, current: _Open, head: Head, text: bytes, at_ns: int | None) -> None:
+    def _notice_stripping(self, current: _Open, head: Head, text: bytes) -> None:
         """Note that saved lines have lost their padding: two heads in a row end without it.
 
         No line of a log ends so but the first of a message with several, whose copies of earlier
         entries are padded.
         """
         if (
-            at_ns is not None
-            and not self._stripped
+            not (self._is_proved or self._stripped)
             and current.format is head.format is Format.TEXT
             and (current.coloured and head.coloured)
             and not (_is_complete(current.last, current) or _is_complete(text, current))
@@ -309,8 +310,9 @@ class Entries:
             # Coloured streams quote earlier lines without their colours.
             return False
         if head.own_ns is None or current.own_ns is None:
-            many = current.count > 1
-            return not many or (current.coloured and self._padded and not current.quotes)
+            # Without colours a line in the middle may end with what looks like a field.
+            is_ended = current.coloured or current.last[-1:] == b" "
+            return current.count == 1 or (is_ended and self._padded and not current.quotes)
         if current.count == 1 and self._padded:
             return True
         # A copy of an earlier line inside a reply shows by its own time running back.
