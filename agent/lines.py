@@ -40,6 +40,11 @@ _GOROUTINE = re.compile(rb"\ngoroutine \d+ [^\n]*\[[a-z]")
 _JSON_TIME = re.compile(rb'"time":"([^"]+)"')
 _FIELD_MARK = b"\x1b[0m="
 _PLAIN_FIELD_END = re.compile(rb' [A-Za-z_][\w.-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)$')
+_PLAIN_FIELDS = re.compile(rb'(?: [A-Za-z_][\w.-]*=(?:"(?:[^"\\]|\\.)*"|[^\s"]*))+')
+_OWN_FIELD_END = re.compile(
+    rb' (?:bot|sink|commGroup|component|plugin\w*)=(?:"(?:[^"\\]|\\.)*"|[^\s"]*)$'
+)
+"""A field that BotKube puts last, and hardly anybody whose output it quotes."""
 _PADDED_COLUMNS = 45
 """logrus pads a message to 44 columns and puts a space behind it."""
 _FIELD_VALUE = re.compile(rb'"(?:[^"\\]|\\.)*"|[^\s"]*')
@@ -252,7 +257,8 @@ class Entries:
             head.format, head.coloured, head.own_ns, at, number, [text], len(text), text
         )
         self._open.is_sure = _is_whole(self._open)
-        if head.coloured and (at_ns is not None or self._open.is_sure) and not self._stripped:
+        is_shown = self._open.is_sure or (head.coloured and at_ns is not None)
+        if head.format is Format.TEXT and is_shown and not self._stripped:
             # The API gives lines as they were written, and one that ends with a field has not lost
             # it; but an editor may have cut the padding of others off.
             self._padded = True
@@ -311,8 +317,15 @@ class Entries:
             return False
         if head.own_ns is None or current.own_ns is None:
             # Without colours a line in the middle may end with what looks like a field.
-            is_ended = current.coloured or current.last[-1:] == b" "
-            return current.count == 1 or (is_ended and self._padded and not current.quotes)
+            is_ended = (
+                current.coloured
+                or current.last[-1:] == b" "
+                or _OWN_FIELD_END.search(current.last, len(current.last) - _MAX_FIELD_BYTES)
+                is not None
+            )
+            if not self._padded:
+                return current.count == 1
+            return is_ended and (current.count == 1 or not current.quotes)
         if current.count == 1 and self._padded:
             return True
         # A copy of an earlier line inside a reply shows by its own time running back.
@@ -337,11 +350,15 @@ def _is_whole(entry: _Open) -> bool:
     """Whether the first line of a text entry shows that it is the only one.
 
     It ends with a field in colour, or its message is padded to the width of short messages, which
-    logrus does behind the last line alone.
+    logrus does behind the last line alone, and nothing or fields follow.
     """
     line = entry.texts[0]
-    if line[-1:] != b" ":
-        return entry.coloured and _is_complete(line, entry)
+    if line[-1:] != b" " and entry.coloured:
+        return _is_complete(line, entry)
     found = _TEXT_HEAD.match(line)
-    columns = len(line[found.end() :].decode("utf-8", "replace")) if found else 0
-    return columns == _PADDED_COLUMNS
+    message = line[found.end() :].decode("utf-8", "replace") if found else ""
+    if line[-1:] == b" ":
+        return len(message) == _PADDED_COLUMNS
+    fields = message[_PADDED_COLUMNS:].encode()
+    is_padded = message[:_PADDED_COLUMNS].endswith("  ")
+    return is_padded and _PLAIN_FIELDS.fullmatch(fields) is not None
