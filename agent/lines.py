@@ -210,7 +210,7 @@ class Entries:
     def __init__(self) -> None:
         self._open: _Open | None = None
         self._padded = False
-        self._is_proved = False
+        self._has_fields = False
         self._stripped = False
         self.last_ns = 0
         self.noise = 0
@@ -229,11 +229,11 @@ class Entries:
         head = read_head(text)
         current = self._open
         if head is not None and head.format is Format.TEXT and text[-1:] == b" ":
-            self._padded = self._is_proved = True
+            self._padded = True
         elif head is not None and current is not None:
-            self._notice_stripping(current, head, text)
+            self._notice_stripping(current, head, text, at_ns)
         if current is not None and not self._begins(current, head):
-            if head is None and current.is_sure and self._padded:
+            if head is None and current.is_sure and (self._padded or self._has_fields):
                 # A line that a library prints, and no part of the message before it.
                 self.noise += 1
                 return self.close()
@@ -257,21 +257,21 @@ class Entries:
             head.format, head.coloured, head.own_ns, at, number, [text], len(text), text
         )
         self._open.is_sure = _is_whole(self._open)
-        is_shown = self._open.is_sure or (head.coloured and at_ns is not None)
-        if head.format is Format.TEXT and is_shown and not self._stripped:
-            # The API gives lines as they were written, and one that ends with a field has not lost
-            # it; but an editor may have cut the padding of others off.
+        self._has_fields |= self._open.is_sure
+        if head.coloured and at_ns is not None and not self._stripped:
+            # The API gives lines as they were written; an editor may have cut the padding off.
             self._padded = True
         return done
 
-    def _notice_stripping(self, current: _Open, head: Head, text: bytes) -> None:
+    def _notice_stripping(self, current: _Open, head: Head, text: bytes, at_ns: int | None) -> None:
         """Note that saved lines have lost their padding: two heads in a row end without it.
 
         No line of a log ends so but the first of a message with several, whose copies of earlier
         entries are padded.
         """
         if (
-            not (self._is_proved or self._stripped)
+            at_ns is not None
+            and not self._stripped
             and current.format is head.format is Format.TEXT
             and (current.coloured and head.coloured)
             and not (_is_complete(current.last, current) or _is_complete(text, current))
@@ -307,15 +307,20 @@ class Entries:
         if current.format is not Format.TEXT:
             # Bullets follow a standard-log line; nested panics belong to the first.
             return not (current.format is Format.PANIC and head.format is Format.PANIC)
-        if current.is_sure and current.count == 1 and self._padded:
+        # A pasted log may have lost its padding, but no field: against a line that has a time of
+        # its own that is no evidence, against one that has none it is the only one.
+        is_padded = self._padded or (self._has_fields and head.own_ns is None)
+        if current.is_sure and current.count == 1 and is_padded:
             return True
         first, last = _is_complete(current.texts[0], current), _is_complete(current.last, current)
-        if self._padded and not last and not (first and head.coloured):
+        if is_padded and not last and not (first and head.coloured):
             return False
         if current.coloured and head.format is Format.TEXT and not head.coloured:
             # Coloured streams quote earlier lines without their colours.
             return False
         if head.own_ns is None or current.own_ns is None:
+            if not is_padded:
+                return current.count == 1
             # Without colours a line in the middle may end with what looks like a field.
             is_ended = (
                 current.coloured
@@ -323,8 +328,6 @@ class Entries:
                 or _OWN_FIELD_END.search(current.last, len(current.last) - _MAX_FIELD_BYTES)
                 is not None
             )
-            if not self._padded:
-                return current.count == 1
             return is_ended and (current.count == 1 or not current.quotes)
         if current.count == 1 and self._padded:
             return True
