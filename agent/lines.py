@@ -233,7 +233,7 @@ class Entries:
         elif head is not None and current is not None:
             self._notice_stripping(current, head, text, at_ns)
         if current is not None and not self._begins(current, head):
-            if head is None and current.is_sure and (self._padded or self._has_fields):
+            if head is None and current.is_sure and (self._padded or self._shows_by_fields()):
                 # A line that a library prints, and no part of the message before it.
                 self.noise += 1
                 return self.close()
@@ -244,6 +244,8 @@ class Entries:
             if current.size <= MAX_ENTRY_BYTES:
                 current.texts.append(text)
             return self.close() if current.size > MAX_OPEN_BYTES else []
+        if current is not None and head is not None and _lacks_padding(current, head):
+            self._stripped = True
         done = self.close()
         if head is None:
             self.noise += 1
@@ -279,6 +281,9 @@ class Entries:
         ):
             self._stripped, self._padded = True, False
 
+    def _shows_by_fields(self) -> bool:
+        return self._has_fields and not self._stripped
+
     def close(self) -> list[Entry]:
         """Complete the open entry, if any, because another entry begins."""
         current, self._open = self._open, None
@@ -309,7 +314,7 @@ class Entries:
             return not (current.format is Format.PANIC and head.format is Format.PANIC)
         # A pasted log may have lost its padding, but no field: against a line that has a time of
         # its own that is no evidence, against one that has none it is the only one.
-        is_padded = self._padded or (self._has_fields and head.own_ns is None)
+        is_padded = self._padded or (self._shows_by_fields() and head.own_ns is None)
         if current.is_sure and current.count == 1 and is_padded:
             return True
         first, last = _is_complete(current.texts[0], current), _is_complete(current.last, current)
@@ -333,6 +338,15 @@ class Entries:
             return True
         # A copy of an earlier line inside a reply shows by its own time running back.
         return head.own_ns >= current.own_ns
+
+
+def _lacks_padding(entry: _Open, head: Head) -> bool:
+    """Whether a whole entry of one line, before a line with this head, ends without padding."""
+    return (
+        entry.format is head.format is Format.TEXT
+        and entry.count == 1
+        and not _is_complete(entry.last, entry)
+    )
 
 
 def _is_complete(last_line: bytes, entry: _Open) -> bool:
