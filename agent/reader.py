@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import re2
 
+from agent.entries import Entries
 from agent.lag import Lag
-from agent.lines import Entries, Framer, parse_stamp
+from agent.lines import Framer, parse_stamp
 from agent.match import match
 from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
 from agent.pairs import Pairs

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from agent.lines import Entries, Framer, parse_stamp
+from agent.entries import Entries
+from agent.lines import Framer, parse_stamp
 from agent.match import match
 from agent.pairs import Acted, Counted, Note, Opened, Pairs
 from agent.records import parse

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.anonymize import state_facts
-from agent.lines import Entries, Framer
+from agent.entries import Entries
+from agent.lines import Framer
 from agent.match import match
 from agent.model import learn
 from agent.reader import Reader

@@ -8,15 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.lines import (
-    MAX_ENTRY_BYTES,
-    MAX_LINE_BYTES,
-    MAX_OPEN_BYTES,
-    Entries,
-    Framer,
-    parse_stamp,
-    parse_time,
-)
+from agent.entries import MAX_ENTRY_BYTES, MAX_OPEN_BYTES, Entries
+from agent.lines import MAX_LINE_BYTES, Framer, parse_stamp, parse_time
 from agent.model import NANOS, Entry, Format
 from tests.strategies import NOON, SAMPLE_LOGS, SAMPLES, chunks, clock, cuts, render, stamp
 

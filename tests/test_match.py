@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.lines import Entries, Framer, parse_stamp
+from agent.entries import Entries
+from agent.lines import Framer, parse_stamp
 from agent.match import (
     first_failed,
     make_prefilter,

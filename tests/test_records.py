@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.lines import Entries
+from agent.entries import Entries
 from agent.model import NANOS, Entry, Format, Record
 from agent.records import parse, unquote
 from tests.strategies import NOON, clock, levels, names, render, words
