@@ -188,6 +188,7 @@ def _preview(arguments: argparse.Namespace) -> int:
         window_seconds=loaded.window.seconds,
         agent_version=__version__,
         now_seconds=int(time.time()),
+        minimum=loaded.privacy.minimum,
         as_json=arguments.format == "json",
     )
 
@@ -234,6 +235,7 @@ def _options(loaded: settings.Settings) -> Options:
         agent_version=__version__,
         destination=_origin(endpoint_for(_endpoint(loaded))),
         rules_paths=loaded.rules.paths,
+        minimum=loaded.privacy.minimum,
     )
 
 

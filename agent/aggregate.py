@@ -190,29 +190,53 @@ class Windows:
         """Return the start of the oldest open window, if any."""
         return min(self.open, default=None)
 
-    def close(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
-        """Close the window that begins at `start` and return what it says."""
-        report = self.look(start, instances, bots)
+    def close(
+        self,
+        start: int,
+        instances: Iterable[Instance],
+        *,
+        bots: Iterable[str],
+        sinks: Iterable[str],
+    ) -> Report:
+        """Close the window that begins at `start` and return what it says.
+
+        `bots` and `sinks` are the platforms of the rule set in force; what State still knows of
+        others is not said.
+        """
+        report = self.look(start, instances, bots=bots, sinks=sinks)
         self.open.pop(start, None)
         self.closed_until = max(self.closed_until, report.end_seconds)
         return report
 
-    def look(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
-        """Return what the window that begins at `start` would say if it closed now."""
-        return self._report(start, self.open.get(start, Window()), instances, bots)
-
-    def look_unsent(self, start: int, instances: Iterable[Instance], bots: Iterable[str]) -> Report:
-        """Return what of the window that begins at `start` is not sent, as if it were."""
-        return self._report(start, self.open.get(start, Window()).only_unsent(), instances, bots)
-
-    def _report(
-        self, start: int, window: Window, instances: Iterable[Instance], bots: Iterable[str]
+    def look(
+        self,
+        start: int,
+        instances: Iterable[Instance],
+        *,
+        bots: Iterable[str],
+        sinks: Iterable[str],
     ) -> Report:
+        """Return what the window that begins at `start` would say if it closed now."""
+        window = self.open.get(start, Window())
+        return self._report(start, window, _collection(window, tuple(instances), bots, sinks))
+
+    def look_unsent(
+        self,
+        start: int,
+        instances: Iterable[Instance],
+        *,
+        bots: Iterable[str],
+        sinks: Iterable[str],
+    ) -> Report:
+        """Return what of the window that begins at `start` is not sent, as if it were."""
+        window = self.open.get(start, Window()).only_unsent()
+        return self._report(start, window, _collection(window, tuple(instances), bots, sinks))
+
+    def _report(self, start: int, window: Window, collection: Properties) -> Report:
         aggregates = tuple(
             Aggregate(event, properties, version, count)
             for (event, version, properties), count in sorted(window.counts.items(), key=repr)
         )
-        collection = _collection(window, tuple(instances), bots)
         return Report(start, self.end_of(start), aggregates, collection)
 
     def is_sent(self, start: int) -> bool:
@@ -241,7 +265,9 @@ class Windows:
         return self.open.setdefault(start, Window())
 
 
-def _collection(window: Window, instances: tuple[Instance, ...], bots: Iterable[str]) -> Properties:
+def _collection(
+    window: Window, instances: tuple[Instance, ...], bots: Iterable[str], sinks: Iterable[str]
+) -> Properties:
     """Return the properties of a Collection report that one window and its instances know."""
     values: dict[str, Value] = {
         "lines_read": window.lines,
@@ -262,8 +288,9 @@ def _collection(window: Window, instances: tuple[Instance, ...], bots: Iterable[
             values[f"{snake(bot)}_enabled"] = True
         elif instances and all(instance.started for instance in instances):
             values[f"{snake(bot)}_enabled"] = False
-    for instance in instances:
-        values.update({f"{snake(sink)}_enabled": True for sink in instance.sinks})
+    for sink in sinks:
+        if any(sink in instance.sinks for instance in instances):
+            values[f"{snake(sink)}_enabled"] = True
     for reason, seconds in window.gaps.items():
         # Rounded up to minutes: no time finer than the window leaves.
         values[f"gap_seconds_{reason}"] = -(-seconds // 60) * 60

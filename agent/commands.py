@@ -46,6 +46,7 @@ def show_preview(
     agent_version: str,
     now_seconds: int,
     as_json: bool,
+    minimum: int = 0,
 ) -> int:
     """Print what would be sent for the files; `-` or none is standard input."""
     errors = Console(stderr=True)
@@ -59,6 +60,7 @@ def show_preview(
                 window_seconds=window_seconds,
                 agent_version=agent_version,
                 now_seconds=now_seconds,
+                minimum=minimum,
             )
     except OSError as error:
         errors.print(

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from agent.aggregate import Instance
+from agent.disclosure import OTHER, releases
+from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
@@ -46,6 +48,7 @@ class Counting:
     agent_version: str
     sends: bool
     ledger: Ledger = field(factory=Ledger)
+    minimum: int = 0
     is_urgent: bool = False
     is_dirty: bool = False
     observed: Counter[str] = field(factory=Counter)
@@ -56,8 +59,13 @@ class Counting:
     matched: int = 0
     windows_closed: int = 0
     discarded: int = 0
+    violations: int = 0
     _window_seconds: int = 0
     _told: Told = field(factory=Told)
+    _gate: Gate = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._obey_rules()
 
     def begin(
         self,
@@ -148,7 +156,20 @@ class Counting:
     def change_rules(self, ruleset: RuleSet) -> None:
         """Count with another rule set from here on; windows are not split."""
         self.ruleset = ruleset
+        self._obey_rules()
         self.is_dirty = self.is_urgent = True
+
+    def _obey_rules(self) -> None:
+        """Let only that leave which the rule set in force declares.
+
+        State may hold what an older set declared. A release that is unknown now is called `other`.
+        The gate discards the other series of open windows that the present set does not declare.
+        """
+        self._gate = make_gate(self.ruleset, agent_version=self.agent_version)
+        known = frozenset(releases(self.ruleset))
+        for instance in self.document.instances.values():
+            if instance.version not in known:
+                instance.version = OTHER
 
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
@@ -263,12 +284,13 @@ class Counting:
         return self.document.outbox_bytes > OUTBOX_BYTES
 
     def _close(self, start: int, now_seconds: int) -> None:
-        document, windows, bots = self.document, self.document.windows, self.ruleset.bots
+        document, windows, rules = self.document, self.document.windows, self.ruleset
         is_sent = self.sends and windows.is_sent(start)
         instances = present(document, start)
         if windows.has_unsent(start) or not (is_sent or windows.is_stopped(start)):
-            self._keep_unsent(windows.look_unsent(start, instances, bots), now_seconds)
-        report = windows.close(start, instances, bots)
+            unsent = windows.look_unsent(start, instances, bots=rules.bots, sinks=rules.sinks)
+            self._keep_unsent(unsent, now_seconds)
+        report = windows.close(start, instances, bots=rules.bots, sinks=rules.sinks)
         self.windows_closed += 1
         self.is_dirty = self.is_urgent = True
         if not windows.open:
@@ -288,18 +310,26 @@ class Counting:
         # State keeps the digest of the last report, so that a crash does not hide a change.
         document.rules_digest = self.ruleset.digest
         self.discarded += made.dropped
+        self._count_violations(made.violations)
         document.outbox.extend(made.batches)
 
     def _keep_unsent(self, report: Report, now_seconds: int) -> None:
         """Put what is not sent of a closed window into the ledger, and nowhere else."""
         calls, self._told = identity_calls(self.origin, self._told, now_seconds=now_seconds)
-        for batch in make_unsent(report, self.origin, calls, now_seconds=now_seconds).batches:
+        made = make_unsent(report, self.origin, calls, now_seconds=now_seconds)
+        self._count_violations(made.violations)
+        for batch in made.batches:
             self.ledger.keep_unsent(
                 batch,
                 array=batch_array(batch),
                 why="before_start" if self.sends else "local",
                 now_seconds=now_seconds,
             )
+
+    def _count_violations(self, refused: int) -> None:
+        if refused and not self.violations:
+            log.error("the exit gate has discarded an event")
+        self.violations += refused
 
     def look(self, *, now_seconds: int) -> Standing:
         """Return the next report as it stands."""
@@ -308,7 +338,9 @@ class Counting:
     @property
     def origin(self) -> Origin:
         """Who reports, by the rules of this moment."""
-        return Origin(self.identity, self.ruleset, self.agent_version)
+        return Origin(
+            self.identity, self.ruleset, self.agent_version, self._gate, minimum=self.minimum
+        )
 
     def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
         observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)

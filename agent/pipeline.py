@@ -85,6 +85,7 @@ class Options:
     agent_version: str
     destination: str = ""
     rules_paths: tuple[str, ...] = ()
+    minimum: int = 0
     pace: Pace = field(factory=Pace)
 
 
@@ -317,7 +318,13 @@ async def _begin(
     async def take_over() -> Counting:
         await keeper.load(window_seconds=options.window_seconds, known_commits=installation.commits)
         counting = Counting(
-            keeper.document, ruleset, identity, options.agent_version, sends, ledger
+            keeper.document,
+            ruleset,
+            identity,
+            options.agent_version,
+            sends,
+            ledger,
+            minimum=options.minimum,
         )
         counting.begin(
             now_seconds=now,

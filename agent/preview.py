@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from agent.aggregate import Instance, Windows
+from agent.gate import admit, make_gate
 from agent.lines import parse_stamp, read_head
 from agent.match import make_prefilter
 from agent.model import CRASHED, Batch, Identity
@@ -45,6 +46,7 @@ class Preview:
     lines: int
     matched: int
     noise: int
+    violations: int
 
 
 def preview(
@@ -57,6 +59,7 @@ def preview(
     identity: Identity = NOBODY,
     stream: str = ZERO,
     version: str = "other",
+    minimum: int = 0,
 ) -> Preview:
     """Return what the inputs give. Windows in which nothing was read are left out.
 
@@ -78,19 +81,25 @@ def preview(
         noise += reader.noise if reader is not None else 0
     batches: list[Batch] = []
     totals: Counter[str] = Counter()
+    gate = make_gate(ruleset, agent_version=agent_version)
+    violations = 0
     for seq, start in enumerate(sorted(windows.open), start=1):
         events, totals = build_window(
-            windows.close(start, instances, ruleset.bots),
+            windows.close(start, instances, bots=ruleset.bots, sinks=ruleset.sinks),
             identity=identity,
             stream=stream,
             seq=seq,
             totals=totals,
             events=(*ruleset.events, CRASHED),
+            gate=gate,
             agent_version=agent_version,
             rules_digest=ruleset.digest,
+            minimum=minimum,
         )
-        batches += seal(events, seq=seq, sealed_seconds=now_seconds)[0]
-    return Preview(tuple(batches), lines, matched, noise)
+        admitted, refused = admit(gate, events)
+        violations += refused
+        batches += seal(admitted, seq=seq, sealed_seconds=now_seconds)[0]
+    return Preview(tuple(batches), lines, matched, noise, violations)
 
 
 def _read(

@@ -12,11 +12,13 @@ from uuid import UUID
 
 from attrs import frozen
 
+from agent.gate import admit
 from agent.model import CRASHED
 from agent.sink.batch import build_identity, build_window, seal
 
 if TYPE_CHECKING:
     from agent.aggregate import Instance
+    from agent.gate import Gate
     from agent.model import Batch, Identity, Report
     from agent.rules import RuleSet
     from agent.sink.batch import Event
@@ -30,20 +32,26 @@ DAY_SECONDS = 86_400
 
 @frozen
 class Origin:
-    """Who reports, by which rules."""
+    """Who reports, by which rules, and through which gate."""
 
     identity: Identity
     ruleset: RuleSet
     agent_version: str
+    gate: Gate
+    minimum: int = 0
 
 
 @frozen
 class Made:
-    """Sealed batches of one window, the sums after them, and how many events were refused."""
+    """Sealed batches of one window, the sums after them, and how many events were refused.
+
+    `dropped` broke a limit of the destination's, `violations` are not declared by the rules.
+    """
 
     batches: tuple[Batch, ...]
     totals: Counter[str]
     dropped: int
+    violations: int
 
 
 @frozen
@@ -66,12 +74,13 @@ def make_sent(
         seq=seq,
         totals=document.totals,
         events=(*origin.ruleset.events, CRASHED),
+        gate=origin.gate,
+        minimum=origin.minimum,
         agent_version=origin.agent_version,
         rules_digest=origin.ruleset.digest,
         rules_changed=document.rules_digest != origin.ruleset.digest,
     )
-    batches, dropped = seal([*calls, *events], seq=seq, sealed_seconds=now_seconds)
-    return Made(tuple(batches), totals, dropped)
+    return _seal([*calls, *events], totals, origin, seq=seq, now_seconds=now_seconds)
 
 
 def make_unsent(report: Report, origin: Origin, calls: list[Event], *, now_seconds: int) -> Made:
@@ -83,11 +92,20 @@ def make_unsent(report: Report, origin: Origin, calls: list[Event], *, now_secon
         seq=0,
         totals={},
         events=(*origin.ruleset.events, CRASHED),
+        gate=origin.gate,
+        minimum=origin.minimum,
         agent_version=origin.agent_version,
         rules_digest=origin.ruleset.digest,
     )
-    batches, dropped = seal([*calls, *events], seq=0, sealed_seconds=now_seconds)
-    return Made(tuple(batches), totals, dropped)
+    return _seal([*calls, *events], totals, origin, seq=0, now_seconds=now_seconds)
+
+
+def _seal(
+    events: list[Event], totals: Counter[str], origin: Origin, *, seq: int, now_seconds: int
+) -> Made:
+    admitted, violations = admit(origin.gate, events)
+    batches, dropped = seal(admitted, seq=seq, sealed_seconds=now_seconds)
+    return Made(tuple(batches), totals, dropped, violations)
 
 
 def identity_calls(origin: Origin, told: Told, *, now_seconds: int) -> tuple[list[Event], Told]:
@@ -129,15 +147,15 @@ def look(document: Document, origin: Origin, unsent_told: Told, *, now_seconds: 
     start = windows.closed_until or windows.oldest()
     if start is None:
         start = now_seconds - now_seconds % windows.seconds
-    instances = present(document, start)
+    instances, rules = present(document, start), origin.ruleset
     is_sent = bool(document.sends) and windows.is_sent(start)
     sent_told = Told(document.identified_digest, document.identified_seconds)
     told = sent_told if is_sent else unsent_told
     calls, _ = identity_calls(origin, told, now_seconds=now_seconds)
     if is_sent:
-        report = windows.look(start, instances, origin.ruleset.bots)
+        report = windows.look(start, instances, bots=rules.bots, sinks=rules.sinks)
         made = make_sent(report, document, origin, calls, now_seconds=now_seconds)
     else:
-        report = windows.look_unsent(start, instances, origin.ruleset.bots)
+        report = windows.look_unsent(start, instances, bots=rules.bots, sinks=rules.sinks)
         made = make_unsent(report, origin, calls, now_seconds=now_seconds)
     return Standing(start, report.end_seconds, is_sent, made.batches)

@@ -98,6 +98,7 @@ class Running:
             lines_cut=containers.ended.cut + sum(one.reader.cut for one in follows),
             observations=counting.observed,
             gap_seconds=counting.gap_seconds,
+            gate_violations=counting.violations,
             pair_bounds_hit=containers.ended.bounds + sum(one.reader.bound_hits for one in follows),
             containers_followed=len(follows),
             streams_opened=containers.ended.opened + sum(one.opened for one in follows),

@@ -15,6 +15,7 @@ HOUR = 3600
 T0 = 1_767_268_800  # a full hour
 NOW = T0 + 10 * HOUR
 BOTS = ("slack", "socketSlack")
+SINKS = ("elasticsearch", "webhook", "pagerDuty")
 
 
 def seen(at: float = 0, event: str = "Event handled", platform: str = "slack") -> Observation:
@@ -36,7 +37,7 @@ def counts(report: Report) -> dict[tuple[str, str], int]:
 
 
 def close(windows: Windows, start: int, *instances: Instance) -> Report:
-    return windows.close(T0 + start, instances, BOTS)
+    return windows.close(T0 + start, instances, bots=BOTS, sinks=SINKS)
 
 
 def collection(windows: Windows, start: int, *instances: Instance) -> dict[str, Value]:
@@ -60,7 +61,7 @@ def collection(windows: Windows, start: int, *instances: Instance) -> dict[str, 
 def test_a_window_is_aligned_to_utc_and_half_open(at: float, seconds: int, start: int) -> None:
     windows = Windows(seconds)
     fold(windows, seen(at))
-    report = windows.close(T0 + start, (), BOTS)
+    report = windows.close(T0 + start, (), bots=BOTS, sinks=SINKS)
 
     assert (T0 + start, T0 + start + seconds) == (report.start_seconds, report.end_seconds)
     assert (len(report.aggregates), windows.open) == (1, {})

@@ -274,7 +274,7 @@ def occurring(ruleset: RuleSet) -> set[str]:
         "v1.14.0", debug=True, started=True, bots={*ruleset.bots}, sinks={*ruleset.sinks}
     )
     windows = Windows(3600, open={NOW: window})
-    report = windows.close(NOW, [instance], ruleset.bots)
+    report = windows.close(NOW, [instance], bots=ruleset.bots, sinks=ruleset.sinks)
     crash = attrs.evolve(report, aggregates=())
     zero = "00000000-0000-0000-0000-000000000000"
     identity = Identity(zero, zero, "1.34", "eks")
@@ -285,6 +285,7 @@ def occurring(ruleset: RuleSet) -> set[str]:
         seq=1,
         totals={},
         events=(*ruleset.events, CRASHED),
+        gate=lambda _event: None,
         agent_version="1",
         rules_digest="1",
         rules_changed=True,

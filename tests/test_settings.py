@@ -72,6 +72,7 @@ VALUES = [
     ("destination.endpoint", "http://127.0.0.1:9/v1/batch", "http://127.0.0.1:9/v1/batch"),
     ("identity.cluster_id", "none", "none"),
     ("privacy.quiet_period_seconds", "0", 0),
+    ("privacy.minimum", "5", 5),
     ("commit.seconds", "300", 300),
     ("health.host", "::", "::"),
     ("health.port", "0", 0),

@@ -77,6 +77,7 @@ def build(report: Report = REPORT_OF_NOON, **changes: object) -> tuple[list[Even
         "identity": IDENTITY,
         "stream": "3e0c8a7d-94a1-4bb0-9c55-0e3f4f3d2a10",
         "seq": 7,
+        "gate": lambda _event: None,
         "totals": {"Command executed": 40},
         "events": EVENTS,
         "agent_version": "0.1.0",
@@ -159,12 +160,22 @@ def test_every_event_name_has_its_sums() -> None:
     assert Counter({"Command executed": 43, "Application crashed": 1}) == totals
 
 
-def test_sums_of_events_that_the_rules_no_longer_name_go_on() -> None:
-    report = build(events=(), totals={"Old event": 9})[0][-1]["properties"]
+def test_sums_of_events_that_the_rules_no_longer_name_are_kept_and_not_said() -> None:
+    made, sums = build(events=(), totals={"Old event": 9})
+    report = made[-1]["properties"]
 
-    assert tuple(
-        report[key] for key in ("old_event_delta", "old_event_total", "command_executed_delta")
-    ) == (0, 9, 3)
+    assert (sums["Old event"], sums["Command executed"]) == (9, 3)
+    assert {"application_crashed"} == {
+        name.removesuffix("_total") for name in report if name.endswith("_total")
+    }
+
+
+def test_what_the_gate_refuses_is_in_no_sum() -> None:
+    made, sums = build(gate=lambda event: "kind" if event["event"] != REPORT else None)
+    report = made[-1]["properties"]
+
+    assert (dict(sums), report["events_discarded"]) == ({"Command executed": 40}, 2)
+    assert not {value for name, value in report.items() if name.endswith("_delta") and value}
 
 
 def test_a_count_below_the_minimum_is_sent_and_summed_as_the_minimum() -> None:

@@ -208,6 +208,11 @@ class Privacy:
     quiet_period_seconds: int = _number(
         DAY_SECONDS, "how long after the first start nothing is sent, to look first", unit="seconds"
     )
+    minimum: int = _number(
+        0,
+        "a smaller count of an event is sent as this number, with `count_floor`; 0: as it is",
+        most=1_000_000,
+    )
 
 
 @frozen

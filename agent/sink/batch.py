@@ -23,6 +23,7 @@ from agent.model import CRASHED, REPORT, Batch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from agent.gate import Gate
     from agent.model import Aggregate, Identity, Report, Value
 
 Event: TypeAlias = dict[str, Any]
@@ -88,6 +89,7 @@ def build_window(
     seq: int,
     totals: Mapping[str, int],
     events: Iterable[str],
+    gate: Gate,
     agent_version: str,
     rules_digest: str,
     rules_changed: bool = False,
@@ -96,9 +98,10 @@ def build_window(
     """Return the `track` events of a closed window, its Collection report last, and new totals.
 
     `totals` are running sums by event name; `events` are the names that the rule set can count.
-    The report lists all of them, so that a zero is said and not left out. Deltas and totals are
-    sums of the counts as sent: a count below `minimum` is raised to it and marked, and an event
-    that `seal` will discard is left out and stands as `events_discarded`.
+    The report lists all of them, so that a zero is said and not left out, and no others, which an
+    older rule set may have left in State. Deltas and totals are sums of the counts as sent: a count
+    below `minimum` is raised to it and marked, and an event that the gate or `seal` will discard is
+    left out and stands as `events_discarded`.
     """
     window: dict[str, Value] = {
         "stream": stream,
@@ -113,14 +116,14 @@ def build_window(
         properties = _properties(aggregate, minimum=minimum) | window
         event = _track(aggregate.event, properties, identity, at=report.end_seconds)
         made.append(_with_id(event, identity, f"{stream}/{seq}/{index}"))
-        if check_event(made[-1]) is None:
+        if check_event(made[-1]) is None and gate(made[-1]) is None:
             deltas[aggregate.event] += properties["count"]
         else:
             discarded += 1
     sums = Counter(totals) + deltas
     properties = {
         **dict(report.collection),
-        **_sums({*events, CRASHED, *sums}, deltas=deltas, totals=sums),
+        **_sums({*events, CRASHED}, deltas=deltas, totals=sums),
         **_known(identity),
         "agent_version": agent_version,
         "rules_digest": rules_digest,

@@ -78,6 +78,7 @@ class Snapshot:
     ledger_bytes: int = 0
     ledger_dropped: int = 0
     ledger_failures: int = 0
+    gate_violations: int = 0
 
 
 Read = Callable[[Snapshot], "Mapping[str, float]"]
@@ -134,6 +135,11 @@ METRICS = (
     Declared("gap_seconds_total", "Time for which lines could not be had", _gaps, "reason"),
     Declared("pair_bounds_total", "Pairs ended by a limit", _one("pair_bounds_hit")),
     Declared("followed_containers", "Containers being followed", _one("containers_followed")),
+    Declared(
+        "gate_violations_total",
+        "Events discarded at the exit because the rules in force do not declare them",
+        _one("gate_violations"),
+    ),
     Declared("opened_streams_total", "Log streams opened", _one("streams_opened")),
     Declared("stream_errors_total", "Log streams refused or broken off", _one("stream_errors")),
     Declared("open_windows", "Windows that still count", _one("windows_open")),
