@@ -26,6 +26,7 @@ from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
 from agent.modes import Mode, decide
 from agent.pipeline import Options, World
+from agent.proving.report import show_proof
 from agent.rulefiles import load_rules
 from agent.rules import RuleError
 from agent.service import serve_off, serve_pipeline
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 EXIT_CODES = """\
 exit codes:
   0    done, and nothing is wrong
-  1    done, and something is wrong with what was looked at (rules, State)
+  1    done, and something is wrong with what was looked at (rules, State, a proof)
   2    the command, a setting, a rule file or a port is wrong; nothing was done
   3    the cluster, State or the ledger cannot be used
   130  interrupted
@@ -96,6 +97,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     settings.add_flags(preview)
     preview.set_defaults(command=_preview)
+
+    prove = commands.add_parser(
+        "prove",
+        help="show on your own logs that nothing sent depends on their text",
+        description="Put other text into saved logs wherever no decision of the rules rests on "
+        "it, in several ways, and compare what would be sent byte by byte. Prints counts, line "
+        "numbers and rule ids, and no text of the logs.",
+        epilog="exit codes:\n  0  proved\n  1  not proved\n  2  unusable input\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    prove.add_argument("files", nargs="*", metavar="FILE", help="log files; - or none: stdin")
+    prove.add_argument("--format", choices=("text", "json"), default="text")
+    settings.add_flags(prove)
+    prove.set_defaults(command=_prove)
 
     workbench.add_commands(
         commands.add_parser(
@@ -183,6 +198,19 @@ def _run(arguments: argparse.Namespace) -> int:
 def _preview(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     return show_preview(
+        arguments.files,
+        load_rules(loaded.rules.paths),
+        window_seconds=loaded.window.seconds,
+        agent_version=__version__,
+        now_seconds=int(time.time()),
+        minimum=loaded.privacy.minimum,
+        as_json=arguments.format == "json",
+    )
+
+
+def _prove(arguments: argparse.Namespace) -> int:
+    loaded = _load(arguments)
+    return show_proof(
         arguments.files,
         load_rules(loaded.rules.paths),
         window_seconds=loaded.window.seconds,

@@ -107,7 +107,7 @@ def _read(
 ) -> Iterator[Reader]:
     """Feed one input to a reader; yield the reader whenever it may have released something."""
     head = b""
-    chunks = _decode(chunks)
+    chunks = decode(chunks)
     for chunk in chunks:
         head += chunk
         if len(head) >= _HEAD_BYTES:
@@ -122,7 +122,7 @@ def _read(
     yield reader
 
 
-def _decode(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def decode(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Take a byte order mark off, and turn UTF-16, in which PowerShell saves, into UTF-8."""
     head = b""
     for chunk in chunks:

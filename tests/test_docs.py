@@ -250,7 +250,9 @@ def shown_commands() -> list[str]:
         found.group(1).partition(" | ")[0].partition(" #")[0].strip()
         for line in [*lines, *spans(_readme())]
         if (
-            found := re.search(r"botkube-analytics ((?:run|preview|rules|status|ledger)\b.*)", line)
+            found := re.search(
+                r"botkube-analytics ((?:run|preview|prove|plan|rules|status|ledger)\b.*)", line
+            )
         )
     ]
 
