@@ -26,6 +26,7 @@ from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
 from agent.modes import Mode, decide
 from agent.pipeline import Options, World
+from agent.plan import PlanError, show_plan
 from agent.proving.report import show_proof
 from agent.rulefiles import load_rules
 from agent.rules import RuleError
@@ -42,7 +43,7 @@ exit codes:
   0    done, and nothing is wrong
   1    done, and something is wrong with what was looked at (rules, State, a proof)
   2    the command, a setting, a rule file or a port is wrong; nothing was done
-  3    the cluster, State or the ledger cannot be used
+  3    the cluster, State or the ledger cannot be used; plan: something new is disclosed
   130  interrupted
 """
 
@@ -60,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RuleError as error:
         print(f"botkube-analytics: rules are wrong\n{error}", file=sys.stderr)
         return 2
-    except (EndpointError, WriteKeyError) as error:
+    except (EndpointError, WriteKeyError, PlanError) as error:
         print(f"botkube-analytics: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
@@ -111,6 +112,23 @@ def _parser() -> argparse.ArgumentParser:
     prove.add_argument("--format", choices=("text", "json"), default="text")
     settings.add_flags(prove)
     prove.set_defaults(command=_prove)
+
+    plan = commands.add_parser(
+        "plan",
+        help="show everything that could ever be sent, or what is new in it",
+        description="Print every series that could ever exist, with all its values, and the worst "
+        "case of a window; or what could be sent now and could not before.",
+        epilog="exit codes:\n  0  printed\n  2  a setting, a rule or the older plan is wrong\n"
+        "  3  something is newly disclosed, and not acknowledged\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    plan.add_argument(
+        "--against", metavar="OLD", help="an older plan (--format json), or a folder of rules"
+    )
+    plan.add_argument("--acknowledge", action="store_true", help="what is new is known: exit 0")
+    plan.add_argument("--format", choices=("text", "json"), default="text")
+    settings.add_flags(plan)
+    plan.set_defaults(command=_plan)
 
     workbench.add_commands(
         commands.add_parser(
@@ -217,6 +235,15 @@ def _prove(arguments: argparse.Namespace) -> int:
         agent_version=__version__,
         now_seconds=int(time.time()),
         minimum=loaded.privacy.minimum,
+        as_json=arguments.format == "json",
+    )
+
+
+def _plan(arguments: argparse.Namespace) -> int:
+    return show_plan(
+        load_rules(_load(arguments).rules.paths),
+        against=arguments.against,
+        acknowledged=arguments.acknowledge,
         as_json=arguments.format == "json",
     )
 

@@ -1,8 +1,8 @@
 """What could ever leave: every event, property and value, from the rule set alone.
 
 Owns the one list behind the exit gate, `plan`, and the tables of PRIVACY.md, so that what is
-documented, what is announced and what is let through cannot differ. It goes by what a rule set
-declares, not by what its rules or any log say. Pure.
+documented, what is announced and what is let through cannot differ; and the comparison of two such
+lists. It goes by what a rule set declares, not by what its rules or any log say. Pure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from agent.model import CRASHED, REPORT, Value
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from agent.rules import RuleSet
+    from agent.rules import Rule, RuleSet
 
 CALL = "every call"
 REQUEST = "every request"
@@ -34,7 +34,7 @@ SHAPES = {
     "sum": "the sum of this window's counts as sent",
     "total": "the sum of all such sums since the stream began",
     "uuid": "a UUID",
-    "boundary": "where a window begins or ends, RFC 3339 in UTC; of identify and group the day",
+    "boundary": "a time no finer than the window or the day, RFC 3339 in UTC",
     "now": "when the request is made, RFC 3339 in UTC",
     "minor": "two numbers, such as 1.34",
     "version": "the version of this agent",
@@ -78,6 +78,18 @@ def disclosures(ruleset: RuleSet) -> tuple[Disclosure, ...]:
 def event_names(ruleset: RuleSet) -> tuple[str, ...]:
     """Return the track events that count something: those of the rules, and crashes."""
     return tuple(dict.fromkeys((*ruleset.events, CRASHED)))
+
+
+def questions(ruleset: RuleSet, event: str) -> tuple[str, ...]:
+    """Return the questions for which rules count an event, in the order of the rules' ids."""
+    rules = sorted(ruleset.rules, key=lambda rule: rule.id)
+    asked = (rule.question for rule in rules if rule.question and _counts(rule, event))
+    return tuple(dict.fromkeys(asked))
+
+
+def _counts(rule: Rule, event: str) -> bool:
+    is_kind = rule.fact is not None and rule.fact[0] == "kind"
+    return rule.event == event or (event == CRASHED and is_kind)
 
 
 def releases(ruleset: RuleSet) -> tuple[str, ...]:
@@ -136,8 +148,8 @@ def _window(event: str) -> Iterator[Disclosure]:
         Disclosure(
             event, "seq", "number", tells="The number of the window in it; 0 in what is not sent."
         ),
-        Disclosure(event, "window_start", "boundary"),
-        Disclosure(event, "window_end", "boundary"),
+        Disclosure(event, "window_start", "boundary", tells="Which interval was counted."),
+        Disclosure(event, "window_end", "boundary", tells="Which interval was counted."),
     )
 
 
@@ -198,3 +210,42 @@ def _version(event: str) -> Disclosure:
 def sort_words(values: Iterable[Value]) -> tuple[Value, ...]:
     """Sort values, those that stand for all others last."""
     return tuple(sorted(values, key=lambda one: (str(one).startswith(OTHER), str(one))))
+
+
+@frozen(order=True)
+class New:
+    """What an older plan does not have: a property, or some values of one that it has."""
+
+    event: str
+    name: str
+    what: str
+    values: tuple[str, ...] = ()
+
+
+def newly_disclosed(old: Iterable[Disclosure], new: Iterable[Disclosure]) -> tuple[New, ...]:
+    """Return what could be sent under the new plan and could not under the old."""
+    before = {(one.event, one.name): one for one in old}
+    found = []
+    for one in new:
+        known = before.get((one.event, one.name))
+        if known is None:
+            found.append(New(one.event, one.name, "a new property", texts(one.values)))
+        elif known.shape != one.shape and not _is_within(one, known):
+            found.append(New(one.event, one.name, f"{known.shape} before, now {one.shape}"))
+        elif more := [value for value in one.values if not _has(known, value)]:
+            found.append(New(one.event, one.name, "new values", texts(more)))
+    return tuple(found)
+
+
+def _is_within(one: Disclosure, known: Disclosure) -> bool:
+    """Whether all that a property can be now was possible before, though in another shape."""
+    return one.shape == "true" and _has(known, True)  # noqa: FBT003 the value that it is
+
+
+def _has(known: Disclosure, value: Value) -> bool:
+    return any(type(one) is type(value) and one == value for one in known.values)
+
+
+def texts(values: Iterable[Value]) -> tuple[str, ...]:
+    """Return values as they stand in JSON, words without quotes."""
+    return tuple(str(one).lower() if isinstance(one, bool) else str(one) for one in values)

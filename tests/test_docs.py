@@ -23,9 +23,20 @@ from rich.console import Console
 
 from agent import __main__ as command_line
 from agent import __version__, commands, logs, settings
-from agent.aggregate import GAP_REASONS, Instance, Windows, snake
+from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.counting import Counting
+from agent.disclosure import (
+    GROUP,
+    IDENTIFY,
+    KILLED_KINDS,
+    SHAPES,
+    Disclosure,
+    disclosures,
+    event_names,
+    questions,
+)
 from agent.model import CRASHED, REPORT, Format, Identity
+from agent.plan import bounds
 from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
 from agent.rules import RuleSet, pairing, rule, shared, try_examples
@@ -41,9 +52,6 @@ ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
 SAMPLES = ROOT / "tests" / "data" / "samples"
 SHIPPED = load_rules()
-KILLED_KINDS = ("oom", "killed", "unknown", "unseen")
-"""What a crash is called when the log says nothing and the container status has to."""
-
 Rows = Iterable[Sequence[str]]
 
 
@@ -90,69 +98,125 @@ def metrics_table() -> str:
     )
 
 
-def events_table() -> str:
-    """Return every track event of the shipped rules with all values of its own properties."""
-    rows = [
-        (event.name, name, "optional" if name in event.optional else "", values)
-        for event in SHIPPED.events.values()
-        for name, values in ((key, code(_sorted(one))) for key, one in event.properties.items())
-    ]
-    rows.append((CRASHED, "kind", "", code(_sorted(crash_kinds()))))
+PLAN = disclosures(SHIPPED)
+COUNTED = event_names(SHIPPED)
+
+
+def questions_table() -> str:
+    """Return of each event for which questions it is counted, and one as it could be sent."""
     return table(
-        ("event", "property", "", "every value"),
-        ((f"`{event}`", f"`{name}`", optional, values) for event, name, optional, values in rows),
-    )
-
-
-def crash_kinds() -> frozenset[object]:
-    return SHIPPED.facts["kind"] | frozenset(KILLED_KINDS)
-
-
-def _sorted(values: Iterable[object]) -> list[str]:
-    """Sort words, those that stand for all others last."""
-    return sorted(map(str, values), key=lambda word: (word.startswith("other"), word))
-
-
-def report_table() -> str:
-    """Return the properties of a Collection report that follow from the rules."""
-    rows = [
-        (code(f"{snake(name)}_enabled" for name in SHIPPED.bots), "true, false, or absent"),
-        (code(f"{snake(name)}_enabled" for name in SHIPPED.sinks), "true or absent"),
-        (code(f"gap_seconds_{reason}" for reason in GAP_REASONS), "whole minutes, in seconds"),
-        (code(f"{name}_delta" for name in event_names()), "sum of this window's counts as sent"),
-        (code(f"{name}_total" for name in event_names()), "sum since the stream began"),
-    ]
-    return table(("property", "value"), rows)
-
-
-def event_names() -> list[str]:
-    return sorted(snake(name) for name in (*SHIPPED.events, CRASHED))
-
-
-def shared_table() -> str:
-    """Return the closed lists that describe BotKube and the cluster."""
-    words = SHIPPED.vocabularies
-    return table(
-        ("where", "property", "every value"),
+        ("event", "counted to learn", "for example"),
         (
-            (
-                "every track event",
-                "`botkube_version`",
-                code([*words["releases"].words, "other"])
-                + "; in a Collection report also `several`",
-            ),
-            (
-                "identify, group, Collection report",
-                "`distribution`",
-                code([*words["distributions"].words, "other"]),
-            ),
+            (f"`{name}`", " ".join(questions(SHIPPED, name)), ", ".join(_example(name)))
+            for name in COUNTED
         ),
     )
 
 
+def _example(event: str) -> Iterator[str]:
+    for one in PLAN:
+        if (one.event, one.is_optional) == (event, False) and one.name not in WINDOW:
+            value = one.values[len(one.values) // 3] if one.values else 3
+            yield f"{one.name} `{value}`"
+
+
+def events_table() -> str:
+    """Return every track event of the shipped rules with all values of its own properties."""
+    own = [one for one in PLAN if one.event in COUNTED and one.shape == "words"]
+    return table(
+        ("event", "property", "", "every value"),
+        (
+            (
+                f"`{one.event}`",
+                f"`{one.name}`",
+                "optional" if one.is_optional else "",
+                code(one.values),
+            )
+            for one in own
+            if one.name != "botkube_version"
+        ),
+    )
+
+
+def common_table() -> str:
+    """Return what every track event has beside its own properties."""
+    names = [{one.name for one in PLAN if one.event == event} for event in COUNTED]
+    shared = set.intersection(*names)
+    return _told(one for one in PLAN if one.event == COUNTED[0] and one.name in shared)
+
+
+def report_table() -> str:
+    """Return the properties of a Collection report, those of one kind in a row."""
+    return _told(one for one in PLAN if one.event == REPORT and one.name not in WINDOW)
+
+
+def traits_table() -> str:
+    """Return what `identify` and `group` say."""
+    return table(
+        ("call", "trait", "value", "what it tells about you"),
+        (
+            (f"`{one.event}`", f"`{one.name}`", _values(one), one.tells)
+            for one in PLAN
+            if one.event in {IDENTIFY, GROUP}
+        ),
+    )
+
+
+def _told(found: Iterable[Disclosure]) -> str:
+    rows: dict[tuple[str, str], list[str]] = {}
+    for one in found:
+        # "Whether slack is used." and its like stand in one row.
+        name = one.name.removesuffix("_enabled")
+        tells = one.tells if name == one.name else one.tells.split(" ")[0] + " it is used."
+        rows.setdefault((_values(one), tells), []).append(one.name)
+    return table(
+        ("property", "value", "what it tells about you"),
+        ((code(names), values, tells) for (values, tells), names in rows.items()),
+    )
+
+
+def _values(one: Disclosure) -> str:
+    listed = f"one of the {len(one.values)} [below](#versions-and-distributions)"
+    values = code(one.values) if len(one.values) < 4 else listed
+    absent = ", or absent" if one.is_optional and "absent" not in SHAPES[one.shape] else ""
+    return (values if one.shape == "words" else SHAPES[one.shape]) + absent
+
+
+def shared_table() -> str:
+    """Return the closed lists that describe BotKube and the cluster."""
+    wanted = {"botkube_version": COUNTED[0], "distribution": IDENTIFY}
+    return table(
+        ("property", "every value"),
+        ((f"`{one.name}`", code(one.values)) for one in PLAN if wanted.get(one.name) == one.event),
+    )
+
+
+def worst_table() -> str:
+    """Return the worst case of one window."""
+    found = bounds(PLAN)
+    rows = [(f"`{one.event}`", one.events, one.bytes, one.bits) for one in found]
+    sums = [sum(getattr(one, key) for one in found) for key in ("events", "bytes", "bits")]
+    return table(
+        ("event", "at most so many", "bytes", "bits"),
+        (
+            (name, *(f"{number:,}" for number in numbers))
+            for name, *numbers in [*rows, ("all", *sums)]
+        ),
+    )
+
+
+WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
 TABLES = {
     README: {"settings": settings_table, "metrics": metrics_table},
-    PRIVACY: {"events": events_table, "report": report_table, "closed-lists": shared_table},
+    PRIVACY: {
+        "questions": questions_table,
+        "events": events_table,
+        "common": common_table,
+        "report": report_table,
+        "traits": traits_table,
+        "closed-lists": shared_table,
+        "worst-case": worst_table,
+    },
 }
 
 
@@ -247,7 +311,7 @@ def shown_commands() -> list[str]:
         line for kind in ("sh", "console") for line in "".join(blocks(_readme(), kind)).splitlines()
     ]
     return [
-        found.group(1).partition(" | ")[0].partition(" #")[0].strip()
+        found.group(1).partition(" | ")[0].partition(" #")[0].partition(" > ")[0].strip()
         for line in [*lines, *spans(_readme())]
         if (
             found := re.search(

@@ -284,8 +284,11 @@ def test_what_an_older_rule_set_counted_and_the_present_does_not_know_is_discard
 def test_an_event_that_the_present_rule_set_does_not_know_is_not_even_named() -> None:
     made = counting(_with(events={**RULES.events, "Old": Event("Old", "old", {})}))
     count(made, Observation("Old", (), NOON * NANOS), executed())
+    assert closed(made)[-1]["properties"]["old_total"] == 1
+    count(made, Observation("Old", (), (NOON + HOUR) * NANOS))
     made.change_rules(RULES)
-    sent = closed(made)
+    made.document.outbox.clear()
+    sent = closed(made, at=NOON + 2 * HOUR)
     report = sent[-1]["properties"]
 
     assert not [name for call in sent for name in (call.get("event"), *call) if name == "Old"]

@@ -75,6 +75,18 @@ def test_every_labelled_line_is_proved(path: Path) -> None:
     assert check(*logs).failures == ()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
+def test_every_example_alone_is_proved(rule: Rule) -> None:
+    assert not [one.place for one in (*rule.hits, *rule.misses) if check(one.log.encode()).failures]
+
+
+def test_a_word_without_which_no_rule_looks_at_an_entry_is_left() -> None:
+    log = b"unexpected fault address 0x7f\nfatal error: fault\n\ngoroutine 1 [running]:\nx()\n"
+
+    assert check(log).failures == ()
+
+
 # --- what a variant is ----------------------------------------------------------------------------
 
 
