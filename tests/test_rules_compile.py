@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.rules import Problem, Rule, RuleError, compile_rules, places, try_examples
+from agent.disclosure import disclosures
+from agent.rules import Problem, Rule, RuleError, compile_rules, places, try_examples, values_of
 from agent.rules.places import Problems, read
 from agent.trial import try_log
 from tests.shipped import RULES, TEXTS
@@ -535,3 +536,83 @@ def test_files_read_the_same_without_libyaml(monkeypatch: pytest.MonkeyPatch, pa
     monkeypatch.setattr(places, "_FAST", None)
 
     assert fast == read(path, TEXTS[path], Problems())
+
+
+# --- no place of a rule may carry text ------------------------------------------------------------
+
+FREE = "{capture: bot}"
+PLACES = {
+    "property": edit("{capture: bot, vocabulary: bots, otherwise: unknown}", FREE),
+    "otherwise": edit("otherwise: unknown", f"otherwise: {FREE}"),
+    "part of a join": edit(
+        "{capture: bot, vocabulary: bots, otherwise: unknown}", f"{{join: [slack, {FREE}]}}"
+    ),
+    "otherwise of a part": edit(
+        "{capture: bot, vocabulary: bots, otherwise: unknown}",
+        f"{{join: [{{capture: bot, vocabulary: bots, otherwise: {FREE}}}]}}",
+    ),
+    "otherwise of only_enabled": edit(
+        "{capture: bot, vocabulary: bots, otherwise: unknown}",
+        f"{{only_enabled: [slack], otherwise: {FREE}}}",
+    ),
+    "otherwise of an otherwise": edit(
+        "otherwise: unknown", f"otherwise: {{capture: bot, vocabulary: bots, otherwise: {FREE}}}"
+    ),
+    "property of a closer": edit(
+        "hits:",
+        f"pair:\n  closers:\n    - {{by: bot-started, properties: {{platform: {FREE}}}}}\nhits:",
+    ),
+    "fact": edit("hits:", f"fact: {{name: generation, value: {FREE}}}\nhits:"),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_capture_without_a_closed_list_does_not_compile_anywhere(place: str) -> None:
+    found = [one for one in problems(PLACES[place]) if one.code == "free-text"]
+
+    assert [one.message for one in found] != []
+    assert all("would carry the text of a log line" in one.message for one in found)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{capture: bot, vocabulary: everything}",
+        "{capture: bot, pattern: '.*'}",
+        "{text: bot}",
+        "{capture: bot, hash: true}",
+        "'${tail}'",
+        "Jane",
+        "1.5",
+        "[slack, discord]",
+        "{present: bot}",
+        "{capture: bot, buckets: [1, 5]}",
+        "{capture: bot, buckets: bot}",
+        "",
+    ],
+)
+def test_no_value_compiles_that_the_event_does_not_declare(source: str) -> None:
+    assert problems(edit("{capture: bot, vocabulary: bots, otherwise: unknown}", source))
+
+
+def test_every_source_that_compiles_gives_declared_values_only() -> None:
+    """The language has no other sources than these, and each lists all that it can give."""
+    for rule in RULES.rules:
+        closers = rule.pair.closers if rule.pair is not None else ()
+        for event, properties in (
+            (rule.event, rule.properties),
+            *((one.event or rule.event, one.properties) for one in closers),
+        ):
+            declared = RULES.events[event].properties if event is not None else {}
+            for name, source in properties.items():
+                values = values_of(source)
+
+                assert len(values) < 1000
+                assert event is None or values <= declared[name], (rule.id, name)
+
+
+def test_what_the_compiler_accepts_is_what_the_gate_lets_through() -> None:
+    listed = {(one.event, one.name): set(one.values) for one in disclosures(RULES)}
+    for event in RULES.events.values():
+        for name, values in event.properties.items():
+            assert listed[event.name, name] == values
