@@ -143,6 +143,8 @@ def _print_preview(console: Console, found: Preview) -> None:
         f"{found.lines} lines read, {found.matched} entries matched, {found.noise} lines of noise; "
         f"{len(events)} events, {reports} of them Collection reports (one per window)."
     )
+    if found.violations:
+        console.print(f"{found.violations} events were discarded by the exit gate.")
     console.print(
         "Installation and stream are shown as zero UUIDs: only a running agent has them. "
         "See the batch itself with --format json."

@@ -93,7 +93,19 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     said = call(capsys, "--help")
 
     assert said.code == 0
-    for word in ("run", "preview", "rules", "status", "0 ", "1 ", "2 ", "3 ", "130 "):
+    for word in (
+        "run",
+        "preview",
+        "prove",
+        "plan",
+        "rules",
+        "status",
+        "0 ",
+        "1 ",
+        "2 ",
+        "3 ",
+        "130 ",
+    ):
         assert f"  {word}" in said.out
 
 
@@ -140,6 +152,21 @@ def expected_batches(*logs: bytes) -> str:
         now_seconds=0,
     )
     return "".join(batch_array(batch).decode() + "\n" for batch in found.batches)
+
+
+def test_preview_raises_counts_below_the_minimum_as_the_wire_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    said = call(capsys, "preview", "--format", "json", "--privacy-minimum", "5", str(LOG))
+    counts = [
+        event["properties"]
+        for line in said.out.splitlines()
+        for event in json.loads(line)
+        if "count" in event["properties"]
+    ]
+
+    assert min(one["count"] for one in counts) == 5
+    assert {one["count"] for one in counts if "count_floor" in one} == {5}
 
 
 def test_preview_prints_the_batch_byte_for_byte(capsys: pytest.CaptureFixture[str]) -> None:

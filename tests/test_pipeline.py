@@ -841,3 +841,20 @@ async def test_a_stop_while_starting_ends_at_once(world: Lab) -> None:
         agent.stop.set()
         async with asyncio.timeout(3):
             await agent.task
+
+
+async def test_a_minimum_raises_small_counts_and_sums_are_of_what_was_sent(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, minimum=7) as world, world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 40)
+        await until(lambda: set(truth) <= set(world.counted()))
+        await after(world, WINDOW_SECONDS)
+    sent = [event["properties"] for event in world.collector.accepted if "event" in event]
+    counts = [one for one in sent if "count" in one]
+    deltas = [value for one in sent for name, value in one.items() if name.endswith("_delta")]
+
+    assert {7} == {one["count"] for one in counts if "count_floor" in one}
+    assert min(one["count"] for one in counts) >= 7
+    assert sum(one["count"] for one in counts) == sum(deltas) > truth.total()
