@@ -21,7 +21,7 @@ from agent.__main__ import main
 from agent.disclosure import disclosures
 from agent.preview import Preview
 from agent.proving.prove import Verdict, preview_texts, prove
-from agent.proving.reading import make_policy
+from agent.proving.reading import _look_up, make_policy
 from agent.proving.renaming import CANARY, STYLES, Renaming, words_of
 from agent.proving.variant import read_log, vary
 from agent.rules import Rule, RuleSet
@@ -85,6 +85,16 @@ def test_a_word_without_which_no_rule_looks_at_an_entry_is_left() -> None:
     log = b"unexpected fault address 0x7f\nfatal error: fault\n\ngoroutine 1 [running]:\nx()\n"
 
     assert check(log).failures == ()
+
+
+@pytest.mark.parametrize("name", sorted(RULES.vocabularies))
+def test_a_word_is_looked_up_apart_from_anonymize_with_the_same_result(name: str) -> None:
+    vocabulary = RULES.vocabularies[name]
+    logs = [one.log.encode() for rule in RULES.rules for one in rule.hits]
+    texts = [*logs, *(text.encode() for words in vocabulary.words.values() for text in words)]
+
+    for text in texts:
+        assert _look_up(vocabulary, text) == vocabulary.word(text)
 
 
 # --- what a variant is ----------------------------------------------------------------------------

@@ -30,6 +30,7 @@ from agent.rules.ruleset import (
     Source,
     Vocabulary,
     options,
+    without,
 )
 
 if TYPE_CHECKING:
@@ -149,8 +150,9 @@ def _decision(source: Source, captures: Mapping[str, bytes]) -> Hashable:
 
 def _look_up(vocabulary: Vocabulary, text: bytes) -> str | None:
     """Return the word that the declaration gives, whatever `Vocabulary.word` would say."""
+    seen = text if vocabulary.hide is None else without(vocabulary.hide, text)
     for word, sought in _declared(vocabulary):
-        if any(one.search(text) is not None for one in sought):
+        if any(one.search(seen) is not None for one in sought):
             return word
     return None
 

@@ -70,11 +70,11 @@ class Vocabulary:
         if self.kind == "exact":
             return self._exact.get(text.strip().lower())
         found, order = self._searched
-        hits = found.Match(text if self.hide is None else _without(self.hide, text))
+        hits = found.Match(text if self.hide is None else without(self.hide, text))
         return order[min(hits)] if hits else None
 
 
-def _without(hide: re2._Regexp, text: bytes) -> bytes:
+def without(hide: re2._Regexp, text: bytes) -> bytes:
     """Return a text without what the groups of a pattern take in."""
     kept, end = [], 0
     for found in hide.finditer(text):
