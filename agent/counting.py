@@ -93,7 +93,7 @@ class Counting:
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
             document.stopped_seconds = None
         if document.sends is not None and document.sends != self.sends:
-            self._change_mode(new_stream())
+            leave_mode(document, new_stream())
             count_from = max(count_from, now_seconds)
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
@@ -113,15 +113,11 @@ class Counting:
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
 
-    def _change_mode(self, stream: str) -> None:
-        """Leave or enter `on`: what was counted in the other mode is never sent."""
-        document = self.document
-        document.stream, document.seq = stream, 0
-        document.totals.clear()
-        document.outbox.clear()
-        document.windows.open.clear()
-        document.identified_digest = ""
-        document.windows.count_from = 0
+    def switch_off(self, stream: str) -> None:
+        """Discard all that is unsent, because a switch says off; nothing more is counted."""
+        self.sends = False
+        leave_mode(self.document, stream)
+        self.is_dirty = self.is_urgent = True
 
     def instance(self, container: Container, version: str) -> Instance:
         """Return the facts of a container instance, new if it was not known."""
@@ -353,3 +349,14 @@ class Counting:
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
         self.is_dirty = self.is_urgent = True
+
+
+def leave_mode(document: Document, stream: str) -> None:
+    """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent."""
+    document.stream, document.seq = stream, 0
+    document.totals.clear()
+    document.outbox.clear()
+    document.windows.open.clear()
+    document.identified_digest = ""
+    document.windows.count_from = None
+    document.sends = False

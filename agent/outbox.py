@@ -32,12 +32,14 @@ class CommittedOutbox:
     counting: Counting
     destination: str
     clock: Callable[[], float]
+    may_send: asyncio.Event = field(factory=asyncio.Event)
     _committed: frozenset[BatchKey] = frozenset()
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
     def __attrs_post_init__(self) -> None:
         # What was loaded was committed by the process before.
         self._committed = self.keys()
+        self.may_send.set()
 
     def keys(self) -> frozenset[BatchKey]:
         """Return which batches are sealed now."""
@@ -51,6 +53,7 @@ class CommittedOutbox:
     async def next(self) -> Batch:
         """Wait for a committed batch and return the oldest."""
         while True:
+            await self.may_send.wait()
             for batch in self.counting.document.outbox:
                 if (batch.seq, batch.part) in self._committed:
                     return batch

@@ -23,7 +23,7 @@ from uuid import UUID
 from attrs import define, field, frozen
 
 from agent.containers import MAX_FOLLOWS, Containers, warn_missing
-from agent.counting import Counting
+from agent.counting import Counting, leave_mode
 from agent.follow import Pace
 from agent.model import Identity
 from agent.outbox import BatchKey, CommittedOutbox
@@ -31,6 +31,7 @@ from agent.sink.deliver import deliver
 from agent.source import identity as identities
 from agent.source.api import Access, ApiError, Client
 from agent.source.discovery import Pods, Selection, watch
+from agent.source.switches import NOT_READABLE, read_switches
 from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from agent.ledger.ledger import Ledger
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
+    from agent.source.switches import ClusterSwitch
     from agent.state.document import Document
     from agent.state.store import Store
 
@@ -97,6 +99,10 @@ class World:
     random: Random
     new_uuid: Callable[[], UUID]
     new_bytes: Callable[[int], bytes]
+
+
+class SwitchedOff(Exception):  # noqa: N818 says what happened
+    """A switch in the cluster says off; what was unsent is discarded."""
 
 
 @define(eq=False)
@@ -210,15 +216,20 @@ async def run(
     started: Callable[[Pipeline], None],
     stop: asyncio.Event,
     ledger: Ledger,
+    switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
 ) -> None:
     """Run until `stop` is set. `send` None means local: collect, show, send nothing.
 
-    What is sent, and what would be, is kept in the ledger.
+    What is sent, and what would be, is kept in the ledger; `switched` hears of the cluster's
+    switches whenever they were read.
 
-    Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin.
+    Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff` alone or in a
+    group.
     """
     async with AsyncExitStack() as stack:
-        beginning = _begin(options, ruleset, world, stack, ledger, sends=send is not None)
+        beginning = _begin(
+            options, ruleset, world, stack, ledger, sends=send is not None, switched=switched
+        )
         begun = await _unless(stop, beginning)
         if begun is None:
             return
@@ -238,7 +249,10 @@ async def run(
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
                 pipeline = Pipeline(options, world, counting, keeper, containers, outbox)
                 started(pipeline)
-                tasks = [group.create_task(pipeline.tick(), name="tick")]
+                tasks = [
+                    group.create_task(pipeline.tick(), name="tick"),
+                    group.create_task(_obey(pipeline, client, switched), name="switches"),
+                ]
                 pods = Pods(containers.pod_changed, containers.pod_gone)
                 tasks += [
                     group.create_task(
@@ -290,11 +304,22 @@ async def _begin(
     ledger: Ledger,
     *,
     sends: bool,
+    switched: Callable[[tuple[ClusterSwitch, ...]], None],
 ) -> tuple[Client, Counting, Keeper, Callable[[], Awaitable[None]]]:
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
     state, installation_store = _stores(options, client)
+    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
+    # Before any log is read, and before an id is chosen.
+    found = await read_switches(client, options.namespaces)
+    switched(found)
+    for one in found:
+        if one.value == NOT_READABLE:
+            warn_missing(one.name, "get")
+    if any(one.is_off for one in found):
+        await _discard_unsent(keeper, options, new_stream=str(world.new_uuid()), now_seconds=now)
+        raise SwitchedOff
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(
@@ -313,7 +338,6 @@ async def _begin(
         distribution,
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
-    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
     async def take_over() -> Counting:
         await keeper.load(window_seconds=options.window_seconds, known_commits=installation.commits)
@@ -347,6 +371,43 @@ async def _begin(
     note = partial(_note_commits, installation_store, keeper)
     await note()
     return client, counting, keeper, note
+
+
+async def _discard_unsent(
+    keeper: Keeper, options: Options, *, new_stream: str, now_seconds: int
+) -> None:
+    """Mark State as off, once, so that what is written meanwhile never counts."""
+    try:
+        await keeper.load(window_seconds=options.window_seconds)
+        if keeper.document.sends is not False:
+            leave_mode(keeper.document, new_stream)
+            await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
+    finally:
+        keeper.store.close()
+
+
+async def _obey(
+    pipeline: Pipeline, client: Client, switched: Callable[[tuple[ClusterSwitch, ...]], None]
+) -> None:
+    """Read the cluster's switches again and again; send nothing while they cannot be read."""
+    outbox = pipeline.outbox
+    while True:
+        await asyncio.sleep(pipeline.options.pace.switches)
+        try:
+            found = await read_switches(client, pipeline.options.namespaces)
+        except ApiError as error:
+            if outbox.may_send.is_set():
+                log.warning("switches cannot be read, nothing is sent", extra={"why": str(error)})
+            outbox.may_send.clear()
+            continue
+        switched(found)
+        if any(one.is_off for one in found):
+            outbox.may_send.clear()
+            pipeline.containers.cancel()
+            pipeline.counting.switch_off(str(pipeline.world.new_uuid()))
+            await pipeline.commit()
+            raise SwitchedOff
+        outbox.may_send.set()
 
 
 async def _note_commits(store: Store, keeper: Keeper) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from agent.model import NANOS
-from agent.modes import Mode
+from agent.modes import Mode, decide
 from agent.reload import Reloading
 from agent.sink.batch import batch_array
 from agent.sink.outcome import Delivered, Retry
@@ -19,7 +19,7 @@ from agent.web.metrics import Snapshot
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from agent.counting import Counting
     from agent.ledger.ledger import Ledger
@@ -38,9 +38,11 @@ class Running:
     ruleset: RuleSet
     options: Options
     ledger: Ledger
-    switches: tuple[Switch, ...]
+    local_switches: tuple[Switch, ...]
+    has_write_key: bool
     clock: Callable[[], float]
     pipeline: Pipeline | None = None
+    switches: tuple[Switch, ...] = ()
     reloading: Reloading = field(factory=Reloading)
     delivered: int = 0
     retried: int = 0
@@ -48,11 +50,21 @@ class Running:
     events: int = 0
     last_delivery: float | None = None
 
+    def __attrs_post_init__(self) -> None:
+        self.switches = self.local_switches
+
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
         """Put another rule set in force."""
         self.ruleset = ruleset
         if self.pipeline is not None:
             self.pipeline.change_rules(ruleset, prefilter)
+
+    def switch(self, found: Iterable[Switch]) -> None:
+        """Take what the cluster's switches say; local ones were decided before."""
+        self.switches = (*self.local_switches, *found)
+        self.decision = decide(self.switches, has_write_key=self.has_write_key)
+        if self.decision.mode is Mode.OFF:
+            self.pipeline = None
 
     def note(self, batch: Batch, outcome: Outcome, at: float) -> None:
         """Count what came of one send."""

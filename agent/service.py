@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
-from agent.pipeline import Pipeline, run
+from agent.pipeline import Pipeline, SwitchedOff, run
 from agent.reload import watch_rules
 from agent.running import Running
 from agent.sink.outcome import Outcome
@@ -74,7 +74,9 @@ async def serve_pipeline(
     page_port: int,
 ) -> int:
     """Run the pipeline until stopped; return the exit code."""
-    running = Running(decision, ruleset, options, ledger, tuple(switches), world.clock)
+    running = Running(
+        decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
+    )
     try:
         async with (
             serve(*listen, running.snapshot) as port,
@@ -113,7 +115,35 @@ async def _keep_running(
     segment: Segment | None,
     stop: asyncio.Event,
 ) -> int:
-    """Begin again, with growing waits, while the cluster or State cannot be used yet."""
+    """Begin again: with growing waits while something cannot be used yet, slowly while off."""
+    failures = 0
+    said = ""
+    while not stop.is_set():
+        ended = await _run_once(running, options, world, segment=segment, stop=stop)
+        if isinstance(ended, int):
+            return ended
+        if isinstance(ended, SwitchedOff):
+            failures, said = 0, ""
+            await _wait(stop, options.pace.switches)
+            continue
+        failures += 1
+        if str(ended) != said:
+            log.error("cannot begin, will try again", extra={"why": str(ended)})
+        said = str(ended)
+        refusal = ended if isinstance(ended, ApiError) else None
+        await _wait(stop, pause_seconds(failures, refusal, world.random))
+    return 0
+
+
+async def _run_once(
+    running: Running,
+    options: Options,
+    world: World,
+    *,
+    segment: Segment | None,
+    stop: asyncio.Event,
+) -> int | SwitchedOff | ApiError | StateError:
+    """Run the pipeline; return the exit code, or why it is to be begun again."""
 
     async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
         assert segment is not None
@@ -127,42 +157,41 @@ async def _keep_running(
             running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
         log.info("started", extra={"digest": running.ruleset.digest})
 
-    failures = 0
-    said = ""
-    while not stop.is_set():
-        problem: Exception | None = None
-        try:
-            await run(
-                options,
-                running.ruleset,
-                world,
-                send=send if segment is not None else None,
-                started=started,
-                stop=stop,
-                ledger=running.ledger,
-            )
-        except NoCluster as error:
-            log.error("no cluster", extra={"why": str(error)})
+    def switched(found: Iterable[Switch]) -> None:
+        before = running.decision
+        running.switch(found)
+        if running.decision != before:
+            what = {"mode": str(running.decision.mode), "why": running.decision.why}
+            announcement.warning("mode", extra=what)
+
+    try:
+        await run(
+            options,
+            running.ruleset,
+            world,
+            send=send if segment is not None else None,
+            started=started,
+            stop=stop,
+            ledger=running.ledger,
+            switched=switched,
+        )
+    except NoCluster as error:
+        log.error("no cluster", extra={"why": str(error)})
+        return 3
+    except Conflict as error:
+        log.error("another agent has taken over", extra={"why": str(error)})
+        return 3
+    except (ApiError, StateError, SwitchedOff) as error:
+        return error
+    except ExceptionGroup as group:
+        if group.subgroup(Conflict) is not None:
+            log.error("another agent has taken over", extra={"why": "state was changed"})
             return 3
-        except Conflict as error:
-            log.error("another agent has taken over", extra={"why": str(error)})
-            return 3
-        except (ApiError, StateError) as error:
-            problem = error
-        except ExceptionGroup as group:
-            if group.subgroup(Conflict) is not None:
-                log.error("another agent has taken over", extra={"why": "state was changed"})
-                return 3
-            # A fault of ours: the next process goes on from the last commit.
-            log.exception("a task has failed")
-            return 1
-        if problem is not None:
-            failures += 1
-            if str(problem) != said:
-                log.error("cannot begin, will try again", extra={"why": str(problem)})
-            said = str(problem)
-            refusal = problem if isinstance(problem, ApiError) else None
-            await _wait(stop, pause_seconds(failures, refusal, world.random))
+        if group.subgroup(SwitchedOff) is not None:
+            return SwitchedOff()
+        # A fault of ours: the next process goes on from the last commit.
+        log.exception("a task has failed")
+        return 1
     return 0
 
 

@@ -39,7 +39,7 @@ TURN_SECONDS = 0.1
 
 WINDOW_SECONDS = 60
 START = 1_800_000_000
-PATIENCE_SECONDS = 25.0
+PATIENCE_SECONDS = 50.0
 NAMESPACE = "botkube"
 KEYS = {
     "Command executed": ("platform", "command", "result"),
@@ -170,6 +170,7 @@ class Lab:
                 silence=1.0,
                 audit=20.0,
                 retry=0.01,
+                switches=0.05,
             ),
         )
         return attrs.evolve(options, **self.changes)

@@ -363,6 +363,7 @@ async def shown(world: Lab, agent: Agent, mode: Mode = Mode.ON) -> AsyncIterator
         world.options(),
         agent.ledger,
         (),
+        mode is Mode.ON,
         world.clock.seconds,
         agent.pipeline,
     )

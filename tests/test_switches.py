@@ -1,0 +1,220 @@
+"""Off by a switch in the cluster: nothing is read or sent, and nothing of it counts later."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agent.ledger.ledger import Ledger
+from agent.modes import Decision, Mode
+from agent.pipeline import World
+from agent.rules import RuleSet
+from agent.service import serve_pipeline
+from agent.source.api import Client
+from agent.source.switches import ANNOTATION, read_switches
+from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
+from tests.sim.faults import Answer
+from tests.sim.store import CONFIGMAPS, NAMESPACES
+from tests.test_reload import ask_until
+
+LOG = r"/pods/[^/]+/log"
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    async with lab(tmp_path, ruleset) as opened:
+        yield opened
+
+
+def annotate(world: Lab, value: str | None) -> None:
+    """Set or remove the annotation."""
+    patch = {"metadata": {"annotations": {ANNOTATION: value}}}
+    world.cluster.server.store.merge(NAMESPACES, "", NAMESPACE, patch)
+
+
+def configure(world: Lab, name: str, text: str) -> None:
+    """Let BotKube have a configuration."""
+    obj = {"metadata": {"name": name}, "data": {"file.yaml": text}}
+    world.cluster.server.store.create(CONFIGMAPS, NAMESPACE, obj, at=world.clock.ns())
+
+
+async def names_off(world: Lab) -> list[str]:
+    """Return which switches say off."""
+    async with Client(world.options().access, "test") as client:
+        return [one.name for one in await read_switches(client, [NAMESPACE]) if one.is_off]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_off"),
+    [("true", True), ("1", True), ("ture", True), ("false", False), ("no", False), (None, False)],
+)
+async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: bool) -> None:
+    annotate(world, value)
+
+    found = await names_off(world)
+    assert found == ([f"annotation {ANNOTATION} of namespace {NAMESPACE}"] if is_off else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_off"),
+    [
+        ("botkube-analytics-config", "analytics:\n  disable: true\n  installationID: x\n", True),
+        ("botkube-global-config", "settings: {}\nanalytics:\n  # no\n  disable: true\n", True),
+        ("botkube-global-config", "analytics: {disable: 'true'}\n", True),
+        ("botkube-global-config", "analytics:\n  disable: false\n", False),
+        ("botkube-global-config", "settings:\n  disable: true\n", False),
+        ("botkube-global-config", "analytics: [\n", False),
+        ("botkube-other-config", "analytics: {disable: true}\n", False),
+    ],
+)
+async def test_botkubes_own_opt_out_says_off(
+    world: Lab, name: str, text: str, *, is_off: bool
+) -> None:
+    configure(world, name, text)
+
+    assert bool(await names_off(world)) is is_off
+
+
+async def test_a_switch_that_may_not_be_read_is_none_and_is_said(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.cluster.server.access.deny("get", "namespaces")
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    said = [vars(one)["trait"] for one in caplog.records if one.msg == "a right is missing"]
+    assert f"annotation {ANNOTATION} of namespace {NAMESPACE}" in said
+
+
+async def test_off_from_the_start_reads_no_log_and_counts_nothing_of_it_later(world: Lab) -> None:
+    annotate(world, "true")
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    async with world.agent(waits=False) as agent:
+        await ended(agent)
+    assert not [call for call in world.cluster.server.calls if call.subresource == "log"]
+
+    annotate(world, None)
+    async with world.agent(seed=2):
+        await after(world, WINDOW_SECONDS)
+        truth = write(pod, world, 20, seed=2)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_change_to_off_discards_what_is_unsent_and_what_is_written_meanwhile(
+    world: Lab,
+) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: missing(truth, world) == {})
+        world.collector.faults.add(Answer(503), path="/v1/batch", times=None)
+        write(pod, world, 20, seed=2)
+        await until(lambda: len(pipeline.counting.document.outbox) > 1)
+        write(pod, world, 20, seed=3)
+        annotate(world, "true")
+        await ended(agent)
+        write(pod, world, 20, seed=4)
+        world.collector.faults.clear()
+
+    annotate(world, None)
+    async with world.agent(seed=2):
+        await after(world, WINDOW_SECONDS)
+        truth += write(pod, world, 20, seed=5)
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+    assert len({report["stream"] for report in world.reports()}) == 2
+
+
+async def test_nothing_is_sent_while_the_switch_cannot_be_read(world: Lab) -> None:
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        await until(lambda: len(world.reports()) > 0)
+        where = f"/namespaces/{NAMESPACE}$"
+        world.cluster.server.faults.add(Answer(500), path=where, times=None)
+        await until(lambda: not pipeline.outbox.may_send.is_set())
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        sent = len(world.collector.requests)
+        await until(lambda: len(pipeline.counting.document.outbox) > 1)
+        assert len(world.collector.requests) == sent
+
+        world.cluster.server.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+
+    assert missing(truth, world) == {}
+
+
+async def test_a_switch_without_an_answer_at_the_start_means_wait(world: Lab) -> None:
+    sick = world.cluster.server.faults.add(
+        Answer(500), path=f"/namespaces/{NAMESPACE}$", times=None
+    )
+    async with world.agent(waits=False) as agent:
+        await ended(agent)
+
+    assert sick.seen > 0
+    assert not [call for call in world.cluster.server.calls if call.subresource == "log"]
+
+
+async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: Lab) -> None:
+    """It asks the API server for the switches alone, says `off`, and counts from its return on."""
+    annotate(world, "true")
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    stop = asyncio.Event()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = int(taken.getsockname()[1])
+    task = asyncio.create_task(
+        serve_pipeline(
+            Decision(Mode.ON, "a write key is set"),
+            ("127.0.0.1", port),
+            world.ruleset,
+            world.options(),
+            World(world.clock.seconds, random.Random(1), uuid.uuid4, random.randbytes),
+            endpoint=world.collector.url,
+            write_key="write-key",
+            stop=stop,
+            ledger=Ledger(),
+            switches=(),
+            page_port=0,
+        )
+    )
+    try:
+        await ask_until(port, "/readyz", lambda page: b'"off"' in page)
+        await after(world, WINDOW_SECONDS)
+        asked = {call.resource for call in world.cluster.server.calls}
+        annotate(world, None)
+        await ask_until(port, "/readyz", lambda page: b'"off"' not in page and b" 200 " in page)
+        await after(world, WINDOW_SECONDS)
+        truth = write(pod, world, 20, seed=2)
+        await until(lambda: missing(truth, world) == {})
+        annotate(world, "true")
+        await ask_until(port, "/readyz", lambda page: b'"off"' in page)
+    finally:
+        stop.set()
+        code = await task
+
+    assert code == 0
+    assert asked == {"namespaces", "configmaps"}
+    assert missing(truth, world) == {}
+
+
+async def ended(agent: Agent) -> None:
+    """Wait until an agent has ended by itself."""
+    async with asyncio.timeout(20):
+        await asyncio.wait([agent.task])
