@@ -9,6 +9,7 @@ import asyncio
 import stat
 from hashlib import sha256
 from pathlib import Path
+from uuid import UUID
 
 import orjson
 import pytest
@@ -359,10 +360,10 @@ def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet)
     start = NOW - NOW % 3600
     windows = Windows(3600, count_from=start + 1800)
     counting = Counting(
-        Document(b"", "stream", windows, sends=True),
+        Document(b"", str(UUID(int=1)), windows, sends=True),
         ruleset,
         Identity("00000000-0000-0000-0000-000000000000"),
-        "1",
+        "0.1.0",
         sends=True,
     )
     counting.begin(
@@ -370,7 +371,7 @@ def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet)
         window_seconds=3600,
         count_from=0,
         was_lost=False,
-        new_stream=lambda: "stream",
+        new_stream=lambda: str(UUID(int=2)),
     )
     for at, count in ((start + 60, 2), (start + 1860, 3)):
         for _ in range(count):
