@@ -291,6 +291,7 @@ def _options(loaded: settings.Settings) -> Options:
         destination=_origin(endpoint_for(_endpoint(loaded))),
         rules_paths=loaded.rules.paths,
         minimum=loaded.privacy.minimum,
+        lease_name=loaded.lease.name,
     )
 
 
@@ -312,7 +313,7 @@ def _own_namespace() -> str:
 
 
 def _world() -> World:
-    return World(time.time, random.Random(), uuid.uuid4, os.urandom)  # noqa: S311 jitter needs no secrecy
+    return World(time.time, random.Random(), uuid.uuid4, os.urandom, time.monotonic)  # noqa: S311 jitter needs no secrecy
 
 
 if __name__ == "__main__":

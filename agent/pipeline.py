@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 from http import HTTPStatus
@@ -36,6 +37,7 @@ from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
+from agent.state.lease import LeaseTimes
 from agent.state.store import Conflict, StateError
 
 if TYPE_CHECKING:
@@ -44,9 +46,11 @@ if TYPE_CHECKING:
     from random import Random
 
     from agent.ledger.ledger import Ledger
+    from agent.model import Batch
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.source.switches import ClusterSwitch
+    from agent.sink.outcome import Outcome
     from agent.state.document import Document
     from agent.state.store import Store
 
@@ -89,16 +93,26 @@ class Options:
     rules_paths: tuple[str, ...] = ()
     minimum: int = 0
     pace: Pace = field(factory=Pace)
+    lease_name: str | None = None
+    lease_times: LeaseTimes = field(factory=LeaseTimes)
 
 
 @frozen
 class World:
-    """Time, randomness and ids, so that a run can be repeated."""
+    """Time, randomness and ids, so that a run can be repeated.
+
+    `clock` is wall time, which may jump; `monotonic` is for what must not believe it.
+    """
 
     clock: Callable[[], float]
     random: Random
     new_uuid: Callable[[], UUID]
     new_bytes: Callable[[int], bytes]
+    monotonic: Callable[[], float] = time.monotonic
+
+
+def _always() -> None:
+    """Let a process that is the only one act at any time."""
 
 
 class SwitchedOff(Exception):  # noqa: N818 says what happened
@@ -107,7 +121,10 @@ class SwitchedOff(Exception):  # noqa: N818 says what happened
 
 @define(eq=False)
 class Pipeline:
-    """What the tasks of one run share; each part is usable alone."""
+    """What the tasks of one run share; each part is usable alone.
+
+    `check` raises when this process may not act any more: it is asked before each commit and send.
+    """
 
     options: Options
     world: World
@@ -115,6 +132,7 @@ class Pipeline:
     keeper: Keeper
     containers: Containers
     outbox: CommittedOutbox
+    check: Callable[[], None]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     commits: int = 0
@@ -182,6 +200,7 @@ class Pipeline:
 
     async def commit(self) -> None:
         """Write the document as it is now; what is committed may be sent."""
+        self.check()
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
         sealed: frozenset[BatchKey] = frozenset()
@@ -217,6 +236,7 @@ async def run(
     stop: asyncio.Event,
     ledger: Ledger,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
+    check: Callable[[], None] = _always,
 ) -> None:
     """Run until `stop` is set. `send` None means local: collect, show, send nothing.
 
@@ -224,13 +244,20 @@ async def run(
     switches whenever they were read.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff` alone or in a
-    group.
+    group, and what `check` raises.
     """
     async with AsyncExitStack() as stack:
         beginning = _begin(
-            options, ruleset, world, stack, ledger, sends=send is not None, switched=switched
+            options,
+            ruleset,
+            world,
+            stack,
+            ledger,
+            sends=send is not None,
+            switched=switched,
+            check=check,
         )
-        begun = await _unless(stop, beginning)
+        begun = await unless(stop, beginning)
         if begun is None:
             return
         client, counting, keeper, note_commits = begun
@@ -247,7 +274,7 @@ async def run(
                     options.pace,
                 )
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
-                pipeline = Pipeline(options, world, counting, keeper, containers, outbox)
+                pipeline = Pipeline(options, world, counting, keeper, containers, outbox, check)
                 started(pipeline)
                 tasks = [
                     group.create_task(pipeline.tick(), name="tick"),
@@ -262,9 +289,15 @@ async def run(
                     for selector in options.selectors
                 ]
                 if send is not None:
-                    delivery = deliver(outbox, send, clock=world.clock)
+                    delivery = deliver(outbox, _checked(send, check), clock=world.clock)
                     tasks.append(group.create_task(delivery, name="deliver"))
-                await stop.wait()
+                try:
+                    await stop.wait()
+                except asyncio.CancelledError:
+                    # All that is in memory is dropped: what became of a write under way is for
+                    # the next run to find out.
+                    keeper.end_within(0)
+                    raise
                 # Stop reading, commit, exit; nothing is sent on the way out, because scaling to
                 # zero is an opt-out.
                 keeper.end_within(STOP_SECONDS)
@@ -283,7 +316,15 @@ async def run(
             await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 
 
-async def _unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
+def _checked(send: Send, check: Callable[[], None]) -> Send:
+    async def checked(batch: Batch, *, sent_seconds: float) -> Outcome:
+        check()
+        return await send(batch, sent_seconds=sent_seconds)
+
+    return checked
+
+
+async def unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
     """Wait for a beginning, unless the stop comes first."""
     begin = asyncio.ensure_future(beginning)
     stopping = asyncio.ensure_future(stop.wait())
@@ -305,6 +346,7 @@ async def _begin(
     *,
     sends: bool,
     switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    check: Callable[[], None],
 ) -> tuple[Client, Counting, Keeper, Callable[[], Awaitable[None]]]:
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
@@ -358,6 +400,7 @@ async def _begin(
             new_stream=lambda: str(world.new_uuid()),
         )
         # The epoch stands before anything is read or sent: from here on others are fenced.
+        check()
         await keeper.commit(now_seconds=now, before_encode=lambda _document: None)
         return counting
 

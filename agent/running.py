@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @define(eq=False)
 class Running:
-    """The pipeline once it runs, and what the destination answered."""
+    """The pipeline once it runs, and what the destination answered.
+
+    `leads` is whether this replica leads, None where there is no election.
+    """
 
     decision: Decision
     ruleset: RuleSet
@@ -43,6 +46,7 @@ class Running:
     clock: Callable[[], float]
     pipeline: Pipeline | None = None
     switches: tuple[Switch, ...] = ()
+    leads: bool | None = None
     reloading: Reloading = field(factory=Reloading)
     delivered: int = 0
     retried: int = 0
@@ -66,6 +70,14 @@ class Running:
         if self.decision.mode is Mode.OFF:
             self.pipeline = None
 
+    def stand_by(self) -> None:
+        """Show a replica that waits for its turn."""
+        self.pipeline, self.leads = None, False
+
+    def lead(self) -> None:
+        """Show the replica whose turn it is."""
+        self.leads = True
+
     def note(self, batch: Batch, outcome: Outcome, at: float) -> None:
         """Count what came of one send."""
         if isinstance(outcome, Delivered):
@@ -82,6 +94,7 @@ class Running:
         figures = self._first() if self.pipeline is None else self._full(self.pipeline)
         return evolve(
             figures,
+            leads=self.leads,
             ledger_entries=len(self.ledger.entries),
             ledger_bytes=self.ledger.total_bytes,
             ledger_dropped=self.ledger.dropped,

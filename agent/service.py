@@ -10,6 +10,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from agent.election import run_elected
 from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
@@ -164,17 +165,32 @@ async def _run_once(
             what = {"mode": str(running.decision.mode), "why": running.decision.why}
             announcement.warning("mode", extra=what)
 
+    sending = send if segment is not None else None
     try:
-        await run(
-            options,
-            running.ruleset,
-            world,
-            send=send if segment is not None else None,
-            started=started,
-            stop=stop,
-            ledger=running.ledger,
-            switched=switched,
-        )
+        if options.lease_name is None:
+            await run(
+                options,
+                running.ruleset,
+                world,
+                send=sending,
+                started=started,
+                stop=stop,
+                ledger=running.ledger,
+                switched=switched,
+            )
+        else:
+            await run_elected(
+                options,
+                lambda: running.ruleset,
+                world,
+                send=sending,
+                started=started,
+                stand_by=running.stand_by,
+                lead=running.lead,
+                stop=stop,
+                ledger=running.ledger,
+                switched=switched,
+            )
     except NoCluster as error:
         log.error("no cluster", extra={"why": str(error)})
         return 3

@@ -11,7 +11,7 @@ import asyncio
 import random
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import attrs
 import orjson
 
+from agent.election import run_elected
 from agent.follow import Pace
 from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
@@ -27,10 +28,12 @@ from agent.pipeline import Options, Pipeline, World, run
 from agent.rules import RuleSet
 from agent.sink.segment import Segment, open_session
 from agent.source.api import Access
+from agent.state.lease import LeaseTimes
 from tests.sim.botkube import Fact, generate, replay
 from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.cluster import Cluster
 from tests.sim.collector import Collector
+from tests.sim.faults import Reset
 from tests.sim.pods import Pod
 
 NANOS = 1_000_000_000
@@ -41,6 +44,7 @@ WINDOW_SECONDS = 60
 START = 1_800_000_000
 PATIENCE_SECONDS = 50.0
 NAMESPACE = "botkube"
+LEASE = "botkube-analytics"
 KEYS = {
     "Command executed": ("platform", "command", "result"),
     "Command refused": ("platform", "reason"),
@@ -71,12 +75,20 @@ class Clock:
 
 @attrs.define(eq=False)
 class Agent:
-    """A running agent; `pipeline` is there once it has begun."""
+    """A running agent; `pipeline` is there once it has begun, and only while it leads."""
 
     stop: asyncio.Event
     task: asyncio.Task[None]
     ledger: Ledger
     pipeline: Pipeline | None = None
+    terms: int = 0
+
+    def start(self, pipeline: Pipeline) -> None:
+        self.pipeline = pipeline
+        self.terms += 1
+
+    def stand_by(self) -> None:
+        self.pipeline = None
 
 
 @attrs.define(eq=False)
@@ -94,49 +106,103 @@ class Lab:
 
     @asynccontextmanager
     async def agent(
-        self, *, sends: bool = True, seed: int = 1, waits: bool = True
+        self,
+        *,
+        sends: bool = True,
+        seed: int = 1,
+        waits: bool = True,
+        wrong_seconds: float = 0.0,
+        check: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Agent]:
         """Run an agent; leaving without `finish` kills it as SIGKILL would.
 
-        It has begun when the body runs, unless `waits` is off.
+        It has begun when the body runs, unless `waits` is off. `wrong_seconds` is how far its wall
+        clock is out; `check` is the pipeline's, without a lease.
         """
-        ids = random.Random(seed)
-        world = World(
-            self.clock.seconds,
-            random.Random(seed),
-            lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
-            ids.randbytes,
-        )
         stop = asyncio.Event()
         async with open_session("test") as session:
-            segment = Segment(session, self.collector.url, "write-key", "test")
 
             def started(pipeline: Pipeline) -> None:
-                agent.pipeline = pipeline
+                agent.start(pipeline)
+
+            def stand_by() -> None:
+                agent.stand_by()
 
             ledger = Ledger(Directory(self.ledger_path) if self.ledger_path else None)
             await ledger.load()
-            task = asyncio.create_task(
-                run(
-                    self.options(),
-                    self.ruleset,
-                    world,
-                    send=segment.send if sends else None,
-                    started=started,
-                    stop=stop,
-                    ledger=ledger,
-                )
+            life = self.life(
+                Segment(session, self.collector.url, "write-key", "test") if sends else None,
+                seed=seed,
+                started=started,
+                stand_by=stand_by,
+                stop=stop,
+                ledger=ledger,
+                wrong_seconds=wrong_seconds,
+                check=check,
             )
-            agent = Agent(stop, task, ledger)
-            _LIVING.add(task)
+            agent = Agent(stop, asyncio.create_task(life), ledger)
+            _LIVING.add(agent.task)
             try:
                 if waits:
                     await until(lambda: agent.pipeline is not None)
                 yield agent
             finally:
-                _LIVING.discard(task)
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await self.kill(agent)
+
+    def life(
+        self,
+        segment: Segment | None,
+        *,
+        seed: int,
+        started: Callable[[Pipeline], None],
+        stand_by: Callable[[], None],
+        stop: asyncio.Event,
+        ledger: Ledger,
+        wrong_seconds: float = 0.0,
+        check: Callable[[], None] = lambda: None,
+    ) -> Coroutine[None, None, None]:
+        """Return the life of an agent, elected or alone as the options say."""
+        ids = random.Random(seed)
+        world = World(
+            lambda: self.clock.seconds() + wrong_seconds,
+            random.Random(seed),
+            lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
+            ids.randbytes,
+            self.clock.seconds,
+        )
+        options, send = self.options(), None if segment is None else segment.send
+        if options.lease_name is None:
+            return run(
+                options,
+                self.ruleset,
+                world,
+                send=send,
+                started=started,
+                stop=stop,
+                ledger=ledger,
+                check=check,
+            )
+        return run_elected(
+            options,
+            lambda: self.ruleset,
+            world,
+            send=send,
+            started=started,
+            stand_by=stand_by,
+            lead=lambda: None,
+            stop=stop,
+            ledger=ledger,
+        )
+
+    async def kill(self, agent: Agent) -> None:
+        """End an agent as SIGKILL would: it cannot even release its lease."""
+        _LIVING.discard(agent.task)
+        faults = self.cluster.server.faults
+        unsaid = faults.add(Reset(), path="/leases/", times=None)
+        agent.task.cancel()
+        await asyncio.gather(agent.task, return_exceptions=True)
+        faults.schedules.remove(unsaid)
+        agent.pipeline = None
 
     async def finish(self, agent: Agent) -> None:
         """Stop an agent as SIGTERM would, and let it end."""
@@ -172,6 +238,8 @@ class Lab:
                 retry=0.01,
                 switches=0.05,
             ),
+            # Waits are the loop's, the others the agent's clock's.
+            lease_times=LeaseTimes(retry=0.02, attempt=1.0),
         )
         return attrs.evolve(options, **self.changes)
 

@@ -179,7 +179,16 @@ class State:
     installation_configmap: str = _name(
         "botkube-analytics-installation", "the ConfigMap of the installation id"
     )
-    namespace: str | None = _name(None, "where both ConfigMaps are; none: the agent's own")
+    namespace: str | None = _name(
+        None, "where both ConfigMaps and the Lease are; none: the agent's own"
+    )
+
+
+@frozen
+class Lease:
+    name: str | None = _name(
+        None, "the Lease that elects the one of several replicas that works; none: one replica"
+    )
 
 
 @frozen
@@ -264,6 +273,7 @@ class Settings:
     rules: Rules = Rules()
     window: Window = Window()
     state: State = State()
+    lease: Lease = Lease()
     destination: Destination = Destination()
     identity: Identity = Identity()
     privacy: Privacy = Privacy()

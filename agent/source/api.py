@@ -93,9 +93,13 @@ class Client:
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
-        for session in (self._control, self._streams):
-            if session is not None:
-                await session.close()
+        try:
+            if self._control is not None:
+                await self._control.close()
+        finally:
+            # Even if the wait above is cancelled, as when a lease is lost just then.
+            if self._streams is not None:
+                await self._streams.close()
 
     async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 JSON
         """GET a JSON object. Raises `ApiError`."""

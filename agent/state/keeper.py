@@ -95,6 +95,8 @@ class Keeper:
                 await asyncio.shield(saving)
             except asyncio.CancelledError:
                 await asyncio.wait([saving], timeout=self._limit_seconds())
+                saving.cancel()
+                await asyncio.gather(saving, return_exceptions=True)
                 raise
             # Crash point "after save": cursors, counts and outbox stand together.
             self.committed = document.commits

@@ -44,10 +44,14 @@ class Part(StrEnum):
 
 @frozen
 class Snapshot:
-    """All figures of one moment. Counts are since the process started, times in Unix seconds."""
+    """All figures of one moment. Counts are since the process started, times in Unix seconds.
+
+    `leads` is None where there is no election.
+    """
 
     mode: str = "off"
     is_listed: bool = False
+    leads: bool | None = None
     dead: tuple[Part, ...] = ()
     lines_read: int = 0
     lines_matched: int = 0
@@ -124,6 +128,10 @@ def _last_delivery(snapshot: Snapshot) -> Mapping[str, float]:
     return {} if at is None else {"": at}
 
 
+def _leader(snapshot: Snapshot) -> Mapping[str, float]:
+    return {} if snapshot.leads is None else {"": int(snapshot.leads)}
+
+
 METRICS = (
     Declared("read_lines_total", "Log lines read from containers", _one("lines_read")),
     Declared("matched_lines_total", "Log lines that a rule matched", _one("lines_matched")),
@@ -170,6 +178,9 @@ METRICS = (
     Declared("commits_total", "Writes of the state", _one("commits")),
     Declared("commit_failures_total", "Writes of the state that failed", _one("commit_failures")),
     Declared("mode", "1 for the mode in force: on, local or off", _modes, "mode"),
+    Declared(
+        "leader", "1 for the replica that leads, 0 for a standby; absent without a lease", _leader
+    ),
     Declared("loaded_rules", "Rules in force", _one("rules_loaded")),
     Declared(
         "rules_info",

@@ -52,9 +52,17 @@ def _health(snapshot: Snapshot) -> web.Response:
 
 
 def _readiness(snapshot: Snapshot) -> web.Response:
-    is_off = snapshot.mode == "off"
-    is_ready = is_off or snapshot.is_listed
-    reason = "off" if is_off else "listed" if is_ready else "not_listed"
+    reason = (
+        "off"
+        if snapshot.mode == "off"
+        # A standby has nothing to do yet, and a rollout must not wait for it to lead.
+        else "standby"
+        if snapshot.leads is False
+        else "listed"
+        if snapshot.is_listed
+        else "not_listed"
+    )
+    is_ready = reason != "not_listed"
     # Rules with faults do not keep a good set from counting: a detail, and ready all the same.
     details = ["rules_refused"] if snapshot.are_rules_refused else []
     return web.json_response(

@@ -14,7 +14,7 @@ import attrs
 from tests.sim.apiserver import MIDNIGHT, ApiOptions, ApiServer
 from tests.sim.pods import Pod
 from tests.sim.status import Json, Kind
-from tests.sim.store import CONFIGMAPS, DEPLOYMENTS, NAMESPACES, PODS, REPLICASETS
+from tests.sim.store import CONFIGMAPS, DEPLOYMENTS, LEASES, NAMESPACES, PODS, REPLICASETS
 
 BOTKUBE_LABELS = {"app": "botkube", "component": "controller"}
 KUBE_SYSTEM_UID = "3f0c1e52-7a64-4a0e-9d2b-0c1f6f3f8a11"
@@ -54,6 +54,9 @@ class Cluster:
     def config_map(self, namespace: str, name: str, data: Mapping[str, str] | None = None) -> Json:
         obj: Json = {"metadata": {"name": name}}
         return self._create(CONFIGMAPS, namespace, obj | ({"data": dict(data)} if data else {}))
+
+    def lease(self, namespace: str, name: str) -> Json:
+        return self._create(LEASES, namespace, {"metadata": {"name": name}, "spec": {}})
 
     def botkube(
         self,

@@ -8,6 +8,7 @@ conflict, 410 nor bookmark can happen), knows no selectors, merges on PUT and ha
 from __future__ import annotations
 
 import copy
+import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ KINDS = (NAMESPACES, PODS, CONFIGMAPS, LEASES, DEPLOYMENTS, REPLICASETS)
 
 # The largest ConfigMap that the API takes, over all its values.
 CONFIGMAP_BYTES = 1024 * 1024
+
+_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
 
 Key = tuple[str, str, str]
 
@@ -175,6 +178,8 @@ def _name_of(kind: Kind, obj: Json) -> str:
 
 
 def _check_content(kind: Kind, name: str, obj: Json) -> None:
+    if kind is LEASES:
+        _check_lease(name, obj.get("spec") or {})
     if kind is not CONFIGMAPS:
         return
     texts = (obj.get("data") or {}).values()
@@ -186,6 +191,26 @@ def _check_content(kind: Kind, name: str, obj: Json) -> None:
     if size > CONFIGMAP_BYTES:
         message = f"Too long: may not be more than {CONFIGMAP_BYTES} bytes"
         raise status.invalid(kind.kind, name, status.cause("TooLong", message, "[]"))
+
+
+def _check_lease(name: str, spec: Json) -> None:
+    for field in ("acquireTime", "renewTime"):
+        text = spec.get(field)
+        if text is not None and not _MICRO_TIME.fullmatch(text):
+            # Go takes exactly six digits where its layout has them.
+            message = (
+                'Lease in version "v1" cannot be handled as a Lease: '
+                f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse'
+            )
+            raise status.bad_request(message)
+    for field, least in (("leaseDurationSeconds", 1), ("leaseTransitions", 0)):
+        number = spec.get(field)
+        if number is not None and number < least:
+            than = "greater than 0" if least else "greater than or equal to 0"
+            cause = status.cause(
+                "Invalid", f"Invalid value: {number}: must be {than}", f"spec.{field}"
+            )
+            raise status.invalid(LEASES.kind, name, cause, group=LEASES.group)
 
 
 def _uid_cause(kind: Kind, namespace: str, name: str, meta: Json, old_meta: Json) -> str:
