@@ -27,6 +27,7 @@ from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.sink.segment import Segment, open_session
 from agent.state.document import decode
+from agent.state.lease import LeaseTimes
 from tests.agents import (
     LEASE,
     NAMESPACE,
@@ -44,10 +45,14 @@ from tests.sim.faults import Answer, Delay, Fault, HalfOpen, LoseResponse, Reset
 from tests.sim.store import LEASES, Change
 from tests.test_reload import ask, ask_until
 
+pytestmark = pytest.mark.timeout(60)
+
 STATE = "botkube-analytics-state"
 LEASES_PATH = "/leases"
 HOUR = 3600
 FAIL_OVER_SECONDS = 20
+IMPATIENT = LeaseTimes(retry=0.02, attempt=0.03)
+"""Where an API server is silent: an attempt takes some three seconds of the agent's clock."""
 
 
 @pytest.fixture
@@ -79,9 +84,9 @@ def released(world: Lab) -> tuple[list[Change], Change]:
 
 
 async def all_counted(world: Lab, truth: Counter[Fact]) -> None:
-    """Wait until counts equal the truth, and then two windows for what would come twice."""
+    """Wait until counts equal the truth, and then a window for what would come twice."""
     await until(lambda: missing(truth, world) == {})
-    await after(world, 2 * WINDOW_SECONDS)
+    await after(world, WINDOW_SECONDS + 10)
 
     assert missing(truth, world) == {}
     assert not world.gaps()
@@ -112,6 +117,10 @@ async def test_a_killed_leader_is_followed_within_20_seconds(world: Lab) -> None
         await world.kill(first)
         killed = world.clock.seconds()
         truth.update(write(pod, world, 20, seed=2))
+        await after(world, 8)
+        # A change that is no renewal does not prolong the lease of the dead.
+        annotated = {"metadata": {"annotations": {"by": "hand"}}}
+        world.cluster.server.store.merge(LEASES, NAMESPACE, LEASE, annotated)
         await until(lambda: leads(second))
         followed = world.clock.seconds() - killed
         await all_counted(world, truth)
@@ -180,24 +189,50 @@ async def test_labels_of_the_lease_are_left_alone(world: Lab) -> None:
         pytest.param(Answer(200, {"spec": "odd"}), id="odd JSON"),
         pytest.param(Reset(), id="reset"),
         pytest.param(LoseResponse(), id="answer lost"),
-        pytest.param(HalfOpen(), id="silence"),
     ],
 )
 @pytest.mark.parametrize("verb", ["get", "update"])
 async def test_a_renewal_that_fails_is_tried_again(world: Lab, fault: Fault, verb: str) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-    # Silence takes longer than an error, and the lease is held for two or three attempts.
-    times = 1 if isinstance(fault, HalfOpen) else 2
     async with world.agent() as first:
         truth = write(pod, world, 20)
-        hit = world.cluster.server.faults.add(fault, path=LEASES_PATH, verb=verb, times=times)
+        hit = world.cluster.server.faults.add(fault, path=LEASES_PATH, verb=verb, times=2)
         await until(lambda: hit.seen > 3)
         await all_counted(world, truth)
 
         assert first.terms == 1
 
 
+async def test_a_renewal_that_hangs_is_given_up_and_tried_again(world: Lab) -> None:
+    world.changes["lease_times"] = IMPATIENT
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as first:
+        truth = write(pod, world, 20)
+        hit = world.cluster.server.faults.add(HalfOpen(), path=LEASES_PATH, verb="update")
+        await until(lambda: hit.seen > 2)
+        await all_counted(world, truth)
+
+        assert leads(first)
+
+
+async def test_a_renewal_is_as_old_as_its_request(world: Lab) -> None:
+    """Its answer may come so late that another already leads."""
+    async with world.agent() as first:
+        arrives = asyncio.Event()
+        held = world.cluster.server.faults.add(
+            Delay(until=arrives), path=LEASES_PATH, verb="update"
+        )
+        await until(lambda: held.seen == 1)
+        world.clock.moved += 12
+        arrives.set()
+        await until(lambda: not leads(first))
+        await until(lambda: leads(first))
+
+        assert first.terms == 2
+
+
 async def test_an_api_server_that_falls_silent_costs_the_lease_and_no_count(world: Lab) -> None:
+    world.changes["lease_times"] = IMPATIENT
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     async with world.agent() as first, world.agent(seed=2, waits=False) as second:
         truth = write(pod, world, 20)
@@ -358,7 +393,7 @@ class Apart:
             )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_a_leader_that_slept_past_its_lease_counts_nothing_twice(
     world: Lab, seed: int
 ) -> None:
@@ -372,7 +407,7 @@ async def test_a_leader_that_slept_past_its_lease_counts_nothing_twice(
         await until(lambda: leads(second))
         assert world.clock.seconds() - slept <= FAIL_OVER_SECONDS + 5
         truth.update(write(pod, world, 20, seed=30 + seed))
-        await after(world, 2 * WINDOW_SECONDS)
+        await after(world, WINDOW_SECONDS)
 
         sleeper.resume()
         await until(lambda: sleeper.pipeline is None)

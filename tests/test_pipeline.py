@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from agent.counting import Counting
 from agent.modes import Decision, Mode
 from agent.rules import RuleSet
 from agent.state.document import decode
+from agent.state.lease import LeaseLost
 from tests.agents import (
     NAMESPACE,
     NANOS,
@@ -815,6 +816,43 @@ async def test_nothing_is_sent_that_is_not_committed(tmp_path: Path, ruleset: Ru
         await until(lambda: missing(truth, world) == {})
 
     assert missing(truth, world) == {}
+
+
+def allow(times: int) -> Callable[[], None]:
+    """Return a check that lets a process act so often, such as until its lease runs out."""
+    left = iter(range(times))
+
+    def check() -> None:
+        if next(left, None) is None:
+            raise LeaseLost("a test")
+
+    return check
+
+
+async def test_who_may_not_act_commits_nothing(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    async with world.agent(check=allow(1)) as agent:
+        claimed = (world.folder / "state.json").read_bytes()
+        await until(agent.task.done, fenced=True)
+
+        error = agent.task.exception()
+        assert isinstance(error, ExceptionGroup)
+        assert error.subgroup(LeaseLost) is not None
+    assert (world.folder / "state.json").read_bytes() == claimed
+
+
+async def test_who_may_not_act_sends_nothing(world: Lab) -> None:
+    sick = world.collector.faults.add(Answer(503), path=BATCH, times=None)
+    world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent():
+        await until(lambda: sick.seen > 0)
+    sent = sick.seen
+    # One act is to claim State; the batch in it could go out at once.
+    async with world.agent(seed=2, check=allow(1)) as agent:
+        await until(agent.task.done, fenced=True)
+
+    assert sick.seen == sent
 
 
 async def test_a_token_that_was_rotated_is_read_again(world: Lab) -> None:
