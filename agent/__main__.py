@@ -1,4 +1,4 @@
-"""The command line: run, preview, rules, status, ledger.
+"""The command line: run, preview, audit, rules, status, ledger.
 
 Owns arguments, exit codes and what a person reads. Everything else is a call into the package.
 Bad input never shows a traceback.
@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from agent import __version__, logs, settings
 from agent.ask import ask_status
+from agent.auditing import show_audit
 from agent.commands import show_preview, show_running, show_status
 from agent.kept import Place, show_entry, show_ledger
 from agent.ledger.directory import Directory
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 EXIT_CODES = """\
 exit codes:
   0    done, and nothing is wrong
-  1    done, and something is wrong with what was looked at (rules, State, a proof)
-  2    the command, a setting, a rule file or a port is wrong; nothing was done
+  1    done, and something is wrong with what was looked at (rules, events, State, a proof)
+  2    the command, its input, a setting, a rule file or a port is wrong; nothing was done
   3    the cluster, State or the ledger cannot be used; plan: something new is disclosed
   130  interrupted
 """
@@ -129,6 +130,21 @@ def _parser() -> argparse.ArgumentParser:
     plan.add_argument("--format", choices=("text", "json"), default="text")
     settings.add_flags(plan)
     plan.set_defaults(command=_plan)
+
+    audit = commands.add_parser(
+        "audit",
+        help="check an export of received events for losses and doubles",
+        description="Check events as they arrived, one a line: Segment track calls, arrays or "
+        "requests of them, or rows of a warehouse as JSON. Ends with 0 if nothing was lost or "
+        "doubled, 1 if something was, 2 if a line cannot be used. What would come after the newest "
+        "window of a stream cannot be missed.",
+    )
+    audit.add_argument("files", nargs="+", metavar="FILE", help="exports; -: stdin")
+    audit.add_argument(
+        "--part", action="store_true", help="the export may begin later than its streams do"
+    )
+    audit.add_argument("--format", choices=("table", "json"), default="table")
+    audit.set_defaults(command=_audit)
 
     workbench.add_commands(
         commands.add_parser(
@@ -246,6 +262,10 @@ def _plan(arguments: argparse.Namespace) -> int:
         acknowledged=arguments.acknowledge,
         as_json=arguments.format == "json",
     )
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    return show_audit(arguments.files, is_part=arguments.part, as_json=arguments.format == "json")
 
 
 def _status(arguments: argparse.Namespace) -> int:

@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from agent.model import Batch
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
-    from agent.source.switches import ClusterSwitch
     from agent.sink.outcome import Outcome
+    from agent.source.switches import ClusterSwitch
     from agent.state.document import Document
     from agent.state.store import Store
 

@@ -28,13 +28,14 @@ from agent.web.metrics import Snapshot
 from agent.web.server import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.modes import Decision, Switch
     from agent.pipeline import Options, World
     from agent.rules import RuleSet
+    from agent.sink.deliver import Send
 
 log = logging.getLogger(__name__)
 announcement = logging.getLogger(ANNOUNCEMENT)
@@ -167,30 +168,9 @@ async def _run_once(
 
     sending = send if segment is not None else None
     try:
-        if options.lease_name is None:
-            await run(
-                options,
-                running.ruleset,
-                world,
-                send=sending,
-                started=started,
-                stop=stop,
-                ledger=running.ledger,
-                switched=switched,
-            )
-        else:
-            await run_elected(
-                options,
-                lambda: running.ruleset,
-                world,
-                send=sending,
-                started=started,
-                stand_by=running.stand_by,
-                lead=running.lead,
-                stop=stop,
-                ledger=running.ledger,
-                switched=switched,
-            )
+        await _run(
+            running, options, world, send=sending, started=started, stop=stop, switched=switched
+        )
     except NoCluster as error:
         log.error("no cluster", extra={"why": str(error)})
         return 3
@@ -209,6 +189,43 @@ async def _run_once(
         log.exception("a task has failed")
         return 1
     return 0
+
+
+async def _run(
+    running: Running,
+    options: Options,
+    world: World,
+    *,
+    send: Send | None,
+    started: Callable[[Pipeline], None],
+    stop: asyncio.Event,
+    switched: Callable[[Iterable[Switch]], None],
+) -> None:
+    """Run as the only agent, or as one of several replicas."""
+    if options.lease_name is None:
+        await run(
+            options,
+            running.ruleset,
+            world,
+            send=send,
+            started=started,
+            stop=stop,
+            ledger=running.ledger,
+            switched=switched,
+        )
+        return
+    await run_elected(
+        options,
+        lambda: running.ruleset,
+        world,
+        send=send,
+        started=started,
+        stand_by=running.stand_by,
+        lead=running.lead,
+        stop=stop,
+        ledger=running.ledger,
+        switched=switched,
+    )
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import attrs
+import orjson
 import pytest
 
 from agent import __version__
@@ -96,6 +97,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     for word in (
         "run",
         "preview",
+        "audit",
         "prove",
         "plan",
         "rules",
@@ -415,6 +417,79 @@ def test_wrong_rules_stop_what_would_use_them(
 
     assert (said.code, said.out) == (2, "")
     assert "one.yaml:1:1: missing-key" in said.err
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def received(tmp_path: Path) -> Path:
+    """Return an export of what a recorded log counts: one event a line."""
+    log = LOG.read_bytes()
+    shown = expected_batches(log).encode().splitlines()
+    export = tmp_path / "received.ndjson"
+    export.write_bytes(
+        b"".join(orjson.dumps(event) + b"\n" for batch in shown for event in orjson.loads(batch))
+    )
+    return export
+
+
+def test_audit_of_what_arrived_whole_ends_with_0(
+    capsys: pytest.CaptureFixture[str], received: Path
+) -> None:
+    said = call(capsys, "audit", str(received))
+
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith("consistent: 0 findings in 22 events, 1 windows, 1 streams")
+
+
+def test_audit_names_the_interval_of_what_was_lost(
+    capsys: pytest.CaptureFixture[str], received: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = received.read_bytes().splitlines(keepends=True)
+    lost = orjson.loads(lines[0])["properties"]
+    received.write_bytes(b"".join(lines[1:]))
+    table = call(capsys, "audit", str(received))
+    give(monkeypatch, received.read_bytes())
+    found = json.loads(call(capsys, "audit", "-", "--format", "json").out)
+
+    assert table.code == 1
+    assert lost["window_start"] in " ".join(table.out.split()).replace("- ", "-")
+    assert (found["consistent"], len(found["findings"])) == (False, 1)
+    (one,) = found["findings"]
+    assert (one["start"], one["end"]) == (lost["window_start"], lost["window_end"])
+    assert (one["effect"], one["first_seq"], one["count"]) == ("lost", 1, lost["count"])
+
+
+def test_audit_of_lines_that_are_no_events_ends_with_2(
+    capsys: pytest.CaptureFixture[str], received: Path
+) -> None:
+    lines = received.read_bytes().splitlines()
+    received.write_bytes(b"\n".join([*lines[:2], b'{"half', b"", b"[7]"]))
+    said = call(capsys, "audit", str(received))
+
+    assert (said.code, said.out) == (2, "")
+    assert f"{received}:3: not JSON\n" in said.err
+    assert f"{received}:5: not an object\n" in said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00" * 99, b"7" * (9 << 20)])
+def test_audit_of_nothing_or_of_anything_ends_with_2(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "received").write_bytes(content)
+    said = call(capsys, "audit", str(tmp_path / "received"))
+
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err) < 3000
+
+
+def test_audit_of_a_file_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "audit", "nowhere.ndjson")
+
+    assert said == Said(
+        2, "", "botkube-analytics: cannot read nowhere.ndjson: No such file or directory\n"
+    )
 
 
 # --- status ---------------------------------------------------------------------------------------

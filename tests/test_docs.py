@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 
 from agent import __main__ as command_line
-from agent import __version__, commands, logs, settings
+from agent import __version__, auditing, commands, logs, settings
 from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.counting import Counting
 from agent.disclosure import (
@@ -47,6 +47,7 @@ from agent.web.metrics import METRICS, PREFIX
 from agent.workbench.docs import schema_text
 from tests.agents import NAMESPACE, after, lab, until
 from tests.sim.access import Rule
+from tests.test_audit import FEW, of, windows
 
 ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
@@ -315,7 +316,8 @@ def shown_commands() -> list[str]:
         for line in [*lines, *spans(_readme())]
         if (
             found := re.search(
-                r"botkube-analytics ((?:run|preview|prove|plan|rules|status|ledger)\b.*)", line
+                r"botkube-analytics ((?:run|preview|audit|prove|plan|rules|status|ledger)\b.*)",
+                line,
             )
         )
     ]
@@ -451,6 +453,21 @@ def test_what_preview_is_said_to_print_is_what_it_prints(monkeypatch: pytest.Mon
 
     assert len(expected) > 5
     assert not [line for line in expected if line not in actual]
+
+
+def test_what_audit_is_said_to_print_is_what_it_prints(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shown = next(one for one in blocks(_readme(), "console") if "audit received" in one)
+    events = windows(FEW)
+    del events[of(events, 3, "Command executed")]
+    events.append(events[of(events, 4, "Event handled")])
+    (tmp_path / "received.ndjson").write_bytes(b"\n".join(map(orjson.dumps, events)))
+    printed = io.StringIO()
+    monkeypatch.setattr(auditing, "Console", lambda **_: Console(file=printed, width=160))
+    auditing.show_audit([str(tmp_path / "received.ndjson")], is_part=False, as_json=False)
+
+    assert shown.splitlines()[1:] == [one.rstrip() for one in printed.getvalue().splitlines()]
 
 
 # --- privacy --------------------------------------------------------------------------------------
@@ -626,10 +643,16 @@ def granted(namespace: str) -> list[Rule]:
     ]
 
 
-async def test_the_rights_of_the_manifest_are_enough(tmp_path: Path, ruleset: RuleSet) -> None:
-    async with lab(tmp_path, ruleset, state_path=None) as world:
-        for name in (one.partition("/")[2] for one in manifest() if one.startswith("ConfigMap/")):
-            world.cluster.config_map(NAMESPACE, name)
+@pytest.mark.parametrize("lease", [None, "botkube-analytics"], ids=["alone", "elected"])
+async def test_the_rights_of_the_manifest_are_enough(
+    tmp_path: Path, ruleset: RuleSet, lease: str | None
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None, lease_name=lease) as world:
+        for kind, name in (one.split("/") for one in manifest()):
+            if kind == "ConfigMap":
+                world.cluster.config_map(NAMESPACE, name)
+            elif kind == "Lease":
+                world.cluster.lease(NAMESPACE, name)
         world.cluster.server.access.granted = granted(NAMESPACE)
         world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with world.agent() as agent:

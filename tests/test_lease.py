@@ -15,12 +15,14 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
+from agent.ledger.ledger import Ledger
 from agent.modes import Decision, Mode
 from agent.pipeline import Pipeline, World
 from agent.rules import RuleSet
@@ -81,6 +83,16 @@ def released(world: Lab) -> tuple[list[Change], Change]:
     )
     states = [one for one in history[:index] if one.after["metadata"]["name"] == STATE]
     return states, release
+
+
+def owners(world: Lab) -> list[str]:
+    """Return the epochs in State's history, each as often as it began to own State."""
+    states = [
+        decode(base64.b64decode(one.after["binaryData"]["state"])).epoch
+        for one in world.cluster.server.store.history
+        if one.after["metadata"]["name"] == STATE and "binaryData" in one.after
+    ]
+    return [epoch for epoch, _ in groupby(states)]
 
 
 async def all_counted(world: Lab, truth: Counter[Fact]) -> None:
@@ -263,6 +275,7 @@ async def test_a_lost_right_costs_the_lease_until_it_is_given_back(
         truth = write(pod, world, 20)
         await until(lambda: not leads(first))
         await after(world, 10)
+        assert not [wire for wire in world.cluster.server.wires if "/log" in wire.path]
         world.cluster.server.access.denied.remove(denied)
         await all_counted(world, truth)
 
@@ -390,6 +403,7 @@ class Apart:
                 started=self.start,
                 stand_by=self.stand_by,
                 stop=self._stop,
+                ledger=Ledger(),
             )
 
 
@@ -436,6 +450,8 @@ async def test_a_commit_of_a_leader_that_slept_is_refused(world: Lab) -> None:
             await all_counted(world, truth)
 
             assert leads(second)
+    epochs = owners(world)
+    assert len(epochs) == len(set(epochs)) == 2
 
 
 async def test_who_writes_state_without_the_lease_sends_the_leader_back(world: Lab) -> None:
@@ -490,6 +506,9 @@ async def replica(world: Lab, *, seed: int) -> AsyncIterator[Replica]:
         endpoint=world.collector.url,
         write_key="write-key",
         stop=stop,
+        ledger=Ledger(),
+        switches=(),
+        page_port=0,
     )
     one = Replica(port, stop, asyncio.create_task(life))
     try:

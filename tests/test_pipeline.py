@@ -848,7 +848,8 @@ async def test_who_may_not_act_sends_nothing(world: Lab) -> None:
     async with world.agent():
         await until(lambda: sick.seen > 0)
     sent = sick.seen
-    # One act is to claim State; the batch in it could go out at once.
+    # One act is to claim State; then the batch in it could go out, well before the next tick.
+    world.changes["pace"] = attrs.evolve(world.options().pace, tick=1.0)
     async with world.agent(seed=2, check=allow(1)) as agent:
         await until(agent.task.done, fenced=True)
 

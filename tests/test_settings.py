@@ -67,6 +67,7 @@ VALUES = [
     ("state.configmap", "other", "other"),
     ("state.installation_configmap", "another", "another"),
     ("state.namespace", "observability", "observability"),
+    ("lease.name", "botkube-analytics", "botkube-analytics"),
     ("destination.write_key", KEY, KEY),
     ("destination.region", "eu", "eu"),
     ("destination.endpoint", "http://127.0.0.1:9/v1/batch", "http://127.0.0.1:9/v1/batch"),

@@ -111,6 +111,13 @@ def test_no_delivery_yet_is_no_sample() -> None:
     assert ("last_delivery_timestamp_seconds", ()) not in samples(Snapshot())
 
 
+@pytest.mark.parametrize(("leads", "expected"), [(True, 1), (False, 0), (None, None)])
+def test_who_leads_is_told_only_where_there_is_an_election(
+    leads: bool | None, expected: int | None
+) -> None:
+    assert samples(Snapshot(leads=leads)).get(("leader", ())) == expected
+
+
 def test_each_metric_has_a_name_of_its_own_and_help() -> None:
     assert len(METRICS) == len({one.name for one in METRICS})
     assert all(one.help for one in METRICS)
@@ -137,6 +144,20 @@ HEALTH = [
         200,
         '{"ready": true, "reasons": ["listed"]}',
         id="ready without egress",
+    ),
+    pytest.param(
+        "/readyz",
+        Snapshot(mode="on", leads=False),
+        200,
+        '{"ready": true, "reasons": ["standby"]}',
+        id="ready as a standby",
+    ),
+    pytest.param(
+        "/readyz",
+        Snapshot(mode="on", leads=True),
+        503,
+        '{"ready": false, "reasons": ["not_listed"]}',
+        id="not ready while it begins to lead",
     ),
     pytest.param(
         "/secret",
