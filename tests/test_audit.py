@@ -63,7 +63,7 @@ def windows(
 
 def as_row(event: Event) -> Event:
     """Return an event as a warehouse's table for all events holds it."""
-    columns = dict.fromkeys(("user_id", "reason", "gap_seconds_rotated"))
+    columns = dict.fromkeys(("user_id", "reason", "gap_seconds_rotated", "other_delta"))
     return {
         **columns,
         **{snake(name): value for name, value in event["properties"].items()},
