@@ -129,6 +129,7 @@ async def _keep_running(
             await _wait(stop, options.pace.switches)
             continue
         failures += 1
+        running.leads = None
         if str(ended) != said:
             log.error("cannot begin, will try again", extra={"why": str(ended)})
         said = str(ended)

@@ -55,6 +55,7 @@ def windows(
             events=NAMES,
             agent_version="1",
             rules_digest="5f1b7a",
+            gate=lambda _event: None,
         )
         made += events
         start += HOUR
