@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field
 
 from agent.model import NANOS, Aggregate, Observation, Properties, Released, Report, Value, learn
+from agent.names import snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -295,11 +296,3 @@ def _collection(
         # Rounded up to minutes: no time finer than the window leaves.
         values[f"gap_seconds_{reason}"] = -(-seconds // 60) * 60
     return tuple(sorted(values.items()))
-
-
-def snake(name: str) -> str:
-    """Return a name as a property name: `Event handled` -> `event_handled`."""
-    spaced = "".join(
-        f"_{char.lower()}" if char.isupper() else char for char in name.replace(" ", "_")
-    )
-    return spaced.lstrip("_").replace("__", "_")

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.aggregate import Instance, Windows, snake
+from agent.aggregate import Instance, Windows
 from agent.model import NANOS, Fact, Gap, Observation, Released, Report, Value
+from agent.names import snake
 
 HOUR = 3600
 T0 = 1_767_268_800  # a full hour

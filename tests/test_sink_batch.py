@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.model import REPORT, Aggregate, Batch, Identity, Report, Value
+from agent.names import MAX_NUMBER, RESERVED
 from agent.sink.batch import (
     AGE_LIMIT_SECONDS,
     ENVELOPE_BYTES,
@@ -26,8 +27,6 @@ from agent.sink.batch import (
     MAX_BATCH_EVENTS,
     MAX_BODY_BYTES,
     MAX_EVENT_BYTES,
-    MAX_NUMBER,
-    RESERVED,
     Event,
     batch_array,
     build_identity,

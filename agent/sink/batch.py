@@ -17,8 +17,8 @@ from uuid import UUID, uuid5
 
 import orjson
 
-from agent.aggregate import snake
 from agent.model import CRASHED, REPORT, Batch
+from agent.names import MAX_NUMBER, MAX_TEXT_CHARS, check_name, snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,37 +41,11 @@ MAX_BODY_BYTES = 64_000
 """Not Segment's limit but the State's: how much one batch may take of the outbox, compressed."""
 
 MAX_ID_CHARS = 100
-MAX_NAME_CHARS = 63
-"""A property becomes a column, and PostgreSQL cuts longer names."""
-MAX_TEXT_CHARS = 512
-"""Warehouses cut longer strings."""
-MAX_NUMBER = 2**53
-"""Beyond it JSON readers that know only floats lose digits."""
 
 AGE_LIMIT_SECONDS = 20 * 3600
 """Segment remembers message ids for about 24 h. A repeat this long after sealing is flagged."""
 
-# Properties of these names are discarded by a warehouse (Segment, "Warehouse Schemas").
-RESERVED = frozenset(
-    {
-        "anonymous_id",
-        "event",
-        "event_text",
-        "group_id",
-        "id",
-        "loaded_at",
-        "original_timestamp",
-        "received_at",
-        "sent_at",
-        "timestamp",
-        "user_id",
-        "uuid",
-        "uuid_ts",
-    }
-)
-
 _DAY_SECONDS = 86_400
-_NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME_CHARS - 1}}}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _COMMON = frozenset({"type", "anonymousId", "messageId", "timestamp"})
 _OWN = {
@@ -275,13 +249,8 @@ def _check_flat(values: object) -> str | None:
     if not isinstance(values, dict):
         return "properties"
     for name, value in values.items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            return "name"
-        # Warehouses turn names to snake case before they compare.
-        if not RESERVED.isdisjoint({name.lower(), snake(name)}):
-            return "reserved"
-        if snake(name).startswith("context_"):
-            return "reserved"
+        if (fault := check_name(name) if isinstance(name, str) else "name") is not None:
+            return fault
         if not _is_scalar(value):
             return "value"
     return None
