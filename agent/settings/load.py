@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field, frozen
 
-from agent.rules.places import Items, Mapping, Node, Problems, Scalar, read
+from agent.rules.nodes import Items, Mapping, Node, Scalar, read
+from agent.rules.places import Problems
 from agent.settings.table import (
     DEFAULT_CONFIG,
     DEFAULT_STATE,
@@ -26,7 +27,7 @@ from agent.settings.table import (
     Settings,
     Switch,
 )
-from agent.sink.segment import EndpointError, endpoint_for
+from agent.sink.endpoint import EndpointError, endpoint_for
 
 if TYPE_CHECKING:
     from collections import abc

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import field, frozen
 
-from agent.sink.segment import REGIONS
+from agent.sink.endpoint import REGIONS
 
 if TYPE_CHECKING:
     import argparse

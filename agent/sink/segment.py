@@ -12,22 +12,17 @@ from base64 import b64encode
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import aiohttp
 from attrs import field, frozen
 
 from agent.sink.batch import LIBRARY, envelope
+from agent.sink.endpoint import WriteKeyError
 from agent.sink.outcome import Delivered, Rejected, Retry
 
 if TYPE_CHECKING:
     from agent.model import Batch
     from agent.sink.outcome import Outcome, Reason
-
-REGIONS = {
-    "us": "https://api.segment.io",
-    "eu": "https://events.eu1.segmentapis.com",
-}
 
 MIN_RETRY_AFTER_SECONDS = 1.0
 """An answer that asks for no wait at all must not make a busy loop."""
@@ -36,38 +31,6 @@ MAX_RETRY_AFTER_SECONDS = 3600.0
 _TIMEOUT = aiohttp.ClientTimeout(total=60, sock_connect=10, sock_read=30)
 _DECIMAL = re.compile(r"[0-9]{1,9}")
 _WRITE_KEY = re.compile(r"[!-9;-~]+")
-
-
-class EndpointError(ValueError):
-    """The endpoint is neither a region nor a usable URL. The message does not repeat it."""
-
-
-class WriteKeyError(ValueError):
-    """The write key cannot be one. The message does not repeat it."""
-
-
-def endpoint_for(place: str) -> str:
-    """Return the base URL, to which `/v1/batch` is added, of `us`, `eu` or an own URL."""
-    if place in REGIONS:
-        return REGIONS[place]
-    if not place.isascii() or not place.isprintable() or " " in place:
-        raise EndpointError(
-            "the endpoint holds a character that a URL cannot have; encode or remove it"
-        )
-    try:
-        parts = urlsplit(place)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise EndpointError("the endpoint's host or port is not valid; correct the URL") from error
-    if parts.scheme not in {"http", "https"} or not host:
-        raise EndpointError("the endpoint must be `us`, `eu` or a URL that begins with https://")
-    if "@" in parts.netloc:
-        raise EndpointError("the endpoint holds credentials; give the write key as its own setting")
-    if "?" in place or "#" in place:
-        raise EndpointError("the endpoint has a query or fragment; give the base URL alone")
-    # Segment's documents show the URL with these endings, so that is what gets copied.
-    path = parts.path.rstrip("/").removesuffix("/batch").removesuffix("/v1").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def open_session(agent_version: str) -> aiohttp.ClientSession:
