@@ -9,39 +9,36 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import field, frozen
 
 from agent.rules import Place, Problem, RuleError, RuleSet, compile_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 SCENARIO_ENDS = (".scenario.yaml", ".scenario.yml")
 MAX_FILE_BYTES = 1 << 20
 
-_WHOLE_SET = re.compile(r"^platforms:", re.MULTILINE)
+_WHOLE_SET = re.compile(r"^platforms\s*:", re.MULTILINE)
 
 
 @frozen
 class RuleFiles:
-    """The texts of a rule set by name, and where each of them was read.
+    """The texts of a rule set by name, where each of them was read, and what could not be read.
 
     A name is the path below its folder, so that the digest of a set does not depend on where it
-    is mounted.
+    is mounted. `shipped` are the names of our own files.
     """
 
-    texts: dict[str, str]
-    paths: dict[str, Path]
+    texts: dict[str, str] = field(factory=dict)
+    paths: dict[str, str] = field(factory=dict)
+    shipped: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
 
-    def relocate(self, problems: Iterable[Problem]) -> list[Problem]:
-        """Return the problems with the paths of the files instead of their names in the set."""
-        return [
-            evolve(one, place=evolve(one.place, path=str(self.paths[one.place.path])))
-            if one.place.path in self.paths
-            else one
-            for one in problems
-        ]
+    def compile(self) -> RuleSet:
+        """Compile what was read. Raises `RuleError`."""
+        return compile_rules(self.texts, paths=self.paths, shipped=self.shipped)
 
 
 def shipped_folder() -> Path:
@@ -55,74 +52,151 @@ def load_rules(paths: Iterable[str] = ()) -> RuleSet:
     """Compile the rules that the given files and folders make. Raises `RuleError`."""
     files = read_files(paths)
     try:
-        return compile_rules(files.texts)
+        ruleset = files.compile()
     except RuleError as error:
-        raise RuleError(files.relocate(error.problems)) from None
+        raise RuleError([*files.problems, *error.problems]) from None
+    if files.problems:
+        raise RuleError(files.problems)
+    return ruleset
 
 
 def read_files(paths: Iterable[str] = ()) -> RuleFiles:
-    """Read the rule files of a set. Raises `RuleError` for what cannot be read.
+    """Read the rule files of a set, and note what cannot be read.
 
     What is given adds to the shipped rules, unless it declares `platforms` and so is a whole set
     of its own.
     """
-    roots = [Path(path) for path in paths]
-    found = _read(roots)
-    if any(_WHOLE_SET.search(text) for text in found.texts.values()):
-        return found
-    return _read([shipped_folder(), *roots])
+    own = _read([Path(path) for path in paths])
+    if any(_WHOLE_SET.search(text) for text in own.texts.values()):
+        return own
+    folder = shipped_folder()
+    shipped = _read([folder])
+    ours = {Path(path).resolve() for path in shipped.paths.values()}
+    # A shipped file that is given once more is the same file.
+    added = [name for name, path in own.paths.items() if _resolved(path) not in ours]
+    names = {name: f"own/{name}" if name in shipped.texts else name for name in added}
+    return RuleFiles(
+        shipped.texts | {names[name]: own.texts[name] for name in added},
+        shipped.paths | {names[name]: own.paths[name] for name in added},
+        frozenset(shipped.texts),
+        (*shipped.problems, *own.problems),
+    )
 
 
 def is_rule_file(path: Path) -> bool:
     """Whether a file is one of a rule set, by its name."""
-    return path.suffix in SUFFIXES and not path.name.endswith(SCENARIO_ENDS)
+    return path.suffix in SUFFIXES and not is_scenario(path)
+
+
+def is_scenario(path: Path) -> bool:
+    """Whether a file is a scenario, by its name."""
+    return path.name.endswith(SCENARIO_ENDS)
+
+
+def is_shipped(place: Place) -> bool:
+    """Whether a place is in a file of ours."""
+    return shipped_folder() in Path(place.path).parents
 
 
 def find_scenarios(folder: Path) -> list[Path]:
     """Return the scenario files of a folder."""
-    return [path for path in _files(folder) if path.name.endswith(SCENARIO_ENDS)]
+    return [path for path in _files(folder) if is_scenario(path)]
+
+
+def split_scenarios(paths: Sequence[str]) -> tuple[list[str], list[Path]]:
+    """Return the paths that make the rule set, and the scenarios that are to be run with it.
+
+    A scenario that is given alone is run with the rules in its own folder.
+    """
+    scenarios = [Path(path) for path in paths if is_scenario(Path(path))]
+    rules = [path for path in paths if not is_scenario(Path(path))]
+    for folder in dict.fromkeys(path.parent for path in scenarios):
+        is_ours = shipped_folder() in (folder.resolve(), *folder.resolve().parents)
+        if not is_ours and any(map(is_rule_file, _files(folder))):
+            rules.append(str(folder))
+    for folder in map(Path, rules if paths else [str(shipped_folder())]):
+        if _is_folder(folder):
+            scenarios += find_scenarios(folder)
+    return rules, list(dict.fromkeys(scenarios))
+
+
+def read_text(path: Path) -> str | Problem:
+    """Return the text of a file, or what keeps it from being read."""
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            return _problem(path, "this file is larger than 1 MiB", "cut it in two")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        what = f"this file cannot be read: {error.strerror}"
+        return _problem(path, what, "check the path, and who may read it")
+    except UnicodeDecodeError:
+        return _problem(path, "this file is not UTF-8", "save it as UTF-8")
 
 
 def _read(roots: Iterable[Path]) -> RuleFiles:
     problems: list[Problem] = []
     texts: dict[str, str] = {}
-    paths: dict[str, Path] = {}
+    paths: dict[str, str] = {}
     seen: set[Path] = set()
-    for root in roots:
-        files = list(filter(is_rule_file, _files(root))) if root.is_dir() else [root]
-        if not files and not find_scenarios(root):
-            problems.append(_problem(root, "there is no rule file in this folder"))
+    for number, root in enumerate(roots):
+        files = [root]
+        if _is_folder(root):
+            files = [path for path in _files(root) if is_rule_file(path)]
+            lost = list(_lost(root))
+            problems += lost
+            if not files and not lost and not find_scenarios(root):
+                problems.append(
+                    _problem(root, "there is no rule file in this folder", "end a name in .yaml")
+                )
         for file in files:
-            if file.resolve() in seen:
+            resolved = _resolved(str(file))
+            if resolved in seen:
                 continue
-            seen.add(file.resolve())
-            name = str(file.relative_to(root) if root.is_dir() else file)
-            name = name if name not in texts else str(file)
-            try:
-                if file.stat().st_size > MAX_FILE_BYTES:
-                    problems.append(_problem(file, "this file is larger than 1 MiB"))
-                    continue
-                texts[name] = file.read_text(encoding="utf-8")
-                paths[name] = file
-            except OSError as error:
-                problems.append(_problem(file, f"this file cannot be read: {error.strerror}"))
-            except UnicodeDecodeError:
-                problems.append(_problem(file, "this file is not UTF-8"))
-    if problems:
-        raise RuleError(problems)
-    return RuleFiles(texts, paths)
+            seen.add(resolved)
+            text = read_text(file)
+            if isinstance(text, Problem):
+                problems.append(text)
+                continue
+            name = str(file.relative_to(root)) if file is not root else str(file)
+            name = name if name not in texts else f"{number}/{name}"
+            texts[name], paths[name] = text, str(file)
+    return RuleFiles(texts, paths, problems=tuple(problems))
+
+
+def _resolved(path: str) -> Path:
+    try:
+        return Path(path).resolve()
+    except (OSError, RuntimeError):  # a link to itself, a name beyond all limits
+        return Path(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _files(folder: Path) -> list[Path]:
+    return [path for path in _named(folder) if path.is_file()]
+
+
+def _lost(folder: Path) -> Iterator[Problem]:
+    """Yield a problem for each link to a rule file that is not there."""
+    for path in _named(folder):
+        if path.is_symlink() and not path.exists():
+            yield _problem(path, "this link leads to no file", "remove it, or put the file there")
+
+
+def _named(folder: Path) -> list[Path]:
     # A mounted ConfigMap holds its files twice, once behind `..data`; hidden folders are skipped.
     return sorted(
         path
         for path in folder.rglob("*")
         if path.suffix in SUFFIXES
-        and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
 
 
-def _problem(path: Path, message: str) -> Problem:
-    return Problem("file", Place(str(path), 1, 1), message)
+def _problem(path: Path, message: str, hint: str) -> Problem:
+    return Problem("file", Place(str(path), 1, 1), message, hint)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from agent.model import Entry
-    from agent.rules import RuleSet
+    from agent.rules import Rule, RuleSet
 
 
 def try_log(ruleset: RuleSet, log: str) -> Run:
@@ -30,16 +30,22 @@ def try_log(ruleset: RuleSet, log: str) -> Run:
     reader = Reader(ruleset, lambda _text: True, stamped=False, count_crashes=True)
     reader.feed(text)
     reader.finish()
-    return Run(reader.take().observations, tuple(_matched(ruleset, text)))
+    matched = list(_matched(ruleset, text))
+    return Run(
+        reader.take().observations,
+        tuple(rule.id for rule, _ in matched),
+        frozenset(rule.id for rule, is_seen in matched if not is_seen),
+    )
 
 
-def _matched(ruleset: RuleSet, text: bytes) -> Iterator[str]:
+def _matched(ruleset: RuleSet, text: bytes) -> Iterator[tuple[Rule, bool]]:
+    """Yield the rules to which entries belong, and whether a literal of theirs stands there."""
     known: set[str] = set()
     for entry in _entries(text):
         record = parse(entry)
         for found in match(record, ruleset, known) if record else ():
             if found is not None:
-                yield found.rule.id
+                yield found.rule, any(one in entry.text for one in found.rule.literals)
                 for fact in state_facts(found, known):
                     learn(known, fact)
 

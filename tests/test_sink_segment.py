@@ -15,8 +15,8 @@ from attrs import evolve
 
 from agent.model import Batch
 from agent.sink.batch import AGE_LIMIT_SECONDS, batch_array, seal
-from agent.sink.outcome import Delivered, Outcome, Rejected, Retry
 from agent.sink.endpoint import EndpointError, WriteKeyError, endpoint_for
+from agent.sink.outcome import Delivered, Outcome, Rejected, Retry
 from agent.sink.segment import Segment, open_session
 from tests.sim.collector import Collector
 from tests.sim.faults import Answer, Cut, Fault, HalfOpen, LoseResponse, Reset

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import re2
 from attrs import define, field, frozen
 
+from agent.rules.patterns import CLASS
 from agent.rules.ruleset import options
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 _HEAD = re.compile(r"\((?:\?(?:P?<\w+>|[a-zA-Z-]*:))?")
 _FLAGS = re.compile(r"\(\?[a-zA-Z-]+\)")
-_CLASS = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
 _GROUP = "branch_"
 
 
@@ -83,7 +83,7 @@ def _alternations(pattern: str) -> Iterable[tuple[int, tuple[int, ...], int]]:
         if char == "\\":
             width = 2
         elif char == "[":
-            width = len(found.group()) if (found := _CLASS.match(pattern, position)) else 1
+            width = len(found.group()) if (found := CLASS.match(pattern, position)) else 1
         elif char == "(":
             flags = _FLAGS.match(pattern, position)
             head = _HEAD.match(pattern, position)

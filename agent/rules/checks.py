@@ -8,17 +8,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.rules.sources import captures_of
+from agent.model import Value
+from agent.rules.sources import captures_of, values_of
+from agent.rules.values import MAX_SHOWN, is_declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from agent.rules.places import Place, Problems
-    from agent.rules.ruleset import Closer, Rule
+    from agent.rules.ruleset import Closer, Event, Rule, Source
     from agent.rules.shared import Shared
 
 
-def check_closers(rules: Mapping[str, Rule], known: Iterable[str], problems: Problems) -> None:
+def check_closers(
+    rules: Mapping[str, Rule],
+    known: Iterable[str],
+    shipped: AbstractSet[str],
+    problems: Problems,
+) -> None:
     """Note closers that name no rule, or a capture that those rules do not have."""
     names = set(known)
     for rule in rules.values():
@@ -27,27 +35,94 @@ def check_closers(rules: Mapping[str, Rule], known: Iterable[str], problems: Pro
                 if name not in names:
                     problems.unknown("rule", name, closer.places[name], names)
             present = [rules[name] for name in closer.rules if name in rules]
-            have = frozenset[str]().union(*(one.captures for one in present))
-            for name in sorted(_joined_by(closer) - have):
-                if present:
-                    what = f"capture of {' or '.join(closer.rules)}"
-                    problems.unknown(what, name, closer.places["by"], have)
-            for key, source in closer.properties.items():
-                for name in sorted(captures_of(source) - have):
-                    if present:
-                        what = f"capture of {' or '.join(closer.rules)}"
-                        problems.unknown(what, name, closer.places[key], have)
-            if (
-                present
-                and closer.then in {"next", "pass"}
-                and all(one.pair is None for one in present)
-            ):
-                problems.add(
-                    "pair",
-                    closer.places[closer.rules[0]],
-                    f"`then: {closer.then}` needs a closer that opens a pair of its own",
-                    f"none of {', '.join(closer.rules)} has a `pair`",
-                )
+            if present:
+                _check_closer(closer, present, shipped, problems)
+
+
+def _check_closer(
+    closer: Closer, present: Sequence[Rule], shipped: AbstractSet[str], problems: Problems
+) -> None:
+    have = frozenset[str]().union(*(one.captures for one in present))
+    wanted = dict.fromkeys(_joined_by(closer) - have, closer.places["by"])
+    for key, source in closer.properties.items():
+        wanted.update(dict.fromkeys(captures_of(source) - have, closer.places[key]))
+    blamed = _blame(closer.places["by"], present, shipped)
+    for name, place in sorted(wanted.items()):
+        if blamed is not None:
+            problems.add(
+                "unknown-name",
+                blamed.place,
+                f"this {blamed.id!r} has no capture {name!r}, which a pair reads in {place}",
+                "capture it, as the rule that it replaces does",
+            )
+        else:
+            what = f"capture of {' or '.join(closer.rules)}"
+            problems.unknown(what, name, place, have)
+    if closer.then in {"next", "pass"} and all(one.pair is None for one in present):
+        listed = ", ".join(closer.rules)
+        place = closer.places[closer.rules[0]]
+        if blamed is not None:
+            problems.add(
+                "pair",
+                blamed.place,
+                f"this {blamed.id!r} has no `pair`, which `then: {closer.then}` needs in {place}",
+                "give it one, as the rule that it replaces does",
+            )
+        else:
+            problems.add(
+                "pair",
+                place,
+                f"`then: {closer.then}` needs a closer that opens a pair of its own",
+                f"none of {listed} has a `pair`",
+            )
+
+
+def _blame(place: Place, present: Sequence[Rule], shipped: AbstractSet[str]) -> Rule | None:
+    """Return the user's rule that stands where a shipped closer expects another one."""
+    if place.path not in shipped:
+        return None
+    return next((one for one in present if one.place.path not in shipped), None)
+
+
+def check_passes(
+    rules: Mapping[str, Rule], events: Mapping[str, Event], problems: Problems
+) -> None:
+    """Note properties that a pair passes on to a rule whose event does not declare them."""
+    for rule in rules.values():
+        closers = rule.pair.closers if rule.pair else ()
+        for closer in closers:
+            # One without a pair counts on its own, and takes nothing over.
+            nexts = [rules[name] for name in closer.rules if name in rules and rules[name].pair]
+            for name in closer.passes if closer.then == "pass" else ():
+                given = [one[name] for one in _given(rule) if name in one]
+                values = frozenset[Value]().union(*map(values_of, given))
+                for one in nexts:
+                    _check_passed(name, values, one, events, closer.places["passes"], problems)
+
+
+def _given(rule: Rule) -> list[Mapping[str, Source]]:
+    closers = rule.pair.closers if rule.pair else ()
+    return [rule.properties, *(one.properties for one in closers)]
+
+
+def _check_passed(
+    name: str,
+    values: frozenset[Value],
+    rule: Rule,
+    events: Mapping[str, Event],
+    place: Place,
+    problems: Problems,
+) -> None:
+    declared = events[rule.event].properties.get(name, frozenset()) if rule.event else values
+    wrong = sorted(str(one) for one in values if not is_declared(one, declared))
+    if wrong:
+        problems.add(
+            "value",
+            place,
+            f"{name!r} of {rule.event!r}, to which {rule.id!r} takes it over, does not declare "
+            f"{', '.join(map(repr, wrong[:MAX_SHOWN]))}",
+            "name in `passes` what that event has, or declare it",
+        )
 
 
 def check_captures(
@@ -101,13 +176,21 @@ def _own_uses(rule: Rule) -> set[str]:
 
 
 def check_shared(shared: Shared, problems: Problems) -> None:
-    """Note vocabularies and fragments that no rule names."""
+    """Note what is declared and named by no rule."""
     for (kind, name), place in shared.places.items():
-        if kind in {"vocabularies", "fragments"} and (kind, name) not in shared.used:
-            what = "vocabulary" if kind == "vocabularies" else "fragment"
+        if kind in _KINDS and (kind, name) not in shared.used:
+            what = _KINDS[kind]
             problems.add(
                 f"unused-{what}", place, f"no rule uses the {what} {name!r}", "use it or remove it"
             )
+
+
+_KINDS = {
+    "vocabularies": "vocabulary",
+    "fragments": "fragment",
+    "events": "event",
+    "facts": "fact",
+}
 
 
 def check_reachable(rules: Sequence[Rule], problems: Problems) -> None:

@@ -9,27 +9,72 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from agent.rules.checks import check_captures, check_closers, check_reachable, check_shared
+from agent.rules.checks import (
+    check_captures,
+    check_closers,
+    check_passes,
+    check_reachable,
+    check_shared,
+)
 from agent.rules.examples import check_contradictions
-from agent.rules.places import Mapping, Problems, Reader, RuleError, Scalar, read
+from agent.rules.keys import Reader
+from agent.rules.nodes import Mapping, Scalar, read
+from agent.rules.places import Problems, RuleError
 from agent.rules.rule import RuleCompiler
 from agent.rules.ruleset import Rule, RuleSet
-from agent.rules.shared import Shared
+from agent.rules.shared import Shared, check_format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
+    from collections.abc import Set as AbstractSet
+
+    from agent.rules.places import Place, Problem
+
+DISABLE_KEYS = ("version", "id", "disable")
+_OF_A_SCENARIO = frozenset({"expect"})
+_OF_A_RULE = frozenset({"id", "message", "hits", "misses", "override", "disable"})
 
 
-def compile_rules(texts: MappingType[str, str]) -> RuleSet:
-    """Compile the files of a rule set, given as path -> text. Raises `RuleError` with all faults.
+def compile_rules(
+    texts: MappingType[str, str],
+    *,
+    paths: MappingType[str, str] | None = None,
+    shipped: AbstractSet[str] = frozenset(),
+) -> RuleSet:
+    """Compile the files of a rule set, given as name -> text. Raises `RuleError` with all faults.
 
     A file with `id` and `disable: true` takes the rule of this id out; one with `override: true`
-    stands in its place. Both need the rule to be there.
+    stands in its place. Both need the rule to be there. Places show a file's path from `paths`,
+    else its name. Where a file of the user's does not go with one that is `shipped`, the fault is
+    the user's.
     """
     problems = Problems()
-    nodes = [read(path, text, problems) for path, text in sorted(texts.items())]
-    files = [node for node in nodes if node is not None]
+    shown = {name: (paths or {}).get(name, name) for name in texts}
+    order = sorted(texts, key=lambda name: (name not in shipped, name))
+    nodes = [read(shown[name], texts[name], problems) for name in order]
+    return _compile(
+        [node for node in nodes if node is not None],
+        problems,
+        is_whole=all(node is not None for node in nodes),
+        shipped={shown[name] for name in shipped if name in shown},
+        digest=_digest(texts),
+    )
+
+
+def _compile(
+    files: list[Mapping],
+    problems: Problems,
+    *,
+    is_whole: bool,
+    shipped: AbstractSet[str],
+    digest: str,
+) -> RuleSet:
     shared = Shared(problems)
+    scenarios = [node for node in files if node.entries.keys() >= _OF_A_SCENARIO]
+    for node in scenarios:
+        what = "this is a scenario, by its `expect`"
+        problems.add("unknown-name", node.keys["expect"], what, "call the file *.scenario.yaml")
+    files = [node for node in files if node not in scenarios]
     shared.take(node for node in files if not _is_rule(node))
     compilers = [
         RuleCompiler(node, shared, problems)
@@ -40,7 +85,8 @@ def compile_rules(texts: MappingType[str, str]) -> RuleSet:
     rules = _choose(compiled, files, problems)
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
-    check_closers(rules, known, problems)
+    check_closers(rules, known, shipped, problems)
+    check_passes(rules, shared.events, problems)
     check_captures(
         rules,
         [rule for _, rule in compiled],
@@ -49,11 +95,11 @@ def compile_rules(texts: MappingType[str, str]) -> RuleSet:
     )
     check_reachable(order, problems)
     check_contradictions(order, problems)
-    if len(files) == len(nodes):
+    if is_whole:
         # What a file that cannot be read would use is not known.
         check_shared(shared, problems)
     if problems.found:
-        raise RuleError(sorted(problems.found, key=lambda one: (one.place, one.code)))
+        raise RuleError(sorted(_first_causes(problems), key=lambda one: (one.place, one.code)))
     return RuleSet(
         tuple(order),
         shared.events,
@@ -61,18 +107,28 @@ def compile_rules(texts: MappingType[str, str]) -> RuleSet:
         shared.facts,
         shared.platforms["bots"],
         shared.platforms["sinks"],
-        _digest(texts),
+        digest,
         tuple(shared.uncovered),
     )
 
 
+def _first_causes(problems: Problems) -> list[Problem]:
+    """Leave out what is said of a value that is no YAML to begin with."""
+    torn = {one.place for one in problems.found if one.code == "yaml"}
+    return [one for one in problems.found if one.code == "yaml" or one.place not in torn]
+
+
 def _is_rule(node: Mapping) -> bool:
-    return bool(node.entries.keys() & {"id", "message", "hits"}) or not node.entries
+    return bool(node.entries.keys() & _OF_A_RULE) or not node.entries
 
 
 def _says(node: Mapping, key: str) -> bool:
+    """Whether a file says so: `"true"` is a fault, told elsewhere, and meant all the same."""
     found = node.entries.get(key)
-    return isinstance(found, Scalar) and found.value is True
+    if not isinstance(found, Scalar):
+        return False
+    is_meant = key == "override" or "message" not in node.entries
+    return found.value is True or (is_meant and found.text.lower() in {"true", "yes", "on", "1"})
 
 
 def _choose(
@@ -93,25 +149,51 @@ def _choose(
             )
         rules.setdefault(rule.id, rule)
     shipped = dict(rules)
+    acted: dict[str, Place] = {}
     for rule in overrides:
-        if rule.id not in shipped:
+        if rule.id and rule.id not in shipped:
             problems.unknown("rule", rule.id, rule.place, shipped)
+        _act(rule.id, rule.place, acted, problems)
         rules[rule.id] = rule
     for node in files:
         if _says(node, "disable"):
             reader = Reader(node, "a file that disables a rule", problems)
+            _check_disable(node, problems)
             name = reader.text("id")
-            for key in ("version", "disable"):
-                reader.take(key)
-            reader.done()
-            if name not in shipped:
+            check_format(reader)
+            reader.flag("disable")
+            if name and name not in shipped:
                 problems.unknown("rule", name, reader.place("id"), shipped)
+            _act(name, node.place, acted, problems)
             rules.pop(name, None)
     return rules
+
+
+def _check_disable(node: Mapping, problems: Problems) -> None:
+    more = [key for key in node.entries if key not in DISABLE_KEYS]
+    if more:
+        problems.add(
+            "unknown-name",
+            node.keys[more[0]],
+            f"a file that disables a rule says nothing else, but here stands {', '.join(more)}",
+            "write `id` and `disable: true` alone, or `override: true` to replace the rule",
+        )
+
+
+def _act(name: str, place: Place, acted: dict[str, Place], problems: Problems) -> None:
+    """Note a second file that overrides or disables one rule: which of them holds is a guess."""
+    first = acted.setdefault(name, place)
+    if name and first is not place:
+        problems.add(
+            "duplicate",
+            place,
+            f"rule {name!r} is overridden or disabled twice",
+            f"first in {first}; remove one of the two",
+        )
 
 
 def _digest(texts: MappingType[str, str]) -> str:
     digest = hashlib.sha256()
     for path, text in sorted(texts.items()):
-        digest.update(f"{path}\0{len(text)}\0{text}".encode())
+        digest.update(f"{path}\0{len(text)}\0{text}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:16]

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from agent.model import CRASHED
-from agent.rules.places import Items, Mapping, Node, Problem, Problems, Reader, Scalar
+from agent.rules.keys import Reader, said
+from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.places import Problem, Problems
 from agent.rules.ruleset import Event, Example
+from agent.rules.values import is_declared, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,11 +43,13 @@ def read_examples(
     return tuple(found)
 
 
+EXAMPLE_KEYS = ("log", "expect")
+
+
 def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
-    reader = Reader(node, "an example", shared.problems)
+    reader = Reader(node, "an example", shared.problems, EXAMPLE_KEYS)
     log = reader.text("log")
     expect = reader.take("expect")
-    reader.done(("log", "expect"))
     items: Iterable[Node] = (
         expect.items if isinstance(expect, Items) else (expect,) if expect else ()
     )
@@ -54,7 +59,10 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
             expected.append(_expected(item, event, shared))
         else:
             shared.problems.add(
-                "type", item.place, "what is expected is a mapping of properties", "or `[]`"
+                "type",
+                item.place,
+                "what is expected is a mapping of properties",
+                "write `{platform: slack}`, or `[]` for nothing",
             )
     return Example(node.place, log, tuple(expected))
 
@@ -64,26 +72,48 @@ def _expected(node: Mapping, event: str | None, shared: Shared) -> tuple[str, di
     name = reader.text("event", event)
     if not name:
         return name, {}
-    declared = shared.events.get(name)
-    if name == CRASHED and declared is None:
-        declared = Event(name, "crashes", {"kind": shared.facts.get("kind", frozenset())})
+    declared = declared_of(name, reader, shared.events, shared.facts)
     if declared is None:
-        shared.problems.unknown("event", name, reader.place("event"), (*shared.events, CRASHED))
         return name, {}
+    given = Mapping(
+        node.place, {key: one for key, one in node.entries.items() if key != "event"}, node.keys
+    )
+    return declared.name, read_properties(given, declared, shared.problems)
+
+
+def declared_of(
+    name: str,
+    reader: Reader,
+    events: MappingType[str, Event],
+    facts: MappingType[str, frozenset[Value]],
+) -> Event | None:
+    """Return the event of this name, or the one that was meant; a crash is none of a rule's."""
+    crash = Event(CRASHED, "crashes", {"kind": facts.get("kind", frozenset())})
+    known = {CRASHED: crash, **events}
+    near = name if name in known else None
+    near = near or reader.problems.unknown("event", name, reader.place("event"), known)
+    return known[near] if near is not None else None
+
+
+def read_properties(node: Mapping, event: Event, problems: Problems) -> dict[str, Value]:
+    """Read the properties that are expected of an event; each value is one that it declares."""
     values: dict[str, Value] = {}
     for key, value in node.entries.items():
-        if key == "event":
+        near = key if key in event.properties else None
+        near = near or problems.unknown(
+            f"property of {event.name}", key, node.keys[key], event.properties
+        )
+        if near is None:
             continue
+        declared = event.properties[near]
         found = value.value if isinstance(value, Scalar) else None
-        if key not in declared.properties:
-            shared.problems.unknown(f"property of {name}", key, node.keys[key], declared.properties)
-        elif not isinstance(found, str | int | bool) or found not in declared.properties[key]:
-            shared.problems.unknown(
-                f"value of {key}", str(found), value.place, map(str, declared.properties[key])
-            )
-        else:
-            values[key] = found
-    return name, values
+        if isinstance(found, str | int | bool) and is_declared(found, declared):
+            values[near] = found
+            continue
+        problems.unknown(
+            f"value of {near}", said(value) or "", value.place, map(write_value, declared)
+        )
+    return values
 
 
 def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
@@ -100,6 +130,8 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
                     "remove one of them",
                 )
         for example in rule.hits:
+            if any(not event for event, _ in example.expected):
+                continue  # its event is at fault, and nobody knows what it expects
             first = seen.setdefault(example.log.rstrip("\n"), example)
             if first.expected != example.expected:
                 problems.add(
@@ -112,10 +144,14 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
 
 @frozen
 class Run:
-    """What a run of a log gave: what was counted, and which rules its entries belonged to."""
+    """What a run of a log gave: what was counted, and which rules its entries belonged to.
+
+    `unseen` are the rules that took an entry in which none of their literals stands.
+    """
 
     observations: tuple[Observation, ...]
     matched: tuple[str, ...]
+    unseen: frozenset[str] = frozenset()
 
 
 def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, ...]:
@@ -123,10 +159,14 @@ def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, 
     problems = Problems()
     for rule in ruleset.rules:
         reached: dict[str, Run] = {}
+        before = len(problems.found)
         for example in rule.hits:
             found = reached[example.log] = run(example.log)
             _compare(rule, example, found, problems)
-        _find_shadow(rule, reached.values(), problems)
+            if rule.id in found.unseen:
+                _tell_unseen(rule, example, problems)
+        if len(problems.found) == before:
+            _find_shadow(rule, reached.values(), problems)
         for example in rule.misses:
             if rule.id in run(example.log).matched:
                 problems.add(
@@ -136,6 +176,17 @@ def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, 
                     "narrow the message, or add a field or `unless`",
                 )
     return tuple(problems.found)
+
+
+def _tell_unseen(rule: Rule, example: Example, problems: Problems) -> None:
+    """Note a line that an agent would never look at: no literal of the rule stands in it."""
+    literals = " or ".join(repr(one.decode()) for one in rule.literals)
+    problems.add(
+        "literal",
+        example.place,
+        f"{rule.id!r} takes this line, but {literals}, by which it is looked for, is not in it",
+        "give `literals: [...]`, one of which stands in each of its lines as it is written",
+    )
 
 
 def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
@@ -156,18 +207,30 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
 def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> None:
     got = [(one.event, dict(one.properties)) for one in found.observations]
     want: list[tuple[str, MappingType[str, Value]]] = list(example.expected)
-    if got != want:
-        problems.add(
-            "hit",
-            example.place,
-            f"this example of {rule.id!r} counts {_say(got)}",
-            f"expected is {_say(want)}",
-        )
+    if got == want:
+        return
+    if not want:
+        fix = f"if that is right, write `expect: {_written(rule, got)}`"
+    elif rule.id in found.matched:
+        fix = f"expected is {_say(want)}; change the rule, or what is under `expect:`"
+    else:
+        others = ", ".join(sorted(set(found.matched))) or "no rule"
+        fix = f"{others} takes it; `rules explain` shows the first condition that failed"
+    problems.add("hit", example.place, f"this example of {rule.id!r} counts {_say(got)}", fix)
+
+
+def _written(rule: Rule, counted: list[tuple[str, dict[str, Value]]]) -> str:
+    """Return what is counted as an example would expect it."""
+    told = []
+    for event, values in counted:
+        named: dict[str, Value] = values if event == rule.event else {"event": event, **values}
+        told.append(f"{{{', '.join(f'{key}: {write_value(one)}' for key, one in named.items())}}}")
+    return told[0] if len(told) == 1 else f"[{', '.join(told)}]"
 
 
 def _say(counted: Iterable[tuple[str, MappingType[str, Value]]]) -> str:
-    said = [
-        f"{event} {{{', '.join(f'{key}: {value}' for key, value in sorted(values.items()))}}}"
-        for event, values in counted
-    ]
-    return "; ".join(said) or "nothing"
+    told = []
+    for event, values in counted:
+        written = (f"{key}: {write_value(value)}" for key, value in sorted(values.items()))
+        told.append(f"{event} {{{', '.join(written)}}}")
+    return "; ".join(told) or "nothing"

@@ -1,49 +1,66 @@
 """Pairs: the part of a rule that waits for another entry.
 
-Owns the keys of `pair` and of its closers. Whether the rules that a closer names exist, and have
-the captures that it reads, is looked at in `checks`.
+Owns the keys of `pair` and of its closers, and whether what comes out of a pair is a whole event.
+Whether the rules that a closer names exist, and have the captures that it reads, is looked at in
+`checks`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.rules.places import Mapping, Node, Reader, Scalar
-from agent.rules.ruleset import MAX_SECONDS, Closer, Pair, Skip
-from agent.rules.shared import entries
-from agent.rules.sources import Sources, check_values
+from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.ruleset import MAX_SECONDS, SKIP, Closer, Pair
+from agent.rules.sources import Sources
+from agent.rules.values import check_values, written_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from collections.abc import Set as AbstractSet
 
     from agent.rules.places import Place
+    from agent.rules.ruleset import Rule, Source
     from agent.rules.shared import Shared
 
 THEN = ("count", "ignore", "wait", "pass", "next")
 CHOICES = ("oldest", "newest")
+PAIR_KEYS = ("lines", "seconds", "key", "result", "closers", "also")
+CLOSER_KEYS = (
+    "by", "then", "event", "properties", "passes", "choose", "join", "prefer", "also", "once_per",
+    "within",
+)  # fmt: skip
+CARRIED = frozenset({"platform"})
+"""What an opener's event hands on to another event that a closer makes of it."""
 
 
-def read_pair(node: Mapping, event: str | None, captures: AbstractSet[str], shared: Shared) -> Pair:
-    """Read a rule's `pair`; `captures` are the rule's own, which may join."""
+def read_pair(
+    node: Mapping,
+    event: str | None,
+    captures: AbstractSet[str] | None,
+    properties: Collection[str],
+    shared: Shared,
+) -> Pair:
+    """Read a rule's `pair`; `captures` are the rule's own, which may join, or None if unknown."""
     problems = shared.problems
-    reader = Reader(node, "pair", problems)
-    key = reader.placed_texts("key")
-    for place, name in key:
-        if name not in captures:
-            problems.unknown("capture or field", name, place, captures)
+    reader = Reader(node, "pair", problems, PAIR_KEYS)
+    key = [
+        _meant(name, captures, "capture or field", place, shared)
+        for place, name in reader.placed_texts("key")
+    ]
     closers = [_read_closer(item, event, shared) for item in reader.items("closers")]
     made = Pair(
         lines=reader.number("lines", 1000, 1, 100_000),
         seconds=reader.number("seconds", 30, 1, MAX_SECONDS),
-        key=tuple(name for _, name in key),
+        key=tuple(key),
         result=reader.word("result", ("count", "ignore"), "count" if event else "ignore"),
         closers=tuple(closer for closer in closers if closer is not None),
         also=_read_names(reader, "also", shared),
     )
     for name, capture in made.also.items():
-        _check_name(name, made.key, "name of the key", reader.place("also"), shared)
-        _check_name(capture, captures, "capture or field", reader.place("also"), shared)
+        _meant(name, made.key, "name of the key", reader.place("also"), shared)
+        _meant(capture, captures, "capture or field", reader.place("also"), shared)
+    passed = {*properties, *(name for one in made.closers for name in one.properties), "result"}
     for closer in made.closers:
         if made.seconds < closer.within != MAX_SECONDS:
             problems.add(
@@ -52,15 +69,63 @@ def read_pair(node: Mapping, event: str | None, captures: AbstractSet[str], shar
                 f"it may act for {closer.within} seconds, but the pair waits for {made.seconds}",
                 "lower `within`, or raise the pair's `seconds`",
             )
-        for name in {*closer.join, *closer.prefer, *closer.also}:
-            _check_name(name, made.key, "name of the key", closer.places["by"], shared)
-    reader.done(("lines", "seconds", "key", "result", "closers", "also"))
-    if made.result == "count" and event is None:
+        for name in sorted({*closer.join, *closer.prefer, *closer.also}):
+            _meant(name, made.key, "name of the key", closer.places["by"], shared)
+        for name in closer.passes:
+            _meant(name, passed, "property of the pair", closer.places["passes"], shared)
+    if made.result == "count" and event is None and not reader.has("event"):
         place = reader.place("result")
         problems.add("pair", place, "`result: count` needs an `event`", "add `event:`")
-    if not made.closers:
-        problems.add("pair", node.place, "a pair needs a closer", "add `closers:`")
+    listed = reader.take("closers")
+    if listed is None or (isinstance(listed, Items) and not listed.items):
+        problems.add("pair", node.place, "a pair needs a closer", "add `closers: [{by: rule-id}]`")
     return made
+
+
+def check_complete(rule: Rule, reader: Reader, shared: Shared) -> None:
+    """Note what a rule, or one of its closers, would count without a property that it needs."""
+    own = set(rule.properties)
+    if reader.has("properties") and not isinstance(reader.take("properties"), Mapping):
+        return
+    if rule.event is not None and (rule.pair is None or rule.pair.result == "count"):
+        missing = shared.events[rule.event].required - own
+        _tell_missing(rule.event, missing, reader.place("properties"), shared)
+        own |= missing
+    closers = rule.pair.closers if rule.pair is not None else ()
+    is_used = rule.event or rule.enables or any(one.event or one.then == "pass" for one in closers)
+    if own and not is_used and not reader.has("event"):
+        shared.problems.add(
+            "missing-key",
+            reader.place("properties"),
+            f"rule {rule.id!r} has properties and no event to which they belong",
+            "add `event:`, or remove `properties:`",
+        )
+    for closer in closers:
+        if closer.then == "wait":
+            own |= closer.properties.keys() if closer.event in {None, rule.event} else set()
+    for closer in closers:
+        target = closer.event or rule.event
+        is_same = target == rule.event
+        if (
+            target is None
+            or closer.then in {"ignore", "pass"}
+            or (is_same and closer.then == "wait")
+        ):
+            continue
+        have = closer.properties.keys() | (own if is_same else own & CARRIED)
+        missing = shared.events[target].required - have
+        place = closer.places.get("properties", closer.places["by"])
+        _tell_missing(target, missing, place, shared)
+
+
+def _tell_missing(event: str, missing: AbstractSet[str], place: Place, shared: Shared) -> None:
+    if missing:
+        shared.problems.add(
+            "missing-property",
+            place,
+            f"{event!r} needs {', '.join(sorted(missing))}",
+            "write `unknown`, or another declared value, where a line does not tell",
+        )
 
 
 def _read_names(reader: Reader, key: str, shared: Shared) -> dict[str, str]:
@@ -70,13 +135,17 @@ def _read_names(reader: Reader, key: str, shared: Shared) -> dict[str, str]:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             names[name] = node.value
         else:
-            shared.problems.add("type", node.place, f"{key!r} names captures", "write a name")
+            shared.problems.add("type", node.place, f"{key!r} names captures", fix_text(node))
     return names
 
 
-def _check_name(name: str, known: Collection[str], what: str, place: Place, shared: Shared) -> None:
-    if name not in known:
-        shared.problems.unknown(what, name, place, known)
+def _meant(
+    name: str, known: Collection[str] | None, what: str, place: Place, shared: Shared
+) -> str:
+    """Return a name, or the one that was probably meant; `known` None means any."""
+    if known is None or name in known:
+        return name
+    return shared.problems.unknown(what, name, place, known) or name
 
 
 def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None:
@@ -84,20 +153,21 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if not isinstance(node, Mapping):
         problems.add("type", node.place, "a closer is a mapping", "begin with `by: rule-id`")
         return None
-    reader = Reader(node, "a closer", problems)
+    reader = Reader(node, "a closer", problems, CLOSER_KEYS)
     name = shared.event_named(reader)
-    sources = Sources(shared.vocabularies, None, problems)
-    mapping = reader.mapping("properties")
-    properties = {key: shared.noted(sources.read(value, key)) for key, value in entries(mapping)}
-    target = name or event
-    if target is not None and mapping is not None:
-        check_values(shared.events[target], properties, mapping.keys, problems)
+    properties = _read_properties(reader, name or event, shared)
     by = reader.placed_texts("by")
+    seen: set[str] = set()
+    for place, rule in by:
+        if rule in seen:
+            problems.add("duplicate", place, f"{rule!r} stands twice", "remove one of them")
+        seen.add(rule)
+    mapping = reader.mapping("properties")
     closer = Closer(
         rules=tuple(rule for _, rule in by),
         then=reader.word("then", THEN, "count"),
         event=name,
-        properties={key: one for key, one in properties.items() if not isinstance(one, Skip)},
+        properties=properties,
         passes=reader.texts("passes") or ("result",),
         choose=reader.word("choose", CHOICES, CHOICES[0]),
         join=_read_names(reader, "join", shared),
@@ -107,18 +177,37 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
         within=reader.number("within", MAX_SECONDS, 1, MAX_SECONDS),
         places={
             "by": node.place,
+            "passes": reader.place("passes"),
+            **({"properties": mapping.place} if mapping else {}),
             **(mapping.keys if mapping else {}),
             **{rule: place for place, rule in by},
         },
     )
     if closer.then != "wait" and (closer.also or closer.once_per):
-        problems.add("pair", node.place, "`also` and `once_per` need `then: wait`")
-    if not closer.rules:
-        problems.add("missing-key", node.place, "a closer has no 'by'", "add `by: rule-id`")
-    reader.done(
-        (
-            *("by", "then", "event", "properties", "passes"),
-            *("choose", "join", "prefer", "also", "once_per", "within"),
+        problems.add(
+            "pair", node.place, "`also` and `once_per` need `then: wait`", "remove them, or wait"
         )
-    )
+    if closer.then != "pass" and reader.has("passes"):
+        problems.add("pair", node.place, "`passes` needs `then: pass`", "remove it, or pass")
+    if not reader.has("by"):
+        problems.add("missing-key", node.place, "a closer has no 'by'", "add `by: rule-id`")
     return closer
+
+
+def _read_properties(reader: Reader, event: str | None, shared: Shared) -> dict[str, Source]:
+    mapping = reader.mapping("properties")
+    sources = Sources(shared.vocabularies, None, shared.problems)
+    found = {key: shared.noted(sources.read(value, key)) for key, value in entries(mapping)}
+    if mapping is None:
+        return found
+    if event is not None:
+        check_values(shared.events[event], found, mapping, shared.problems)
+    for value in written_values(mapping):
+        if value.value == SKIP:
+            shared.problems.add(
+                "pair",
+                value.place,
+                "a closer cannot leave an entry out with `skip`",
+                "write `unknown`, or another declared value, or `then: ignore`",
+            )
+    return found

@@ -1,20 +1,18 @@
-"""YAML text -> nodes that remember where they stand, and the errors that point there.
+"""Where something stands in a rule file, and what is wrong there.
 
-Owns reading YAML without losing places, duplicate keys, and the form of an error. Must not know
-what a rule is. Pure: text comes in, nodes or `RuleError`s go out.
+Owns the form of a fault and the list in which one run collects all of them. Must not know what a
+rule is. Pure.
 """
 
 from __future__ import annotations
 
 import difflib
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import yaml
-from attrs import field, frozen
+from attrs import frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 
 @frozen(order=True)
@@ -51,32 +49,7 @@ class RuleError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-@frozen
-class Scalar:
-    """A YAML scalar as PyYAML's safe loader reads it."""
-
-    place: Place
-    value: str | int | float | bool | None
-
-
-@frozen
-class Items:
-    """A YAML sequence."""
-
-    place: Place
-    items: tuple[Node, ...]
-
-
-@frozen
-class Mapping:
-    """A YAML mapping; keys are strings and each stands once."""
-
-    place: Place
-    entries: dict[str, Node] = field(factory=dict)
-    keys: dict[str, Place] = field(factory=dict)
-
-
-Node = Scalar | Items | Mapping
+MAX_LISTED = 30
 
 
 class Problems:
@@ -89,201 +62,30 @@ class Problems:
         """Note one fault."""
         self.found.append(Problem(code, place, message, hint))
 
-    def unknown(self, what: str, name: str, place: Place, known: Iterable[str]) -> None:
-        """Note a name that does not exist, with the nearest that does."""
-        options = sorted(known)
-        near = difflib.get_close_matches(name, options, n=1)
-        listed = ", ".join(options[:MAX_LISTED]) + (", ..." if len(options) > MAX_LISTED else "")
-        hint = f"did you mean {near[0]}?" if near else f"known: {listed}"
+    def unknown(self, what: str, name: str, place: Place, known: Iterable[str]) -> str | None:
+        """Note a name that does not exist; return the one that was probably meant.
+
+        The caller goes on as if that one stood there, so that one slip is one fault.
+        """
+        options = sorted(set(known))
+        near = nearest_name(name, options)
+        hint = f"did you mean {near}?" if near else listed(options)
         self.add("unknown-name", place, f"no {what} is called {name!r}", hint)
+        return near
 
 
-MAX_LISTED = 30
-_YAML_HINTS = (
-    ("'\\t'", "indent with spaces"),
-    ("cannot start any token", "put the text in quotes"),
-    ("mapping values are not allowed", "put a text with a colon in it in quotes"),
-    ("unexpected end of stream", "close the quote that begins here"),
-    ("could not find expected ':'", "write `key: value`, or put the text in quotes"),
-    ("expected ',' or", "close the bracket, or put the text in quotes"),
-    ("expected the node content", "close the bracket"),
-    ("unknown escape character", "use single quotes, in which a backslash stands for itself"),
-    ("undefined alias", "put a text that begins with * in quotes"),
-)
-_QUOTES = "put it in quotes"
-_FAST = getattr(yaml, "CSafeLoader", None)
-_KEPT_AS_TEXT = "tag:yaml.org,2002:timestamp"
+def nearest_name(name: str, options: Iterable[str], *, least: float = 0.6) -> str | None:
+    """Return the name that a misspelt one is most like, if one is at least so much like it."""
+    names = list(options)
+    folded = {one.casefold(): one for one in names}
+    if name.casefold() in folded:
+        return folded[name.casefold()]
+    return next(iter(difflib.get_close_matches(name, names, n=1, cutoff=least)), None)
 
 
-def read(path: str, text: str, problems: Problems) -> Mapping | None:
-    """Read one file whose top is a mapping; faults go to `problems`."""
-    start = Place(path, 1, 1)
-    loader = yaml.SafeLoader(text)
-    try:
-        node = _compose(text, loader)
-        if node is None:
-            problems.add("yaml", start, "the file is empty", "write a rule or delete the file")
-            return None
-        found = _convert(node, loader, path, problems)
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        if error.context == "while scanning a quoted scalar":
-            mark = error.context_mark  # the end of the file says nothing of where it began
-        place = Place(path, mark.line + 1, mark.column + 1) if mark else start
-        what = " ".join(part for part in (error.context, error.problem) if part)
-        hint = next((hint for part, hint in _YAML_HINTS if part in what), "check the indentation")
-        problems.add("yaml", place, f"this is not YAML: {what}", hint)
-        return None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        problems.add("yaml", start, f"this is not YAML: {type(error).__name__}")
-        return None
-    finally:
-        loader.dispose()
-    if not isinstance(found, Mapping):
-        problems.add("type", start, "a rule file is a mapping", "begin with `id: ...`")
-        return None
-    return found
-
-
-def _compose(text: str, loader: yaml.SafeLoader) -> yaml.Node | None:
-    """Compose with libyaml, ten times as fast; faults are left to the one whose words we know."""
-    if _FAST is not None:
-        fast: yaml.SafeLoader = _FAST(text)
-        with suppress(yaml.YAMLError):
-            return fast.get_single_node()
-    return loader.get_single_node()
-
-
-def _convert(node: yaml.Node, loader: yaml.SafeLoader, path: str, problems: Problems) -> Node:
-    place = Place(path, node.start_mark.line + 1, node.start_mark.column + 1)
-    if isinstance(node, yaml.ScalarNode):
-        if node.tag == _KEPT_AS_TEXT:
-            return Scalar(place, node.value)
-        return Scalar(place, loader.construct_object(node))
-    if isinstance(node, yaml.SequenceNode):
-        return Items(place, tuple(_convert(item, loader, path, problems) for item in node.value))
-    found = Mapping(place)
-    for key_node, value_node in node.value:
-        at = Place(path, key_node.start_mark.line + 1, key_node.start_mark.column + 1)
-        if not isinstance(key_node, yaml.ScalarNode):
-            problems.add("type", at, "a key is a plain word")
-            continue
-        key = key_node.value
-        if key in found.entries:
-            first = found.keys[key].line
-            problems.add("duplicate-key", at, f"{key!r} stands twice", f"first in line {first}")
-            continue
-        found.keys[key] = at
-        found.entries[key] = _convert(value_node, loader, path, problems)
-    return found
-
-
-class Reader:
-    """Takes the keys of one mapping, checking each one's type; what is left over is unknown."""
-
-    def __init__(self, node: Mapping, what: str, problems: Problems) -> None:
-        self.node = node
-        self.what = what
-        self.problems = problems
-        self._taken: set[str] = set()
-
-    def place(self, key: str) -> Place:
-        """Where the value of a key stands, else where the mapping begins."""
-        found = self.node.entries.get(key)
-        return found.place if found else self.node.place
-
-    def take(self, key: str) -> Node | None:
-        """Take a value of any type."""
-        self._taken.add(key)
-        return self.node.entries.get(key)
-
-    def text(self, key: str, default: str | None = None) -> str:
-        """Take a text; without a default it must be there."""
-        found = self.take(key)
-        if found is None:
-            if default is None:
-                self.problems.add(
-                    "missing-key", self.node.place, f"{self.what} has no {key!r}", f"add `{key}:`"
-                )
-            return default or ""
-        if isinstance(found, Scalar) and isinstance(found.value, str):
-            return found.value
-        self.problems.add("type", found.place, f"{key!r} is a text", _QUOTES)
-        return default or ""
-
-    def number(self, key: str, default: int, least: int, most: int) -> int:
-        """Take a whole number within bounds."""
-        found = self.take(key)
-        if found is None:
-            return default
-        value = found.value if isinstance(found, Scalar) else None
-        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
-            return value
-        self.problems.add(
-            "type",
-            found.place,
-            f"{key!r} is a whole number from {least} to {most}",
-            f"write {default}, which it is without the key",
-        )
-        return default
-
-    def word(self, key: str, options: Iterable[str], default: str) -> str:
-        """Take one word out of few."""
-        found = self.take(key)
-        if found is None:
-            return default
-        value = found.value if isinstance(found, Scalar) else None
-        if isinstance(value, str) and value in set(options):
-            return value
-        self.problems.unknown(f"{key} in {self.what}", str(value), found.place, options)
-        return default
-
-    def flag(self, key: str) -> bool:
-        """Take true or false; missing means false."""
-        found = self.take(key)
-        value = found.value if isinstance(found, Scalar) else None
-        if found is not None and not isinstance(value, bool):
-            self.problems.add("type", found.place, f"{key!r} is true or false", "write `true`")
-        return value is True
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        """Take a text or a list of texts."""
-        return tuple(value for _, value in self.placed_texts(key))
-
-    def placed_texts(self, key: str) -> tuple[tuple[Place, str], ...]:
-        """Take a text or a list of texts, each with its place."""
-        found = self.take(key)
-        if found is None:
-            return ()
-        nodes = found.items if isinstance(found, Items) else (found,)
-        texts = []
-        for node in nodes:
-            if isinstance(node, Scalar) and isinstance(node.value, str):
-                texts.append((node.place, node.value))
-            else:
-                self.problems.add(
-                    "type", node.place, f"{key!r} is a text or a list of texts", _QUOTES
-                )
-        return tuple(texts)
-
-    def mapping(self, key: str) -> Mapping | None:
-        """Take a mapping."""
-        found = self.take(key)
-        if found is None or isinstance(found, Mapping):
-            return found
-        self.problems.add("type", found.place, f"{key!r} is a mapping", "write `{name: value}`")
-        return None
-
-    def items(self, key: str) -> Iterator[Node]:
-        """Take a list."""
-        found = self.take(key)
-        if isinstance(found, Items):
-            yield from found.items
-        elif found is not None:
-            self.problems.add("type", found.place, f"{key!r} is a list", "write `- ` before it")
-
-    def done(self, known: Iterable[str] = ()) -> None:
-        """Note the keys that nobody took."""
-        options = self._taken | set(known)
-        for key in self.node.entries.keys() - options:
-            self.problems.unknown(f"key in {self.what}", key, self.node.keys[key], options)
+def listed(options: Iterable[str]) -> str:
+    """Say which names there are."""
+    names = list(options)
+    if not names:
+        return "there is none yet"
+    return f"known: {', '.join(names[:MAX_LISTED])}{', ...' if len(names) > MAX_LISTED else ''}"

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING
 
 from agent.model import Format
 from agent.rules.examples import read_examples
-from agent.rules.pairing import read_pair
-from agent.rules.patterns import MIN_LITERAL_BYTES, captures_in, compile_pattern, longest_literal
-from agent.rules.places import Mapping, Node, Place, Problems, Reader, Scalar
+from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.literals import read_literals
+from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.pairing import check_complete, read_pair
+from agent.rules.patterns import captures_in, compile_pattern
 from agent.rules.ruleset import Constant, Each, Rule, Source
-from agent.rules.shared import FORMAT_VERSION, entries
-from agent.rules.sources import Sources, check_values, values_of
+from agent.rules.shared import check_format, read_formats
+from agent.rules.sources import Sources, values_of
+from agent.rules.values import check_source, check_values
+from agent.rules.versions import read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 
     import re2
 
+    from agent.rules.places import Place, Problems
     from agent.rules.shared import Shared
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
@@ -33,32 +38,34 @@ KEYS = (
     "properties", "priority", "alone", "enables", "once", "fact", "pair", "hits", "misses",
     "override", "disable",
 )  # fmt: skip
+EACH_KEYS = ("capture", "pattern", "once_per")
+UNLESS_KEYS = ("vocabulary",)
+FACT_KEYS = ("name", "value")
 ORIGINS = {"core": False, "plugin": True, "any": None}
-FIRST, LAST = "v0.8", "v1.14"
-ID = r"[a-z0-9]+(-[a-z0-9]+)*$"
-VERSION = r"v(\d+)\.(\d+)$"
-_LOGRUS = (Format.JSON, Format.LOGFMT, Format.TEXT)
+ID = r"[a-z0-9]+(-[a-z0-9]+)*"
+_LOGRUS = frozenset({Format.JSON, Format.LOGFMT, Format.TEXT})
 
 
 class RuleCompiler:
     """Compiles one rule file. `written` are the captures that stand in it, not in a fragment."""
 
     def __init__(self, node: Mapping, shared: Shared, problems: Problems) -> None:
-        self.reader = Reader(node, "a rule", problems)
+        self.reader = Reader(node, "a rule", problems, KEYS)
         self.node = node
         self.shared = shared
         self.problems = problems
         self.captures: set[str] = set()
         self.written: dict[str, Place] = {}
+        # A pattern that cannot be read may capture anything.
+        self.is_readable = True
 
     def compile(self) -> Rule:
         """Read all keys in one pass, noting every fault."""
         reader = self.reader
-        reader.number("version", FORMAT_VERSION, FORMAT_VERSION, FORMAT_VERSION)
+        check_format(reader)
         name = self._id()
         event = self.shared.event_named(reader)
-        pattern = self._expand(reader.text("message"), reader.place("message"))
-        message = compile_pattern(pattern, reader.place("message"), self.problems)
+        pattern, message = self._message()
         fields = {
             field: self._sub_pattern(value, f"field {field!r}")
             for field, value in entries(reader.mapping("fields"))
@@ -66,16 +73,17 @@ class RuleCompiler:
         optional_fields = reader.texts("optional_fields")
         self.captures |= {*fields, *optional_fields}
         each = self._each()
-        node = reader.mapping("pair")
-        pair = read_pair(node, event, self.captures, self.shared) if node else None
         properties = self._properties(event)
+        node = reader.mapping("pair")
+        captures = self.captures if self.is_readable else None
+        pair = read_pair(node, event, captures, properties, self.shared) if node else None
         rule = Rule(
             id=name,
             place=self.node.place,
             event=event,
             question=reader.text("question", None if event else ""),
-            versions=self._versions(),
-            formats=frozenset(map(Format, self._words("formats", Format) or _LOGRUS)),
+            versions=read_versions(reader),
+            formats=read_formats(reader) or _LOGRUS,
             levels=frozenset(self._words("level", LEVELS)),
             plugin=ORIGINS[reader.word("origin", ORIGINS, "core")],
             message=message,
@@ -83,7 +91,7 @@ class RuleCompiler:
             fields=fields,
             optional_fields=optional_fields,
             absent_fields=reader.texts("absent_fields"),
-            literals=self._literals(pattern),
+            literals=read_literals(reader, pattern) if self.is_readable else (),
             properties=properties,
             priority=reader.number("priority", 0, -100, 100),
             alone=reader.word("alone", ("count", "ignore"), "count"),
@@ -98,39 +106,44 @@ class RuleCompiler:
                 # Of an event that does not exist no example can be right or wrong.
                 reader,
                 "hits",
-                event or ("" if "event" in self.node.entries else None),
+                event or ("" if reader.has("event") else None),
                 self.shared,
             ),
             misses=read_examples(reader, "misses", None, self.shared),
             captures=frozenset(self.captures),
         )
         self._check_whole(rule)
-        reader.take("override")
-        reader.take("disable")
-        reader.done(KEYS)
+        reader.flag("override")
+        reader.flag("disable")
+        if not self.is_readable:
+            self.written.clear()
         return rule
 
     def _check_whole(self, rule: Rule) -> None:
         add = self.problems.add
+        reader = self.reader
         if rule.once and not rule.enables:
-            add(
-                "once",
-                self.reader.place("once"),
-                "`once` is told by `enables`",
-                "add `enables: true`",
-            )
+            add("once", reader.place("once"), "`once` is told by `enables`", "add `enables: true`")
         if rule.each and rule.pair:
-            add("each", self.reader.place("each"), "a rule with `each` cannot open a pair")
+            add(
+                "each",
+                reader.place("each"),
+                "a rule with `each` cannot open a pair",
+                "remove one of the two",
+            )
         if rule.each and rule.each.once_per not in rule.properties:
             self.problems.unknown(
-                "property", rule.each.once_per, self.reader.place("each"), rule.properties
+                "property", rule.each.once_per, reader.place("each"), rule.properties
             )
-        if not rule.hits:
+        if not reader.has("hits"):
             add("no-example", self.node.place, f"rule {rule.id!r} has no example", "add `hits:`")
+        elif isinstance(hits := reader.take("hits"), Items) and not hits.items:
+            add("no-example", hits.place, f"rule {rule.id!r} has no example", "write one")
+        check_complete(rule, reader, self.shared)
 
     def _id(self) -> str:
         name = self.reader.text("id")
-        if name and not re.match(ID, name):
+        if name and not re.fullmatch(ID, name):
             self.problems.add(
                 "id",
                 self.reader.place("id"),
@@ -139,95 +152,67 @@ class RuleCompiler:
             )
         return name
 
-    def _versions(self) -> tuple[str, str]:
-        found = self.reader.placed_texts("versions")
-        if not found:
-            return FIRST, LAST
-        numbers = [
-            tuple(map(int, m.groups())) for _, text in found if (m := re.match(VERSION, text))
-        ]
-        first, last = found[0][1], found[-1][1]
-        if len(found) != 2 or len(numbers) != 2 or numbers[0] > numbers[1]:  # noqa: PLR2004 first, last
-            self.problems.add(
-                "versions",
-                self.reader.place("versions"),
-                "versions are a first and a last one",
-                "write [v0.13, v0.18]",
-            )
-        return first, last
+    def _message(self) -> tuple[str, re2._Regexp]:
+        """Return the pattern of the message, as text and compiled."""
+        place = self.reader.place("message")
+        text = self.reader.text("message")
+        node = self.reader.take("message")
+        if not isinstance(node, Scalar) or not isinstance(node.value, str):
+            self.is_readable = False
+        pattern = self._expand(text, place)
+        return pattern, self._compile(pattern, place)
+
+    def _compile(self, pattern: str, place: Place) -> re2._Regexp:
+        before = len(self.problems.found)
+        made = compile_pattern(pattern, place, self.problems)
+        self.is_readable &= len(self.problems.found) == before
+        return made
 
     def _words(self, key: str, options: Iterable[str]) -> tuple[str, ...]:
-        known = tuple(str(option) for option in options)
-        found = self.reader.placed_texts(key)
-        for place, word in found:
-            if word not in known:
-                self.problems.unknown(key, word, place, known)
-        return tuple(word for _, word in found if word in known)
+        known = tuple(options)
+        words = []
+        for place, word in self.reader.placed_texts(key):
+            near = word if word in known else self.problems.unknown(key, word, place, known)
+            words += [near] if near is not None else []
+        return tuple(words)
 
     def _expand(self, pattern: str, place: Place) -> str:
         self.written.update(dict.fromkeys(captures_in(pattern), place))
+        before = len(self.problems.found)
         expanded = self.shared.expand(pattern, place)
+        # What a fragment that is not there would capture is not known.
+        self.is_readable &= len(self.problems.found) == before
         self.captures |= captures_in(expanded)
         return expanded
 
     def _sub_pattern(self, node: Node, what: str) -> re2._Regexp:
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, str):
-            self.problems.add(
-                "type", node.place, f"{what} is matched by a text", "put it in quotes"
-            )
+            self.problems.add("type", node.place, f"{what} is matched by a text", fix_text(node))
             value = ""
-        return compile_pattern(self._expand(value, node.place), node.place, self.problems)
-
-    def _literals(self, pattern: str) -> tuple[bytes, ...]:
-        given = self.reader.placed_texts("literals")
-        for place, text in given:
-            if not text or longest_literal(re.escape(text)) != text.encode():
-                self.problems.add(
-                    "literal",
-                    place,
-                    f"{text!r} may be written in another way in a line",
-                    "a literal is plain ASCII without quotes, <, > and &",
-                )
-        if given:
-            return tuple(text.encode() for _, text in given)
-        found = longest_literal(pattern)
-        if len(found) < MIN_LITERAL_BYTES:
-            self.problems.add(
-                "literal",
-                self.reader.place("message"),
-                "no plain text of five characters stands in every match of this pattern",
-                "give `literals: [...]`, one of which each matching line contains",
-            )
-        return (found,)
+        return self._compile(self._expand(value, node.place), node.place)
 
     def _sources(self) -> Sources:
-        return Sources(self.shared.vocabularies, self.captures, self.problems)
+        captures = self.captures if self.is_readable else None
+        return Sources(self.shared.vocabularies, captures, self.problems)
 
     def _properties(self, event: str | None) -> dict[str, Source]:
         node = self.reader.mapping("properties")
         read = self._sources().read
         found = {name: self.shared.noted(read(value, name)) for name, value in entries(node)}
-        if event is None or (node is None and "pair" in self.reader.node.entries):
-            return found
-        declared = self.shared.events[event]
-        if node is not None:
-            check_values(declared, found, node.keys, self.problems)
-        missing = declared.properties.keys() - declared.optional - found.keys()
-        if missing:
-            names = ", ".join(sorted(missing))
-            self.problems.add(
-                "missing-property",
-                self.reader.place("properties"),
-                f"{event!r} needs {names}",
-                "write `unknown`, or another declared value, where a line does not tell",
-            )
+        if event is not None and node is not None:
+            check_values(self.shared.events[event], found, node, self.problems)
+        if node is None and self.reader.has("properties"):
+            # What was meant to be a mapping of sources may read every capture.
+            self.written.clear()
         return found
 
     def _enables(self, properties: MappingType[str, Source]) -> dict[str, str]:
         if not self.reader.flag("enables"):
             return {}
         if "platform" not in properties:
+            if self.reader.has("properties") and not properties:
+                return {}  # they are at fault, which was told
             place = self.reader.place("enables")
             self.problems.add("enables", place, "`enables` needs a property `platform`", "add it")
             return {}
@@ -243,14 +228,16 @@ class RuleCompiler:
             assert node is not None
             assert inner is not None
             found = inner.placed_texts(name)
-            if name not in self.shared.facts:
-                self.problems.unknown("fact", name, node.keys[name], self.shared.facts)
+            near = name if name in self.shared.facts else None
+            near = near or self.problems.unknown("fact", name, node.keys[name], self.shared.facts)
+            if near is None:
                 continue
-            known = {*map(str, self.shared.facts[name]), "unknown"}
+            self.shared.used.add(("facts", near))
+            known = {*map(str, self.shared.facts[near]), "unknown"}
             for place, word in found:
                 if word not in known:
-                    self.problems.unknown(f"value of the fact {name}", word, place, known)
-            conditions[name] = frozenset(word for _, word in found)
+                    self.problems.unknown(f"value of the fact {near}", word, place, known)
+            conditions[near] = frozenset(word for _, word in found)
         return conditions
 
     def _unless(self) -> dict[str, Callable[[bytes], object]]:
@@ -258,52 +245,54 @@ class RuleCompiler:
         made: dict[str, Callable[[bytes], object]] = {}
         for name, value in entries(node):
             assert node is not None
-            if name not in self.captures:
-                self.problems.unknown("capture or field", name, node.keys[name], self.captures)
+            near: str | None = name
+            if name not in self.captures and self.is_readable:
+                near = self.problems.unknown(
+                    "capture or field", name, node.keys[name], self.captures
+                )
             if isinstance(value, Mapping):
-                reader = Reader(value, f"unless {name!r}", self.problems)
+                reader = Reader(value, f"unless {name!r}", self.problems, UNLESS_KEYS)
                 wanted = reader.text("vocabulary")
                 vocabulary = self.shared.vocabulary_named(wanted, reader.place("vocabulary"))
-                reader.done()
-                made[name] = vocabulary.word if vocabulary else lambda _text: None
+                made[near or name] = vocabulary.word if vocabulary else lambda _text: None
             else:
-                made[name] = self._sub_pattern(value, f"unless {name!r}").search
+                made[near or name] = self._sub_pattern(value, f"unless {name!r}").search
         return made
 
     def _each(self) -> Each | None:
         node = self.reader.mapping("each")
         if node is None:
             return None
-        inner = Reader(node, "each", self.problems)
+        inner = Reader(node, "each", self.problems, EACH_KEYS)
         capture = inner.text("capture")
-        if capture and capture not in self.captures:
-            self.problems.unknown(
+        if capture and capture not in self.captures and self.is_readable:
+            near = self.problems.unknown(
                 "capture or field", capture, inner.place("capture"), self.captures
             )
-        pattern = self._expand(inner.text("pattern"), inner.place("pattern"))
-        once_per = inner.text("once_per")
-        inner.done(("capture", "pattern", "once_per"))
-        return Each(
-            capture, compile_pattern(pattern, inner.place("pattern"), self.problems), once_per
-        )
+            capture = near or capture
+        place = inner.place("pattern")
+        pattern = self._expand(inner.text("pattern"), place)
+        return Each(capture, self._compile(pattern, place), inner.text("once_per"))
 
     def _fact(self) -> tuple[str, Source] | None:
         node = self.reader.mapping("fact")
         if node is None:
             return None
-        inner = Reader(node, "fact", self.problems)
+        inner = Reader(node, "fact", self.problems, FACT_KEYS)
         name = inner.text("name")
         value = inner.take("value")
         source = Constant("true") if value is None else self._sources().read(value, "value")
-        inner.done(("name", "value"))
-        if name not in self.shared.facts:
-            self.problems.unknown("fact", name, inner.place("name"), self.shared.facts)
+        near: str | None = name
+        if name and name not in self.shared.facts:
+            near = self.problems.unknown("fact", name, inner.place("name"), self.shared.facts)
+        if not near:
             return None
-        for word in sorted(map(str, values_of(source) - self.shared.facts[name])):
-            self.problems.add(
-                "value",
-                inner.place("value"),
-                f"the fact {name!r} does not declare the value {word!r}",
-                "add it to the fact's declaration, or use a declared one",
-            )
-        return name, self.shared.noted(source)
+        self.shared.used.add(("facts", near))
+        check_source(
+            source,
+            self.shared.facts[near],
+            value if value is not None else node,
+            f"the fact {near!r}",
+            self.problems,
+        )
+        return near, self.shared.noted(source)

@@ -149,6 +149,11 @@ class Event:
     properties: Mapping[str, frozenset[Value]]
     optional: frozenset[str] = frozenset()
 
+    @property
+    def required(self) -> frozenset[str]:
+        """The properties without which it is not sent."""
+        return frozenset(self.properties) - self.optional
+
 
 @frozen
 class Closer:

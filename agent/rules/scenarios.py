@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.model import CRASHED, Properties
-from agent.rules.places import Mapping, Node, Place, Problems, Reader, RuleError, Scalar, read
+from agent.rules.examples import declared_of, read_properties
+from agent.rules.keys import Reader
+from agent.rules.nodes import Mapping, Node, read
+from agent.rules.places import Place, Problems, RuleError
+from agent.rules.values import write_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypeAlias
 
-    from agent.model import Observation, Value
+    from agent.model import Observation, Properties
     from agent.rules.ruleset import RuleSet
+
+    Counts: TypeAlias = Counter[tuple[str, Properties]]
 
 KEYS = ("description", "log", "file", "expect")
 EXPECT_KEYS = ("event", "properties", "count")
 MAX_COUNT = 1_000_000
-
-Counts = Counter[tuple[str, Properties]]
 
 
 @frozen
@@ -43,15 +47,15 @@ def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
     node = read(path, text, problems)
     if node is None:
         raise RuleError(problems.found)
-    reader = Reader(node, "a scenario", problems)
+    reader = Reader(node, "a scenario", problems, KEYS)
     reader.text("description", "")
-    log = reader.text("log", "") if "log" in node.entries else None
-    file = reader.text("file", "") if "file" in node.entries else None
+    log = reader.text("log", "") if reader.has("log") else None
+    file = reader.text("file", "") if reader.has("file") else None
     if (log is None) == (file is None):
         problems.add(
             "missing-key", node.place, "a scenario has a `log` or a `file`", "write one of the two"
         )
-    if "expect" not in node.entries:
+    if not reader.has("expect"):
         problems.add(
             "missing-key",
             node.place,
@@ -62,7 +66,6 @@ def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
     for item in reader.items("expect"):
         key, count = _expected(item, ruleset, problems)
         expected[key] += count
-    reader.done(KEYS)
     if problems.found:
         raise RuleError(problems.found)
     return Scenario(reader.place("expect"), log, file, expected)
@@ -76,28 +79,13 @@ def _expected(
             "type", node.place, "what is expected is a mapping", "begin with `- event: ...`"
         )
         return ("", ()), 0
-    reader = Reader(node, "expect", problems)
-    event = reader.text("event")
-    declared = dict(ruleset.events[event].properties) if event in ruleset.events else None
-    if event == CRASHED and declared is None:
-        declared = {"kind": ruleset.facts.get("kind", frozenset())}
-    if event and declared is None:
-        problems.unknown("event", event, reader.place("event"), (*ruleset.events, CRASHED))
+    reader = Reader(node, "expect", problems, EXPECT_KEYS)
+    name = reader.text("event")
+    event = declared_of(name, reader, ruleset.events, ruleset.facts) if name else None
     listed = reader.mapping("properties")
-    values: dict[str, Value] = {}
-    for name, value in listed.entries.items() if listed and declared is not None else ():
-        assert listed is not None
-        assert declared is not None
-        said = value.value if isinstance(value, Scalar) else None
-        if name not in declared:
-            problems.unknown(f"property of {event}", name, listed.keys[name], declared)
-        elif not isinstance(said, str | int | bool) or said not in declared[name]:
-            problems.unknown(f"value of {name}", str(said), value.place, map(str, declared[name]))
-        else:
-            values[name] = said
+    values = read_properties(listed, event, problems) if listed and event else {}
     count = reader.number("count", 1, 1, MAX_COUNT)
-    reader.done(EXPECT_KEYS)
-    return (event, tuple(sorted(values.items()))), count
+    return (event.name if event else "", tuple(sorted(values.items()))), count
 
 
 def count(observations: Iterable[Observation]) -> Counts:
@@ -120,8 +108,5 @@ def differences(expected: Counts, found: Counts) -> list[str]:
 def say(key: tuple[str, Properties], number: int) -> str:
     """Return a counted key as a scenario file writes it."""
     event, properties = key
-    values = ", ".join(
-        f"{name}: {str(value).lower() if isinstance(value, bool) else value}"
-        for name, value in properties
-    )
+    values = ", ".join(f"{name}: {write_value(value)}" for name, value in properties)
     return f"{{event: {event}, properties: {{{values}}}, count: {number}}}"

@@ -11,10 +11,15 @@ import re
 from typing import TYPE_CHECKING
 
 from agent.model import Format
+from agent.names import check_name, snake
+from agent.rules.events import read_event
+from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.patterns import compile_pattern
-from agent.rules.places import Items, Mapping, Node, Place, Problems, Reader, Scalar
 from agent.rules.ruleset import Captured, Event, Source, Uncovered, Vocabulary
-from agent.rules.sources import read_values, within
+from agent.rules.sources import within
+from agent.rules.values import read_values
+from agent.rules.versions import read_versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,9 +27,12 @@ if TYPE_CHECKING:
     import re2
 
     from agent.model import Value
+    from agent.rules.places import Place, Problems
 
 FORMAT_VERSION = 1
 KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", "uncovered")
+VOCABULARY_KEYS = ("match", "used_by", "words", "hide")
+UNCOVERED_KEYS = ("category", "formats", "versions", "at", "reason")
 VISIBLE_AT = ("info", "debug", "any")
 _FRAGMENT = re.compile(r"\$\{([^}]*)\}")
 CATEGORIES = ("crashes",)
@@ -54,9 +62,9 @@ class Shared:
 
     def take(self, nodes: Iterable[Mapping]) -> None:
         """Read all shared files."""
-        readers = [Reader(node, "a shared file", self.problems) for node in nodes]
+        readers = [Reader(node, "a shared file", self.problems, KEYS) for node in nodes]
         for reader in readers:
-            reader.number("version", FORMAT_VERSION, FORMAT_VERSION, FORMAT_VERSION)
+            check_format(reader)
             self._each(reader, "fragments", self._fragment)
             self._each(reader, "platforms", self._platforms)
         for reader in readers:
@@ -64,38 +72,37 @@ class Shared:
         for reader in readers:
             self._each(reader, "facts", self._fact)
             self._each(reader, "events", self._event)
+        for reader in readers:
             for node in reader.items("uncovered"):
                 self._uncovered(node)
-            reader.done((*KEYS, "id"))
 
     def expand(self, pattern: str, place: Place) -> str:
         """Write out the fragments that a pattern names."""
 
         def replace(found: re.Match[str]) -> str:
             name = found.group(1)
-            self.used.add(("fragments", name))
-            if name not in self.fragments:
-                self.problems.unknown("fragment", name, place, self.fragments)
-            return self.fragments.get(name, "")
+            near = name if name in self.fragments else None
+            near = near or self.problems.unknown("fragment", name, place, self.fragments)
+            self.used.add(("fragments", near or name))
+            return self.fragments.get(near or name, "")
 
         return _FRAGMENT.sub(replace, pattern)
 
     def event_named(self, reader: Reader) -> str | None:
         """Take the key `event` of a rule or a closer: a declared event, or none."""
-        if "event" not in reader.node.entries:
-            return None
-        name = reader.text("event")
-        if name in self.events:
-            return name
-        self.problems.unknown("event", name, reader.place("event"), self.events)
-        return None
+        name = reader.text("event", "")
+        near = name if name in self.events or not name else None
+        if near is None:
+            near = self.problems.unknown("event", name, reader.place("event"), self.events)
+        self.used.add(("events", near or ""))
+        return near or None
 
     def vocabulary_named(self, name: str, place: Place) -> Vocabulary | None:
-        """Return a vocabulary that is used, or none that is not declared."""
-        self.used.add(("vocabularies", name))
-        if name not in self.vocabularies:
-            self.problems.unknown("vocabulary", name, place, self.vocabularies)
-        return self.vocabularies.get(name)
+        """Return a vocabulary that is used, the one that was meant, or none."""
+        near = name if name in self.vocabularies or not name else None
+        near = near or self.problems.unknown("vocabulary", name, place, self.vocabularies)
+        self.used.add(("vocabularies", near or name))
+        return self.vocabularies.get(near or name)
 
     def noted(self, source: Source) -> Source:
         """Note which vocabularies a source uses."""
@@ -111,8 +118,12 @@ class Shared:
             place = found.keys[name]
             first = self.places.setdefault((key, name), place)
             if first is not place:
+                alone = "; a set of your own has `platforms:` at the beginning of a line"
                 self.problems.add(
-                    "duplicate", place, f"{name!r} is declared twice", f"first in {first}"
+                    "duplicate",
+                    place,
+                    f"{name!r} is declared twice",
+                    f"first in {first}{alone if key == 'platforms' else ''}",
                 )
             else:
                 take(name, node)
@@ -121,59 +132,59 @@ class Shared:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             self.fragments[name] = node.value
         else:
-            self.problems.add("type", node.place, "a fragment is a text", "put it in quotes")
+            self.fragments[name] = ""
+            self.problems.add("type", node.place, "a fragment is a text", fix_text(node))
 
     def _platforms(self, name: str, node: Node) -> None:
         if name not in self.platforms:
             place = self.places["platforms", name]
             self.problems.unknown("list of platforms", name, place, self.platforms)
-        elif isinstance(node, Items):
-            self.platforms[name] = tuple(
-                str(item.value) for item in node.items if isinstance(item, Scalar)
-            )
-        else:
-            self.problems.add("type", node.place, f"{name!r} is a list of words")
+            return
+        if not isinstance(node, Items):
+            self.problems.add("type", node.place, f"{name!r} is a list of words", "write [slack]")
+            return
+        texts = Reader(Mapping(node.place, {name: node}), name, self.problems).placed_texts(name)
+        for place, text in texts:
+            if check_name(f"{snake(text)}_enabled") is not None:
+                self.problems.add(
+                    "reserved",
+                    place,
+                    f"{text!r} cannot be the name of a platform",
+                    "begin with a letter, then letters, digits and _, 55 at most",
+                )
+        self.platforms[name] = tuple(text for _, text in texts)
 
     def _vocabulary(self, name: str, node: Node) -> None:
+        self.vocabularies[name] = Vocabulary(name, node.place, "exact", {})
         if not isinstance(node, Mapping):
+            self.used.add(("vocabularies", name))
             self.problems.add(
                 "type", node.place, "a vocabulary is a mapping", "write its words under `words:`"
             )
             return
-        reader = Reader(node, f"vocabulary {name}", self.problems)
+        reader = Reader(node, f"vocabulary {name}", self.problems, VOCABULARY_KEYS)
         kind = reader.word("match", ("exact", "search"), "exact")
         if reader.word("used_by", ("rules", "agent"), "rules") == "agent":
             self.used.add(("vocabularies", name))
-        words: dict[str, tuple[str, ...]] = {}
         listed = reader.mapping("words")
-        for word, value in entries(listed):
-            if isinstance(value, Scalar) and value.value is None:
-                words[word] = (word,)
-                continue
-            texts = Reader(Mapping(node.place, {"words": value}), name, self.problems)
-            found = texts.placed_texts("words")
-            if kind == "search":
-                found = tuple((place, self.expand(text, place)) for place, text in found)
-                for place, pattern in found:
-                    compile_pattern(pattern, place, self.problems)
-            words[word] = tuple(text for _, text in found)
-        if not words:
+        words = self._words(kind, listed)
+        if not words and (listed is not None or not reader.has("words")):
             self.problems.add(
                 "type", node.place, f"vocabulary {name!r} has no words", "add `words:`"
             )
-        hide = self._hide(reader, kind)
-        reader.done(("match", "used_by", "words", "hide"))
         self._check_texts(kind, words, listed)
+        hide = self._hide(reader, kind)
         self.vocabularies[name] = Vocabulary(name, node.place, kind, words, hide)
 
     def _hide(self, reader: Reader, kind: str) -> re2._Regexp | None:
-        if "hide" not in reader.node.entries:
+        if not reader.has("hide"):
             return None
         place = reader.place("hide")
+        before = len(self.problems.found)
         made = compile_pattern(self.expand(reader.text("hide"), place), place, self.problems)
         if kind != "search":
             self.problems.add("hide", place, "`hide` needs `match: search`", "add it")
-        elif not made.groups:
+        elif not made.groups and len(self.problems.found) == before:
             self.problems.add(
                 "hide",
                 place,
@@ -181,6 +192,45 @@ class Shared:
                 "put what users name in parentheses",
             )
         return made
+
+    def _words(self, kind: str, listed: Mapping | None) -> dict[str, tuple[str, ...]]:
+        """Read the words and their texts; a word without any stands for itself."""
+        words: dict[str, tuple[str, ...]] = {}
+        catchall: tuple[str, Place] | None = None
+        for word, value in entries(listed):
+            assert listed is not None
+            if isinstance(value, Scalar) and value.value is None:
+                found: tuple[tuple[Place, str], ...] = ((listed.keys[word], word),)
+            else:
+                texts = Reader(Mapping(value.place, {word: value}), word, self.problems)
+                found = texts.placed_texts(word)
+                if isinstance(value, Items) and not value.items:
+                    self.problems.add(
+                        "type",
+                        value.place,
+                        f"{word!r} has no texts",
+                        "write them, or no list at all",
+                    )
+            if kind == "search":
+                found = tuple((place, self.expand(text, place)) for place, text in found)
+            words[word] = tuple(text for _, text in found)
+            if kind == "exact":
+                continue
+            if catchall is not None:
+                text, place = catchall
+                self.problems.add(
+                    "unreachable",
+                    place,
+                    f"{text!r} is found in every text, so that {word!r} is never given",
+                    "make it the last word, or narrow it",
+                )
+                catchall = None
+            for place, text in found:
+                before = len(self.problems.found)
+                made = compile_pattern(text, place, self.problems)
+                if len(self.problems.found) == before and made.search(b"") is not None:
+                    catchall = (text, place)
+        return words
 
     def _check_texts(
         self, kind: str, words: dict[str, tuple[str, ...]], listed: Mapping | None
@@ -203,46 +253,50 @@ class Shared:
         if not isinstance(node, Mapping):
             self.problems.add("type", node.place, "it is a mapping", "begin with `- category: ...`")
             return
-        reader = Reader(node, "uncovered", self.problems)
-        known = {str(one) for one in Format}
-        formats = reader.placed_texts("formats")
-        for place, name in formats:
-            if name not in known:
-                self.problems.unknown("format", name, place, known)
-        versions = reader.texts("versions")
-        made = Uncovered(
-            node.place,
-            reader.text("category"),
-            frozenset(Format(name) for _, name in formats if name in known),
-            (versions[0], versions[-1]) if versions else ("", ""),
-            reader.word("at", VISIBLE_AT, "any"),
-            reader.text("reason"),
-        )
-        reader.done()
-        if not made.formats or len(versions) != 2:  # noqa: PLR2004 first, last
+        reader = Reader(node, "uncovered", self.problems, UNCOVERED_KEYS)
+        category = reader.text("category")
+        categories = {*(event.category for event in self.events.values()), *CATEGORIES}
+        if category and category not in categories:
+            self.problems.unknown("category", category, reader.place("category"), categories)
+        formats = read_formats(reader)
+        if not formats and not reader.has("formats"):
+            self.problems.add(
+                "uncovered", node.place, "it needs formats", "write `formats: [json, logfmt]`"
+            )
+        if not reader.has("versions"):
             self.problems.add(
                 "uncovered",
                 node.place,
-                "it needs formats, and a first and a last version",
-                "write `formats: [json]` and `versions: [v1.2, v1.14]`",
+                "it needs a first and a last version",
+                "write `versions: [v1.2, v1.14]`",
             )
-        self.uncovered.append(made)
+        self.uncovered.append(
+            Uncovered(
+                node.place,
+                category,
+                formats,
+                read_versions(reader),
+                reader.word("at", VISIBLE_AT, "any"),
+                reader.text("reason"),
+            )
+        )
 
     def _fact(self, name: str, node: Node) -> None:
         self.facts[name] = read_values(node, self.vocabularies, self.problems)
 
     def _event(self, name: str, node: Node) -> None:
-        if not isinstance(node, Mapping):
-            self.problems.add("type", node.place, "an event is a mapping", "add `properties:`")
-            return
-        reader = Reader(node, f"event {name}", self.problems)
-        category = reader.text("category")
-        optional = frozenset(reader.texts("optional"))
-        properties: dict[str, frozenset[Value]] = {}
-        for key, value in entries(reader.mapping("properties")):
-            properties[key] = read_values(value, self.vocabularies, self.problems)
-        reader.done(("category", "optional", "properties"))
-        self.events[name] = Event(name, category, properties, optional)
+        made = read_event(
+            name,
+            node,
+            self.places["events", name],
+            vocabularies=self.vocabularies,
+            others=self.events,
+            problems=self.problems,
+        )
+        if made is not None:
+            self.events[name] = made
+        else:
+            self.used.add(("events", name))
 
 
 if TYPE_CHECKING:
@@ -252,6 +306,35 @@ if TYPE_CHECKING:
     _Taker: TypeAlias = Callable[[str, Node], None]
 
 
-def entries(node: Mapping | None) -> Iterable[tuple[str, Node]]:
-    """Return the entries of a mapping that may be missing."""
-    return node.entries.items() if node else ()
+def check_format(reader: Reader) -> None:
+    """Take the key `version`, that of the rule language."""
+    found = reader.take("version")
+    value = found.value if isinstance(found, Scalar) else None
+    if found is None or (value == FORMAT_VERSION and type(value) is int):
+        return
+    if isinstance(value, int) and not isinstance(value, bool) and value > FORMAT_VERSION:
+        reader.problems.add(
+            "format",
+            found.place,
+            f"this file is of version {value} of the rule language, which is not known here",
+            f"use a later botkube-analytics, or write for version {FORMAT_VERSION}",
+        )
+        return
+    reader.problems.add(
+        "type",
+        found.place,
+        "'version' is that of the rule language, a whole number",
+        f"write `version: {FORMAT_VERSION}`",
+    )
+
+
+def read_formats(reader: Reader) -> frozenset[Format]:
+    """Take the key `formats`: the wire formats in which a line stands."""
+    known = {str(one) for one in Format}
+    found = set()
+    for place, name in reader.placed_texts("formats"):
+        near = name if name in known else None
+        near = near or reader.problems.unknown("format", name, place, known)
+        if near is not None:
+            found.add(Format(near))
+    return frozenset(found)

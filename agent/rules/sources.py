@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.rules.places import Items, Mapping, Node, Problems, Reader, Scalar
+from agent.rules.keys import Reader, fix_text
+from agent.rules.nodes import Mapping, Node, Scalar
+from agent.rules.places import Place
 from agent.rules.ruleset import (
     SKIP,
     Bucketed,
@@ -21,6 +23,7 @@ from agent.rules.ruleset import (
     Present,
     Skip,
     Source,
+    Vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -29,13 +32,30 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from agent.model import Value
-    from agent.rules.places import Place
-    from agent.rules.ruleset import Event, Vocabulary
+    from agent.rules.places import Problems
+
+MAX_VALUES = 10_000
+"""How many values a property may have: each is a series of its own for ever."""
+
+FORMS: tuple[tuple[str, ...], ...] = (
+    ("capture", "vocabulary", "otherwise"),
+    ("capture", "buckets"),
+    ("present",),
+    ("join",),
+    ("only_enabled", "otherwise"),
+)
+"""The keys that go together."""
+KEYS = tuple(dict.fromkeys(key for form in FORMS for key in form))
+_NOWHERE = Place("", 1, 1)
+_FORMS = ", ".join(f"`{{{', '.join(form)}}}`" for form in FORMS)
 
 
 @frozen
 class Sources:
-    """Reads property sources. `captures` None means that they are another rule's."""
+    """Reads property sources. `captures` None means that they are not known here.
+
+    What cannot be read still reads its captures, so that one fault does not make another.
+    """
 
     vocabularies: MappingType[str, Vocabulary]
     captures: AbstractSet[str] | None
@@ -46,47 +66,61 @@ class Sources:
         if isinstance(node, Scalar) and isinstance(node.value, str | bool | int):
             return Skip() if node.value == SKIP else Constant(node.value)
         if not isinstance(node, Mapping):
-            self.problems.add(
-                "type",
-                node.place,
-                f"{name!r} is a value or a mapping",
-                "write a word, or `capture:`",
+            fix = (
+                fix_text(node) if isinstance(node, Scalar) else "write a word, or `{capture: ...}`"
             )
-            return Skip()
-        reader = Reader(node, f"property {name}", self.problems)
-        made = self._read_mapping(reader, name)
-        reader.done(
-            ("capture", "vocabulary", "otherwise", "buckets", "present", "join", "only_enabled")
-        )
-        return made
+            self.problems.add("type", node.place, f"{name!r} is a value or a mapping", fix)
+            # Which captures were meant cannot be told: all of them.
+            return _nothing(self.captures or ())
+        reader = Reader(node, f"property {name}", self.problems, KEYS)
+        if not any(set(reader.node.entries) <= set(form) for form in FORMS):
+            given = " and ".join(f"`{key}`" for key in reader.node.entries)
+            self.problems.add(
+                "source", node.place, f"{given} do not go together", f"write one of {_FORMS}"
+            )
+            texts = (one.value for one in reader.node.entries.values() if isinstance(one, Scalar))
+            return _nothing(one for one in texts if isinstance(one, str))
+        return self._read_mapping(reader, name)
 
     def _read_mapping(self, reader: Reader, name: str) -> Source:
-        if "join" in reader.node.entries:
-            return Joined(tuple(self.read(item, name) for item in reader.items("join")))
-        if "present" in reader.node.entries:
+        if reader.has("join"):
+            parts = tuple(self.read(item, name) for item in reader.items("join"))
+            return self._bounded(Joined(parts), reader)
+        if reader.has("present"):
             return Present(self._capture(reader, "present"))
-        if "only_enabled" in reader.node.entries:
+        if reader.has("only_enabled"):
             words = reader.texts("only_enabled")
             return OnlyEnabled(words, self._otherwise(reader, name))
+        if not reader.has("capture"):
+            self.problems.add(
+                "source",
+                reader.node.place,
+                "this reads nothing of a line",
+                f"write one of {_FORMS}",
+            )
+            return _nothing(self.captures or ())
         capture = self._capture(reader, "capture")
-        if "buckets" in reader.node.entries:
+        if not capture:
+            return _nothing(self.captures or ())
+        if reader.has("buckets"):
             return Bucketed(capture, self._bounds(reader))
-        if "vocabulary" not in reader.node.entries:
+        if not reader.has("vocabulary"):
             self.problems.add(
                 "free-text",
                 reader.node.place,
                 f"{name!r} would carry the text of a log line",
                 "name a `vocabulary`, `buckets`, or use `present`",
             )
-            return Skip()
+            return _nothing([capture])
         wanted = reader.text("vocabulary")
         otherwise = self._otherwise(reader, name)
-        vocabulary = self.vocabularies.get(wanted)
-        if vocabulary is None:
+        near = wanted if wanted in self.vocabularies or not wanted else None
+        if near is None:
             place = reader.place("vocabulary")
-            self.problems.unknown("vocabulary", wanted, place, self.vocabularies)
-            return Skip()
-        return Captured(capture, vocabulary, otherwise)
+            near = self.problems.unknown("vocabulary", wanted, place, self.vocabularies)
+        if not near:
+            return _nothing([capture])
+        return Captured(capture, self.vocabularies[near], otherwise)
 
     def _otherwise(self, reader: Reader, name: str) -> Source:
         node = reader.take("otherwise")
@@ -99,60 +133,37 @@ class Sources:
             if isinstance(value, int) and not isinstance(value, bool):
                 bounds.append(value)
             else:
-                self.problems.add("type", item.place, "a bucket's bound is a whole number")
+                self.problems.add(
+                    "type", item.place, "a bucket's bound is a whole number", "write [1, 10, 100]"
+                )
         return tuple(sorted(bounds))
 
     def _capture(self, reader: Reader, key: str) -> str:
         name = reader.text(key)
-        if self.captures is not None and name and name not in self.captures:
-            self.problems.unknown("capture or field", name, reader.place(key), self.captures)
-        return name
+        if self.captures is None or not name or name in self.captures:
+            return name
+        near = self.problems.unknown("capture or field", name, reader.place(key), self.captures)
+        return near or name
+
+    def _bounded(self, source: Joined, reader: Reader) -> Source:
+        size = 1
+        for part in source.parts:
+            size *= max(1, len(values_of(part)))
+            if size > MAX_VALUES:
+                self.problems.add(
+                    "too-large",
+                    reader.node.place,
+                    f"these make more than {MAX_VALUES} values",
+                    "count by fewer words, or by two properties",
+                )
+                return _nothing(captures_of(source))
+        return source
 
 
-def check_values(
-    event: Event,
-    found: MappingType[str, Source],
-    places: MappingType[str, Place],
-    problems: Problems,
-) -> None:
-    """Note each property or value that the event does not declare, where it is written."""
-    for name, source in found.items():
-        allowed = event.properties.get(name)
-        if allowed is None:
-            problems.unknown(f"property of {event.name}", name, places[name], event.properties)
-            continue
-        for value in sorted(map(str, values_of(source) - allowed)):
-            problems.add(
-                "value",
-                places[name],
-                f"{event.name!r} does not declare the value {value!r} of {name!r}",
-                "add it to the event's declaration, or use a declared one",
-            )
-
-
-def read_values(
-    node: Node, vocabularies: MappingType[str, Vocabulary], problems: Problems
-) -> frozenset[Value]:
-    """Read a declared list of values: words, or the words of vocabularies joined by a space."""
-    values: set[Value] = set()
-    for item in node.items if isinstance(node, Items) else (node,):
-        if isinstance(item, Scalar) and isinstance(item.value, str | int | bool):
-            values.add(item.value)
-        elif isinstance(item, Mapping):
-            reader = Reader(item, "a list of values", problems)
-            words: set[str] = {""}
-            for place, name in reader.placed_texts("vocabularies"):
-                found = vocabularies.get(name)
-                if found is None:
-                    problems.unknown("vocabulary", name, place, vocabularies)
-                    continue
-                several = (*found.words, "other")
-                words |= {f"{left} {right}".strip() for left in words for right in several}
-            reader.done(("vocabularies",))
-            values |= words - {""}
-        else:
-            problems.add("type", item.place, "a value is a word, a number or a boolean")
-    return frozenset(values)
+def _nothing(captures: Iterable[str]) -> Source:
+    """Return a source that reads captures and has no value, for one that is at fault."""
+    empty = Vocabulary("", _NOWHERE, "exact", {})
+    return Joined(tuple(Captured(name, empty, Skip()) for name in captures) or (Skip(),))
 
 
 def values_of(source: Source) -> frozenset[Value]:

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.rulefiles import find_scenarios, load_rules, shipped_folder
-from agent.workbench.check import check
-from agent.workbench.coverage import measure, show
-from agent.workbench.docs import make_page, schema_text
-from agent.workbench.explain import explain
-from agent.workbench.faults import FORMATS
-from agent.workbench.fmt import fmt
+from agent.rulefiles import load_rules, shipped_folder, split_scenarios
+from agent.workbench.faults import FORMATS, as_text, sources
 from agent.workbench.inputs import InputError, read_log, read_log_or_line
-from agent.workbench.test import read_scenarios, test
 
 if TYPE_CHECKING:
     import argparse
@@ -52,7 +45,7 @@ def _add_check(commands: _Commands) -> None:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help=f"{PATHS}; none: the shipped ones")
     parser.add_argument("--format", choices=tuple(FORMATS), default="text", dest="style")
-    parser.set_defaults(command=lambda given: check(given.paths, style=given.style))
+    parser.set_defaults(command=_check)
 
 
 def _add_test(commands: _Commands) -> None:
@@ -63,7 +56,7 @@ def _add_test(commands: _Commands) -> None:
         "log in (`log:` or `file:`), and what it counts out (`expect:`).",
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help=f"scenario files; {PATHS}")
-    parser.set_defaults(command=lambda given: test(given.paths))
+    parser.set_defaults(command=_test)
 
 
 def _add_explain(commands: _Commands) -> None:
@@ -128,15 +121,37 @@ def _add_fmt(commands: _Commands) -> None:
     )
     parser.add_argument("paths", nargs="*", metavar="PATH", help="none: the shipped rules")
     parser.add_argument("--check", action="store_true", help="change nothing, exit 1 if one would")
-    parser.set_defaults(command=lambda given: fmt(given.paths, is_check=given.check))
+    parser.set_defaults(command=_fmt)
+
+
+def _check(given: argparse.Namespace) -> int:
+    from agent.workbench.check import check
+
+    return check(given.paths, style=given.style)
+
+
+def _test(given: argparse.Namespace) -> int:
+    from agent.workbench.test import test
+
+    return test(given.paths)
+
+
+def _fmt(given: argparse.Namespace) -> int:
+    from agent.workbench.fmt import fmt
+
+    return fmt(given.paths, is_check=given.check)
 
 
 def _print_schema() -> int:
+    from agent.workbench.docs import schema_text
+
     print(schema_text(), end="")
     return 0
 
 
 def _print_docs(paths: list[str]) -> int:
+    from agent.workbench.docs import make_page
+
     print(make_page(load_rules(paths)), end="")
     return 0
 
@@ -146,6 +161,8 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(given: argparse.Namespace) -> int:
+    from agent.workbench.explain import explain
+
     try:
         text = read_log_or_line(given.log)
     except InputError as error:
@@ -154,17 +171,21 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _coverage(given: argparse.Namespace) -> int:
+    from agent.workbench.coverage import measure, show
+    from agent.workbench.scenarios import read_scenarios
+
     try:
         logs = {name: read_log(name) for name in given.logs}
     except InputError as error:
         return _refuse(error)
     ruleset = load_rules(given.rules)
-    folders = [shipped_folder(), *map(Path, given.rules)]
-    paths = [path for folder in folders if folder.is_dir() for path in find_scenarios(folder)]
-    scenarios = [text for _, text in read_scenarios(paths, ruleset)]
-    found = measure(ruleset, logs, scenarios)
+    _, paths = split_scenarios([str(shipped_folder()), *given.rules])
+    scenarios, faults = read_scenarios(paths, ruleset)
+    found = measure(ruleset, logs, [text for _, text in scenarios])
     show(found, as_json=given.format == "json", has_logs=bool(logs))
-    return 1 if given.strict and not found.is_full else 0
+    for line in as_text(faults, sources(one.place.path for one in faults)):
+        print(line, file=sys.stderr)
+    return 1 if faults or (given.strict and not found.is_full) else 0
 
 
 def _refuse(error: InputError) -> int:

@@ -14,17 +14,19 @@ import orjson
 from attrs import define, field, frozen
 
 from agent.anonymize import parts
+from agent.rulefiles import is_shipped
 from agent.rules.branches import Branch, Branches, branches_of
 from agent.rules.ruleset import Captured, Joined, OnlyEnabled, Source
 from agent.rules.sources import within
 from agent.trace import Step, Trace, trace_log
+from agent.workbench.faults import nearest
 from agent.workbench.templates import template_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from agent.match import Match
-    from agent.rules import Rule, RuleSet
+    from agent.rules import Place, Rule, RuleSet
 
 SEVERE = frozenset({"error", "fatal", "panic", ""})
 """Levels whose messages somebody should have a rule for; the standard log has none: it is fatal."""
@@ -100,6 +102,8 @@ class Coverage:
     words: dict[str, list[str]]
     totals: dict[str, int]
     unmatched: list[Unmatched]
+    own: frozenset[str] = frozenset()
+    """The rules and vocabularies of the user's own files, if there are any."""
 
     @property
     def is_full(self) -> bool:
@@ -159,7 +163,7 @@ def _compare(ruleset: RuleSet, reached: Reached, unmatched: list[Unmatched]) -> 
                 "rule": rule.id,
                 "by": key[2],
                 "then": closer.then,
-                "place": str(closer.places[key[2]]),
+                "place": _shown(closer.places[key[2]]),
             }
             for rule, closer, key in closers
             if key not in reached.closers
@@ -180,11 +184,23 @@ def _compare(ruleset: RuleSet, reached: Reached, unmatched: list[Unmatched]) -> 
             "words": len(words),
         },
         unmatched=unmatched,
+        own=frozenset(
+            name
+            for name, place in (
+                *((rule.id, rule.place) for rule in ruleset.rules),
+                *((one.name, one.place) for one in ruleset.vocabularies.values()),
+            )
+            if not is_shipped(place)
+        ),
     )
 
 
 def _text(pattern: str | bytes) -> str:
     return pattern.decode() if isinstance(pattern, bytes) else pattern
+
+
+def _shown(place: Place) -> str:
+    return f"{nearest(place.path)}:{place.line}:{place.column}"
 
 
 def _sources(rule: Rule) -> list[Source]:
@@ -256,14 +272,13 @@ def show(found: Coverage, *, as_json: bool, has_logs: bool) -> None:
 
 
 def _tell(found: Coverage, *, has_logs: bool) -> Iterator[str]:
-    yield from _section("rules", found.totals["rules"], found.rules)
-    closers = [f"{one['rule']} waits for {one['by']} ({one['then']})" for one in found.closers]
-    yield from _section("closers", found.totals["closers"], closers)
-    branches = [f"{one['rule']} {one['key']}: {one['branch']!r}" for one in found.branches]
-    yield from _section("branches", found.totals["branches"], branches)
-    missing = sum(map(len, found.words.values()))
-    words = [f"{name}: {', '.join(listed)}" for name, listed in found.words.items()]
-    yield from _section("words", found.totals["words"], words, missing=missing)
+    closers = [(one["rule"], f"waits for {one['by']} ({one['then']})") for one in found.closers]
+    branches = [(one["rule"], f"{one['key']}: {one['branch']!r}") for one in found.branches]
+    words = [(name, one) for name, listed in found.words.items() for one in listed]
+    yield from _section("rules", found, [(name, "") for name in found.rules])
+    yield from _section("closers", found, closers)
+    yield from _section("branches", found, branches)
+    yield from _section("words", found, words)
     if not has_logs:
         return
     count = sum(one.count for one in found.unmatched)
@@ -275,9 +290,17 @@ def _tell(found: Coverage, *, has_logs: bool) -> Iterator[str]:
         yield f"  and {len(found.unmatched) - MAX_UNMATCHED} more; see --format json"
 
 
-def _section(
-    what: str, total: int, lines: list[str], *, missing: int | None = None
-) -> Iterable[str]:
-    missing = len(lines) if missing is None else missing
-    yield f"{what:9}  {total - missing} of {total} reached{', not these:' if lines else ''}"
+def _section(what: str, found: Coverage, missing: list[tuple[str, str]]) -> Iterable[str]:
+    """Show what is not reached; beside a user's own rules, of the shipped ones only how many."""
+    total = found.totals[what]
+    shown = [(name, text) for name, text in missing if not found.own or name in found.own]
+    hidden = len(missing) - len(shown)
+    yield f"{what:9}  {total - len(missing)} of {total} reached{', not these:' if shown else ''}"
+    if what == "words":
+        names = dict.fromkeys(name for name, _ in shown)
+        lines = [f"{name}: {', '.join(word for of, word in shown if of == name)}" for name in names]
+    else:
+        lines = [f"{name} {text}".rstrip() for name, text in shown]
     yield from (f"  {line}" for line in lines)
+    if hidden:
+        yield f"  {'and ' if shown else ''}{hidden} of the shipped rules; see --format json"

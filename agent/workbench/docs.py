@@ -13,8 +13,11 @@ import orjson
 from attrs import frozen
 
 from agent.model import Format
+from agent.rules import shared
 from agent.rules.codes import CODES
-from agent.rules.schema import SECTIONS, make_schema
+from agent.rules.language import SECTIONS
+from agent.rules.schema import make_schema
+from agent.rules.versions import between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
     from agent.rules import Rule, RuleSet
 
 PAGE = "README.md"
-VERSIONS = (*(f"v0.{minor}" for minor in range(8, 19)), *(f"v1.{minor}" for minor in range(15)))
 CATEGORIES = ("commands", "events", "failures", "configuration", "crashes", "integrations")
+"""Those of the shipped rules, in the order of the page; others follow by name."""
 AT = ("info", "debug")
 
 WIRE: dict[Format, tuple[tuple[str, str], ...]] = {
@@ -108,13 +111,20 @@ def schema_text() -> str:
     return orjson.dumps(make_schema(), option=orjson.OPT_INDENT_2).decode() + "\n"
 
 
+def all_categories(ruleset: RuleSet) -> tuple[str, ...]:
+    """Return the categories that events of a set name, and those that the agent itself counts."""
+    there = {*(event.category for event in ruleset.events.values()), *shared.CATEGORIES}
+    known = [one for one in CATEGORIES if one in there]
+    return (*known, *sorted(there - set(known)))
+
+
 def rows_of(ruleset: RuleSet, category: str) -> list[Row]:
     """Return the rows of one category: every version and format, those alike together."""
     rows: list[Row] = []
     for kind, ranges in WIRE.items():
         for first, last in ranges:
             before: Row | None = None
-            for version in _between(first, last):
+            for version in between(first, last):
                 row = _row(ruleset, category, version, kind)
                 if before is not None and (row.rules, row.reasons) == (
                     before.rules,
@@ -149,7 +159,7 @@ def _row(ruleset: RuleSet, category: str, version: str, kind: Format) -> Row:
                 for rule in ruleset.rules
                 if category in categories_of(ruleset, rule)
                 and kind in rule.formats
-                and version in _between(*rule.versions)
+                and version in between(*rule.versions)
                 and _visible_at(rule, at)
             )
         )
@@ -158,7 +168,7 @@ def _row(ruleset: RuleSet, category: str, version: str, kind: Format) -> Row:
             for one in ruleset.uncovered
             if one.category == category
             and kind in one.formats
-            and version in _between(*one.versions)
+            and version in between(*one.versions)
             and one.at in {at, "any"}
         )
         rules.append(found)
@@ -170,10 +180,6 @@ def _visible_at(rule: Rule, at: str) -> bool:
     """Whether a rule's lines are printed only at debug, or at info already."""
     is_debug = bool(rule.levels) and rule.levels <= {"debug", "trace"}
     return is_debug == (at == "debug")
-
-
-def _between(first: str, last: str) -> Sequence[str]:
-    return VERSIONS[VERSIONS.index(first) : VERSIONS.index(last) + 1]
 
 
 def _language() -> Iterator[str]:
@@ -201,7 +207,7 @@ def _coverage(ruleset: RuleSet) -> Iterator[str]:
         "from lines that are always there, `at debug` from those of a BotKube that logs at debug "
         "besides. Where no rule can, the reason.\n"
     )
-    for category in CATEGORIES:
+    for category in all_categories(ruleset):
         yield f"### {category.capitalize()}\n"
         yield from _table(
             ("versions", "format", "at info", "at debug besides"),

@@ -12,6 +12,7 @@ import orjson
 
 from agent.match import first_failed
 from agent.trace import Step, Trace, trace_log
+from agent.workbench.faults import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,12 +111,12 @@ def _tell_step(ruleset: RuleSet, step: Step) -> Iterator[str]:
 def _tell_rules(step: Step) -> Iterator[str]:
     if step.counted is not None:
         rule = step.counted.rule
-        yield f"  rule     {rule.id} ({rule.place.path}:{rule.place.line})"
+        yield f"  rule     {rule.id} ({_place(rule)})"
         yield from (f"           {one}" for one in _roles(step, rule))
     if step.stated is not None:
         rule = step.stated.rule
         name = rule.fact[0] if rule.fact else ""
-        yield f"  states   {name}, by {rule.id} ({rule.place.path}:{rule.place.line})"
+        yield f"  states   {name}, by {rule.id} ({_place(rule)})"
     if step.rule is None:
         yield "  rule     none"
     if not step.counts:
@@ -123,6 +124,10 @@ def _tell_rules(step: Step) -> Iterator[str]:
     for by, observation in step.counts:
         values = ", ".join(f"{name}: {_word(value)}" for name, value in observation.properties)
         yield f"  counts   {observation.event} {{{values}}}, by {by}"
+
+
+def _place(rule: Rule) -> str:
+    return f"{nearest(rule.place.path)}:{rule.place.line}"
 
 
 def _word(value: object) -> str:
@@ -158,12 +163,13 @@ def _near(ruleset: RuleSet, step: Step, record: Record) -> Iterator[str]:
     """Say of each other rule whose message or literal is there which condition failed first."""
     taken = {found.rule.id for found in (step.counted, step.stated) if found is not None}
     matching = set(ruleset.messages.Match(record.message) or ())
+    text = step.entry.text.lower()
     order = sorted(range(len(ruleset.rules)), key=lambda index: (index not in matching, index))
     for index in order:
         rule = ruleset.rules[index]
         if rule.id in taken:
             continue
-        has_literal = any(literal in step.entry.text for literal in rule.literals)
+        has_literal = any(literal.lower() in text for literal in rule.literals)
         is_any = rule.message.match(b"") is not None
         if not has_literal and (is_any or index not in matching):
             continue
@@ -184,7 +190,7 @@ def _why(rule: Rule, record: Record, failed: str | None, step: Step) -> str:
             wanted = "plugins" if rule.plugin else "the core"
             return f"origin: it wants lines of {wanted}"
         case "message":
-            return f"message: it has the literal, but does not match {rule.pattern!r}"
+            return f"message: {_literal(rule, step)}, but does not match {rule.pattern!r}"
         case "fields":
             pattern = rule.fields[name].pattern
             wanted = pattern.decode() if isinstance(pattern, bytes) else str(pattern)
@@ -198,6 +204,12 @@ def _why(rule: Rule, record: Record, failed: str | None, step: Step) -> str:
             return f"when.{name}: it wants {_any(rule.when[name])}, known here is {said[0]}"
         case _:
             return f"{failed}: this exception holds"
+
+
+def _literal(rule: Rule, step: Step) -> str:
+    if any(literal in step.entry.text for literal in rule.literals):
+        return "it has the literal"
+    return "it has the literal with other capital letters"
 
 
 def _any(words: frozenset[str]) -> str:

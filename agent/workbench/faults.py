@@ -5,6 +5,7 @@ Owns excerpts and the formats text, json, sarif and github. Must not know how fa
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -29,8 +30,8 @@ def sources(paths: Iterable[str]) -> dict[str, list[str]]:
     for path in paths:
         if path not in found:
             try:
-                found[path] = Path(path).read_text(encoding="utf-8").split("\n")
-            except (OSError, UnicodeDecodeError):
+                found[path] = Path(path).read_text(encoding="utf-8-sig").split("\n")
+            except (OSError, ValueError):
                 found[path] = []
     return found
 
@@ -39,10 +40,11 @@ def as_text(problems: Iterable[Problem], texts: Mapping[str, Sequence[str]]) -> 
     """Say each fault with its place, an excerpt and what to write instead."""
     for one in problems:
         place = one.place
-        yield f"{nearest(place.path)}:{place.line}:{place.column}: {one.code}: {one.message}"
+        where = f"{nearest(place.path)}:{place.line}:{place.column}"
+        yield f"{where}: {one.code}: {_shown(one.message)}"
         yield from excerpt(one, texts.get(place.path, ()))
         if one.hint:
-            yield f"  fix: {one.hint}"
+            yield f"  fix: {_shown(one.hint)}"
         yield ""
 
 
@@ -55,7 +57,7 @@ def excerpt(problem: Problem, lines: Sequence[str]) -> Iterator[str]:
     column = min(place.column, len(line) + 1)
     start = max(0, column - 1 - MARGIN) if len(line) > MAX_EXCERPT else 0
     before, after = "..." if start else "", "..." if len(line) > start + MAX_EXCERPT else ""
-    shown = line[start : start + MAX_EXCERPT]
+    shown = "".join(map(_printable, line[start : start + MAX_EXCERPT]))
     # A tab stays a tab above and below, so that the caret stands where it should.
     lead = "".join("\t" if char == "\t" else " " for char in line[start : column - 1])
     gutter = " " * len(str(place.line))
@@ -71,8 +73,8 @@ def as_json(problems: Iterable[Problem], _texts: Mapping[str, Sequence[str]]) ->
             "file": nearest(one.place.path),
             "line": one.place.line,
             "column": one.place.column,
-            "message": one.message,
-            "fix": one.hint,
+            "message": _shown(one.message),
+            "fix": _shown(one.hint),
         }
         for one in problems
     ]
@@ -141,11 +143,14 @@ FORMATS: dict[str, Callable[[Iterable[Problem], Mapping[str, Sequence[str]]], It
 
 
 def nearest(path: str) -> str:
-    """Return a path as seen from the working folder, where it lies below it."""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except (OSError, ValueError):
-        return path
+    """Return a path as seen from the working folder, where it lies below it, on one line."""
+    with suppress(OSError, RuntimeError, ValueError):  # too long, a link to itself, not below it
+        path = str(Path(path).resolve().relative_to(Path.cwd()))
+    return "".join(_printable(char) if char != "\t" else " " for char in _shown(path))
+
+
+def _printable(char: str) -> str:
+    return char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}"
 
 
 def _uri(path: str) -> str:
@@ -154,7 +159,13 @@ def _uri(path: str) -> str:
 
 
 def _with_fix(problem: Problem) -> str:
-    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+    text = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+    return _shown(text)
+
+
+def _shown(text: str) -> str:
+    """Return a text that can be printed: a name of a file may hold what is no character."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _data(text: str) -> str:

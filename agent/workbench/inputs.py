@@ -14,12 +14,16 @@ class InputError(Exception):
 
 def read_log(name: str) -> bytes:
     """Read a log file, or standard input for `-`. Raises `InputError`."""
-    if name == STANDARD_INPUT:
-        return sys.stdin.buffer.read()
     try:
+        if name == STANDARD_INPUT:
+            if sys.stdin is None:
+                raise InputError("cannot read standard input: it is closed")
+            return sys.stdin.buffer.read()
         return Path(name).read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror}") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a name
+        what = "standard input" if name == STANDARD_INPUT else name
+        why = error.strerror if isinstance(error, OSError) else "this is no name of a file"
+        raise InputError(f"cannot read {what}: {why}") from error
 
 
 def read_log_or_line(argument: str) -> bytes:

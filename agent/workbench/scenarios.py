@@ -1,0 +1,71 @@
+"""Scenario files with the logs that they name, and what is wrong with them.
+
+Owns reading the log beside a scenario. A scenario that counts something else is one fault, and in
+`rules test` a difference line by line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.rulefiles import read_text
+from agent.rules import Place, Problem, RuleError, RuleSet
+from agent.rules.scenarios import Scenario, count, differences, read_scenario
+from agent.trace import trace_log
+from agent.workbench.inputs import InputError, read_log
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+
+def read_scenarios(
+    paths: Iterable[Path], ruleset: RuleSet
+) -> tuple[list[tuple[Scenario, bytes]], list[Problem]]:
+    """Return each scenario that can be read with its log, and the faults of all others."""
+    found: list[tuple[Scenario, bytes]] = []
+    problems: list[Problem] = []
+    for path in paths:
+        text = read_text(path)
+        if isinstance(text, Problem):
+            problems.append(text)
+            continue
+        try:
+            scenario = read_scenario(str(path), text, ruleset)
+            found.append((scenario, _log(scenario, path)))
+        except RuleError as error:
+            problems += error.problems
+        except InputError as error:
+            fix = "name a file as it is seen from the scenario's folder"
+            problems.append(Problem("file", Place(str(path), 1, 1), str(error), fix))
+    return found, problems
+
+
+def differing(scenario: Scenario, text: bytes, ruleset: RuleSet) -> tuple[str, ...]:
+    """Return a line for each count if a scenario counts something else than it expects."""
+    found = count(trace_log(ruleset, text).observations)
+    return () if found == scenario.expected else tuple(differences(scenario.expected, found))
+
+
+def failing_scenarios(paths: Iterable[Path], ruleset: RuleSet, *, can_fail: bool) -> list[Problem]:
+    """Return the faults of scenario files, those that count something else among them."""
+    found, problems = read_scenarios(paths, ruleset)
+    for scenario, text in found if can_fail else ():
+        lines = differing(scenario, text, ruleset)
+        wrong = [line for line in lines if not line.startswith(" ")]
+        if wrong:
+            problems.append(
+                Problem(
+                    "scenario",
+                    scenario.place,
+                    f"the log counts something else: {'; '.join(wrong)}",
+                    "`rules test` shows all counts, `rules explain` each line",
+                )
+            )
+    return problems
+
+
+def _log(scenario: Scenario, path: Path) -> bytes:
+    if scenario.log is not None:
+        return scenario.log.encode()
+    return read_log(str(path.parent / str(scenario.file)))

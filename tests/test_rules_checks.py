@@ -1,0 +1,316 @@
+"""What is only seen with all rules at hand: hidden rules, unread captures, whose fault it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.rules import RuleError, compile_rules, try_examples
+from agent.trial import try_log
+from tests.test_rules_compile import RULE, SHARED, edit, files, problems
+from tests.test_rules_values import at
+
+# --- one slip is one fault ------------------------------------------------------------------------
+
+ONE = {
+    "message": (edit("message:", "mesage:"), "unknown-name", 5, 1),
+    "id": (edit("id:", "idd:"), "unknown-name", 1, 1),
+    "hits": (edit("hits:", "hit:"), "unknown-name", 11, 1),
+    "properties": (edit("properties:", "property:"), "unknown-name", 8, 1),
+    "case-of-a-key": (edit("level:", "Level:"), "unknown-name", 4, 1),
+    "case-of-a-value": (edit("vocabulary: bots", "vocabulary: Bots"), "unknown-name", 9, 40),
+    "key-of-a-source": (edit("vocabulary:", "vocab:"), "unknown-name", 9, 28),
+    "otherwise": (edit("otherwise:", "otherwsie:"), "unknown-name", 9, 46),
+    "capture": (
+        edit("{bot: '.+'}", "{bot: '(?P<which>.+)'}").replace("capture: bot", "capture: wich"),
+        "unknown-name",
+        9,
+        23,
+    ),
+    "vocabulary": (edit("vocabulary: bots", "vocabulary: bost"), "unknown-name", 9, 40),
+    "event": (edit("Integration enabled", "Integration enabeld"), "unknown-name", 2, 8),
+    "event-of-a-list": (edit("Integration enabled", "[Integration enabled]"), "type", 2, 8),
+    "vocabulary-of-a-list": (edit("vocabulary: bots", "vocabulary: [bots]"), "type", 9, 40),
+    "no-message": (edit("message: 'Starting bot${tail}'", "message:"), "type", 5, 9),
+    "fragment": (edit("${tail}", "${nothing-like-it}"), "unknown-name", 5, 10),
+    "pattern": (edit("bot${tail}", "(?P<how>bot${tail}"), "pattern", 5, 10),
+    "no-properties": (
+        edit("\n  platform: {", "\n  - platform: {").replace("\n  type: bot", "\n    type: bot"),
+        "type",
+        9,
+        3,
+    ),
+    "no-list-of-hits": (edit("  - log:", "    log:"), "type", 12, 5),
+    "hit-without-expect": (
+        edit("  - log: '{", "  - '{").replace("\n    expect: {platform: slack, type: bot}", ""),
+        "type",
+        12,
+        5,
+    ),
+    "no-hits": (edit("hits:\n", "hits: []\n").partition("  - log")[0], "no-example", 11, 7),
+    "tag": (edit("level: info", "level: !!set {info}"), "yaml", 4, 8),
+    "null": (edit("level: info", "level:"), "type", 4, 7),
+    "word": (edit("level: info", "alone: no"), "unknown-name", 4, 8),
+    "octal": (edit("level: info", "priority: 010"), "type", 4, 11),
+    "sexagesimal": (edit("level: info", "priority: 1:30"), "type", 4, 11),
+    "true": (edit("level: info", "priority: true"), "type", 4, 11),
+    "id-with-a-break": (edit("id: bot-started", 'id: "bot-started\\n"'), "id", 1, 5),
+    "version-that-is-none": (edit("level: info", "versions: [v1.0, v9.99]"), "versions", 4, 11),
+    "versions-of-numbers": (edit("level: info", "versions: [1.0, v1.2]"), "type", 4, 12),
+    "version": ("version: '1'\n" + RULE, "type", 1, 10),
+    "version-of-true": ("version: true\n" + RULE, "type", 1, 10),
+    "each-and-pair": (
+        edit(
+            "level: info",
+            "each: {capture: bot, pattern: x, once_per: type}\npair: {closers: [{by: started}]}",
+        ),
+        "each",
+        4,
+        7,
+    ),
+    "disable": (edit("level: info", 'disable: "true"'), "type", 4, 10),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column"), ONE.values(), ids=ONE)
+def test_one_slip_is_one_fault(text: str, code: str, line: int, column: int) -> None:
+    found = problems(
+        text,
+        used=f"id: used\n{edit('id: bot-started', 'alone: count')}".replace("Starting", "Ending"),
+    )
+
+    assert [(code, line, column)] == at(found), found
+    assert [one.place.path for one in found] == ["rule.yaml"]
+    assert found[0].hint
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("disable: true\n", "no 'id'"),
+        ("id: bot-started\ndisable: true\nlevel: info\nonce: true\n", "level, once"),
+        ("log: x\nexpect: []\n", "*.scenario.yaml"),
+    ],
+)
+def test_a_file_that_is_not_what_it_seems_is_one_fault(text: str, says: str) -> None:
+    (problem,) = problems(user=text)
+
+    assert says in f"{problem.message} {problem.hint}"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [RULE.replace("level: info", "override: true"), "id: bot-started\ndisable: true\n"],
+)
+@pytest.mark.parametrize(
+    "first", [RULE.replace("level: info", "override: true"), "id: bot-started\ndisable: true\n"]
+)
+def test_one_rule_is_replaced_or_taken_out_once(first: str, second: str) -> None:
+    found = problems(x=first, y=second)
+
+    assert [one.code for one in found] == ["duplicate"]
+    assert found[0].hint.startswith(("first in x.yaml:1:1", "first in y.yaml:1:1"))
+
+
+def test_an_unknown_flag_of_an_override_is_not_passed_over() -> None:
+    found = problems(user=RULE.replace("level: info", "override: 1"))
+
+    assert at(found, "user.yaml") == [("type", 4, 11)]
+
+
+def test_a_list_of_known_names_ends() -> None:
+    found = problems(edit("vocabulary: bots", "vocabulary: zzz"), SHARED)
+
+    assert found[-1].hint in {"known: bots", "use it or remove it"}
+
+
+def test_what_an_unread_file_uses_is_not_unused() -> None:
+    shared = SHARED.replace("vocabularies:", "vocabularies:\n  idle: {words: {a: }}")
+
+    assert [one.code for one in problems(shared=shared)] == ["unused-vocabulary"]
+    assert [one.code for one in problems(shared=shared, broken="id: [")] == ["yaml"]
+
+
+@pytest.mark.parametrize("kind", ["events", "facts"])
+def test_what_is_declared_is_used(kind: str) -> None:
+    more = {"events": "Mine: {category: x, properties: {}}", "facts": "mine: [a]"}[kind]
+
+    assert [f"unused-{kind[:-1]}"] == [one.code for one in problems(more=f"{kind}: {{{more}}}\n")]
+
+
+# --- vocabularies ---------------------------------------------------------------------------------
+
+WORDS = {
+    "word-that-is-no-pattern": ("match: search, words: {'a(b': }", "pattern", 23),
+    "word-behind-all": ("match: search, words: {a: '.*', b: x}", "unreachable", 26),
+    "word-behind-nothing": ("match: search, words: {a: 'x|', b: x}", "unreachable", 26),
+    "word-without-texts": ("words: {a: []}", "type", 11),
+    "no-words": ("words: {}", "type", -17),
+    "number": ("words: {a: [1]}", "type", 12),
+}
+
+
+@pytest.mark.parametrize(("text", "code", "column"), WORDS.values(), ids=WORDS)
+def test_a_vocabulary_at_fault_has_its_place(text: str, code: str, column: int) -> None:
+    found = problems(more=f"vocabularies: {{mine: {{used_by: agent, {text}}}}}\n")
+
+    assert [(code, 1, 39 + column)] == at(found, "more.yaml")
+
+
+def test_a_last_word_may_take_all() -> None:
+    words = "{used_by: agent, match: search, words: {a: x, b: '.*'}}"
+
+    assert not problems(more=f"vocabularies: {{mine: {words}}}\n")
+
+
+# --- literals -------------------------------------------------------------------------------------
+
+UNSEEN = {
+    "given": (edit("level: info", "literals: [zzzzzz]"), "zzzzzz"),
+    "fields": (
+        edit("Starting bot${tail}", "Starting${tail}").replace(
+            "level: info", "literals: [Beginning]"
+        ),
+        "Beginning",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "literal"), UNSEEN.values(), ids=UNSEEN)
+def test_a_hit_that_the_agent_would_not_look_at_is_a_fault(rule: str, literal: str) -> None:
+    ruleset = compile_rules(files(rule))
+    (problem,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert problem.code == "literal"
+    assert (11 + rule.count("\n") - RULE.count("\n") + 1, 5) == (
+        problem.place.line,
+        problem.place.column,
+    )
+    assert repr(literal) in problem.message
+
+
+# --- unreachable ----------------------------------------------------------------------------------
+
+FIELDS = "fields: {bot: '.+'}\n"
+COVERS = {
+    # what the first rule, the one behind it, and whether nothing is left for it
+    "same": ("", "", True),
+    "formats": ("formats: json\n", "", False),
+    "formats-of-more": ("", "formats: json\n", True),
+    "plugin": ("origin: plugin\n", "", False),
+    "any-origin": ("origin: any\n", "", True),
+    "unless": ("unless: {bot: x}\n", "", False),
+    "absent": ("absent_fields: plugin\n", "", False),
+    "absent-in-both": ("absent_fields: plugin\n", "absent_fields: [plugin, sink]\n", True),
+    "when": ("when: {generation: old}\n", "", False),
+    "when-of-more": ("when: {generation: [old, new]}\n", "when: {generation: old}\n", True),
+    "when-of-less": ("when: {generation: old}\n", "when: {generation: [old, new]}\n", False),
+    "fact": ("fact: {name: started}\n", "", True),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "is_hidden"), COVERS.values(), ids=COVERS)
+def test_a_rule_is_unreachable_if_nothing_is_left_for_it(
+    first: str, second: str, is_hidden: bool
+) -> None:
+    rule = edit("level: info\n", f"priority: 1\n{first}")
+    later = edit("level: info\n", second).replace("id: bot-started", "id: later")
+    found = problems(rule, later=later)
+
+    assert is_hidden == ("unreachable" in [one.code for one in found])
+
+
+def test_a_mere_fact_takes_no_entry_from_a_rule_that_counts() -> None:
+    fact = "id: a-fact\npriority: 1\nmessage: 'Starting bot${tail}'\nfact: {name: started}\n"
+
+    assert not problems(fact=f"{fact}hits: ['x']\n")
+
+
+# --- captures -------------------------------------------------------------------------------------
+
+
+def test_a_capture_that_only_an_exception_reads_is_used() -> None:
+    rule = edit("Starting bot${tail}", "Starting bot(?P<more>.*)").replace(
+        "level: info", "unless: {more: x}"
+    )
+
+    assert problems(rule)[0].code == "unused-fragment"
+    assert len(problems(rule)) == 1
+
+
+# --- examples -------------------------------------------------------------------------------------
+
+
+def test_examples_that_differ_in_the_last_break_are_one() -> None:
+    other = (
+        RULE[RULE.index("  - log") :]
+        .replace("slack", "discord")
+        .replace("log: '", "log: |\n      ")
+    )
+    other = other.replace("Z\"}'", 'Z"}')
+
+    assert "contradiction" in [one.code for one in problems(RULE + other)]
+
+
+def test_no_example_contradicts_one_whose_event_is_unknown() -> None:
+    other = edit("Integration enabled", "Zzz").replace("id: bot-started", "id: other")
+    found = problems(other=other.replace("Starting bot$", "Starting [b]ot$"))
+
+    assert [one.code for one in found if one.place.path == "other.yaml"] == ["unknown-name"]
+
+
+# --- the user's files beside ours -----------------------------------------------------------------
+
+OURS = frozenset({"shared.yaml", "rule.yaml", "started.yaml"})
+PAIR = edit(
+    "level: info",
+    "level: info\npair: {key: bot, closers: [{by: bot-closed, join: {bot: which}}, "
+    "{by: bot-again, then: next}]}",
+)
+CLOSED = """\
+id: bot-closed
+message: 'Bot is closed'
+fields: {name: '(?P<which>.+)'}
+hits: ['{"name":"x","level":"info","msg":"Bot is closed","time":"2026-11-23T21:32:45Z"}']
+"""
+AGAIN = PAIR.replace("id: bot-started", "id: bot-again").replace("Starting bot", "Bot again")
+
+BLAMED = {
+    "same-id": (RULE.replace("Starting", "Ending"), [("duplicate", 1, 1)]),
+    "vocabulary": ("vocabularies:\n  bots: {words: {a: [b]}}\n", [("duplicate", 2, 3)]),
+    "event": ("events:\n  Integration enabled: {category: x}\n", [("duplicate", 2, 3)]),
+    "fragment": ("fragments:\n  tail: ''\n", [("duplicate", 2, 3)]),
+    "capture-that-a-pair-of-ours-reads": (
+        CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true").replace("?P<which>", ""),
+        [("unknown-name", 1, 1)],
+    ),
+    "pair-that-a-pair-of-ours-needs": (
+        AGAIN.replace(AGAIN[AGAIN.index("pair:") : AGAIN.index("message:")], "override: true\n"),
+        [("pair", 1, 1)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ["a", "zz"])
+@pytest.mark.parametrize(("text", "faults"), BLAMED.values(), ids=BLAMED)
+def test_what_does_not_go_with_our_files_is_the_users_fault(
+    text: str, faults: list[tuple[str, int, int]], name: str
+) -> None:
+    ours = files(PAIR, closed=CLOSED, again=AGAIN)
+    compile_rules(ours, shipped=frozenset(ours))
+    with pytest.raises(RuleError) as caught:
+        compile_rules({**ours, f"{name}.yaml": text}, shipped=frozenset(ours))
+
+    found = caught.value.problems
+    assert faults == sorted(set(at(found, f"{name}.yaml")))
+    assert {f"{name}.yaml"} == {one.place.path for one in found}
+
+
+def test_a_place_shows_the_path_of_its_file() -> None:
+    with pytest.raises(RuleError) as caught:
+        compile_rules(
+            files(more=RULE), paths={"more.yaml": "/mnt/b.yaml", "rule.yaml": "/mnt/a.yaml"}
+        )
+
+    (problem,) = caught.value.problems
+    assert {"/mnt/a.yaml", "/mnt/b.yaml"} >= {problem.place.path}
+    assert "first in /mnt/" in problem.hint
