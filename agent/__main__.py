@@ -1,43 +1,31 @@
 """The command line: run, preview, audit, rules, status, ledger.
 
-Owns arguments, exit codes and what a person reads. Everything else is a call into the package.
-Bad input never shows a traceback.
+Owns arguments, exit codes and what a person reads. Everything else is a call into the package,
+which each command imports for itself: those that read files alone need no HTTP client. Bad input
+never shows a traceback.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import random
-import signal
 import sys
 import time
-import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from agent import __version__, logs, settings
-from agent.ask import ask_status
-from agent.auditing import show_audit
-from agent.commands import show_preview, show_running, show_status
-from agent.kept import Place, show_entry, show_ledger
-from agent.ledger.directory import Directory
-from agent.ledger.ledger import Ledger
+from agent import __version__, settings
 from agent.modes import Mode, decide
-from agent.pipeline import Options, World
-from agent.plan import PlanError, show_plan
-from agent.proving.report import show_proof
 from agent.rulefiles import load_rules
 from agent.rules import RuleError
-from agent.service import serve_off, serve_pipeline
-from agent.sink.segment import EndpointError, WriteKeyError, endpoint_for
-from agent.source.api import Access
+from agent.sink.endpoint import EndpointError, WriteKeyError, endpoint_for
 from agent.workbench import command_line as workbench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from agent.pipeline import Options, World
 
 EXIT_CODES = """\
 exit codes:
@@ -53,24 +41,41 @@ SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = _parser().parse_args(argv)
     try:
-        return int(arguments.command(arguments))
+        arguments = _parser().parse_args(argv)
+        if sys.stdout is None and arguments.command is not _run:
+            return _refuse("standard output is closed")
+        code = int(arguments.command(arguments))
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except settings.SettingsError as error:
-        print(f"botkube-analytics: settings are wrong\n{error}", file=sys.stderr)
-        return 2
+        return _refuse(f"settings are wrong\n{error}")
     except RuleError as error:
-        print(f"botkube-analytics: rules are wrong\n{error}", file=sys.stderr)
-        return 2
-    except (EndpointError, WriteKeyError, PlanError) as error:
-        print(f"botkube-analytics: {error}", file=sys.stderr)
-        return 2
+        return _refuse(f"rules are wrong\n{error}")
+    except (EndpointError, WriteKeyError) as error:
+        return _refuse(str(error))
     except BrokenPipeError:
         # The reader of our output has gone (`| head`); that is not a failure of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        return _refuse(f"{error.filename or 'cannot write the output'}: {error.strerror}")
     except KeyboardInterrupt:
         return 130
+    return code
+
+
+def _refuse(message: str) -> int:
+    if sys.stderr is not None:
+        shown = message.encode("utf-8", "replace").decode()
+        print(f"botkube-analytics: {shown}", file=sys.stderr)
+    return 2
+
+
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, so that Python does not try again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -198,6 +203,13 @@ def _run(arguments: argparse.Namespace) -> int:
         loaded, faults = error.usable, error.faults
         if not any(switch.is_off for switch in settings.switches(loaded)):
             raise
+    import asyncio
+    import signal
+
+    from agent import logs, service
+    from agent.ledger.directory import Directory
+    from agent.ledger.ledger import Ledger
+
     logs.configure(loaded.log.level)
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
     listen = (loaded.health.host, loaded.health.port)
@@ -208,12 +220,15 @@ def _run(arguments: argparse.Namespace) -> int:
             loop.add_signal_handler(number, stop.set)
         if mode.mode is Mode.OFF:
             # Nothing else is looked at: broken rules must not end an agent that is switched off.
-            return runner.run(serve_off(mode, listen, stop, __version__, map(str, faults)))
-        ruleset = load_rules(loaded.rules.paths)
+            return runner.run(service.serve_off(mode, listen, stop, __version__, map(str, faults)))
+        try:
+            ruleset = load_rules(loaded.rules.paths)
+        except RuleError as error:
+            return service.refuse_rules(error)
         endpoint = endpoint_for(_endpoint(loaded))
         write_key = loaded.destination.write_key if mode.mode is Mode.ON else None
         return runner.run(
-            serve_pipeline(
+            service.serve_pipeline(
                 mode,
                 listen,
                 ruleset,
@@ -230,6 +245,8 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _preview(arguments: argparse.Namespace) -> int:
+    from agent.commands import show_preview
+
     loaded = _load(arguments)
     return show_preview(
         arguments.files,
@@ -243,6 +260,8 @@ def _preview(arguments: argparse.Namespace) -> int:
 
 
 def _prove(arguments: argparse.Namespace) -> int:
+    from agent.proving.report import show_proof
+
     loaded = _load(arguments)
     return show_proof(
         arguments.files,
@@ -256,19 +275,32 @@ def _prove(arguments: argparse.Namespace) -> int:
 
 
 def _plan(arguments: argparse.Namespace) -> int:
-    return show_plan(
-        load_rules(_load(arguments).rules.paths),
-        against=arguments.against,
-        acknowledged=arguments.acknowledge,
-        as_json=arguments.format == "json",
-    )
+    from agent.plan import PlanError, show_plan
+
+    try:
+        return show_plan(
+            load_rules(_load(arguments).rules.paths),
+            against=arguments.against,
+            acknowledged=arguments.acknowledge,
+            as_json=arguments.format == "json",
+        )
+    except PlanError as error:
+        return _refuse(str(error))
 
 
 def _audit(arguments: argparse.Namespace) -> int:
+    from agent.auditing import show_audit
+
     return show_audit(arguments.files, is_part=arguments.part, as_json=arguments.format == "json")
 
 
 def _status(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from agent import logs
+    from agent.ask import ask_status
+    from agent.commands import show_running, show_status
+
     loaded = _load(arguments)
     logs.configure("error")
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
@@ -276,11 +308,14 @@ def _status(arguments: argparse.Namespace) -> int:
     running = ask_status(loaded.page.port) if mode.mode is not Mode.OFF else None
     if running is not None:
         return show_running(running, loaded.page.port)
-    ruleset = load_rules(loaded.rules.paths)
+    # Broken rules must not hide which switch says off.
+    ruleset = None if mode.mode is Mode.OFF else load_rules(loaded.rules.paths)
     return asyncio.run(show_status(mode, settings.switches(loaded), ruleset, _options(loaded)))
 
 
 def _ledger(arguments: argparse.Namespace) -> int:
+    from agent.kept import Place, show_entry, show_ledger
+
     loaded = _load(arguments)
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
     path = Path(loaded.ledger.path) if loaded.ledger.path else None
@@ -291,6 +326,9 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 
 def _options(loaded: settings.Settings) -> Options:
+    from agent.pipeline import Options
+    from agent.source.api import Access
+
     own = _own_namespace()
     namespaces = loaded.kubernetes.namespaces or tuple(dict.fromkeys((own, "botkube")))
     return Options(
@@ -333,6 +371,11 @@ def _own_namespace() -> str:
 
 
 def _world() -> World:
+    import random
+    import uuid
+
+    from agent.pipeline import World
+
     return World(time.time, random.Random(), uuid.uuid4, os.urandom, time.monotonic)  # noqa: S311 jitter needs no secrecy
 
 

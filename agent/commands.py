@@ -5,6 +5,7 @@ Owns tables and messages for a person at a terminal. Must not know arguments or 
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -63,9 +64,8 @@ def show_preview(
                 minimum=minimum,
             )
     except OSError as error:
-        errors.print(
-            f"botkube-analytics: cannot read {error.filename}: {error.strerror}", markup=False
-        )
+        name = error.filename or "standard input"
+        errors.print(f"botkube-analytics: cannot read {name}: {error.strerror}", markup=False)
         return 2
     if as_json:
         # One line a batch, each the `batch` array byte for byte as it would be on the wire.
@@ -114,6 +114,8 @@ def _chunks(name: str, advance) -> Iterator[bytes]:  # type: ignore[no-untyped-d
             yield chunk
 
     if name == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, "it is closed", "standard input")
         yield from read(sys.stdin.buffer)
         return
     with Path(name).open("rb") as file:
@@ -199,16 +201,16 @@ def _print_mode(
 
 
 async def show_status(
-    decision: Decision, switches: Iterable[Switch], ruleset: RuleSet, options: Options
+    decision: Decision, switches: Iterable[Switch], ruleset: RuleSet | None, options: Options
 ) -> int:
-    """Print the mode, every switch and what State holds."""
+    """Print the mode, every switch and what State holds. Switched off, rules are not read."""
     console = Console()
     named = ((one.name, one.value, one.is_off) for one in switches)
     _print_mode(console, decision.mode, decision.why, named)
-    console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}")
-    if decision.mode == "off":
-        console.print("nothing is contacted while the mode is off; State was not read")
+    if ruleset is None:
+        console.print("nothing is contacted while the mode is off; rules and State were not read")
         return 0
+    console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}")
     try:
         return _print_state(console, *(await _read_state(options)))
     except (StateError, ApiError, NoCluster) as error:

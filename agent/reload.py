@@ -16,7 +16,7 @@ from attrs import define
 
 from agent.match import make_prefilter
 from agent.rulefiles import load_rules
-from agent.rules import RuleError
+from agent.rules import Place, Problem, RuleError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,24 +70,34 @@ async def watch_rules(
 
 
 def _tell(error: RuleError) -> None:
-    first = error.problems[0]
     log.error(
         "rules refused, the last good set stays in force",
-        extra={
-            "count": len(error.problems),
-            "code": first.code,
-            "place": f"{first.place.path}:{first.place.line}",
-        },
+        extra=refusal_of(error),
+        exc_info=error.__cause__,
     )
+
+
+def refusal_of(error: RuleError) -> dict[str, object]:
+    """Return what may be logged of a refusal: no text of a rule file."""
+    first = error.problems[0]
+    return {
+        "count": len(error.problems),
+        "code": first.code,
+        "place": f"{first.place.path}:{first.place.line}",
+    }
 
 
 def _load(paths: Sequence[str]) -> tuple[RuleSet, Callable[[bytes], bool]] | RuleError:
     try:
         ruleset = load_rules(paths)
+        ruleset.messages  # noqa: B018 compiled here and kept, so that the loop does not wait for it
+        return ruleset, make_prefilter(ruleset.literals)
     except RuleError as error:
         return error
-    ruleset.messages  # noqa: B018 compiled here and kept, so that the loop does not wait for it
-    return ruleset, make_prefilter(ruleset.literals)
+    except Exception as error:  # noqa: BLE001 the edge of a task: no file may end the agent
+        refusal = RuleError([Problem("internal", Place(paths[0], 1, 1), type(error).__name__)])
+        refusal.__cause__ = error
+        return refusal
 
 
 def _look(paths: Sequence[str]) -> _Look:

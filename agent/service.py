@@ -15,7 +15,7 @@ from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
 from agent.pipeline import Pipeline, SwitchedOff, run
-from agent.reload import watch_rules
+from agent.reload import refusal_of, watch_rules
 from agent.running import Running
 from agent.sink.outcome import Outcome
 from agent.sink.segment import Segment, open_session
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from agent.model import Batch
     from agent.modes import Decision, Switch
     from agent.pipeline import Options, World
-    from agent.rules import RuleSet
+    from agent.rules import RuleError, RuleSet
     from agent.sink.deliver import Send
 
 log = logging.getLogger(__name__)
@@ -107,6 +107,12 @@ async def serve_pipeline(
     except ServerError as error:
         log.error("port cannot be opened", extra={"why": str(error)})
         return 2
+
+
+def refuse_rules(error: RuleError) -> int:
+    """Say that there is no set to run with; return the exit code."""
+    log.error("rules refused, there is no set to start with", extra=refusal_of(error))
+    return 2
 
 
 async def _keep_running(

@@ -36,7 +36,6 @@ from agent.disclosure import (
     questions,
 )
 from agent.model import CRASHED, REPORT, Format, Identity
-from agent.names import snake
 from agent.plan import bounds
 from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
