@@ -110,14 +110,15 @@ def split_scenarios(paths: Sequence[str]) -> tuple[list[str], list[Path]]:
     """
     scenarios = [Path(path) for path in paths if is_scenario(Path(path))]
     rules = [path for path in paths if not is_scenario(Path(path))]
+    beside = []
     for folder in dict.fromkeys(path.parent for path in scenarios):
         is_ours = shipped_folder() in (folder.resolve(), *folder.resolve().parents)
         if not is_ours and any(map(is_rule_file, _files(folder))):
-            rules.append(str(folder))
+            beside.append(str(folder))
     for folder in map(Path, rules if paths else [str(shipped_folder())]):
         if _is_folder(folder):
             scenarios += find_scenarios(folder)
-    return rules, list(dict.fromkeys(scenarios))
+    return [*rules, *beside], list(dict.fromkeys(scenarios))
 
 
 def read_text(path: Path) -> str | Problem:

@@ -301,6 +301,55 @@ def test_a_reader_that_has_gone_is_no_fault_of_ours(kind: str) -> None:
     assert kind == "table" or done.returncode == 0
 
 
+STREAMS = {
+    "preview-of-a-closed-input": ("preview - <&-", "cannot read standard input: it is closed"),
+    "explain-of-a-closed-input": (
+        "rules explain - <&-",
+        "cannot read standard input: it is closed",
+    ),
+    "coverage-of-a-closed-input": ("rules coverage - <&-", "standard input: it is closed"),
+    "preview-to-a-closed-output": ("preview LOG --format json >&-", "standard output is closed"),
+    "check-to-a-closed-output": ("rules check >&-", "standard output is closed"),
+    "preview-to-a-full-disk": ("preview LOG --format json >/dev/full", "No space left on device"),
+    "preview-of-a-table-to-a-full-disk": ("preview LOG >/dev/full", "No space left on device"),
+    "schema-to-a-full-disk": ("rules schema >/dev/full", "No space left on device"),
+}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+@pytest.mark.parametrize(("line", "says"), STREAMS.values(), ids=STREAMS)
+def test_a_stream_that_cannot_be_used_is_said_in_one_line(line: str, says: str) -> None:
+    done = subprocess.run(  # noqa: S602 what a shell does to streams is what is tried
+        f"{sys.executable} -m agent {line.replace('LOG', str(LOG))}",
+        shell=True,
+        capture_output=True,
+        cwd=ROOT,
+        timeout=25,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stdout == b""
+    assert done.stderr.startswith(b"botkube-analytics: ")
+    assert says in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_commands_for_rules_load_no_http_client() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "agent", "rules", "check"],
+        capture_output=True,
+        cwd=ROOT,
+        timeout=25,
+        check=False,
+    )
+    loaded = {line.rpartition(b"|")[2].strip() for line in done.stderr.splitlines()}
+
+    assert done.returncode == 0
+    assert b"agent.rules" in loaded
+    assert not {b"aiohttp", b"kubernetes_asyncio", b"asyncio", b"rich"} & loaded
+
+
 # --- settings -------------------------------------------------------------------------------------
 
 
@@ -390,7 +439,7 @@ def test_every_fault_of_a_rule_file_has_its_place(
     places = {line.split(": ")[0] for line in said.out.splitlines()[:-1]}
 
     assert (said.code, said.err) == (1, "")
-    expected = {"one.yaml:1:5", "one.yaml:2:10", "one.yaml:3:1", "two.yaml:2:10"}
+    expected = {"one.yaml:1:5", "one.yaml:2:10", "one.yaml:3:1", "two.yaml:2:3"}
     assert {f"{tmp_path}/{place}" for place in expected} <= places
     assert "did you mean level?" in said.out
     assert said.out.endswith(" faults\n")
@@ -637,6 +686,26 @@ def test_ledger_asks_the_agent_that_runs(tmp_path: Path, kept: Ledger) -> None:
 
     assert [one.head for one in kept.entries] == json.loads(listed.out)
     assert kept.entries[0].array.decode() == shown.out
+
+
+def test_status_when_off_looks_at_no_rules(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("id: [")
+    said = command("status", "--rules-paths", str(tmp_path), DO_NOT_TRACK="1")
+
+    assert (said.code, said.err) == (0, "")
+    assert "rules and State were not read" in said.out
+
+
+def test_run_says_in_its_log_that_its_rules_are_wrong(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("id: secret-word\n")
+    said = command("run", "--rules-paths", str(tmp_path))
+    line = json.loads(said.out)
+
+    assert (said.code, said.err) == (2, "")
+    assert line["message"] == "rules refused, there is no set to start with"
+    assert (line["code"], line["place"]) == ("missing-key", f"{tmp_path}/one.yaml:1")
+    assert line["count"] == 2
+    assert "secret-word" not in said.out
 
 
 # --- run ------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ import attrs
 import orjson
 import pytest
 
+from agent import reload
 from agent.ledger.ledger import Ledger
+from agent.logs import JsonFormatter
 from agent.modes import Decision, Mode
 from agent.pipeline import World
 from agent.reload import Reloading, watch_rules
@@ -239,6 +241,83 @@ async def test_a_broken_set_is_refused_and_the_last_good_one_stays(
     assert (said["count"], said["code"]) == (1, "unknown-name")
     assert said["place"].endswith("own.yaml:4")
     assert "secret-word" not in str(said)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(OWN.replace("Which", "Wh\aich"), id="control-character"),
+        pytest.param("vocabularies: {mine: {match: search, words: {'a(b': }}}\n", id="word"),
+        pytest.param("a: &a [*a]\n", id="alias-of-itself"),
+    ],
+)
+async def test_no_text_of_a_file_ends_the_agent(world: Lab, mount: Mount, text: str) -> None:
+    async with world.agent() as agent, reloading(world, agent, mount) as state:
+        mount.put({"own.yaml": text})
+        await until(lambda: state.is_refused)
+        mount.put({"own.yaml": OWN})
+        await until(lambda: digest_in_force(agent) != world.ruleset.digest)
+
+    assert (state.failures, state.is_refused) == (1, False)
+
+
+async def test_a_fault_of_ours_is_a_refusal_as_well(
+    mount: Mount, caught: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_paths: object) -> RuleSet:
+        raise ZeroDivisionError("secret-word")
+
+    monkeypatch.setattr(reload, "load_rules", fail)
+    state = Reloading()
+    async with watching(mount, state, lambda *_: None):
+        await until(lambda: state.is_refused)
+
+    (refused,) = [one for one in caught.records if one.levelno == logging.ERROR]
+    said = JsonFormatter().format(refused)
+    assert '"code": "internal"' in said
+    assert '"error": "ZeroDivisionError"' in said
+    assert "secret-word" not in said
+
+
+async def test_a_set_that_changes_while_it_is_read_is_read_again(
+    mount: Mount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read may be half of one set and half of another; it is never put in force."""
+    applied: list[str] = []
+    loads = iter([{"own.yaml": OWN}, NOTHING])
+
+    def load_and_swap(paths: list[str]) -> RuleSet:
+        made = load_rules(paths)
+        if (later := next(loads, None)) is not None:
+            mount.put(later)
+        return made
+
+    monkeypatch.setattr(reload, "load_rules", load_and_swap)
+    state = Reloading()
+    start = (await load(mount)).digest
+    mount.put({"own.yaml": f"# torn\n{OWN}"})
+    torn = (await load(mount)).digest
+    async with watching(mount, state, lambda ruleset, _: applied.append(ruleset.digest)):
+        await until(lambda: next(loads, "") == "" and state.failures == 0)
+        mount.put({"own.yaml": f"# last\n{OWN}"})
+        await until(lambda: bool(applied))
+
+    assert torn not in applied
+    assert start not in applied
+
+
+@asynccontextmanager
+async def watching(
+    mount: Mount, state: Reloading, apply: Callable[[RuleSet, object], None]
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(
+        watch_rules([str(mount.folder)], "", apply, reloading=state, every_seconds=0.01)
+    )
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_folder_without_rules_is_refused_as_well(world: Lab, mount: Mount) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 from collections import Counter
@@ -16,19 +17,19 @@ from jsonschema import Draft202012Validator
 
 from agent.__main__ import main
 from agent.rulefiles import load_rules, read_files, shipped_folder
-from agent.rules import compile_rules, rule, scenarios, shared
+from agent.rules import RuleError, compile_rules, rule, scenarios, shared
 from agent.rules.branches import branches_of
 from agent.rules.codes import CODES
 from agent.rules.language import SECTIONS
 from agent.rules.schema import make_schema
 from agent.trace import trace_log
 from agent.trial import try_log
-from agent.workbench.coverage import measure
+from agent.workbench.coverage import Coverage, Unmatched, measure
 from agent.workbench.docs import CATEGORIES, rows_of
 from agent.workbench.explain import tell_lines
 from agent.workbench.fmt import format_text, meaning
 from agent.workbench.templates import template_of
-from tests.shipped import RULES, read
+from tests.shipped import RULES, TEXTS, read
 
 SAMPLES = Path(__file__).parent / "data" / "samples"
 LOGS = [
@@ -220,6 +221,31 @@ def test_explain_refuses_a_file_that_is_not_there(run: Run) -> None:
     assert run("explain", "missing.log") == (2, "")
 
 
+def test_explain_shows_the_path_of_a_rules_file(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, RULE)
+    line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+
+    assert f"mine ({rules}:1)" in run("explain", "--rules", rules, line)[1]
+    assert f"mine ({rules}:1)" in run("explain", "--rules", str(tmp_path), line)[1]
+
+
+def test_explain_names_a_difference_in_capital_letters(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, RULE)
+    line = '{"level":"info","msg":"my Fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+    _, out = run("explain", "--rules", rules, line)
+
+    assert "mine: message: it has the literal with other capital letters" in out
+
+
+@pytest.mark.parametrize("command", [["explain", "-"], ["coverage", "-"]])
+def test_a_closed_standard_input_is_no_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+
+    assert run(*command) == (2, "")
+
+
 def test_explain_uses_rules_beside_the_shipped_ones(run: Run, tmp_path: Path) -> None:
     rules = write(tmp_path, RULE)
     line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
@@ -313,6 +339,99 @@ def test_check_refuses_a_folder_without_rules(run: Run, tmp_path: Path) -> None:
     assert "there is no rule file in this folder" in out
 
 
+def test_a_rule_that_the_agent_would_not_find_is_a_fault(run: Run, tmp_path: Path) -> None:
+    """What examples count and what the agent counts is the same, or check says so."""
+    path = write(tmp_path, edit("level: info", "literals: [My spoon]\nlevel: info"))
+    code, out = run("check", "--format", "json", path)
+
+    assert code == 1
+    assert [(one["code"], one["line"]) for one in json.loads(out)] == [("literal", 10)]
+
+
+def test_a_rule_that_takes_shipped_lines_is_the_users_fault(run: Run, tmp_path: Path) -> None:
+    text = RULE.replace("level: info\n", "level: info\npriority: 50\n").replace(
+        "My fork has sent it to (?P<where>\\w+)$", "Starting bot(?P<where>.*)"
+    )
+    text = text.replace("My fork has sent it to Slack", "Starting bot").replace(
+        "expect: {platform: slack}", "expect: {platform: unknown}"
+    )
+    path = write(tmp_path, text)
+    code, out = run("check", "--format", "json", path)
+
+    assert code == 1
+    assert [(one["file"], one["code"]) for one in json.loads(out)] == [(path, "shadows")]
+    assert "examples of bot-started" in json.loads(out)[0]["message"]
+
+
+def test_what_cannot_be_read_hides_no_other_fault(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, edit("level: info", "level: inof"))
+    (tmp_path / "utf.yaml").write_bytes(b"\xff")
+    (tmp_path / "dangling.yaml").symlink_to("nowhere.yaml")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / ".hidden").mkdir()
+    write(tmp_path / ".hidden", "id: [")
+    code, out = run("check", "--format", "json", str(tmp_path))
+    found = [(Path(one["file"]).name, one["code"]) for one in json.loads(out)]
+
+    assert code == 1
+    assert found == [
+        ("dangling.yaml", "file"),
+        ("loop.yaml", "file"),
+        ("mine.yaml", "unknown-name"),
+        ("utf.yaml", "file"),
+    ]
+    assert all(one["fix"] for one in json.loads(out))
+
+
+@pytest.mark.parametrize("command", ["check", "test", "fmt"])
+@pytest.mark.parametrize("name", ["nope", "nope.yaml", "x" * 5000, "loop.yaml"])
+def test_a_path_that_leads_nowhere_ends_with_2(
+    run: Run, tmp_path: Path, name: str, command: str
+) -> None:
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+
+    assert run(command, f"{tmp_path}/{name}")[0] == 2
+
+
+@pytest.mark.parametrize("style", ["text", "json", "sarif", "github"])
+@pytest.mark.parametrize("name", [b"a\xff.yaml", b"a\nb.yaml"])
+def test_any_name_of_a_file_can_be_shown(run: Run, tmp_path: Path, style: str, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    path.write_text(edit("level: info", "level: inof"))
+    code, out = run("check", "--format", style, str(tmp_path))
+
+    assert code == 1
+    assert "unknown-name" in out
+    assert "a\nb" not in out
+
+
+def test_a_caret_stands_below_its_place_behind_tabs(run: Run, tmp_path: Path) -> None:
+    _, out = run("check", write(tmp_path, edit("level: info", "level:\tinof")))
+
+    assert "  4 | level:\tinof\n    |       \t^\n" in out
+
+
+def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, RULE)
+    write(tmp_path, SCENARIO.replace("expect:", "expekt:"), "a.scenario.yaml")
+    write(tmp_path, SCENARIO.replace("count: 2", "count: 3"), "b.scenario.yaml")
+    write(tmp_path, SCENARIO.replace("log: |", "file: gone.log\nx: |"), "c.scenario.yaml")
+    write(tmp_path, SCENARIO, "d.scenario.yaml")
+    code, out = run("check", "--format", "json", str(tmp_path))
+    found = [(Path(one["file"]).name, one["line"], one["code"]) for one in json.loads(out)]
+
+    assert code == 1
+    assert found == [
+        ("a.scenario.yaml", 4, "unknown-name"),
+        ("b.scenario.yaml", 5, "scenario"),
+        ("c.scenario.yaml", 2, "unknown-name"),
+    ]
+    alone = str(tmp_path / "b.scenario.yaml")
+    assert [one["code"] for one in json.loads(run("check", "--format", "json", alone)[1])] == [
+        "scenario"
+    ]
+
+
 def test_every_code_is_explained() -> None:
     said = set[str]()
     for path in Path("agent").rglob("*.py"):
@@ -350,6 +469,17 @@ def test_a_scenario_passes(run: Run, tmp_path: Path) -> None:
 
     assert code == 0
     assert "1 scenarios, 0 failed" in out
+
+
+def test_a_scenario_is_run_with_the_rules_beside_it(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, RULE)
+    line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+    one = "  - {event: Event handled, properties: {platform: slack}}\n"
+    text = f"log: '{line}'\nexpect:\n{one}"
+
+    assert run("test", write(tmp_path, text, "a.scenario.yaml"))[0] == 0
+    # What is expected twice is expected to be counted twice.
+    assert run("test", write(tmp_path, text + one, "a.scenario.yaml"))[0] == 1
 
 
 def test_a_scenario_reads_the_log_beside_it(run: Run, tmp_path: Path) -> None:
@@ -413,6 +543,56 @@ def test_coverage_names_what_is_not_reached(run: Run, tmp_path: Path) -> None:
     assert {"rule": "mine", "key": "message", "branch": "spoon"} in found["branches"]
     assert "wait" in found["words"]["verbs"]
     assert found["totals"]["rules"] == len(RULES.rules) + 1
+
+
+def test_coverage_shows_a_users_own_rules_first(run: Run, tmp_path: Path) -> None:
+    rules = write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
+    _, out = run("coverage", "--rules", rules)
+
+    assert "  mine message: 'spoon'\n" in out
+    assert "of the shipped rules; see --format json" in out
+    assert "annotate" not in out
+    assert "annotate" in run("coverage")[1]
+
+
+def test_coverage_goes_on_behind_a_scenario_at_fault(run: Run, tmp_path: Path) -> None:
+    write(tmp_path, RULE)
+    write(tmp_path, SCENARIO.replace("expect:", "expekt:"), "a.scenario.yaml")
+    write(tmp_path, SCENARIO.replace("get po", "wait x"), "b.scenario.yaml")
+    code, out = run("coverage", "--format", "json", "--rules", str(tmp_path))
+
+    assert code == 1
+    assert "wait" not in json.loads(out)["words"]["verbs"]
+
+
+def test_a_severe_message_without_a_rule_is_not_full_coverage() -> None:
+    whole = Coverage([], [], [], {}, {}, [])
+    missed = Unmatched("error", False, "x", 1, "a.log:1")  # noqa: FBT003 the core's
+
+    assert whole.is_full
+    assert not Coverage([], [], [], {}, {}, [missed]).is_full
+
+
+def test_the_words_of_a_closer_are_reached_through_it(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        RULE.replace(
+            "level: info\n",
+            "level: info\npair: {closers: [{by: heard, properties: "
+            "{platform: {capture: whom, vocabulary: tones, otherwise: unknown}}}]}\n",
+        ),
+    )
+    tones = "vocabularies:\n  tones: {words: {teams: [loud], discord: [soft]}}\n"
+    write(tmp_path, tones, "v.yaml")
+    heard = '{"level":"info","msg":"It was heard loud","time":"2025-06-18T08:28:13Z"}'
+    write(
+        tmp_path, f"id: heard\nmessage: 'It was heard (?P<whom>.*)'\nhits: ['{heard}']\n", "h.yaml"
+    )
+    line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+    ruleset = load_rules([str(tmp_path)])
+    found = measure(ruleset, {"a.log": f"{line}\n{heard}\n".encode()})
+
+    assert found.words["tones"] == ["discord"]
 
 
 def test_a_log_covers_what_examples_do_not() -> None:
@@ -527,6 +707,13 @@ def test_every_shipped_file_is_valid_and_names_its_schema(path: Path) -> None:
         ("level: info", "pair: {lines: 5}"),
         ("id: mine\n", ""),
         ("level: info", "versions: [v1.0]"),
+        ("level: info", "versions: [v1.0, v9.99]"),
+        ("question: Which events does my fork handle?\n", ""),
+        (", vocabulary: bots, otherwise: unknown", ""),
+        ("{capture: where, vocabulary: bots, otherwise: unknown}", "{}"),
+        ("vocabulary: bots", "vocabulary: bots, buckets: [1]"),
+        ("vocabulary: bots", "vocabulary: bots, present: where"),
+        (RULE[RULE.index("\n  - log") : RULE.index("\nmisses")], " []"),
     ],
 )
 def test_the_schema_refuses_what_the_compiler_refuses(
@@ -536,6 +723,24 @@ def test_the_schema_refuses_what_the_compiler_refuses(
 
     assert list(VALIDATOR.iter_errors(yaml.safe_load(text)))
     assert run("check", write(tmp_path, text))[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "is_valid"),
+    [
+        ("log: x\nexpect: []\n", True),
+        ("log: x\nfile: x.log\nexpect: []\n", False),
+        ("expect: []\n", False),
+        ("version: 1\nvocabularies: {mine: {words: {}}}\n", False),
+        ("version: 1\nevents: {Mine: {category: x, properties: {a: b}}}\n", True),
+        ("version: 1\nevents: {Mine: {category: x, properties: {a: []}}}\n", False),
+        (edit("  - '{", "  - log: '{"), True),
+        ("id: mine\ndisable: true\n", True),
+        ("id: mine\ndisable: true\nlevel: info\n", False),
+    ],
+)
+def test_the_schema_judges_as_the_compiler_does(text: str, is_valid: bool) -> None:
+    assert is_valid == (not list(VALIDATOR.iter_errors(yaml.safe_load(text))))
 
 
 def test_the_schema_knows_every_key_that_the_compiler_knows() -> None:
@@ -568,17 +773,17 @@ SECTION_TEXTS = {
 
 
 @pytest.mark.parametrize("section", SECTION_TEXTS)
-def test_the_compiler_knows_every_key_that_the_schema_knows(
-    run: Run, tmp_path: Path, section: str
-) -> None:
+def test_the_compiler_knows_every_key_that_the_schema_knows(section: str) -> None:
     text, what = SECTION_TEXTS[section]
+    shared = {name: TEXTS[f"rules/{name}"] for name in ("events.yaml", "vocabularies.yaml")}
     for key in SECTIONS[section]:
         given = f"{key[:-1]}{'x' if key[-1] != 'x' else 'y'}"
-        _, out = run("check", "--format", "json", write(tmp_path, text.replace("KEY", given)))
-        faults = [one for one in json.loads(out) if what in one["message"]]
+        with pytest.raises(RuleError) as caught:
+            compile_rules({**shared, "mine.yaml": text.replace("KEY", given)})
+        faults = [one for one in caught.value.problems if what in one.message]
 
         assert len(faults) == 1
-        assert key in faults[0]["fix"]
+        assert key in faults[0].hint
 
 
 # --- docs -----------------------------------------------------------------------------------------
@@ -592,6 +797,22 @@ def test_the_page_beside_the_rules_is_the_one_that_the_code_writes(run: Run) -> 
 @pytest.mark.parametrize("category", CATEGORIES)
 def test_every_cell_has_a_rule_or_a_reason(category: str) -> None:
     assert not [row for row in rows_of(load_rules(), category) if not row.is_explained]
+
+
+def test_a_category_of_ones_own_is_in_the_table(run: Run, tmp_path: Path) -> None:
+    events = "events:\n  Mine: {category: plugins, properties: {platform: [slack, other]}}\n"
+    write(tmp_path, events, "events.yaml")
+    write(tmp_path, RULE.replace("Event handled", "Mine").replace(", otherwise: unknown", ""))
+    write(
+        tmp_path,
+        edit("event: Event handled", "event: Mine")
+        .replace("{capture: where, vocabulary: bots, otherwise: unknown}", "slack")
+        .replace("(?P<where>\\w+)", "\\w+"),
+    )
+    _, out = run("docs", "--rules", str(tmp_path))
+
+    assert "### Plugins\n" in out
+    assert "| `mine` |" in out
 
 
 def test_every_category_is_in_the_table() -> None:
@@ -667,9 +888,45 @@ def test_fmt_orders_keys_and_keeps_comments_with_them() -> None:
     assert meaning(TIDY) == meaning(UNTIDY)
 
 
-@pytest.mark.parametrize("text", ["id: [", "", "- a\n", "id: x\nid: y\n"])
+@pytest.mark.parametrize("text", ["id: [", "", "- a\n", "{id: x}\n"])
 def test_fmt_leaves_alone_what_it_cannot_read(text: str) -> None:
-    assert format_text(text) in {text, "id: x\nid: y\n"}
+    assert format_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "made"),
+    [
+        pytest.param(
+            "level: x\n# one\n\n# two\nid: y\n", "# one\n\n# two\nid: y\nlevel: x\n", id="comments"
+        ),
+        pytest.param("id: x\r\nlevel: y\r\n", "id: x\nlevel: y\n", id="crlf"),
+        pytest.param("\ufeffid: x\n", "id: x\n", id="mark"),
+        pytest.param("---\nlevel: x\nid: y\n...\n", "---\nid: y\nlevel: x\n", id="end"),
+        pytest.param("level: &a x\nid: *a\n", None, id="alias-before-its-anchor"),
+    ],
+)
+def test_fmt_brings_into_order_what_it_can(text: str, made: str | None) -> None:
+    assert made == format_text(text)
+
+
+@pytest.mark.parametrize("text", ["id: [", "level: &a x\nid: *a\n", "id: x\nid: y\n"])
+@pytest.mark.parametrize("flags", [[], ["--check"]])
+def test_fmt_says_what_it_cannot_format(
+    run: Run, tmp_path: Path, text: str, flags: list[str]
+) -> None:
+    path = write(tmp_path, text)
+
+    assert run("fmt", *flags, path) == (1, "")
+    assert Path(path).read_text() == text
+
+
+def test_fmt_finds_line_breaks_of_another_system(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_bytes(b"id: x\r\n")
+
+    assert run("fmt", "--check", str(path))[0] == 1
+    assert run("fmt", str(path))[0] == 0
+    assert path.read_bytes() == b"id: x\n"
 
 
 def test_fmt_writes_files_and_says_which(run: Run, tmp_path: Path) -> None:
