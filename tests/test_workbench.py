@@ -355,12 +355,12 @@ def test_a_rule_that_takes_shipped_lines_is_the_users_fault(run: Run, tmp_path: 
     text = text.replace("My fork has sent it to Slack", "Starting bot").replace(
         "expect: {platform: slack}", "expect: {platform: unknown}"
     )
-    path = write(tmp_path, text)
+    path = write(tmp_path, text.partition("misses:")[0])
     code, out = run("check", "--format", "json", path)
 
     assert code == 1
     assert [(one["file"], one["code"]) for one in json.loads(out)] == [(path, "shadows")]
-    assert "examples of bot-started" in json.loads(out)[0]["message"]
+    assert "bot-started" in json.loads(out)[0]["message"]
 
 
 def test_what_cannot_be_read_hides_no_other_fault(run: Run, tmp_path: Path) -> None:
