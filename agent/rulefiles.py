@@ -20,7 +20,7 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 SCENARIO_ENDS = (".scenario.yaml", ".scenario.yml")
 MAX_FILE_BYTES = 1 << 20
 
-_WHOLE_SET = re.compile(r"^platforms\s*:", re.MULTILINE)
+_WHOLE_SET = re.compile(r"^platforms[ \t]*:", re.MULTILINE)
 
 
 @frozen

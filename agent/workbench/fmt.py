@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EDITOR = "# yaml-language-server"
 
 
@@ -71,7 +72,7 @@ def format_text(text: str) -> str | None:
     """Return a rule file in the one layout, as it is if it is none, or None if it cannot move."""
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
-        node = yaml.compose(plain, Loader=yaml.SafeLoader)
+        node = yaml.compose(plain, Loader=_LOADER)
     except yaml.YAMLError:
         return text
     if not isinstance(node, yaml.MappingNode) or node.flow_style:
