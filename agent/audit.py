@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from agent.aggregate import snake
 from agent.model import REPORT
+from agent.names import snake
 
 if TYPE_CHECKING:
     from agent.received import Received, Sums

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.aggregate import GAP_REASONS, snake
+from agent.aggregate import GAP_REASONS
 from agent.model import CRASHED, REPORT, Value
+from agent.names import snake
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

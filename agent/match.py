@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import re2
 from attrs import frozen
 
-from agent.rules.ruleset import options
+from agent.rules.words import options
 
 try:
     import hyperscan

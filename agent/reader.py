@@ -20,7 +20,7 @@ from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, l
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
-from agent.rules.ruleset import options
+from agent.rules.words import options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -16,9 +16,8 @@ from typing import Any, TypeAlias
 import orjson
 from attrs import frozen
 
-from agent.aggregate import snake
 from agent.model import REPORT
-from agent.sink.batch import RESERVED
+from agent.names import RESERVED, snake
 
 Sums: TypeAlias = Mapping[str, tuple[int, int]]
 """By event name in snake case: what a Collection report says was sent in its window, and in all."""

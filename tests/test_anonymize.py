@@ -19,8 +19,8 @@ from agent.rules.ruleset import (
     Present,
     Skip,
     Source,
-    Vocabulary,
 )
+from agent.rules.words import Vocabulary
 from tests.strategies import NOON
 
 PLACE = Place("x", 1, 1)

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.aggregate import snake
 from agent.audit import Audit, Effect, Finding, Kind, is_consistent
 from agent.model import REPORT, Aggregate, Identity, Report
+from agent.names import snake
 from agent.received import NotAnEvent, read_line
 from agent.sink.batch import build_identity, build_window
 

@@ -21,7 +21,8 @@ from agent.gate import admit, make_gate
 from agent.match import Match
 from agent.model import CRASHED, NANOS, REPORT, Identity, Observation, Released
 from agent.rules import RuleSet
-from agent.rules.ruleset import Captured, Constant, Event, Vocabulary
+from agent.rules.ruleset import Captured, Constant, Event
+from agent.rules.words import Vocabulary
 from agent.sink.batch import Event as Call
 from agent.sink.batch import batch_array, build_identity
 from agent.state.document import Document

@@ -20,10 +20,11 @@ from agent.disclosure import (
     questions,
 )
 from agent.model import REPORT
+from agent.names import RESERVED
 from agent.plan import bounds
 from agent.rules import RuleSet
 from agent.rules.ruleset import Event
-from agent.sink.batch import RESERVED, check_event
+from agent.sink.batch import check_event
 from tests.shipped import RULES
 from tests.test_docs import my_rules
 from tests.test_gate import CALLS

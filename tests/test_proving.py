@@ -25,7 +25,8 @@ from agent.proving.reading import _look_up, make_policy
 from agent.proving.renaming import CANARY, STYLES, Renaming, words_of
 from agent.proving.variant import read_log, vary
 from agent.rules import Rule, RuleSet
-from agent.rules.ruleset import Captured, Constant, Source, Vocabulary
+from agent.rules.ruleset import Captured, Constant, Source
+from agent.rules.words import Vocabulary
 from tests.shipped import RULES
 from tests.strategies import SAMPLE_LOGS, SAMPLES
 

@@ -373,8 +373,7 @@ def test_a_fault_of_a_shared_file_names_its_place(
 
 def test_what_a_vocabulary_hides_is_not_looked_at() -> None:
     hides = searched('hide: \'"([^"]*)"|<(?P<name>\\w+)>\'')
-    texts = {"shared.yaml": hides, "rule.yaml": RULE}
-    bots = compile_rules(texts).vocabularies["bots"]
+    bots = compile_rules(files(RULE, hides)).vocabularies["bots"]
     expected = {
         b'Slack "Discord"': "slack",
         b'"Slack" Discord': "discord",
@@ -392,7 +391,7 @@ def test_a_vocabulary_may_say_what_a_rule_is_not_for() -> None:
     hides = searched('hide: \'"([^"]*)"\'').replace("[Slack]", "['Sl${fragment}']")
     shared = hides.replace("fragments:\n", "fragments:\n  fragment: 'ack$'\n")
     rule = edit("level: info", "unless: {bot: {vocabulary: bots}}").replace("Slack", "other")
-    made = compile_rules({"shared.yaml": shared, "rule.yaml": rule.replace("slack", "unknown")})
+    made = compile_rules(files(rule.replace("slack", "unknown"), shared))
     find = made.rules[0].unless["bot"]
     found = [find(text) for text in (b"x", b'"x" Slack', b'"Slack"', b"Discord")]
 

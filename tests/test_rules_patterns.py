@@ -11,7 +11,7 @@ from agent.rules.branches import branches_of
 from agent.rules.literals import longest_literal
 from agent.rules.patterns import captures_in, compile_pattern
 from agent.rules.places import Place, Problems
-from agent.rules.ruleset import options
+from agent.rules.words import options
 
 LITERALS = {
     # pattern: (the text that must stand in every match, something that matches)
@@ -99,7 +99,6 @@ REFUSED = {
     "*x": "the character itself",
     "x**": "one repetition",
     "x{1,2000}": "at most 1000",
-    "\\p{Foo}": "a class that RE2 has",
     "[[:foo:]]": "a class that RE2 has",
     "[z-a]": "lower end of a range first",
     "(?P<a>x)(?P<a>y)": "another name",

@@ -62,6 +62,7 @@ def test_what_the_agent_adds_to_an_event_is_what_rules_leave_free() -> None:
         agent_version="1",
         rules_digest="x",
         minimum=5,
+        gate=lambda _event: None,
     )
 
     assert events[0]["properties"].keys() - {"kind"} == ADDED

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from agent import rulefiles
 from agent.__main__ import main
 from agent.rulefiles import load_rules, read_files, shipped_folder
 from agent.rules import RuleError, compile_rules, rule, scenarios, shared
@@ -361,6 +363,22 @@ def test_a_rule_that_takes_shipped_lines_is_the_users_fault(run: Run, tmp_path: 
     assert code == 1
     assert [(one["file"], one["code"]) for one in json.loads(out)] == [(path, "shadows")]
     assert "bot-started" in json.loads(out)[0]["message"]
+
+
+def test_a_shipped_rule_can_be_at_fault_itself(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "shipped"
+    shutil.copytree(shipped_folder(), folder)
+    path = folder / "integrations" / "bot-started.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("platform: teams", "platform: slack"))
+    monkeypatch.setattr(rulefiles, "shipped_folder", lambda: folder)
+    code, out = run("check", "--format", "json")
+
+    assert path.read_text() != text
+    assert code == 1
+    assert {(one["file"], one["code"]) for one in json.loads(out)} == {(str(path), "hit")}
 
 
 def test_what_cannot_be_read_hides_no_other_fault(run: Run, tmp_path: Path) -> None:

@@ -28,10 +28,8 @@ from agent.rules.ruleset import (
     Present,
     Skip,
     Source,
-    Vocabulary,
-    options,
-    without,
 )
+from agent.rules.words import Vocabulary, options, without
 
 if TYPE_CHECKING:
     from agent.match import Match

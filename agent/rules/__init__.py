@@ -1,10 +1,11 @@
 """The rule language: YAML text -> `RuleSet`, with errors that name file, line and column.
 
 `nodes` reads YAML and keeps `places`, `misreadings` says what was meant by what is none; `keys`
-takes a mapping apart; `shared`, `events`, `rule`, `pairing`, `sources`, `values`, `patterns`,
-`literals`, `versions` and `examples` give the keys their meaning; `checks` looks at all rules
-together; `compile` is the way through them and `ruleset` what comes out. Pure: nothing here reads
-a file, a clock or a log line.
+takes a mapping apart; `shared`, `vocabularies`, `events`, `rule`, `pairing`, `sources`, `values`,
+`patterns`, `literals`, `versions` and `examples` give the keys their meaning; `checks` looks at
+all rules together; `compile` is the way through them, `ruleset` and `words` what comes out.
+`language`, `shapes` and `schema` are the same keys for people and editors. Pure: nothing here
+reads a file, a clock or a log line.
 """
 
 from agent.rules.compile import compile_rules

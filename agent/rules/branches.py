@@ -14,7 +14,7 @@ import re2
 from attrs import define, field, frozen
 
 from agent.rules.patterns import CLASS
-from agent.rules.ruleset import options
+from agent.rules.words import options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

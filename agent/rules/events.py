@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from agent.model import Value
     from agent.rules.places import Place, Problems
-    from agent.rules.ruleset import Vocabulary
+    from agent.rules.words import Vocabulary
 
 KEYS = ("category", "properties", "optional")
 _RENAME = "give it another name"

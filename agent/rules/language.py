@@ -6,51 +6,27 @@ that compile them; tests hold both together.
 
 from __future__ import annotations
 
-from typing import Any
-
 from agent.model import Format
 from agent.rules.pairing import CHOICES, THEN
 from agent.rules.rule import ID, LEVELS, ORIGINS
 from agent.rules.ruleset import MAX_SECONDS
 from agent.rules.scenarios import MAX_COUNT
+from agent.rules.shapes import (
+    FLAG,
+    NAMES,
+    SOURCES,
+    TEXT,
+    TEXTS,
+    VALUE,
+    Schema,
+    mapping_of,
+    number_of,
+    ref,
+    words_of,
+)
 from agent.rules.shared import FORMAT_VERSION
 from agent.rules.versions import VERSIONS
 
-Schema = dict[str, Any]
-
-TEXT: Schema = {"type": "string"}
-FLAG: Schema = {"type": "boolean"}
-TEXTS: Schema = {"oneOf": [TEXT, {"type": "array", "items": TEXT}]}
-NAMES: Schema = {"type": "object", "additionalProperties": TEXT}
-PATTERNS: Schema = {"type": "object", "additionalProperties": TEXT}
-VALUE: Schema = {"type": ["string", "integer", "boolean"]}
-
-
-def words_of(options: object) -> Schema:
-    listed = {"enum": [str(one) for one in options]}  # type: ignore[attr-defined]
-    return {"oneOf": [listed, {"type": "array", "items": listed}]}
-
-
-def number_of(least: int, most: int) -> Schema:
-    return {"type": "integer", "minimum": least, "maximum": most}
-
-
-def mapping_of(keys: dict[str, tuple[str, Schema]], *required: str) -> Schema:
-    return {
-        "type": "object",
-        "additionalProperties": False,
-        "required": list(required),
-        "properties": {
-            name: {"description": what, **schema} for name, (what, schema) in keys.items()
-        },
-    }
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/$defs/{name}"}
-
-
-SOURCES: Schema = {"type": "object", "additionalProperties": ref("source")}
 FORMAT = ("The version of this language.", number_of(FORMAT_VERSION, FORMAT_VERSION))
 
 RULE: dict[str, tuple[str, Schema]] = {
@@ -96,7 +72,7 @@ RULE: dict[str, tuple[str, Schema]] = {
         ),
         TEXTS,
     ),
-    "fields": ("Fields that must be there, and a pattern for the whole of each value.", PATTERNS),
+    "fields": ("Fields that must be there, and a pattern for the whole of each value.", NAMES),
     "optional_fields": ("Fields that properties may use where they are there.", TEXTS),
     "absent_fields": ("Fields that must not be there.", TEXTS),
     "when": (
@@ -234,7 +210,7 @@ SHARED: dict[str, tuple[str, Schema]] = {
             }
         ),
     ),
-    "fragments": ("Pieces of patterns, for `${name}` in a pattern.", PATTERNS),
+    "fragments": ("Pieces of patterns, for `${name}` in a pattern.", NAMES),
     "vocabularies": (
         "Closed lists of words.",
         {"type": "object", "additionalProperties": ref("vocabulary")},
@@ -263,10 +239,7 @@ VOCABULARY: dict[str, tuple[str, Schema]] = {
     ),
     "used_by": ("`agent` for a list that the agent itself asks.", {"enum": ["rules", "agent"]}),
     "hide": (
-        (
-            "A pattern for `match: search`: what its groups take in, as names that users chose, "
-            "is cut out of the text first."
-        ),
+        "A pattern: what its groups take in, as names of users, a `search` does not see.",
         TEXT,
     ),
     "words": (

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import re2
 
-from agent.rules.ruleset import options
+from agent.rules.words import options
 
 if TYPE_CHECKING:
     from agent.rules.places import Place, Problems
@@ -40,7 +40,6 @@ _HINTS = (
     ("no argument for repetition", r"write \* \+ or \? for the character itself"),
     ("bad repetition operator", "write one repetition, not two"),
     ("repetition size", "repeat at most 1000 times"),
-    (r"range: \p", r"write a class that RE2 has, such as \p{L}, \p{Greek} or \w"),
     ("range: [:", "write a class that RE2 has, such as [[:alpha:]] or [[:digit:]]"),
     ("range", "put a hyphen last in its class, and the lower end of a range first"),
     ("UTF-8", "write the characters in UTF-8"),

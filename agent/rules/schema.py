@@ -15,15 +15,10 @@ from agent.rules.language import (
     SCENARIO,
     SHARED,
     SOURCE,
-    TEXT,
-    TEXTS,
     UNCOVERED,
-    VALUE,
     VOCABULARY,
-    Schema,
-    mapping_of,
-    ref,
 )
+from agent.rules.shapes import TEXT, TEXTS, VALUE, Schema, mapping_of, ref
 from agent.rules.sources import FORMS
 
 URL = "https://json-schema.org/draft/2020-12/schema"

@@ -15,23 +15,21 @@ from agent.names import check_name, snake
 from agent.rules.events import read_event
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.patterns import compile_pattern
-from agent.rules.ruleset import Captured, Event, Source, Uncovered, Vocabulary
+from agent.rules.ruleset import Captured, Event, Source, Uncovered
 from agent.rules.sources import within
 from agent.rules.values import read_values
 from agent.rules.versions import read_versions
+from agent.rules.vocabularies import read_vocabulary
+from agent.rules.words import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    import re2
 
     from agent.model import Value
     from agent.rules.places import Place, Problems
 
 FORMAT_VERSION = 1
 KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", "uncovered")
-VOCABULARY_KEYS = ("match", "used_by", "words", "hide")
 UNCOVERED_KEYS = ("category", "formats", "versions", "at", "reason")
 VISIBLE_AT = ("info", "debug", "any")
 _FRAGMENT = re.compile(r"\$\{([^}]*)\}")
@@ -155,99 +153,7 @@ class Shared:
         self.platforms[name] = tuple(text for _, text in texts)
 
     def _vocabulary(self, name: str, node: Node) -> None:
-        self.vocabularies[name] = Vocabulary(name, node.place, "exact", {})
-        if not isinstance(node, Mapping):
-            self.used.add(("vocabularies", name))
-            self.problems.add(
-                "type", node.place, "a vocabulary is a mapping", "write its words under `words:`"
-            )
-            return
-        reader = Reader(node, f"vocabulary {name}", self.problems, VOCABULARY_KEYS)
-        kind = reader.word("match", ("exact", "search"), "exact")
-        if reader.word("used_by", ("rules", "agent"), "rules") == "agent":
-            self.used.add(("vocabularies", name))
-        listed = reader.mapping("words")
-        words = self._words(kind, listed)
-        if not words and (listed is not None or not reader.has("words")):
-            self.problems.add(
-                "type", node.place, f"vocabulary {name!r} has no words", "add `words:`"
-            )
-        self._check_texts(kind, words, listed)
-        hide = self._hide(reader, kind)
-        self.vocabularies[name] = Vocabulary(name, node.place, kind, words, hide)
-
-    def _hide(self, reader: Reader, kind: str) -> re2._Regexp | None:
-        if not reader.has("hide"):
-            return None
-        place = reader.place("hide")
-        before = len(self.problems.found)
-        made = compile_pattern(self.expand(reader.text("hide"), place), place, self.problems)
-        if kind != "search":
-            self.problems.add("hide", place, "`hide` needs `match: search`", "add it")
-        elif not made.groups and len(self.problems.found) == before:
-            self.problems.add(
-                "hide",
-                place,
-                "what the groups of `hide` take in is not looked at, and it has none",
-                "put what users name in parentheses",
-            )
-        return made
-
-    def _words(self, kind: str, listed: Mapping | None) -> dict[str, tuple[str, ...]]:
-        """Read the words and their texts; a word without any stands for itself."""
-        words: dict[str, tuple[str, ...]] = {}
-        catchall: tuple[str, Place] | None = None
-        for word, value in entries(listed):
-            assert listed is not None
-            if isinstance(value, Scalar) and value.value is None:
-                found: tuple[tuple[Place, str], ...] = ((listed.keys[word], word),)
-            else:
-                texts = Reader(Mapping(value.place, {word: value}), word, self.problems)
-                found = texts.placed_texts(word)
-                if isinstance(value, Items) and not value.items:
-                    self.problems.add(
-                        "type",
-                        value.place,
-                        f"{word!r} has no texts",
-                        "write them, or no list at all",
-                    )
-            if kind == "search":
-                found = tuple((place, self.expand(text, place)) for place, text in found)
-            words[word] = tuple(text for _, text in found)
-            if kind == "exact":
-                continue
-            if catchall is not None:
-                text, place = catchall
-                self.problems.add(
-                    "unreachable",
-                    place,
-                    f"{text!r} is found in every text, so that {word!r} is never given",
-                    "make it the last word, or narrow it",
-                )
-                catchall = None
-            for place, text in found:
-                before = len(self.problems.found)
-                made = compile_pattern(text, place, self.problems)
-                if len(self.problems.found) == before and made.search(b"") is not None:
-                    catchall = (text, place)
-        return words
-
-    def _check_texts(
-        self, kind: str, words: dict[str, tuple[str, ...]], listed: Mapping | None
-    ) -> None:
-        """Note a text that two words claim; it would belong to the first in silence."""
-        seen: dict[str, str] = {}
-        for word, texts in words.items():
-            for text in texts:
-                key = text.lower() if kind == "exact" else text
-                first = seen.setdefault(key, word)
-                if first != word and listed is not None:
-                    self.problems.add(
-                        "duplicate",
-                        listed.keys[word],
-                        f"{text!r} already stands for {first!r}",
-                        "remove it from one of the two words",
-                    )
+        self.vocabularies[name] = read_vocabulary(name, node, self)
 
     def _uncovered(self, node: Node) -> None:
         if not isinstance(node, Mapping):

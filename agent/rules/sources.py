@@ -23,8 +23,8 @@ from agent.rules.ruleset import (
     Present,
     Skip,
     Source,
-    Vocabulary,
 )
+from agent.rules.words import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from agent.model import Value
     from agent.rules.places import Place, Problems
-    from agent.rules.ruleset import Event, Source, Vocabulary
+    from agent.rules.ruleset import Event, Source
+    from agent.rules.words import Vocabulary
 
 MAX_SHOWN = 5
 

@@ -171,8 +171,9 @@ def _explain(given: argparse.Namespace) -> int:
 
 
 def _coverage(given: argparse.Namespace) -> int:
-    from agent.workbench.coverage import measure, show
+    from agent.workbench.coverage import measure
     from agent.workbench.scenarios import read_scenarios
+    from agent.workbench.unreached import show
 
     try:
         logs = {name: read_log(name) for name in given.logs}

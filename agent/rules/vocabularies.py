@@ -1,0 +1,123 @@
+"""Vocabularies: closed lists of words, each with the texts or patterns that stand for it.
+
+Owns the keys of a vocabulary, and what one word takes from another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.rules.keys import Reader
+from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.patterns import compile_pattern
+from agent.rules.words import Vocabulary
+
+if TYPE_CHECKING:
+    import re2
+
+    from agent.rules.places import Place, Problems
+    from agent.rules.shared import Shared
+
+KEYS = ("match", "used_by", "words", "hide")
+
+
+def read_vocabulary(name: str, node: Node, shared: Shared) -> Vocabulary:
+    """Read one vocabulary; one that cannot be read has no words."""
+    problems = shared.problems
+    if not isinstance(node, Mapping):
+        shared.used.add(("vocabularies", name))
+        problems.add(
+            "type", node.place, "a vocabulary is a mapping", "write its words under `words:`"
+        )
+        return Vocabulary(name, node.place, "exact", {})
+    reader = Reader(node, f"vocabulary {name}", problems, KEYS)
+    kind = reader.word("match", ("exact", "search"), "exact")
+    if reader.word("used_by", ("rules", "agent"), "rules") == "agent":
+        shared.used.add(("vocabularies", name))
+    listed = reader.mapping("words")
+    words: dict[str, tuple[str, ...]] = {}
+    if listed is not None:
+        texts = {word: _texts(listed, word, problems) for word in listed.entries}
+        if kind == "search":
+            texts = {word: _expanded(found, shared) for word, found in texts.items()}
+            _check_search(texts, problems)
+        words = {word: tuple(text for _, text in found) for word, found in texts.items()}
+        _check_twice(kind, words, listed, problems)
+    if not words and (listed is not None or not reader.has("words")):
+        problems.add("type", node.place, f"vocabulary {name!r} has no words", "add `words:`")
+    return Vocabulary(name, node.place, kind, words, _hide(reader, kind, shared))
+
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    _Texts: TypeAlias = tuple[tuple[Place, str], ...]
+
+
+def _texts(listed: Mapping, word: str, problems: Problems) -> _Texts:
+    """Return the texts of a word with their places; one without any stands for itself."""
+    value = listed.entries[word]
+    if isinstance(value, Scalar) and value.value is None:
+        return ((listed.keys[word], word),)
+    if isinstance(value, Items) and not value.items:
+        problems.add("type", value.place, f"{word!r} has no texts", "write them, or no list at all")
+    return Reader(Mapping(value.place, {word: value}), word, problems).placed_texts(word)
+
+
+def _expanded(texts: _Texts, shared: Shared) -> _Texts:
+    return tuple((place, shared.expand(text, place)) for place, text in texts)
+
+
+def _check_search(words: dict[str, _Texts], problems: Problems) -> None:
+    """Note patterns that cannot be read, and one that leaves nothing for the words behind it."""
+    catchall: tuple[Place, str] | None = None
+    for word, texts in words.items():
+        if catchall is not None:
+            place, text = catchall
+            problems.add(
+                "unreachable",
+                place,
+                f"{text!r} is found in every text, so that {word!r} is never given",
+                "make it the last word, or narrow it",
+            )
+            catchall = None
+        for place, text in texts:
+            before = len(problems.found)
+            made = compile_pattern(text, place, problems)
+            if len(problems.found) == before and made.search(b"") is not None:
+                catchall = (place, text)
+
+
+def _check_twice(
+    kind: str, words: dict[str, tuple[str, ...]], listed: Mapping, problems: Problems
+) -> None:
+    """Note a text that two words claim; it would belong to the first in silence."""
+    seen: dict[str, str] = {}
+    for word, texts in words.items():
+        for text in texts:
+            first = seen.setdefault(text.lower() if kind == "exact" else text, word)
+            if first != word:
+                problems.add(
+                    "duplicate",
+                    listed.keys[word],
+                    f"{text!r} already stands for {first!r}",
+                    "remove it from one of the two words",
+                )
+
+
+def _hide(reader: Reader, kind: str, shared: Shared) -> re2._Regexp | None:
+    if not reader.has("hide"):
+        return None
+    problems, place = shared.problems, reader.place("hide")
+    before = len(problems.found)
+    made = compile_pattern(shared.expand(reader.text("hide"), place), place, problems)
+    if kind != "search":
+        problems.add("hide", place, "`hide` needs `match: search`", "add it")
+    elif not made.groups and len(problems.found) == before:
+        problems.add(
+            "hide",
+            place,
+            "what the groups of `hide` take in is not looked at, and it has none",
+            "put what users name in parentheses",
+        )
+    return made

@@ -1,0 +1,78 @@
+"""A closed list of words, and which of them a text stands for.
+
+Owns the options of every pattern that looks at a text: bytes, bounded memory, no printing.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import re2
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from agent.rules.places import Place
+
+
+def options() -> re2.Options:
+    """RE2 options for all patterns: bytes as they are, no printing to stderr, bounded memory."""
+    made = re2.Options()
+    made.encoding = re2.Options.Encoding.LATIN1
+    made.log_errors = False
+    made.max_mem = 8 << 20
+    return made
+
+
+@frozen(eq=False, slots=False)
+class Vocabulary:
+    """A closed list of words. `exact` compares whole texts without case, `search` looks inside.
+
+    What the groups of `hide` take in (names that users chose) is not looked at.
+    """
+
+    name: str
+    place: Place
+    kind: str
+    words: Mapping[str, tuple[str, ...]]
+    hide: re2._Regexp | None = None
+
+    @cached_property
+    def _exact(self) -> dict[bytes, str]:
+        return {text.lower().encode(): word for word, texts in self.words.items() for text in texts}
+
+    @cached_property
+    def _searched(self) -> tuple[re2.Set, tuple[str, ...]]:
+        found = re2.Set.SearchSet(options())
+        order: list[str] = []
+        for word, patterns in self.words.items():
+            for pattern in patterns:
+                found.Add(pattern.encode())
+                order.append(word)
+        found.Compile()
+        return found, tuple(order)
+
+    def word(self, text: bytes) -> str | None:
+        """Return the word for a text, or None if it is not in the vocabulary.
+
+        Where several patterns of a `search` vocabulary are found, the first declared wins.
+        """
+        if self.kind == "exact":
+            return self._exact.get(text.strip().lower())
+        found, order = self._searched
+        hits = found.Match(text if self.hide is None else without(self.hide, text))
+        return order[min(hits)] if hits else None
+
+
+def without(hide: re2._Regexp, text: bytes) -> bytes:
+    """Return a text without what the groups of a pattern take in."""
+    kept, end = [], 0
+    for found in hide.finditer(text):
+        for group in range(1, hide.groups + 1):
+            begin, after = found.span(group)
+            if begin >= end:
+                kept.append(text[end:begin])
+                end = after
+    return b"".join([*kept, text[end:]])
