@@ -25,6 +25,10 @@ CONTAINER_BYTES = 260
 MAX_TRAIL_BYTES = 1 << 20
 HASH_BYTES = 8
 
+MAX_TORN = 2
+"""How many lines at the head of a file may be rests of lines that a rotation tore: one of each of
+the container's two streams."""
+
 
 def hash_line(key: bytes, line: bytes) -> bytes:
     """Return the keyed hash of a whole raw line, stamp included. The key never leaves State."""
@@ -131,25 +135,31 @@ class Proof:
 
     `take` lines until `verdict` is set; `seen` are then the lines that were folded before and
     still stand in the file, `fresh` those that follow. Equal lines with equal stamps exist, so a
-    verdict waits as long as another one could still explain more lines.
+    verdict waits as long as another one could still explain more lines. Where no line of the head
+    fits, its first ones may be rests of lines that were folded whole: they are looked past.
     """
 
     def __init__(self, key: bytes, cursor: Cursor) -> None:
         self._key = key
         self._cursor = cursor
-        self._lines: list[bytes] = []
-        self._chain = b""
-        self._last: deque[bytes] = deque(maxlen=len(cursor.hashes))
-        self._starts: Sequence[int] = range(len(cursor.hashes))
-        self._suffix = 0
+        self._torn: list[bytes] = []
         self.verdict: Continuity | None = None if cursor.total else Continuity.FRESH
         self.seen: list[bytes] = []
         self.fresh: list[bytes] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        hashes = self._cursor.hashes
+        self._lines: list[bytes] = []
+        self._chain = b""
+        self._last: deque[bytes] = deque(maxlen=len(hashes))
+        self._starts: Sequence[int] = range(len(hashes))
+        self._suffix = 0
 
     @property
     def taken(self) -> int:
         """How many lines of the head were taken."""
-        return len(self._lines)
+        return len(self._torn) + len(self._lines)
 
     def take(self, line: bytes) -> None:
         """Take the next line of the head."""
@@ -173,8 +183,12 @@ class Proof:
             for at in self._starts
             if at + number <= len(hashes) and hashes[at + number - 1] == digest
         ]
-        if not any(at + number < len(hashes) for at in self._starts):
+        if any(at + number < len(hashes) for at in self._starts):
+            return
+        if self._suffix or len(self._torn) == MAX_TORN:
             self.settle()
+        else:
+            self._look_past()
 
     def settle(self) -> None:
         """Decide although the head is short: the reply is known to end here.
@@ -185,7 +199,16 @@ class Proof:
             verdict = Continuity.ROTATED if self._suffix else Continuity.GAP
             self._decide(verdict, self._suffix)
 
+    def _look_past(self) -> None:
+        first, *lines = self._lines
+        self._torn.append(first)
+        self._begin()
+        for line in lines:
+            self.take(line)
+
     def _decide(self, verdict: Continuity, seen: int) -> None:
         self.verdict = verdict
-        self.seen, self.fresh = self._lines[:seen], self._lines[seen:]
-        self._lines = []
+        lines = self._torn + self._lines
+        seen += len(self._torn) if seen else 0
+        self.seen, self.fresh = lines[:seen], lines[seen:]
+        self._torn, self._lines = [], []

@@ -179,21 +179,39 @@ def test_a_burst_larger_than_memory_is_continued(max_bytes: int) -> None:
     )
 
 
-def test_another_files_head_is_a_gap_at_the_first_line_that_differs() -> None:
+def prove(folded: str, head: str) -> list[tuple[Continuity | None, int, int]]:
+    """Return, after each line of a head, the verdict, how many lines are seen and how many new."""
     trail = Trail(KEY, Cursor())
-    trail.add(T0, stamp(T0) + b" a")
-    trail.add(T0, stamp(T0) + b" b")
+    for text in folded:
+        trail.add(T0, stamp(T0) + b" " + text.encode())
     proof = Proof(KEY, trail.cursor())
-    proof.take(stamp(T0) + b" a")
-    undecided = proof.verdict
-    proof.take(stamp(T0) + b" c")
+    verdicts = []
+    for text in head:
+        proof.take(stamp(T0) + b" " + text.encode())
+        verdicts.append((proof.verdict, len(proof.seen), len(proof.fresh)))
+    return verdicts
 
-    assert (
-        undecided,
-        proof.verdict,
-        len(proof.seen),
-        len(proof.fresh),
-    ) == (None, Continuity.GAP, 0, 2)
+
+UNDECIDED = (None, 0, 0)
+
+
+def test_another_files_head_is_a_gap_once_no_line_of_it_can_be_the_rest_of_a_torn_one() -> None:
+    assert prove("ab", "acd") == [UNDECIDED, UNDECIDED, (Continuity.GAP, 0, 3)]
+
+
+@pytest.mark.parametrize(
+    ("folded", "head", "seen"),
+    [
+        pytest.param("abcd", "xcd", 3, id="one"),
+        pytest.param("abcd", "xycd", 4, id="one-of-each-stream"),
+        pytest.param("abcd", "xd", 2, id="before-the-last"),
+    ],
+)
+def test_rests_of_torn_lines_at_a_files_head_are_looked_past(
+    folded: str, head: str, seen: int
+) -> None:
+    # Seeds 2990 and 3472 of tests/faults: a line torn by a rotation was folded whole.
+    assert (Continuity.ROTATED, seen, 0) == prove(folded, head)[-1]
 
 
 def test_without_folded_lines_everything_is_fresh() -> None:
