@@ -200,7 +200,9 @@ class Containers:
         place = (container.pod_uid, container.name)
         for follow in self.follows.values():
             other = follow.container
-            if (other.pod_uid, other.name) == place and other != container and follow.opened:
+            is_same = (other.pod_uid, other.name) == place and other != container
+            # What a process before this one had counted may be this instance's, too.
+            if is_same and (follow.opened or follow.reader.cursor().total):
                 follow.may_finish.clear()
                 return follow
         return None
@@ -212,6 +214,9 @@ class Containers:
             pod = read_pod(await self.client.get(path), self.names)
             if pod.uid == container.pod_uid:
                 self.pod_changed(pod)
+            else:
+                # Another pod has its name now (a StatefulSet's), and answers in its place.
+                self.pod_gone(container.pod_uid)
 
     def _taken_over(self, before: Follow, after: Follow) -> None:
         self.counting.take_over(before.container.key, after.container.key)

@@ -6,6 +6,7 @@ Owns the order of attempts, their pauses, and the hand-over between two instance
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.follow.instance import wait
@@ -16,6 +17,9 @@ from agent.source.api import ApiError
 
 if TYPE_CHECKING:
     from agent.follow.instance import Follow
+
+ASK_SECONDS = TAKE_OVER_SECONDS * 0.8
+"""The instance before waits no longer than `TAKE_OVER_SECONDS` for the answer."""
 
 
 async def read_instance(one: Follow) -> None:
@@ -97,14 +101,37 @@ async def _take_over(before: Follow, after: Follow) -> None:
     """
     try:
         await wait(before.has_stopped, TAKE_OVER_SECONDS)
-        cursor = before.reader.cursor()
-        if cursor.total:
-            reply = await podlogs.read(
-                after.client, after.container, since_seconds=cursor.since_seconds, previous=False
-            )
-            if after.reader.take_over(before.reader, reply):
-                after.taken_over(before, after)
-    except ApiError as error:
-        after.fail(error)
+        if before.has_stopped.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ASK_SECONDS):
+                    await _ask_until_answered(before, after)
+            # What is held may be the next instance's, too: what is this one's is read again.
+            before.reader.reopen()
     finally:
         before.may_finish.set()
+
+
+async def _ask_until_answered(before: Follow, after: Follow) -> None:
+    failures = 0
+    while True:
+        try:
+            await _ask_whose(before, after)
+        except ApiError as error:
+            after.fail(error)
+            failures += 1
+            await asyncio.sleep(after.pause_seconds(failures, error))
+        else:
+            return
+
+
+async def _ask_whose(before: Follow, after: Follow) -> None:
+    cursor = before.reader.cursor()
+    if not cursor.total:
+        return
+    # Seen late, this instance may have been followed by the next one already.
+    previous = not after.is_current()
+    reply = await podlogs.read(
+        after.client, after.container, since_seconds=cursor.since_seconds, previous=previous
+    )
+    if after.reader.take_over(before.reader, reply):
+        after.taken_over(before, after)
