@@ -1,0 +1,142 @@
+"""Reader, Cursor, document, commits and outbox under every fault, against a model that counts.
+
+A failure names its seed, `play(seed)` repeats it; hypothesis makes its own failures small. More of
+both: `make faults`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from agent.model import NANOS
+from tests.faults.machine import Between, SaveFault, SendFault, World
+from tests.faults.schedule import DELAYS_NS, SIZES, STEPS_NS, VERBS, play
+
+SEEDS = int(os.environ.get("FAULTS_SCHEDULES", "120"))
+EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "25"))
+
+
+class Machine(RuleBasedStateMachine):
+    """The same steps, chosen by hypothesis."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    def teardown(self) -> None:
+        try:
+            self.world.settle()
+        finally:
+            self.world.close()
+
+    @rule(
+        verb=st.sampled_from(VERBS),
+        step_ns=st.sampled_from(STEPS_NS),
+        rotate_after=st.sampled_from((None, None, 0, 1)),
+        copies=st.integers(1, 3),
+        follows=st.booleans(),
+    )
+    def append(
+        self, verb: str, step_ns: int, rotate_after: int | None, copies: int, *, follows: bool
+    ) -> None:
+        self.world.append(verb, step_ns=step_ns, rotate_after=rotate_after, copies=copies)
+        if follows:
+            self.world.receive(1 << 20)
+
+    @rule(between=st.sampled_from(("", "stderr", "rotation", "both")))
+    def append_pieces(self, between: Between) -> None:
+        self.world.append_pieces(between=between)
+
+    @rule()
+    def append_straddling_pieces(self) -> None:
+        self.world.append_pieces(between="rotation", straddle=True)
+
+    @rule()
+    def append_late(self) -> None:
+        self.world.append_late()
+
+    @rule()
+    def tear(self) -> None:
+        self.world.tear()
+
+    @rule()
+    def rotate(self) -> None:
+        self.world.rotate()
+
+    @rule()
+    def connect(self) -> None:
+        self.world.observe()
+        self.world.connect()
+
+    @rule()
+    def connect_before_the_status_comes(self) -> None:
+        self.world.connect()
+
+    @rule(size=st.sampled_from(SIZES), delay_ns=st.sampled_from(DELAYS_NS))
+    def receive(self, size: int, delay_ns: int) -> None:
+        self.world.receive(size, delay_ns=delay_ns)
+
+    @rule(text=st.sampled_from((b"", b"rpc error: code = Unknown", b"failed to watch\n")))
+    def disconnect(self, text: bytes) -> None:
+        self.world.disconnect(text)
+
+    @rule()
+    def audit(self) -> None:
+        self.world.audit()
+
+    @rule()
+    def crash_container(self) -> None:
+        self.world.crash_container()
+
+    @rule()
+    def back_off(self) -> None:
+        self.world.back_off()
+
+    @rule()
+    def start_container(self) -> None:
+        self.world.start_container()
+
+    @rule(fault=st.sampled_from(("", "refused", "lost", "unknown", "unread")))
+    def commit(self, fault: SaveFault) -> None:
+        self.world.commit(fault)
+
+    @rule(fault=st.sampled_from(("refused", "lost")))
+    def kill_in_commit(self, fault: SaveFault) -> None:
+        self.world.kill_in_commit(fault)
+
+    @rule()
+    def kill(self) -> None:
+        self.world.kill()
+
+    @rule()
+    def usurp(self) -> None:
+        self.world.usurp()
+
+    @rule(
+        written_ns=st.sampled_from((0, NANOS, 90 * NANOS)),
+        agent_ns=st.sampled_from((0, 5 * NANOS, -50 * NANOS)),
+    )
+    def pass_time(self, written_ns: int, agent_ns: int) -> None:
+        self.world.pass_time(written_ns=written_ns, agent_ns=agent_ns)
+
+    @rule(fault=st.sampled_from(("", "refused", "lost")))
+    def close_and_send(self, fault: SendFault) -> None:
+        self.world.tick()
+        self.world.send(fault)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(
+    max_examples=EXAMPLES, stateful_step_count=40, suppress_health_check=list(HealthCheck)
+)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_whatever_happens_lines_count_once_or_are_reported_lost(part: int) -> None:
+    for seed in range(part, SEEDS, 4):
+        play(seed)
