@@ -52,6 +52,7 @@ class FileStore:
             if version != self._current():
                 what = f"{self.path} was changed by another process"
                 raise Conflict(what)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             replace_file(self.path, data)
         except OSError as error:
             what = f"cannot write {self.path}: {error.strerror}; check `state.path`"
