@@ -223,6 +223,8 @@ class Counting:
         skipped = restarts - before[0] - len(seen)
         if skipped > 0 and instance is not None and before[1] not in seen:
             self._crash(instance.kind or "unseen", instance.version, now_seconds, now_seconds)
+            # What was not read of it before is gone with it.
+            self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
             skipped -= 1
         for _ in range(skipped):
             self._crash("unseen", "other", now_seconds, now_seconds)
