@@ -28,6 +28,9 @@ _LAYOUT = (
     ("Z07:00", r"Z|[+-]\d{2}:\d{2}"),
 )
 
+# The stamps of records, of which there are many, are recognised at once.
+_RECORD_STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", re.ASCII)
+
 
 def seconds_stamp(at: int) -> str:
     """Print a time as objects carry it: whole seconds."""
@@ -47,6 +50,8 @@ def trimmed_stamp(at: int) -> str:
 
 def parse_stamp(text: str) -> int:
     """Read RFC 3339 with any fraction and offset; a ValueError has Go's wording."""
+    if (found := _RECORD_STAMP.fullmatch(text)) is not None:
+        return _seconds_of(text, found[1]) * SECOND + int((found[2] or "").ljust(9, "0"))
     rest, parts = text, []
     for element, pattern in _LAYOUT:
         found = re.match(pattern, rest, re.ASCII)
@@ -57,11 +62,15 @@ def parse_stamp(text: str) -> int:
     if rest:
         raise ValueError(f'parsing time "{text}": extra text: "{rest}"')
     second, _, fraction = parts[10].replace(",", ".").partition(".")
+    whole = _seconds_of(text, "".join(parts[:10]) + second)
+    return (whole - _offset_seconds(parts[11])) * SECOND + int(fraction[:9].ljust(9, "0"))
+
+
+def _seconds_of(text: str, whole: str) -> int:
     try:
-        whole = _epoch_second("".join(parts[:10]) + second)
+        return _epoch_second(whole)
     except ValueError:
         raise ValueError(f'parsing time "{text}": day out of range') from None
-    return (whole - _offset_seconds(parts[11])) * SECOND + int(fraction[:9].ljust(9, "0"))
 
 
 def _cannot_parse(text: str, rest: str, element: str) -> str:

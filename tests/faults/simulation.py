@@ -1,0 +1,346 @@
+"""Whole agents in virtual time: the ordinary pipeline, the simulated servers, pipes of memory.
+
+A schedule comes from its seed alone. Schedules that lose nothing must count everything and report
+no gap; those that rotate and remove logs must count nothing twice and report a gap for what lacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from base64 import b64decode
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import attrs
+
+from agent.follow import Pace
+from agent.model import CRASHED, Format
+from agent.source.api import ApiError
+from agent.state.document import decode
+from agent.state.store import Conflict, StateError
+from tests.agents import NAMESPACE, NANOS, START, WINDOW_SECONDS, Agent, Lab
+from tests.faults import virtual
+from tests.faults.truth import Wrong
+from tests.faults.words import WORDS, say, word_rules
+from tests.sim.apiserver import ApiOptions
+from tests.sim.cluster import Cluster
+from tests.sim.collector import Collector
+from tests.sim.faults import (
+    Answer,
+    Call,
+    Delay,
+    Fault,
+    HalfOpen,
+    LoseResponse,
+    Reset,
+    eof_after,
+    hang_after,
+    in_band,
+    reset_after,
+)
+from tests.sim.pods import Pod
+from tests.sim.status import ApiError as SimulatedError
+from tests.sim.store import CONFIGMAPS
+
+SHAPES = (Format.LOGFMT, Format.TEXT, Format.JSON)
+VERBS = ("said", "said", "said", "asked", "answered")
+STEPS = 24
+DRAIN_SECONDS = 40 * 60
+COMMIT_SECONDS = 5
+ROTATION_SECONDS = 5
+
+
+@attrs.define
+class Clock:
+    """Wall time: the loop's, and by how much it was set wrong."""
+
+    moved: float = 0.0
+
+    def seconds(self) -> float:
+        return START + asyncio.get_running_loop().time() + self.moved
+
+    def ns(self) -> int:
+        return int(self.seconds() * NANOS)
+
+
+@attrs.define(eq=False)
+class Stage:
+    """One schedule: the lab, the pod and what it wrote, the agents that run."""
+
+    rng: random.Random
+    lab: Lab
+    loses: bool
+    pod: Pod = attrs.field(init=False)
+    truth: Counter[str] = attrs.field(factory=Counter)
+    lines: int = 0
+    agents: list[asyncio.Task[None]] = attrs.field(factory=list)
+    started: int = 0
+    crashes: int = 0
+    skew_ns: int = 0
+    rotated_ns: int = 0
+    trace: list[str] = attrs.field(factory=list)
+
+    def __attrs_post_init__(self) -> None:
+        self.skew_ns = self.rng.choice((0, 0, 1, -1)) * NANOS
+        self.pod = self.lab.cluster.botkube(NAMESPACE, at=self.now())
+
+    def now(self) -> int:
+        """Return the time on the node."""
+        return int((START + asyncio.get_running_loop().time()) * NANOS) + self.skew_ns
+
+    # --- the node ---
+
+    def write(self, count: int) -> None:
+        shape = SHAPES[self.crashes % len(SHAPES)]
+        for _ in range(count):
+            verb, word = self.rng.choice(VERBS), self.rng.choice(WORDS)
+            text = say(verb, word, at_seconds=self.now() // NANOS, shape=shape) + b"\n"
+            self.pod.write(text, at=self.now())
+            self.truth[word] += verb != "answered"
+            self.lines += text.count(b"\n")
+
+    async def crash(self) -> None:
+        """Panic, wait in back-off for a while or not at all, start again."""
+        if self.crashes and not self.loses:
+            return  # the node keeps one dead instance: a second one may be gone before it is read
+        self.pod.crash(at=self.now(), exit_code=2)
+        self.crashes += 1
+        if self.rng.random() < 0.5:
+            await self.sleep(0, 5)
+            self.pod.back_off()
+            await self.sleep(0, 30)
+        self.pod.restart(at=self.now())
+
+    async def rotate(self) -> None:
+        # What was rotated away before State knew anything of an instance leaves no trace, nor
+        # does a file that is gone while a stream hardly lags.
+        is_soon = self.now() - self.rotated_ns < ROTATION_SECONDS * NANOS
+        if self.loses and not is_soon and self._is_known(self.pod.container_id()):
+            self.pod.rotate()
+            self.rotated_ns = self.now()
+
+    def _is_known(self, container_id: str) -> bool:
+        """Whether State holds a place in this instance's log."""
+        store = self.lab.cluster.server.store
+        with suppress(SimulatedError):
+            found = store.get(CONFIGMAPS, NAMESPACE, "botkube-analytics-state")
+            data = (found.get("binaryData") or {}).get("state")
+            document = decode(b64decode(data)) if data else None
+            cursor = document and document.cursors.get(f"{self.pod.uid}/{container_id}")
+            return bool(cursor and cursor.total)
+        return False
+
+    # --- the wire ---
+
+    async def fault(self) -> None:
+        """Let some of the next requests of a kind go wrong."""
+        rng, server = self.rng, self.lab.cluster.server
+        kind = rng.choice(("follow", "follow", "short", "watch", "state", "object", "batch"))
+        times = rng.choice((1, 1, 2, 4))
+        match kind:
+            case "follow":
+                server.faults.add(self._stream_fault(), path="/log", when=is_follow, times=times)
+            case "short":
+                server.faults.add(
+                    self._plain_fault(), path="/log", when=lambda call: not is_follow(call),
+                    times=times,
+                )  # fmt: skip
+            case "watch":
+                server.faults.add(self._plain_fault(), path="/pods$", times=times)
+            case "state":
+                fault = rng.choice((LoseResponse(), Reset(), Answer(500), Answer(429), HalfOpen()))
+                server.faults.add(fault, path="/configmaps", verb="update", times=times)
+            case "object":
+                server.faults.add(self._plain_fault(), path="/(pods|configmaps)/", verb="get")
+            case "batch":
+                fault = rng.choice((LoseResponse(), Reset(), Answer(503), Answer(429), HalfOpen()))
+                self.lab.collector.faults.add(fault, path="/v1/batch", times=times)
+        self.trace.append(f"fault {kind}")
+
+    def _plain_fault(self) -> Fault:
+        return self.rng.choice(
+            (Reset(), Answer(500), Answer(503), Delay(seconds=self.rng.uniform(1, 15)))
+        )
+
+    def _stream_fault(self) -> Fault:
+        rng = self.rng
+        return rng.choice(
+            (
+                reset_after(rng.randint(0, 5000)),
+                eof_after(rng.randint(0, 5000)),
+                hang_after(lines=rng.randint(0, 30)),
+                in_band("rpc error: code = Unknown", after_lines=rng.randint(0, 30)),
+                Answer(500),
+                Reset(),
+            )
+        )
+
+    async def cut(self) -> None:
+        self.lab.cluster.server.order_streams(self.rng.choice(("reset", "close", "eof", "hang")))
+
+    async def expire(self) -> None:
+        self.lab.cluster.server.expire_watches()
+
+    # --- the agents ---
+
+    async def start(self) -> None:
+        """Start an agent; one that runs already will find that it was fenced off."""
+        self.started += 1
+        begun = asyncio.Event()
+        self.agents.append(asyncio.create_task(self._live(self.started, begun)))
+        await asyncio.wait([self.agents[-1], asyncio.create_task(begun.wait())], timeout=120,
+                           return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+
+    async def _live(self, seed: int, begun: asyncio.Event) -> None:
+        async with self.lab.agent(seed=seed, waits=False) as agent:
+            begun.set()
+            try:
+                await agent.task
+            except* Conflict:
+                self.trace.append(f"{seed} fenced")
+            except* (StateError, ApiError):
+                self.trace.append(f"{seed} could not begin")
+
+    async def kill(self) -> None:
+        """Kill one agent, and start another if that was the only one."""
+        await self._end_one()
+        await self.sleep(0, 20)
+        if not self._living():
+            await self.start()
+
+    async def _end_one(self) -> None:
+        living = self._living()
+        if living:
+            task = self.rng.choice(living)
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _living(self) -> list[asyncio.Task[None]]:
+        for task in self.agents:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                task.result()
+        return [task for task in self.agents if not task.done()]
+
+    async def jump(self) -> None:
+        """Set the agent's clock wrong; writers are on another machine."""
+        self.lab.clock.moved = self.rng.choice((-40.0, 0.0, 3.0, 70.0))
+
+    async def sleep(self, least: float, most: float) -> None:
+        await asyncio.sleep(self.rng.uniform(least, most))
+
+    async def play(self) -> None:
+        """Play the schedule."""
+        rng = self.rng
+        steps: list[tuple[Callable[[], Awaitable[None]], int]] = [
+            (self.fault, 10),
+            (self.cut, 3),
+            (self.kill, 3),
+            (self.start, 2),
+            (self.crash, 2),
+            (self.rotate, 3),
+            (self.expire, 1),
+            (self.jump, 1),
+        ]
+        await self.start()
+        for _ in range(STEPS):
+            self.write(rng.choice((0, 1, 3, 20)))
+            await self.sleep(0, rng.choice((0.1, 2, 30)))
+            (step,) = rng.choices([one for one, _ in steps], [weight for _, weight in steps])
+            self.trace.append(f"{asyncio.get_running_loop().time():.3f} {step.__name__}")
+            await step()
+            if not self._living():
+                await self.start()
+
+    async def settle(self) -> None:
+        """Let it all end well, and compare."""
+        self.lab.cluster.server.faults.clear()
+        self.lab.collector.faults.clear()
+        self.lab.clock.moved = 0.0
+        self.write(3)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + DRAIN_SECONDS
+        while loop.time() < until and not self._is_equal():
+            await asyncio.sleep(10)
+            if not self._living():
+                await self.start()
+        await asyncio.sleep(3 * WINDOW_SECONDS)
+        self._compare()
+
+    def _is_equal(self) -> bool:
+        crashes, counted = self._counted()
+        return (crashes, counted, self.lab.lines()) == (self.crashes, self.truth, self.lines)
+
+    def _counted(self) -> tuple[int, Counter[str]]:
+        """Return how many crashes and which words the collector accepted."""
+        crashes, words = 0, Counter[str]()
+        for event in self.lab.collector.accepted:
+            count = event.get("properties", {}).get("count", 0)
+            if event.get("event") == CRASHED:
+                crashes += count
+            elif event.get("event") in {"Said", "Asked"}:
+                words[event["properties"]["word"]] += count
+        return crashes, words
+
+    def _compare(self) -> None:
+        (crashes, counted), truth = self._counted(), self.truth
+        lines, gaps = self.lab.lines(), self.lab.gaps()
+        if crashes != self.crashes:
+            raise Wrong(f"{self.crashes} crashes, {crashes} counted; gaps {gaps}")
+        twice = counted - truth
+        if twice or lines > self.lines:
+            raise Wrong(f"counted twice: {dict(twice)}, lines {lines} of {self.lines}; gaps {gaps}")
+        lacking = truth - counted
+        if self.loses:
+            if (lacking or lines < self.lines) and not gaps:
+                raise Wrong(f"lost without a word: {dict(lacking)}, lines {lines} of {self.lines}")
+        elif lacking or lines < self.lines or gaps:
+            raise Wrong(f"lost: {dict(lacking)}, lines {lines} of {self.lines}; gaps {gaps}")
+
+
+def is_follow(call: Call) -> bool:
+    return "follow" in call.query
+
+
+@asynccontextmanager
+async def _lab(folder: Path) -> AsyncIterator[Lab]:
+    clock = Clock()
+    async with Cluster.running(ApiOptions(now=clock.ns)) as cluster:
+        collector = Collector("write-key")
+        async with collector.running():
+            cluster.namespace(NAMESPACE)
+            yield Lab(
+                cluster,
+                collector,
+                clock,  # type: ignore[arg-type] it has the same two questions
+                folder,
+                word_rules(),
+                {"state_path": None, "commit_seconds": COMMIT_SECONDS, "pace": Pace()},
+            )
+
+
+async def _play(seed: int) -> list[str]:
+    rng = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        async with _lab(Path(folder)) as lab:
+            stage = Stage(rng, lab, loses=rng.random() < 0.4)
+            try:
+                await stage.play()
+                await stage.settle()
+            except AssertionError as error:
+                error.add_note(f"seed {seed}\n" + "\n".join(stage.trace))
+                raise
+            finally:
+                for task in stage.agents:
+                    task.cancel()
+                await asyncio.gather(*stage.agents, return_exceptions=True)
+            calls = [f"{call.verb} {call.path}" for call in lab.cluster.server.calls]
+            return [*stage.trace, *calls]
+
+
+def play(seed: int) -> list[str]:
+    """Play the schedule of a seed; return what happened, to compare it with another run."""
+    return virtual.run(_play(seed), seed=seed)
