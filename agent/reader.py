@@ -190,6 +190,11 @@ class Reader:
             self._take_held()
         self._end_entries()
 
+    def forget(self) -> None:
+        """Forget what is not released, for good: it may be another instance's."""
+        self._cursor, self._held = self.cursor(), ()
+        self._begin()
+
     def _end_entries(self) -> None:
         for entry in self._entries.finish():
             self._take_entry(entry)

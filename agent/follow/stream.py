@@ -106,7 +106,7 @@ async def _take_over(before: Follow, after: Follow) -> None:
                 async with asyncio.timeout(ASK_SECONDS):
                     await _ask_until_answered(before, after)
             # What is held may be the next instance's, too: what is this one's is read again.
-            before.reader.reopen()
+            before.reader.forget()
     finally:
         before.may_finish.set()
 
