@@ -103,6 +103,8 @@ class Following:
     """Whether a gap would be true: the last counted line is not in the file that is served."""
     highest_ns: int = 0
     accept_gap: bool = False
+    held: list[Line] = attrs.field(factory=list)
+    """What was read before the stream was opened anew, and is counted even if its file is gone."""
     pending: list[Line] = attrs.field(factory=list)
     known: dict[bytes, Line] = attrs.field(factory=dict)
     lag: tuple[int, Line] | None = None
@@ -140,6 +142,7 @@ class World:
         self.state = "running"
         self.accepted: dict[str, dict[str, Any]] = {}
         self.unseen: set[str] = set()
+        self.gaps: list[Gap] = []
         self.start_container()
         self.process = self._start()
 
@@ -333,6 +336,7 @@ class World:
         following = self.following
         if following is None:
             return
+        _hold(following)
         since = following.reader.reopen(accept_gap=following.accept_gap)
         reply = self._open(since, follow=True)
         if reply is not None:
@@ -341,13 +345,14 @@ class World:
     def _begin_reply(self, following: Following, reply: Reply, since: int) -> None:
         following.reply, following.fed, following.lag = reply, 0, None
         following.stream.clear()
-        following.pending.clear()
         counted = self.truth.counted.of(following.instance)
-        last = self.truth.last_of_window(following.instance, since)
         served = (reply.instance.container_id, reply.opened)
-        following.may_gap = bool(counted) and (last is None or last.places[0][:2] != served)
+        is_gone = not counted or _is_gone(counted, since, served)
+        following.may_gap = is_gone and _is_gone([*counted, *following.held], since, served)
+        # What the file still holds is read again, and what `since` leaves out of it is not.
+        following.pending = list(following.held) if is_gone else []
         following.highest_ns = max((line.at_ns for line in counted), default=0)
-        if not counted:
+        if not counted and not following.held:
             # Of an instance of which nothing is counted yet, nobody knows where it began.
             self.truth.traceless |= self.truth.uncounted(
                 reply.instance.container_id, files=range(reply.opened)
@@ -384,7 +389,7 @@ class World:
         assert following.reply is not None
         begin = following.stream.rfind(b"\n", 0, line.end - 1) + 1
         following.known[bytes(following.stream[begin : line.end - 1])] = line
-        is_new = self.truth.is_new(line, after_gap=following.may_gap)
+        is_new = self.truth.is_new(line, following.pending, after_gap=following.may_gap)
         if is_new:
             following.pending.append(line)
         before, lag = following.lag, self.now_ns - line.at_ns
@@ -403,6 +408,7 @@ class World:
 
     def _fold(self, following: Following) -> None:
         released = following.reader.take()
+        self.gaps += released.gaps
         for gap in released.gaps:
             self._judge(following, gap)
         self.truth.count(following.instance, following.pending, released)
@@ -469,6 +475,7 @@ class World:
         self.truth.reported |= following.owed
         following.owed = set()
         gap = Gap("overtaken", suspect.before_ns, suspect.after_ns)
+        self.gaps.append(gap)
         key = self._container(following.instance).key
         self.process.counting.fold(key, Released(gaps=(gap,)), now_seconds=self.now_ns // NANOS)
 
@@ -492,7 +499,11 @@ class World:
             self._follow(instance, before=following)
         for instance in tuple(self.unseen):
             self.unseen.discard(instance)
-            self._lose(instance)
+            if following is None:
+                # There is no count of restarts to compare this one with.
+                self.truth.traceless |= self.truth.uncounted(instance)
+            else:
+                self._lose(instance)
 
     def _follow(self, instance: str, *, before: Following | None) -> None:
         counting, container = self.process.counting, self._container(instance)
@@ -511,12 +522,15 @@ class World:
         if before is None or before.instance == instance:
             return
         before.reply = None
+        before.pending, before.held = [], []
         cursor = before.reader.cursor()
         is_current = instance == self.alive
         reply = self._short_read(cursor.since_seconds, previous=not is_current)
         if cursor.total and reply is not None and reader.take_over(before.reader, reply):
             counting.take_over(self._container(before.instance).key, container.key)
             self.truth.counted.take_over(before.instance, instance)
+        else:
+            before.reader.forget()
 
     def _read_rest(self, following: Following) -> None:
         """Read an ended instance to its end, by its id."""
@@ -527,9 +541,13 @@ class World:
             since = reader.cursor().since_seconds
             reply = self._open(since, follow=False, previous=not is_current)
             if reply is None or reply.instance.container_id != following.instance:
-                # What is held may be the next instance's already: it is lost with the rest.
                 self._lose(following.instance)
+                _hold(following)
+                following.pending = list(following.held)
+                reader.abandon()
+                self._fold(following)
                 break
+            _hold(following)
             reader.reopen(accept_gap=accept_gap)
             self._begin_reply(following, reply, since)
             for suspect in tuple(reader.lag.suspects):
@@ -558,7 +576,8 @@ class World:
     def _lose(self, instance: str) -> None:
         """Report an instance that cannot be read any more."""
         self.truth.reported |= self.truth.uncounted(instance)
-        self.process.counting.add_gap(Gap("restarted", self.at_ns, self.at_ns))
+        self.gaps.append(Gap("restarted", self.at_ns, self.at_ns))
+        self.process.counting.add_gap(self.gaps[-1])
 
     # --- the agent commits, closes windows and sends ---
 
@@ -661,7 +680,7 @@ class World:
         self._run(
             keeper.commit(now_seconds=self.now_ns // NANOS, before_encode=lambda _document: None)
         )
-        self.process = Process(keeper, counting, CommittedOutbox(counting))
+        self.process = Process(keeper, counting, CommittedOutbox(counting, "there", lambda: 0.0))
         self._take_up()
         delivering = deliver(
             self.process.outbox,
@@ -769,6 +788,18 @@ class World:
             raise Wrong(f"delivered {counts}, counted {self.truth.counted.words}")
         if lines != len(self.truth.counted.lines):
             raise Wrong(f"{lines} lines reported, {len(self.truth.counted.lines)} counted")
+
+
+def _hold(following: Following) -> None:
+    """Keep what was read and not counted, before a stream is opened anew."""
+    if following.reader.is_proved:
+        following.held = list(following.pending)
+
+
+def _is_gone(lines: list[Line], since: int, served: tuple[str, int]) -> bool:
+    """Whether the last of these lines that a reply must hold is not in the file that is served."""
+    window = [line for line in lines if line.at_ns // NANOS >= since]
+    return bool(lines) and (not window or window[-1].places[0][:2] != served)
 
 
 def _whole(reply: Reply) -> bytes:

@@ -22,7 +22,7 @@ from agent.model import CRASHED, Format
 from agent.source.api import ApiError
 from agent.state.document import decode
 from agent.state.store import Conflict, StateError
-from tests.agents import NAMESPACE, NANOS, START, WINDOW_SECONDS, Agent, Lab
+from tests.agents import NAMESPACE, NANOS, START, WINDOW_SECONDS, Clock, Lab
 from tests.faults import virtual
 from tests.faults.truth import Wrong
 from tests.faults.words import WORDS, say, word_rules
@@ -54,17 +54,11 @@ COMMIT_SECONDS = 5
 ROTATION_SECONDS = 5
 
 
-@attrs.define
-class Clock:
+class LoopClock(Clock):
     """Wall time: the loop's, and by how much it was set wrong."""
 
-    moved: float = 0.0
-
     def seconds(self) -> float:
-        return START + asyncio.get_running_loop().time() + self.moved
-
-    def ns(self) -> int:
-        return int(self.seconds() * NANOS)
+        return super().seconds() + asyncio.get_running_loop().time()
 
 
 @attrs.define(eq=False)
@@ -139,7 +133,8 @@ class Stage:
     async def fault(self) -> None:
         """Let some of the next requests of a kind go wrong."""
         rng, server = self.rng, self.lab.cluster.server
-        kind = rng.choice(("follow", "follow", "short", "watch", "state", "object", "batch"))
+        kinds = ("follow", "follow", "short", "watch", "state", "object", "batch")
+        kind: str = rng.choice(kinds)
         times = rng.choice((1, 1, 2, 4))
         match kind:
             case "follow":
@@ -156,7 +151,7 @@ class Stage:
                 server.faults.add(fault, path="/configmaps", verb="update", times=times)
             case "object":
                 server.faults.add(self._plain_fault(), path="/(pods|configmaps)/", verb="get")
-            case "batch":
+            case _:
                 fault = rng.choice((LoseResponse(), Reset(), Answer(503), Answer(429), HalfOpen()))
                 self.lab.collector.faults.add(fault, path="/v1/batch", times=times)
         self.trace.append(f"fault {kind}")
@@ -202,8 +197,8 @@ class Stage:
                 await agent.task
             except* Conflict:
                 self.trace.append(f"{seed} fenced")
-            except* (StateError, ApiError):
-                self.trace.append(f"{seed} could not begin")
+            except* (StateError, ApiError) as group:
+                self.trace.append(f"{seed} could not begin: {group.exceptions}")
 
     async def kill(self) -> None:
         """Kill one agent, and start another if that was the only one."""
@@ -307,7 +302,7 @@ def is_follow(call: Call) -> bool:
 
 @asynccontextmanager
 async def _lab(folder: Path) -> AsyncIterator[Lab]:
-    clock = Clock()
+    clock = LoopClock()
     async with Cluster.running(ApiOptions(now=clock.ns)) as cluster:
         collector = Collector("write-key")
         async with collector.running():
@@ -315,7 +310,7 @@ async def _lab(folder: Path) -> AsyncIterator[Lab]:
             yield Lab(
                 cluster,
                 collector,
-                clock,  # type: ignore[arg-type] it has the same two questions
+                clock,
                 folder,
                 word_rules(),
                 {"state_path": None, "commit_seconds": COMMIT_SECONDS, "pace": Pace()},

@@ -55,14 +55,16 @@ class Truth:
     reported: set[Place] = attrs.field(factory=set)
     traceless: set[Place] = attrs.field(factory=set)
 
-    def is_new(self, line: Line, *, after_gap: bool) -> bool:
-        """Whether a line of a reply is to be counted.
+    def is_new(self, line: Line, pending: list[Line], *, after_gap: bool) -> bool:
+        """Whether a line of a reply is to be counted: neither counted nor about to be.
 
         Behind a gap nobody can know that its record was counted as the end of another line.
         """
+        heads = {one.places[0] for one in pending}
         if after_gap:
-            return line.places[0] not in self.counted.heads
-        return not any(place in self.counted.places for place in line.places)
+            return line.places[0] not in self.counted.heads | heads
+        known = {place for one in pending for place in one.places}
+        return not any(place in self.counted.places or place in known for place in line.places)
 
     def word(self, line: Line) -> str | None:
         """Return the word that a line says: it must be a whole record, or the two pieces of one.
@@ -90,11 +92,6 @@ class Truth:
         self.counted.places.update(place for line in lines for place in line.places)
         self.counted.heads.update(line.places[0] for line in lines)
         self.counted.words += words
-
-    def last_of_window(self, instance: str, since_seconds: int) -> Line | None:
-        """Return the last counted line that a reply with this `since` must begin with."""
-        lines = reversed(self.counted.of(instance))
-        return next((line for line in lines if line.at_ns // NANOS >= since_seconds), None)
 
     def uncounted(self, instance: str, *, files: range | None = None) -> set[Place]:
         """Return what was written to an instance, or to some of its files, and is not counted."""

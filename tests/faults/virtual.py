@@ -13,6 +13,8 @@ import selectors
 import socket
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
+from itertools import chain
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,13 +28,16 @@ class Stuck(Exception):  # noqa: N818 says what the loop is
 
 
 class _Jump(selectors.SelectSelector):
-    """Waits for no file: time goes by instead."""
+    """Waits for no file: time goes by instead, once all threads have ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_threads: Callable[[], bool]) -> None:
         super().__init__()
         self.now = 0.0
+        self._end_threads = end_threads
 
     def select(self, timeout: float | None = None) -> list[Any]:
+        if self._end_threads():
+            return []
         if timeout is None:
             raise Stuck
         self.now += max(0.0, timeout)
@@ -166,7 +171,7 @@ class Pipe(asyncio.Transport):
             self._protocol.connection_lost(error)
 
 
-class _Server(asyncio.AbstractServer):
+class _Server:
     """A port that is listened on."""
 
     def __init__(self, loop: VirtualLoop, port: int, make: Callable[[], Any]) -> None:
@@ -188,7 +193,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """See the file's head."""
 
     def __init__(self, seed: int) -> None:
-        self._jump = _Jump()
+        self._jump = _Jump(self._end_threads)
+        self._others = set(threading.enumerate())
+        self._owner = threading.get_ident()
+        self._calls: dict[int | None, list[Callable[[], object]]] = {}
         super().__init__(self._jump)
         self.rng = random.Random(seed)
         self.servers: dict[int, _Server] = {}
@@ -198,7 +206,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now
 
-    async def create_server(self, protocol_factory: Any, *_args: Any, **_kwargs: Any) -> Any:  # type: ignore[override] # noqa: ANN401
+    async def create_server(self, protocol_factory: Any, *_args: Any, **_kwargs: Any) -> Any:  # noqa: ANN401
         self._ports += 1
         self.servers[self._ports] = _Server(self, self._ports, protocol_factory)
         return self.servers[self._ports]
@@ -209,7 +217,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             raise ConnectionRefusedError(111, "refused")
         self._goals[sock.fileno()] = address[1]
 
-    async def create_connection(  # type: ignore[override]
+    async def create_connection(
         self,
         protocol_factory: Any,  # noqa: ANN401
         *_args: Any,  # noqa: ANN401
@@ -228,7 +236,24 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         near.begin()
         return near, ours
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override] # noqa: ANN401
+    def call_soon_threadsafe(self, callback: Any, *args: Any, context: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401
+        """Keep what a thread asks for until it has ended, so that the order is always the same."""
+        if threading.get_ident() == self._owner:
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        call = partial(self.call_soon, callback, *args, context=context)
+        self._calls.setdefault(threading.get_ident(), []).append(call)
+        return None
+
+    def _end_threads(self) -> bool:
+        threads = [one for one in threading.enumerate() if one not in self._others]
+        for thread in threads:
+            thread.join()
+        calls, self._calls = self._calls, {}
+        for call in chain.from_iterable(calls.values()):
+            call()
+        return bool(calls)
+
+    def run_in_executor(self, _executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override] # noqa: ANN401
         """Run a thread's work to its end, so that its time does not count."""
         future = self.create_future()
 

@@ -1,0 +1,113 @@
+"""Losses that leave no trace: the README's known limits, each shown by the machine.
+
+If one of these tests fails because the line is counted or its loss reported, a limit is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from agent.model import NANOS
+from tests.faults.machine import World
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    opened = World()
+    yield opened
+    opened.close()
+
+
+def read(world: World) -> None:
+    """Let all that is there be read by a stream, opened now or before."""
+    world.observe()
+    following = world.following
+    if following is not None and following.reply is None:
+        world.connect()
+    world.receive(1 << 20)
+
+
+def check_lost_in_silence(world: World, *, lines: int) -> None:
+    world.settle()
+
+    lost = world.truth.heads.keys() - world.truth.counted.places
+    assert (len(lost), list(world.gaps)) == (lines, [])
+
+
+def test_a_line_stamped_far_back_while_the_agent_was_not_connected(world: World) -> None:
+    world.append()
+    world.append(step_ns=9 * NANOS)
+    read(world)
+    world.disconnect()
+    world.append(step_ns=-5 * NANOS)
+
+    check_lost_in_silence(world, lines=1)
+
+
+def test_a_line_written_to_a_file_that_was_just_renamed(world: World) -> None:
+    world.append()
+    read(world)
+    world.rotate()
+    world.append()
+    world.receive(1 << 20)
+    world.append_late()
+
+    check_lost_in_silence(world, lines=1)
+
+
+def test_files_that_were_filled_and_rotated_while_a_stream_hardly_lagged(world: World) -> None:
+    world.append()
+    read(world)
+    for _ in range(2):
+        world.append()
+        world.rotate()
+    world.append()
+
+    check_lost_in_silence(world, lines=1)
+
+
+def test_a_file_that_was_rotated_before_anything_of_the_instance_was_counted(world: World) -> None:
+    world.append()
+    world.rotate()
+    world.append()
+    read(world)
+
+    check_lost_in_silence(world, lines=1)
+
+
+def test_a_record_that_a_rotation_cut_in_two(world: World) -> None:
+    world.append()
+    read(world)
+    world.tear()
+    world.append()
+
+    # The kubelet serves neither half, so that it is not even among the lines of the machine.
+    check_lost_in_silence(world, lines=0)
+
+
+def test_skipped_files_of_which_an_agent_died_before_it_could_ask(world: World) -> None:
+    world.append()
+    read(world)
+    for _ in range(2):
+        world.append()
+        world.rotate()
+        world.pass_time(written_ns=20 * NANOS, agent_ns=0)
+    world.append()
+    world.receive(1 << 20)
+    world.commit()
+    world.kill()
+
+    check_lost_in_silence(world, lines=1)
+
+
+def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) -> None:
+    world.append()
+    for _ in range(2):
+        world.crash_container()
+        world.start_container()
+    world.observe()
+    world.append()
+
+    check_lost_in_silence(world, lines=1)

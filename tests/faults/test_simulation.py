@@ -1,0 +1,42 @@
+"""Whole agents in virtual time, schedule by schedule; `play(seed)` repeats one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faults.simulation import play
+
+SEEDS = int(os.environ.get("FAULTS_SIMULATIONS", "16"))
+PARTS = 4
+
+FOUND = (36, 54, 183, 249)
+"""Schedules that found a bug once: its mend is beside them in the history."""
+
+
+@pytest.mark.timeout(60 + SEEDS)
+@pytest.mark.parametrize("part", range(PARTS))
+def test_agents_that_are_killed_replaced_and_cut_off_count_each_line_once(part: int) -> None:
+    for seed in range(part, SEEDS, PARTS):
+        play(seed)
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
+    play(seed)
+
+
+def test_the_same_seed_is_the_same_schedule_in_another_process() -> None:
+    code = "from tests.faults.simulation import play; print(*play(2), sep='\\n')"
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": str(root)}
+    other = subprocess.run(  # noqa: S603 this interpreter, this code
+        [sys.executable, "-c", code],
+        env=environment, cwd=root, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+
+    assert play(2) == other.stdout.splitlines()
