@@ -169,6 +169,8 @@ class World:
         word = WORDS[self.written % len(WORDS)]
         self.written += 1
         entry = self._say(verb, word)
+        if self.shape is Format.LOGFMT:
+            copies = 1  # glued to a piece of another line, one of two equal lines is not told apart
         for _ in range(copies):
             for number, text in enumerate(entry.split(b"\n")):
                 is_head = number == 0 and verb != "answered"
@@ -178,7 +180,7 @@ class World:
 
     def append_pieces(self, *, between: Between = "", straddle: bool = False) -> None:
         """Print a long line as two pieces, with something between them."""
-        if self.state != "running" or self.shape is Format.TEXT:
+        if self.state != "running" or self.shape is not Format.LOGFMT:
             return
         self._step(1000)
         if straddle:
@@ -266,6 +268,9 @@ class World:
         return say(verb, word, at_seconds=self.highest_ns // NANOS, shape=self.shape)
 
     def _step(self, step_ns: int) -> None:
+        if self.alive in self.unseen:
+            # Lines that no reply shows again cannot tell whose they are while the status is late.
+            step_ns = max(step_ns, 0)
         self.at_ns = max(self.at_ns + step_ns, NOON * NANOS)
         self.now_ns = max(self.now_ns, self.now_ns + step_ns)
 
@@ -607,9 +612,23 @@ class World:
 
     def kill(self) -> None:
         """End the agent as SIGKILL does, and start the next one."""
+        if self._is_mixed():
+            return
         self._end_process()
         self._forget()
         self.process = self._start()
+
+    def _is_mixed(self) -> bool:
+        """Whether lines are counted as those of an instance that is gone, and are the next one's.
+
+        An agent that dies before it sees the restart leaves nobody who could know.
+        """
+        return any(
+            line.places[0][0] != one.instance
+            for one in self.process.follows.values()
+            if one.instance not in self.instances
+            for line in self.truth.counted.of(one.instance)
+        )
 
     def kill_in_commit(self, fault: SaveFault) -> None:
         """End the agent between its write and the answer."""
@@ -618,6 +637,8 @@ class World:
 
     def usurp(self) -> None:
         """Let another agent take over while this one lives on: its next commit must be refused."""
+        if self._is_mixed():
+            return
         self.commit()
         fenced, version = self.process, self.store.version
         self._forget()
