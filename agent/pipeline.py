@@ -396,7 +396,7 @@ async def _begin(
             now_seconds=now,
             window_seconds=options.window_seconds,
             count_from=quiet_until if options.quiet_period_seconds else 0,
-            was_lost=keeper.was_unreadable or (keeper.is_new and not installation.is_new),
+            was_lost=keeper.was_unreadable or (keeper.is_new and installation.commits > 0),
             new_stream=lambda: str(world.new_uuid()),
         )
         # The epoch stands before anything is read or sent: from here on others are fenced.

@@ -25,6 +25,7 @@ class Installation:
     """Who this installation is, and when the agent was first started for it.
 
     `commits` is how often State is known to have been written: one that says less is an older copy.
+    Without any, a first start was cut short, and nothing is lost if there is no State.
     """
 
     id: str
@@ -76,9 +77,9 @@ def _encode(installation: Installation) -> bytes:
 def _decode(data: bytes, where: str) -> Installation:
     try:
         found = orjson.loads(data)
-        return Installation(
-            str(UUID(found["id"])), int(found["first_start_seconds"]), int(found.get("commits", 0))
-        )
+        # An object of an older release does not say how often: State was there.
+        commits = int(found.get("commits", 1))
+        return Installation(str(UUID(found["id"])), int(found["first_start_seconds"]), commits)
     except (KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
         raise StateError(what) from error
