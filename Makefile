@@ -12,7 +12,7 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint fmt lock wheel image clean
+.PHONY: help venv demo test faults lint fmt lock wheel image clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
@@ -32,6 +32,14 @@ demo: $(STAMP) ## run the agent against a simulated cluster and a local collecto
 
 test: $(STAMP) ## run the default test suite
 	$(BIN)/python -m pytest --numprocesses auto
+
+# Another seed each time; a failure names its own. FAULTS_FROM=... repeats a whole run.
+FAULTS_FROM ?= $(shell date +%s)
+faults: $(STAMP) ## play other schedules of faults than the default suite, about an hour
+	@echo "schedules from seed $(FAULTS_FROM)"
+	FAULTS_FROM=$(FAULTS_FROM) FAULTS_SCHEDULES=20000 FAULTS_SIMULATIONS=1600 FAULT_SEEDS=60 \
+	  FAULTS_EXAMPLES=1000 HYPOTHESIS_PROFILE=search \
+	  $(BIN)/python -m pytest --numprocesses auto --timeout 3600 -m 'not bench and not cluster' tests/faults
 
 lint: $(STAMP) ## check format, lint, types and import direction
 	$(BIN)/ruff format --check

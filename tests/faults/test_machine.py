@@ -17,7 +17,9 @@ from agent.model import NANOS
 from tests.faults.machine import Between, SaveFault, SendFault, World
 from tests.faults.schedule import DELAYS_NS, SIZES, STEPS_NS, VERBS, play
 
+FROM = int(os.environ.get("FAULTS_FROM", "0"))
 SEEDS = int(os.environ.get("FAULTS_SCHEDULES", "120"))
+PARTS = 4
 EXAMPLES = int(os.environ.get("FAULTS_EXAMPLES", "25"))
 
 
@@ -136,7 +138,7 @@ TestMachine.settings = settings(
 )
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_happens_lines_count_once_or_are_reported_lost(part: int) -> None:
-    for seed in range(part, SEEDS, 4):
+    for seed in range(FROM + part, FROM + SEEDS, PARTS):
         play(seed)
