@@ -512,7 +512,7 @@ class World:
 
     def _follow(self, instance: str, *, before: Following | None) -> None:
         counting, container = self.process.counting, self._container(instance)
-        facts = counting.instance(container, "v1.14.0")
+        facts = counting.instance(container, "other")
         if facts.ended_seconds is not None:
             return
         reader = Reader(
