@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 
 MAX_AUDITS = 8
 MAX_FOLLOWS = 1000
+MAX_VERSION_FAILURES = 5
 
 
 @define
@@ -170,16 +171,18 @@ class Containers:
 
     async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
         failures = 0
-        while pod.uid not in self._versions:
+        # A trait that nobody tells must not keep the log unread, nor the others' windows open.
+        while pod.uid not in self._versions and failures < MAX_VERSION_FAILURES:
             try:
                 self._versions[pod.uid] = await identities.find_version(
                     self.client, pod, status, self.ruleset, missing=warn_missing
                 )
             except ApiError as error:
                 failures += 1
+                one.fail(error)
                 base = self.pace.retry
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
-        self.counting.instance(one.container, self._versions[pod.uid])
+        self.counting.instance(one.container, self._versions.get(pod.uid, "other"))
         await read_instance(one)
         ended = one.ended
         # The final Cursor and the crash move together: no await between.
@@ -210,13 +213,18 @@ class Containers:
     async def _refresh(self, follow: Follow) -> None:
         container = follow.container
         path = f"/api/v1/namespaces/{container.namespace}/pods/{container.pod}"
-        with suppress(ApiError):
+        try:
             pod = read_pod(await self.client.get(path), self.names)
-            if pod.uid == container.pod_uid:
-                self.pod_changed(pod)
-            else:
-                # Another pod has its name now (a StatefulSet's), and answers in its place.
+        except ApiError as error:
+            if error.status == HTTPStatus.NOT_FOUND:
                 self.pod_gone(container.pod_uid)
+            return
+        if pod.uid != container.pod_uid:
+            # Another pod has its name now (a StatefulSet's), and answers in its place.
+            self.pod_gone(container.pod_uid)
+        elif pod.uid in self.pods:
+            # One that no selection contains any more is not taken up again.
+            self.pod_changed(pod)
 
     def _taken_over(self, before: Follow, after: Follow) -> None:
         self.counting.take_over(before.container.key, after.container.key)

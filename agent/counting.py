@@ -91,6 +91,7 @@ class Counting:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
                 windows.stopped = (document.stopped_seconds, now_seconds)
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
+                document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
         if document.sends is not None and document.sends != self.sends:
             leave_mode(document, new_stream())
@@ -166,6 +167,10 @@ class Counting:
         for instance in self.document.instances.values():
             if instance.version not in known:
                 instance.version = OTHER
+        distributions = self.ruleset.vocabularies.get("distributions")
+        words = distributions.words if distributions is not None else ()
+        if self.identity.distribution not in {None, OTHER, *words}:
+            self.identity = evolve(self.identity, distribution=OTHER)
 
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
@@ -265,7 +270,10 @@ class Counting:
         """
         windows = self.document.windows
         if not windows.closed_until and windows.oldest() is None:
-            windows.closed_until = int(now_seconds) - int(now_seconds) % windows.seconds
+            present = int(now_seconds) - int(now_seconds) % windows.seconds
+            if not may_close(present):
+                return  # a log that begins earlier is still to come
+            windows.closed_until = present
         for _ in range(MAX_WINDOWS_A_TICK):
             end = self.due(now_seconds=now_seconds)
             if end is None or self.is_full or not may_close(end):

@@ -31,6 +31,7 @@ class Suspect:
     before: bytes
     after_ns: int
     after: bytes
+    noticed_ns: int = 0
 
 
 @define
@@ -51,11 +52,11 @@ class Lag:
         """Take the next line of the stream and when it arrived."""
         lag = now_ns - at_ns - self.skew_ns
         if self._lag_ns > SMALL_LAG_NS and 2 * lag < self._lag_ns:
-            self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
+            self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line, now_ns))
             if len(self.suspects) > MAX_SUSPECTS:
                 late, early = self.suspects.pop(), self.suspects.pop()
                 self.suspects.append(
-                    Suspect(early.before_ns, early.before, late.after_ns, late.after)
+                    Suspect(early.before_ns, early.before, late.after_ns, late.after, now_ns)
                 )
         self._last_ns, self._last, self._lag_ns = at_ns, line, lag
 
@@ -68,7 +69,8 @@ class Neighbours:
     """Looks in a reply from the first line's second for both lines next to each other.
 
     `verdict` is true once they were found so; equal lines exist, so nothing but the reply's end
-    says that they are none.
+    says that they are none, and only of a reply that reached the second line's time in one piece
+    (`is_conclusive`).
     """
 
     def __init__(self, suspect: Suspect) -> None:
@@ -76,12 +78,21 @@ class Neighbours:
         self._framer = Framer()
         self._last = b""
         self.verdict = False
+        self._has_reached = self._has_text = False
+
+    @property
+    def is_conclusive(self) -> bool:
+        """Whether the reply, now that it has ended, tells that they are no neighbours."""
+        return self._has_reached and not self._has_text and not self.verdict
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
         for line in self._framer.feed(chunk):
-            if parse_stamp(line) is None:
+            stamp = parse_stamp(line)
+            if stamp is None:
+                self._has_text = True
                 continue
+            self._has_reached = self._has_reached or stamp[0] >= self._suspect.after_ns
             if line == self._suspect.after and self._last == self._suspect.before:
                 self.verdict = True
             self._last = line

@@ -60,6 +60,11 @@ class CommittedOutbox:
             self._changed.clear()
             await self._changed.wait()
 
+    def may_leave(self, batch: Batch) -> bool:
+        """Whether a batch may be sent at this instant: it may have been discarded since `next`."""
+        key = (batch.seq, batch.part)
+        return self.may_send.is_set() and key in self._committed & self.keys()
+
     async def attempted(self, batch: Batch) -> None:
         """Note that the batch is about to be given to the destination.
 

@@ -29,6 +29,7 @@ from agent.follow import Pace
 from agent.model import Identity
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.sink.deliver import deliver
+from agent.sink.outcome import Retry
 from agent.source import identity as identities
 from agent.source.api import Access, ApiError, Client
 from agent.source.discovery import Pods, Selection, watch
@@ -289,7 +290,8 @@ async def run(
                     for selector in options.selectors
                 ]
                 if send is not None:
-                    delivery = deliver(outbox, _checked(send, check), clock=world.clock)
+                    checked = _checked(send, check, outbox)
+                    delivery = deliver(outbox, checked, clock=world.clock)
                     tasks.append(group.create_task(delivery, name="deliver"))
                 try:
                     await stop.wait()
@@ -316,9 +318,11 @@ async def run(
             await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 
 
-def _checked(send: Send, check: Callable[[], None]) -> Send:
+def _checked(send: Send, check: Callable[[], None], outbox: CommittedOutbox) -> Send:
     async def checked(batch: Batch, *, sent_seconds: float) -> Outcome:
         check()
+        if not outbox.may_leave(batch):
+            return Retry("switched_off")
         return await send(batch, sent_seconds=sent_seconds)
 
     return checked
@@ -448,7 +452,13 @@ async def _obey(
             outbox.may_send.clear()
             pipeline.containers.cancel()
             pipeline.counting.switch_off(str(pipeline.world.new_uuid()))
-            await pipeline.commit()
+            try:
+                await pipeline.commit()
+            except Conflict:
+                raise
+            except StateError as error:
+                # The next beginning finds the switch, too, and marks State before anything else.
+                log.error("state cannot be written", extra={"why": str(error)})
             raise SwitchedOff
         outbox.may_send.set()
 

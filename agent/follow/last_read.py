@@ -60,7 +60,8 @@ async def read_rest(one: Follow) -> None:
     is_whole = _ended_with_its_container(one)
     one.reader.abandon()
     one.fold_released()
-    if not is_whole:
+    # A read that broke off may have forgotten what the stream had brought.
+    if not is_whole or one.at_end is None or one.reader.lines_read < one.at_end[0]:
         _lose_the_rest(one)
 
 
@@ -73,7 +74,7 @@ def _ended_with_its_container(one: Follow) -> bool:
         one.saw_end
         and one.at_end is not None
         and one.ended is not None
-        and one.end_seconds >= one.ended.finished_seconds
+        and one.end_seconds - (one.skew_seconds or 0.0) >= one.ended.finished_seconds
         and not one.at_end[1]
     )
 

@@ -84,7 +84,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
             one.saw_end, one.end_seconds = True, one.clock()
             one.at_end = (reader.lines_read, reader.tail)
     except TimeoutError:
-        return  # an audit, or the outbox, has asked for another attempt
+        return  # it is old enough, or an audit or the outbox has asked for another attempt
     finally:
         one.scope = None
     if reader.unstamped > unstamped:

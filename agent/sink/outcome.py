@@ -7,9 +7,16 @@ from typing import Literal, TypeAlias
 from attrs import frozen
 
 Reason: TypeAlias = Literal[
-    "rate_limited", "request_timeout", "server_error", "redirected", "timeout", "connection"
+    "rate_limited",
+    "request_timeout",
+    "server_error",
+    "redirected",
+    "timeout",
+    "connection",
+    "switched_off",
 ]
-"""Why a batch is to be sent again: the first four are answers, the others the lack of one."""
+"""Why a batch is to be sent again: the first four are answers, the next two the lack of
+one; the last says that it was not sent, because a switch says off or cannot be read."""
 
 
 @frozen

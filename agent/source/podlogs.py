@@ -35,7 +35,7 @@ async def follow(
     max_age_seconds: float,
     gather_seconds: float = GATHER_SECONDS,
 ) -> AsyncIterator[bytes]:
-    """Yield chunks until the reply ends, falls silent for `IDLE_SECONDS` or is old enough.
+    """Yield chunks until the reply ends. Raises `TimeoutError` if it is silent or old for too long.
 
     After a small read it waits a little, so that bytes gather in the kernel instead of waking the
     loop for each TLS record. Raises `ApiError` where the server refuses or breaks off.
@@ -43,6 +43,7 @@ async def follow(
     loop = asyncio.get_running_loop()
     until = loop.time() + max_age_seconds
     params = {**_params(container, since_seconds), "follow": "true"}
+    has_ended = False
     async with client.stream(
         _path(container), params, read_seconds=IDLE_SECONDS, accept="text/plain, */*"
     ) as content:
@@ -51,14 +52,18 @@ async def follow(
                 async with asyncio.timeout(left):
                     chunk = await content.readany()
             except TimeoutError:
-                return
+                break
             except aiohttp.ClientError as error:
                 raise ApiError(0, type(error).__name__) from error
             if not chunk:
-                return
+                has_ended = True
+                break
             yield chunk
             if len(chunk) < SMALL_READ_BYTES:
                 await asyncio.sleep(gather_seconds)
+    if not has_ended:
+        # That we gave up says nothing of the log's end.
+        raise TimeoutError
 
 
 async def read(

@@ -24,6 +24,7 @@ BOTKUBE_CONFIGS = ("botkube-analytics-config", "botkube-global-config")
 """Where BotKube's chart keeps `analytics.disable`: v0.13 in the first, later ones in the second."""
 
 NOT_SET, NOT_READABLE = "not set", "not readable"
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAYS_NO = frozenset({"false", "0", "no", "off", ""})
 
 
@@ -58,7 +59,7 @@ async def _read(client: Client, path: str) -> Any:  # noqa: ANN401 JSON
     except ApiError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return None
-        if error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
+        if error.status == HTTPStatus.FORBIDDEN:
             return NOT_READABLE
         raise
 
@@ -69,9 +70,13 @@ def _switch(name: str, found: Any, says: Any) -> ClusterSwitch:  # noqa: ANN401 
     said = None if found is None else says(found)
     if said is None:
         return ClusterSwitch(name, NOT_SET, is_off=False)
-    # A wish to be left alone is not refused over its spelling.
-    is_off = str(said).strip().lower() not in _SAYS_NO
+    is_off = _says_off(said)
     return ClusterSwitch(name, str(is_off).lower(), is_off)
+
+
+def _says_off(said: object) -> bool:
+    # A wish to be left alone is not refused over its spelling.
+    return str(said).strip().lower() not in _SAYS_NO
 
 
 def _annotation(namespace: Any) -> object:  # noqa: ANN401 JSON
@@ -79,13 +84,22 @@ def _annotation(namespace: Any) -> object:  # noqa: ANN401 JSON
 
 
 def _disable(config: Any) -> object:  # noqa: ANN401 JSON
-    """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's chart, if any."""
+    """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's; any off wins."""
+    said: object = None
     for text in (config.get("data") or {}).values():
-        try:
-            found = yaml.safe_load(text)
-        except (yaml.YAMLError, ValueError, RecursionError):
-            continue
-        analytics = found.get("analytics") if isinstance(found, dict) else None
-        if isinstance(analytics, dict) and isinstance(analytics.get("disable"), (bool, str)):
-            return analytics["disable"]
-    return None
+        for one in _documents(text):
+            analytics = one.get("analytics") if isinstance(one, dict) else None
+            value = analytics.get("disable") if isinstance(analytics, dict) else None
+            if isinstance(value, (bool, int, str)) and (said is None or _says_off(value)):
+                said = value
+    return said
+
+
+def _documents(text: object) -> list[object]:
+    """Return the YAML documents of a file that is not ours and may hold anything."""
+    if not isinstance(text, str) or "analytics" not in text:
+        return []
+    try:
+        return list(yaml.load_all(text, Loader=_LOADER))
+    except Exception:  # noqa: BLE001 the loader fails in many ways, and names what it read
+        return []

@@ -43,6 +43,7 @@ class Keeper:
     was_unreadable: bool = field(default=False, init=False)
     _end: float = field(default=math.inf, init=False)
     _version: str = field(default="", init=False)
+    _epoch_before: str = field(default="", init=False)
     _was_written: bool = field(default=False, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
 
@@ -71,6 +72,7 @@ class Keeper:
         self.is_new = found is None
         self.document = found or Document(self.new_key(), self.new_id(), Windows(window_seconds))
         self.document.commits = max(self.document.commits, known_commits)
+        self._epoch_before = self.document.epoch
         self.document.epoch = self.new_id()
 
     async def commit(self, *, now_seconds: int, before_encode: Callable[[Document], None]) -> None:
@@ -149,8 +151,10 @@ class Keeper:
             return True
         if found is None:
             return False
-        # An older copy that was put back under us is no other agent: who takes over counts on.
-        if found.epoch != self.document.epoch and found.commits >= self.committed:
+        # An older copy of the document that was loaded here is no other agent: nobody who takes
+        # over keeps the epoch that he found.
+        is_older = found.epoch == self._epoch_before and found.commits < self.committed
+        if found.epoch != self.document.epoch and not is_older:
             return False
         self._version = stored.version
         self._was_written = found.nonce == nonce

@@ -469,7 +469,7 @@ class World:
 
     def _look_between(self, following: Following, suspect: Suspect) -> None:
         neighbours = Neighbours(suspect)
-        neighbours.feed(self._short_read(suspect.before_ns // NANOS) or b"")
+        neighbours.feed(self._short_read(min(suspect.before_ns, suspect.after_ns) // NANOS) or b"")
         following.reader.lag.suspects.remove(suspect)
         if neighbours.verdict:
             return
@@ -624,10 +624,9 @@ class World:
         An agent that dies before it sees the restart leaves nobody who could know.
         """
         return any(
-            line.places[0][0] != one.instance
-            for one in self.process.follows.values()
-            if one.instance not in self.instances
-            for line in self.truth.counted.of(one.instance)
+            owner not in self.instances and line.places[0][0] != owner
+            for counted in (self.truth.counted, self.store.counted)
+            for owner, line in counted.lines
         )
 
     def kill_in_commit(self, fault: SaveFault) -> None:
