@@ -85,7 +85,7 @@ async def look_between(one: Follow, suspect: Suspect) -> None:
     reply = podlogs.read_chunks(
         one.client,
         one.container,
-        since_seconds=suspect.before_ns // NANOS,
+        since_seconds=min(suspect.before_ns, suspect.after_ns) // NANOS,
         previous=not one.is_current(),
         read_seconds=AUDIT_READ_SECONDS,
     )

@@ -32,6 +32,8 @@ async def read_rest(one: Follow) -> None:
     await wait(one.may_finish, TAKE_OVER_SECONDS)
     for suspect in tuple(one.reader.lag.suspects):
         await look_between(one, suspect)
+        if suspect in one.reader.lag.suspects:
+            await look_between(one, suspect)  # the reply broke off
         settle(one, suspect, are_neighbours=False)  # if it is still there, nobody can be asked
     began = one.clock()
     failures = refusals = 0

@@ -20,7 +20,7 @@ import attrs
 from agent.follow import Pace
 from agent.model import CRASHED, Format
 from agent.source.api import ApiError
-from agent.state.document import decode
+from agent.state.document import Document, decode
 from agent.state.store import Conflict, StateError
 from tests.agents import NAMESPACE, NANOS, START, WINDOW_SECONDS, Clock, Lab
 from tests.faults import virtual
@@ -101,6 +101,8 @@ class Stage:
         """Panic, wait in back-off for a while or not at all, start again."""
         if self.crashes and not self.loses:
             return  # the node keeps one dead instance: a second one may be gone before it is read
+        if not self._restarts_are_known():
+            return  # what ended before State knew of the container leaves no trace
         self.pod.crash(at=self.now(), exit_code=2)
         self.crashes += 1
         if self.rng.random() < 0.5:
@@ -119,14 +121,21 @@ class Stage:
 
     def _is_known(self, container_id: str) -> bool:
         """Whether State holds a place in this instance's log."""
+        document = self._state()
+        cursor = document and document.cursors.get(f"{self.pod.uid}/{container_id}")
+        return bool(cursor and cursor.total)
+
+    def _restarts_are_known(self) -> bool:
+        document = self._state()
+        return document is not None and bool(document.restarts)
+
+    def _state(self) -> Document | None:
         store = self.lab.cluster.server.store
         with suppress(SimulatedError):
             found = store.get(CONFIGMAPS, NAMESPACE, "botkube-analytics-state")
             data = (found.get("binaryData") or {}).get("state")
-            document = decode(b64decode(data)) if data else None
-            cursor = document and document.cursors.get(f"{self.pod.uid}/{container_id}")
-            return bool(cursor and cursor.total)
-        return False
+            return decode(b64decode(data)) if data else None
+        return None
 
     # --- the wire ---
 

@@ -138,6 +138,11 @@ TestMachine.settings = settings(
 )
 
 
+@pytest.mark.parametrize("seed", [4187])
+def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
+    play(seed)
+
+
 @pytest.mark.parametrize("part", range(PARTS))
 def test_whatever_happens_lines_count_once_or_are_reported_lost(part: int) -> None:
     for seed in range(FROM + part, FROM + SEEDS, PARTS):
