@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from agent.model import Container
 from agent.rules import RuleSet
+from agent.source import podlogs
+from agent.source.api import Client
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact, replay
 from tests.sim.botkube_v1_14 import BotKubeV114
@@ -93,6 +96,20 @@ async def test_a_last_read_that_fails_is_made_again(world: Lab, fault: Fault) ->
     assert failed.seen > 1
     assert missing(truth, world) == {}
     assert not world.gaps()
+
+
+async def test_a_stream_that_is_given_up_has_not_ended(world: Lab) -> None:
+    """Age says nothing of the end: taken for it, the rest would be given up in silence."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 5)
+    container = Container(NAMESPACE, pod.name, pod.uid, "botkube", "any")
+    async with Client(world.options().access, "test") as client:
+        stream = podlogs.follow(
+            client, container, since_seconds=0, max_age_seconds=0.2, gather_seconds=0
+        )
+        with pytest.raises(TimeoutError):
+            async for _ in stream:
+                pass
 
 
 async def test_an_outage_of_the_log_around_a_crash_gives_nothing_up(world: Lab) -> None:

@@ -478,6 +478,35 @@ async def test_what_is_written_while_scaled_to_zero_is_not_counted(world: Lab) -
     assert len(jumps) == 1
 
 
+async def test_crashes_while_scaled_to_zero_are_not_counted(world: Lab) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent() as agent:
+        await until(lambda: missing(truth, world) == {})
+        await world.finish(agent)
+    for _ in range(3):
+        world.clock.moved += 600
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        pod.restart(at=world.clock.ns())
+    world.clock.moved += 600
+    async with world.agent(seed=2):
+        await until(lambda: world.gaps()["stopped"] > 0)
+        await after(world, WINDOW_SECONDS)
+
+    assert not [event for event, _ in world.counted() if event == "Application crashed"]
+
+
+async def test_a_version_that_nobody_tells_holds_up_nothing(world: Lab) -> None:
+    sick = world.cluster.server.faults.add(Answer(500), path="/deployments/", times=None)
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), image="mirror/botkube:dev")
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+    assert sick.seen > 1
+    assert {report["botkube_version"] for report in world.reports()} <= {"other"}
+
+
 async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     truth = write(pod, world, 20)

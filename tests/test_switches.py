@@ -67,6 +67,9 @@ async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: 
         ("botkube-analytics-config", "analytics:\n  disable: true\n  installationID: x\n", True),
         ("botkube-global-config", "settings: {}\nanalytics:\n  # no\n  disable: true\n", True),
         ("botkube-global-config", "analytics: {disable: 'true'}\n", True),
+        ("botkube-global-config", "analytics: {disable: 1}\n", True),
+        ("botkube-global-config", "a: 1\n---\nanalytics: {disable: true}\n", True),
+        ("botkube-global-config", "analytics: !!bool x\n", False),
         ("botkube-global-config", "analytics:\n  disable: false\n", False),
         ("botkube-global-config", "settings:\n  disable: true\n", False),
         ("botkube-global-config", "analytics: [\n", False),
@@ -159,10 +162,10 @@ async def test_nothing_is_sent_while_the_switch_cannot_be_read(world: Lab) -> No
     assert missing(truth, world) == {}
 
 
-async def test_a_switch_without_an_answer_at_the_start_means_wait(world: Lab) -> None:
-    sick = world.cluster.server.faults.add(
-        Answer(500), path=f"/namespaces/{NAMESPACE}$", times=None
-    )
+@pytest.mark.parametrize("status", [500, 401])
+async def test_a_switch_without_an_answer_at_the_start_means_wait(world: Lab, status: int) -> None:
+    where = f"/namespaces/{NAMESPACE}$"
+    sick = world.cluster.server.faults.add(Answer(status), path=where, times=None)
     async with world.agent(waits=False) as agent:
         await ended(agent)
 
