@@ -31,7 +31,7 @@ demo: $(STAMP) ## run the agent against a simulated cluster and a local collecto
 	$(BIN)/python -m tests.demo
 
 test: $(STAMP) ## run the default test suite
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses 6
 
 # Another seed each time; a failure names its own. FAULTS_FROM=... repeats a whole run.
 FAULTS_FROM ?= $(shell date +%s)
@@ -39,7 +39,7 @@ faults: $(STAMP) ## play other schedules of faults than the default suite, about
 	@echo "schedules from seed $(FAULTS_FROM)"
 	FAULTS_FROM=$(FAULTS_FROM) FAULTS_SCHEDULES=20000 FAULTS_SIMULATIONS=1600 FAULT_SEEDS=60 \
 	  FAULTS_EXAMPLES=1000 HYPOTHESIS_PROFILE=search \
-	  $(BIN)/python -m pytest --numprocesses auto --timeout 3600 -m 'not bench and not cluster' tests/faults
+	  $(BIN)/python -m pytest --numprocesses 6 --timeout 3600 -m 'not bench and not cluster' tests/faults
 
 lint: $(STAMP) ## check format, lint, types and import direction
 	$(BIN)/ruff format --check
