@@ -189,7 +189,7 @@ class Follow:
                 },
             )
 
-    def pause_seconds(self, failures: int, error: ApiError) -> float:
+    def pause_seconds(self, failures: int, error: ApiError | None) -> float:
         """Return how long to wait after so many failures in a row."""
         return pause_seconds(failures, error, self.random, base=self.pace.retry)
 

@@ -31,9 +31,11 @@ async def read_rest(one: Follow) -> None:
     one.has_stopped.set()
     await wait(one.may_finish, TAKE_OVER_SECONDS)
     for suspect in tuple(one.reader.lag.suspects):
-        await look_between(one, suspect)
-        if suspect in one.reader.lag.suspects:
-            await look_between(one, suspect)  # the reply broke off
+        for failures in range(1, MAX_REFUSALS + 1):
+            await look_between(one, suspect)
+            if suspect not in one.reader.lag.suspects:
+                break
+            await one.wait_for_change(one.pause_seconds(failures, None))
         settle(one, suspect, are_neighbours=False)  # if it is still there, nobody can be asked
     began = one.clock()
     failures = refusals = 0
