@@ -341,6 +341,8 @@ class World:
         following = self.following
         if following is None:
             return
+        if following.reply is not None:
+            following.accept_gap = following.reader.gap_suspected
         _hold(following)
         since = following.reader.reopen(accept_gap=following.accept_gap)
         reply = self._open(since, follow=True)
