@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import kubernetes_asyncio.config  # noqa: F401 loaded before any clock runs: it takes half a second
 import orjson
 
 from agent.election import run_elected
