@@ -6,12 +6,19 @@ import asyncio
 import fcntl
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
 from agent.replace import replace_file
 from agent.state.store import Conflict, StateError, Stored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
 
 
 @define
@@ -29,11 +36,11 @@ class FileStore:
 
     async def load(self) -> Stored:
         """Read the file. A missing file is nothing stored."""
-        return await asyncio.to_thread(self._load)
+        return await _to_its_end(self._load)
 
     async def save(self, data: bytes, version: str) -> str:
         """Replace the file if its content is still what was loaded or saved last."""
-        return await asyncio.to_thread(self._save, data, version)
+        return await _to_its_end(partial(self._save, data, version))
 
     def _load(self) -> Stored:
         try:
@@ -84,6 +91,19 @@ class FileStore:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Do work in a thread. Whoever is cancelled waits until the thread has ended.
+
+    A thread cannot be cancelled, and a write that outlives its owner would fall on the next one's.
+    """
+    thread = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise
 
 
 def _digest(data: bytes) -> str:
