@@ -41,7 +41,7 @@ NANOS = 1_000_000_000
 TURN_SECONDS = 0.1
 """How far the agent's clock moves in one turn of the loop, which takes a millisecond or more."""
 
-WINDOW_SECONDS = 60
+WINDOW_SECONDS = 20
 START = 1_800_000_000
 PATIENCE_SECONDS = 50.0
 NAMESPACE = "botkube"
@@ -61,6 +61,7 @@ class Clock:
     """Wall time that moves by `TURN_SECONDS` at each turn of the loop, and by hand."""
 
     moved: float = 0.0
+    is_held: bool = False
 
     def seconds(self) -> float:
         return START + self.moved
@@ -71,7 +72,8 @@ class Clock:
     async def tick(self) -> None:
         while True:
             await _turn()
-            self.moved += TURN_SECONDS
+            if not self.is_held:
+                self.moved += TURN_SECONDS
 
 
 @attrs.define(eq=False)
@@ -237,7 +239,7 @@ class Lab:
                 silence=1.0,
                 audit=20.0,
                 retry=0.01,
-                switches=0.05,
+                switches=1.0,
             ),
             # Waits are the loop's, the others the agent's clock's.
             lease_times=LeaseTimes(retry=0.02, attempt=1.0),

@@ -373,7 +373,7 @@ async def shown(world: Lab, agent: Agent, mode: Mode = Mode.ON) -> AsyncIterator
 
 @pytest.fixture
 async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
-    async with lab(tmp_path, ruleset) as opened:
+    async with lab(tmp_path, ruleset, window_seconds=60) as opened:
         yield opened
 
 
@@ -394,8 +394,10 @@ async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -
         assert pipeline is not None
         await until(lambda: pipeline.counting.observed.total() >= truth.total())
         await after(world, 5)
+        world.clock.is_held = True
         standing = await ask(port, "/api/next")
         document = (await ask(port)).body
+        world.clock.is_held = False
         await until(lambda: bool(world.reports()))
         await after(world, 1)
         (entry,) = [one for one in agent.ledger.entries if one.array == world.arrays()[0]]

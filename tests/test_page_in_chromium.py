@@ -43,12 +43,14 @@ async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
 @asynccontextmanager
 async def running(folder: Path, ruleset: RuleSet) -> AsyncIterator[tuple[Lab, int]]:
     """Run an agent that has delivered reports, and serve its page."""
-    async with lab(folder, ruleset) as world:
+    async with lab(folder, ruleset, window_seconds=60) as world:
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with world.agent() as agent:
             write(pod, world, 40)
             await until(lambda: len(world.reports()) > 1)
             await after(world, 2)
+            # What is shown and what is asked afterwards is of one moment.
+            world.clock.is_held = True
             async with shown(world, agent, Mode.ON) as port:
                 yield world, port
 

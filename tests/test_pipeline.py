@@ -310,7 +310,8 @@ async def test_files_that_a_lagging_stream_skipped_are_a_gap(world: Lab) -> None
 
     assert missing(truth, world) == {}
     assert set(world.gaps()) == {"overtaken"}
-    assert 60 <= world.gaps()["overtaken"] <= 120
+    # Forty seconds, in minutes begun of each window that they touch.
+    assert 60 <= world.gaps()["overtaken"] <= 3 * 60
 
 
 async def test_a_lag_without_a_loss_is_no_gap(world: Lab) -> None:
@@ -730,7 +731,7 @@ async def test_leaving_on_discards_what_was_not_sent(world: Lab) -> None:
 
 async def test_a_container_whose_last_line_is_old_holds_nobody_up(world: Lab) -> None:
     old = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="old")
-    old.write("INFO[2027-01-14T20:00:00Z] nothing\n", at=world.clock.ns() - 36_000 * NANOS)
+    old.write("INFO[2027-01-14T20:00:00Z] nothing\n", at=world.clock.ns() - 3_600 * NANOS)
     async with world.agent():
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="busy")
         truth = write(pod, world, 20)

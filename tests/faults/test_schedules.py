@@ -33,7 +33,7 @@ from tests.sim.faults import (
     reset_after,
 )
 
-SEEDS = int(os.environ.get("FAULT_SEEDS", "6"))
+SEEDS = int(os.environ.get("FAULT_SEEDS", "4"))
 LIVES = 3
 STEPS = 12
 GENERATIONS: tuple[tuple[str, Callable[..., Generation]], ...] = (
