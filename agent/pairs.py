@@ -73,7 +73,18 @@ class _Waiting:
     values: dict[str, Value]
     clock_ns: int
     is_changed: bool = False
+    suspected: tuple[str, dict[str, Value]] | None = None
     acted: set[tuple[bytes | None, ...]] = field(factory=set)
+
+    def become(self, event: str | None, said: Mapping[str, Value]) -> None:
+        """Take over what an entry says of it, and another event if it names one."""
+        if event is not None and event != self.event:
+            kept = {"platform": self.values["platform"]} if "platform" in self.values else {}
+            self.event, self.values, self.is_changed = event, {**kept, **said}, True
+            self.counts = True
+        elif not self.is_changed:
+            # Once an entry has made it another event, its properties are settled.
+            self.values.update(said)
 
 
 @define(eq=False)
@@ -252,16 +263,16 @@ class Pairs:
         """Let a closer act on an open pair; return the properties that a successor takes over."""
         waiting = slot.waiting
         assert waiting is not None
-        is_new = closer.event is not None and closer.event != waiting.event
-        if is_new and closer.event is not None:
-            kept = {"platform": waiting.values["platform"]} if "platform" in waiting.values else {}
-            waiting.event, waiting.values, waiting.is_changed = closer.event, kept, True
-            waiting.counts = True
-        if is_new or not waiting.is_changed:
-            # Once an entry has made it another event, its properties are settled.
-            waiting.values.update(evaluate(closer.properties, match.captures, self.enabled) or {})
+        said = evaluate(closer.properties, match.captures, self.enabled) or {}
+        entry = _Keys(match)
+        if closer.then == "suspect" and closer.event is not None:
+            waiting.suspected = (closer.event, said)
+            waiting.acted.add(_occasion(closer, entry))
+            return {}
+        if closer.event is not None or said or closer.then not in {"wait", "count", "next"}:
+            waiting.suspected = None
+        waiting.become(closer.event, said)
         if closer.then == "wait":
-            entry = _Keys(match)
             waiting.acted.add(_occasion(closer, entry))
             for name, capture in closer.also.items():
                 if (value := entry.get(capture)) is not None:
@@ -305,6 +316,8 @@ class Pairs:
         self._open.remove(slot)
         if slot.rule is not None and (kind := self._kinds.pop(slot.rule, None)) and kind[1] > 1:
             self._kinds[slot.rule] = (kind[0], kind[1] - 1)
+        if waiting is not None and waiting.suspected is not None:
+            waiting.become(*waiting.suspected)
         if waiting is not None and waiting.counts and waiting.event is not None:
             slot.observations = (Observation(waiting.event, freeze(waiting.values), slot.at_ns),)
 
@@ -342,7 +355,7 @@ def _common(waiting: _Waiting, closer: Closer, entry: _Keys) -> int | None:
         common += _NAMED
     for name, capture in closer.prefer.items():
         common += _NAMED * (entry.get(capture) in waiting.key.get(name, ()))
-    if closer.then == "wait" and _occasion(closer, entry) in waiting.acted:
+    if closer.then in {"wait", "suspect"} and _occasion(closer, entry) in waiting.acted:
         return None
     return common
 

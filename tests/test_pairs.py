@@ -54,10 +54,14 @@ pair:
     - {by: muted, then: wait, event: Command refused, properties: {reason: unknown}}
     - {by: reply, then: next, properties: {result: ok}}
     - {by: late, within: 4, then: count, properties: {result: failed}}
+    - {by: doubted, then: suspect, event: Command refused, properties: {reason: ignored}}
+    - {by: passed, then: count}
 """,
     "done": "message: 'it is done(?: (?P<key>\\w+))?'\n",
     "broken": "message: 'it is broken(?: (?P<key>\\w+))?'\n",
     "late": "message: 'rather late'\n",
+    "doubted": "message: 'doubted it'\n",
+    "passed": "message: 'passed it'\n",
     "dropped": "message: 'dropped it'\n",
     "muted": "message: 'muted it'\n",
     "refused": """
@@ -185,6 +189,41 @@ def check(rows: list[Row], expected: list[str]) -> None:
             [("request", 0, 1, "a"), ("muted", 1, 2)],
             ["refused 0 slack unknown"],
             id="another-event-waits",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("doubted", 1, 2)],
+            ["refused 0 slack ignored"],
+            id="what-was-suspected-counts-if-nothing-else-comes",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("doubted", 1, 2), ("passed", 2, 3)],
+            ["refused 0 slack ignored"],
+            id="an-end-that-says-nothing-confirms-what-was-suspected",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("doubted", 1, 2), ("done", 2, 3, "a")],
+            ["executed 0 alpha slack ok"],
+            id="what-was-suspected-is-taken-back",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("doubted", 1, 2), ("dropped", 2, 3)],
+            [],
+            id="what-was-suspected-is-ignored-with-the-rest",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("muted", 1, 2), ("doubted", 2, 3)],
+            ["refused 0 slack unknown"],
+            id="what-is-settled-cannot-be-suspected",
+        ),
+        pytest.param(
+            [
+                ("request", 0, 1, "a"),
+                ("request", 1, 2, "b"),
+                ("doubted", 2, 3),
+                ("doubted", 3, 4),
+            ],
+            ["refused 0 slack ignored", "refused 1 slack ignored"],
+            id="each-is-suspected-once",
         ),
         pytest.param(
             [("request", 0, 1, "a"), ("request", 1, 2, "a"), ("done", 2, 3, "a")],

@@ -305,6 +305,7 @@ CLOSED = {
         "with `skip`",
     ),
     "also-without-wait": ("also: {bot: bot}", "pair", "need `then: wait`"),
+    "suspects-no-event": ("then: suspect", "pair", "needs an `event`"),
     "once-without-wait": ("once_per: bot", "pair", "need `then: wait`"),
     "passes-without-pass": ("passes: [platform]", "pair", "needs `then: pass`"),
     "joins-a-capture-that-is-not-there": ("join: {bot: bto}", "unknown-name", "'bto'"),

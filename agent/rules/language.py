@@ -159,7 +159,8 @@ CLOSER: dict[str, tuple[str, Schema]] = {
         (
             "`count`: end and count. `ignore`: end, count nothing. `wait`: wait on, changed. "
             "`next`: end and count, and the closer opens its own pair. `pass`: end, and the "
-            "closer's pair takes over."
+            "closer's pair takes over. `suspect`: wait on, and become the `event` unless a later "
+            "entry says something else."
         ),
         {"enum": list(THEN)},
     ),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from agent.rules.ruleset import Rule, Source
     from agent.rules.shared import Shared
 
-THEN = ("count", "ignore", "wait", "pass", "next")
+THEN = ("count", "ignore", "wait", "pass", "next", "suspect")
 CHOICES = ("oldest", "newest")
 PAIR_KEYS = ("lines", "seconds", "key", "result", "closers", "also")
 CLOSER_KEYS = (
@@ -186,6 +186,13 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if closer.then != "wait" and (closer.also or closer.once_per):
         problems.add(
             "pair", node.place, "`also` and `once_per` need `then: wait`", "remove them, or wait"
+        )
+    if closer.then == "suspect" and not reader.has("event"):
+        problems.add(
+            "pair",
+            reader.place("then"),
+            "`then: suspect` needs an `event`",
+            "add the `event:` that it becomes, or `then: wait`",
         )
     if closer.then != "pass" and reader.has("passes"):
         problems.add("pair", node.place, "`passes` needs `then: pass`", "remove it, or pass")

@@ -100,8 +100,9 @@ class Closer:
     """What an entry of one of these rules does to a waiting opener.
 
     `then` is `count` (it ends and counts), `ignore` (it ends and counts nothing), `wait` (it goes
-    on waiting, changed), `next` (it ends and counts, and the closer opens its own pair) or `pass`
-    (it ends, and the closer's own pair takes over the properties that `passes` names).
+    on waiting, changed), `next` (it ends and counts, and the closer opens its own pair), `pass`
+    (it ends, and the closer's own pair takes over the properties that `passes` names) or `suspect`
+    (it goes on waiting, and becomes another event unless a later entry says something of it).
 
     It acts on the opener with most in common, of several equal ones on the `choose`n: the oldest,
     or the newest touched. `join` and `prefer` map names of the opener's key to captures of the

@@ -141,7 +141,7 @@ def _roles(step: Step, rule: Rule) -> Iterator[str]:
         yield f"opens a pair, for {rule.pair.lines} lines and {rule.pair.seconds} s"
         for act in step.closed_by:
             yield f"line {act.line} acts on it: then {_then(act)}"
-        if all(act.closer.then == "wait" for act in step.closed_by):
+        if all(act.closer.then in {"wait", "suspect"} for act in step.closed_by):
             yield f"nothing ended it: its result is {rule.pair.result}"
     elif rule.event is None and step.closes is None and rule.fact is None:
         yield "it only closes pairs, and none waits for it here"
