@@ -81,6 +81,8 @@ class Counting:
         `count_from` is when the quiet period of this installation ends (0: there is none).
         """
         document, windows = self.document, self.document.windows
+        # A line of this very second may be older than this moment.
+        next_second = now_seconds + 1
         self._window_seconds = window_seconds
         if not windows.open:
             windows.seconds = window_seconds
@@ -89,13 +91,13 @@ class Counting:
         if document.stopped_seconds is not None:
             if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
-                windows.stopped = (document.stopped_seconds, now_seconds)
+                windows.stopped = (document.stopped_seconds, next_second)
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
         if document.sends is not None and document.sends != self.sends:
             leave_mode(document, new_stream())
-            count_from = max(count_from, now_seconds)
+            count_from = max(count_from, next_second)
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
@@ -103,7 +105,7 @@ class Counting:
             if was_lost:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds
-                windows.count_from = max(windows.count_from, now_seconds)
+                windows.count_from = max(windows.count_from, next_second)
                 self.add_gap(Gap("state_lost", begin * NANOS, now_seconds * NANOS))
         else:
             windows.count_from = None
