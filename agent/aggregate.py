@@ -8,7 +8,7 @@ irrelevant.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
@@ -16,7 +16,7 @@ from agent.model import NANOS, Aggregate, Observation, Properties, Released, Rep
 from agent.names import snake
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.model import Gap
 
@@ -119,6 +119,15 @@ class Window:
         )
 
 
+SentFrom: TypeAlias = "Callable[[Observation, str], int]"
+"""From when on an Observation, of a version of BotKube, may be sent."""
+
+
+def at_once(_observation: Observation, _version: str) -> int:
+    """Hold nothing back."""
+    return 0
+
+
 @define
 class Windows:
     """All open windows. Those before `closed_until` are closed; what still comes for them is late.
@@ -134,10 +143,17 @@ class Windows:
     stopped: tuple[int, int] = (0, 0)
     open: dict[int, Window] = field(factory=dict)
 
-    def fold(self, instance: Instance, released: Released, *, now_seconds: int) -> None:
+    def fold(
+        self,
+        instance: Instance,
+        released: Released,
+        *,
+        now_seconds: int,
+        sent_from: SentFrom = at_once,
+    ) -> None:
         """Count what one container instance released. No `await` may stand around this."""
         for observation in released.observations:
-            self.count(observation, instance.version, now_seconds=now_seconds)
+            self.count(observation, instance.version, now_seconds=now_seconds, sent_from=sent_from)
         for at, lines in released.lines_at.items():
             if self._is_counted(at, now_seconds):
                 self._window(at).lines += lines
@@ -154,23 +170,33 @@ class Windows:
             self._window(now_seconds).rotations += released.rotations
         instance.learn(released)
 
-    def _is_counted(self, at_seconds: int, now_seconds: int) -> bool:
+    def _is_counted(self, at_seconds: int, now_seconds: int, sent_from: int = 0) -> bool:
         """Whether what is stamped and read then may contribute to what is sent."""
         if self._is_stopped(at_seconds) or self.count_from is None:
             return False
-        return min(at_seconds, now_seconds) >= self.count_from
+        return min(at_seconds, now_seconds) >= max(self.count_from, sent_from)
 
     def _is_stopped(self, at_seconds: int) -> bool:
         return self.stopped[0] <= at_seconds < self.stopped[1]
 
-    def count(self, observation: Observation, version: str, *, now_seconds: int) -> None:
-        """Count one Observation in the window of its stamp, or late in the oldest open one."""
+    def count(
+        self,
+        observation: Observation,
+        version: str,
+        *,
+        now_seconds: int,
+        sent_from: SentFrom = at_once,
+    ) -> None:
+        """Count one Observation in the window of its stamp, or late in the oldest open one.
+
+        What is stamped, or read, before `sent_from` says is kept apart, too.
+        """
         at = observation.at_ns // NANOS
         if self._is_stopped(at):
             return
         key = (observation.event, version, observation.properties)
         window, is_late = self._window(at), self._start(at) < self.closed_until
-        if self._is_counted(at, now_seconds):
+        if self._is_counted(at, now_seconds, sent_from(observation, version)):
             window.counts[key] += 1
             window.late += is_late
         else:

@@ -165,6 +165,12 @@ def show_running(found: Mapping[str, Any], port: int) -> int:
         console.print(
             f"quiet: nothing is sent before {_time(begin)}, and nothing counted until then"
         )
+    if found["withheld"]:
+        console.print(
+            f"withheld: what the rules newly disclose of {', '.join(found['withheld'])} is not "
+            f"sent before {_time(found['withheld_until_seconds'])}, nor counted for it until then",
+            markup=False,
+        )
     console.print(f"rules: {figures['rules_loaded']}, digest {figures['rules_digest']}")
     console.print(f"destination: {found['destination'] or 'none'}", markup=False)
     if coming is not None:

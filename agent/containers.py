@@ -235,7 +235,6 @@ class Containers:
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
         self.ruleset, self._prefilter = ruleset, prefilter
-        self.counting.change_rules(ruleset)
         for follow in self.follows.values():
             follow.reader.change_rules(ruleset, prefilter)
             follow.interrupt()

@@ -19,6 +19,7 @@ from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
 from agent.sink.batch import batch_array
+from agent.withholding import Withholding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,6 +50,7 @@ class Counting:
     sends: bool
     ledger: Ledger = field(factory=Ledger)
     minimum: int = 0
+    withholding: Withholding = field(factory=Withholding)
     is_urgent: bool = False
     is_dirty: bool = False
     observed: Counter[str] = field(factory=Counter)
@@ -133,7 +135,12 @@ class Counting:
         """Count what a reader released. The caller's reader keeps the matching cursor."""
         if not released:
             return
-        self.document.windows.fold(self.document.instances[key], released, now_seconds=now_seconds)
+        self.document.windows.fold(
+            self.document.instances[key],
+            released,
+            now_seconds=now_seconds,
+            sent_from=self._sent_from,
+        )
         self.lines += released.lines
         self.matched += released.matched
         self.hits.update(released.hits)
@@ -152,9 +159,9 @@ class Counting:
         self.document.instances[before] = Instance(old.version)
         self.is_dirty = self.is_urgent = True
 
-    def change_rules(self, ruleset: RuleSet) -> None:
+    def change_rules(self, ruleset: RuleSet, withholding: Withholding) -> None:
         """Count with another rule set from here on; windows are not split."""
-        self.ruleset = ruleset
+        self.ruleset, self.withholding = ruleset, withholding
         self._obey_rules()
         self.is_dirty = self.is_urgent = True
 
@@ -330,9 +337,14 @@ class Counting:
             self.ledger.keep_unsent(
                 batch,
                 array=batch_array(batch),
-                why="before_start" if self.sends else "local",
+                why=self._why_unsent(report.start_seconds),
                 now_seconds=now_seconds,
             )
+
+    def _why_unsent(self, start: int) -> str:
+        if not self.sends:
+            return "local"
+        return "before_start" if start < (self.document.windows.count_from or 0) else "withheld"
 
     def _count_violations(self, refused: int) -> None:
         if refused and not self.violations:
@@ -347,12 +359,30 @@ class Counting:
     def origin(self) -> Origin:
         """Who reports, by the rules of this moment."""
         return Origin(
-            self.identity, self.ruleset, self.agent_version, self._gate, minimum=self.minimum
+            self.identity,
+            self.ruleset,
+            self.agent_version,
+            self._gate,
+            minimum=self.minimum,
+            withholding=self.withholding,
+            withheld_until=self.withheld_until,
         )
+
+    @property
+    def withheld_until(self) -> int:
+        """When the first window begins of which nothing is withheld."""
+        seconds = self.document.windows.seconds
+        return -(-self.withholding.until_seconds // seconds) * seconds
+
+    def _sent_from(self, observation: Observation, version: str) -> int:
+        said = (*observation.properties, ("botkube_version", version))
+        return self.withheld_until if self.withholding.hides(observation.event, said) else 0
 
     def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
         observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
-        self.document.windows.count(observation, version, now_seconds=now_seconds)
+        self.document.windows.count(
+            observation, version, now_seconds=now_seconds, sent_from=self._sent_from
+        )
         self.observed[CRASHED] += 1
 
     def drop_batch(self, batch: Batch) -> None:

@@ -173,6 +173,8 @@ def _report(ruleset: RuleSet) -> Iterator[Disclosure]:
     for event in sorted(map(snake, event_names(ruleset))):
         yield Disclosure(REPORT, f"{event}_delta", "sum", tells="Follows from the counts.")
         yield Disclosure(REPORT, f"{event}_total", "total", tells="Follows from the counts.")
+        tells = "That what the rules newly disclose of it is held back for now."
+        yield _optional(REPORT, f"{event}_withheld", "true", (), tells)
     yield from _known(ruleset, REPORT)
     yield _version(REPORT)
     yield Disclosure(

@@ -40,6 +40,7 @@ from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
 from agent.state.lease import LeaseTimes
 from agent.state.store import Conflict, StateError
+from agent.withholding import Withholding, review
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -134,12 +135,17 @@ class Pipeline:
     containers: Containers
     outbox: CommittedOutbox
     check: Callable[[], None]
+    note: Callable[[], Awaitable[None]]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     commits: int = 0
     commit_failures: int = 0
     _last_commit: float = 0.0
     _trouble: str = ""
+    _noted: Withholding = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._noted = self.counting.withholding
 
     @property
     def is_settled(self) -> bool:
@@ -154,7 +160,13 @@ class Pipeline:
 
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
-        self.counting.change_rules(ruleset)
+        withholding = review(
+            self.counting.withholding,
+            ruleset,
+            now_seconds=int(self.world.clock()),
+            quiet_seconds=self.options.quiet_period_seconds,
+        )
+        self.counting.change_rules(ruleset, withholding)
         self.containers.change_rules(ruleset, prefilter)
 
     async def tick(self) -> None:
@@ -170,6 +182,9 @@ class Pipeline:
                 )
             self._hold_back()
             await self._commit_if_due()
+            if self.counting.withholding is not self._noted:
+                self._noted = self.counting.withholding
+                await self.note()
             await self.counting.ledger.save()
 
     def _hold_back(self) -> None:
@@ -261,7 +276,7 @@ async def run(
         begun = await unless(stop, beginning)
         if begun is None:
             return
-        client, counting, keeper, note_commits = begun
+        client, counting, keeper, note = begun
         try:
             async with asyncio.TaskGroup() as group:
                 containers = Containers(
@@ -275,7 +290,9 @@ async def run(
                     options.pace,
                 )
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
-                pipeline = Pipeline(options, world, counting, keeper, containers, outbox, check)
+                pipeline = Pipeline(
+                    options, world, counting, keeper, containers, outbox, check, note
+                )
                 started(pipeline)
                 tasks = [
                     group.create_task(pipeline.tick(), name="tick"),
@@ -309,7 +326,7 @@ async def run(
             counting.document.stopped_seconds = int(world.clock())
             try:
                 await pipeline.commit()
-                await note_commits()
+                await note()
             except StateError as error:
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})
@@ -374,7 +391,16 @@ async def _begin(
         return own or str(world.new_uuid())
 
     installation = await installations.load_installation(
-        installation_store, choose_id=choose_id, now_seconds=now
+        installation_store,
+        choose_id=choose_id,
+        now_seconds=now,
+        withholding=review(None, ruleset, now_seconds=now, quiet_seconds=0),
+    )
+    withholding = review(
+        installation.withholding,
+        ruleset,
+        now_seconds=now,
+        quiet_seconds=options.quiet_period_seconds,
     )
     minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
     identity = Identity(
@@ -395,6 +421,7 @@ async def _begin(
             sends,
             ledger,
             minimum=options.minimum,
+            withholding=withholding,
         )
         counting.begin(
             now_seconds=now,
@@ -415,7 +442,7 @@ async def _begin(
             break
     else:
         counting = await take_over()
-    note = partial(_note_commits, installation_store, keeper)
+    note = partial(_note, installation_store, keeper, counting)
     await note()
     return client, counting, keeper, note
 
@@ -463,11 +490,16 @@ async def _obey(
         outbox.may_send.set()
 
 
-async def _note_commits(store: Store, keeper: Keeper) -> None:
-    """Tell the installation how often State was written, so that an older copy is recognised."""
+async def _note(store: Store, keeper: Keeper, counting: Counting) -> None:
+    """Tell the installation how often State was written, and which series are acknowledged.
+
+    By the one an older copy is recognised. What could not be noted is withheld anew at next start.
+    """
     try:
         async with asyncio.timeout(NOTE_SECONDS):
-            await installations.note_commits(store, keeper.committed)
+            await installations.note(
+                store, commits=keeper.committed, withholding=counting.withholding
+            )
     except (StateError, TimeoutError):
         log.warning("installation cannot be written")
 

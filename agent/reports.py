@@ -10,11 +10,14 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
+from agent.disclosure import event_names
 from agent.gate import admit
-from agent.model import CRASHED
+from agent.model import REPORT
+from agent.names import snake
 from agent.sink.batch import build_identity, build_window, seal
+from agent.withholding import Withholding
 
 if TYPE_CHECKING:
     from agent.aggregate import Instance
@@ -39,6 +42,28 @@ class Origin:
     agent_version: str
     gate: Gate
     minimum: int = 0
+    withholding: Withholding = field(factory=Withholding)
+    withheld_until: int = 0
+
+    def known_at(self, seconds: int) -> Identity:
+        """Return what may be said of the cluster at that time: no word that is withheld."""
+        word = (("distribution", self.identity.distribution or ""),)
+        if seconds < self.withheld_until and self.withholding.hides(REPORT, word):
+            return evolve(self.identity, distribution=None)
+        return self.identity
+
+    def without_withheld(self, report: Report) -> Report:
+        """Return a report that says of which events something is withheld, and not what."""
+        if report.start_seconds >= self.withheld_until:
+            return report
+        said = {
+            name: value
+            for name, value in report.collection
+            if not self.withholding.hides(REPORT, [(name, value)])
+        }
+        counted = self.withholding.events.intersection(event_names(self.ruleset))
+        said |= {f"{snake(event)}_withheld": True for event in counted}
+        return evolve(report, collection=tuple(sorted(said.items())))
 
 
 @frozen
@@ -68,12 +93,12 @@ def make_sent(
     """Return the next report of the document's stream, with identity calls in front."""
     seq = document.seq + 1
     events, totals = build_window(
-        report,
-        identity=origin.identity,
+        origin.without_withheld(report),
+        identity=origin.known_at(report.start_seconds),
         stream=document.stream,
         seq=seq,
         totals=document.totals,
-        events=(*origin.ruleset.events, CRASHED),
+        events=event_names(origin.ruleset),
         gate=origin.gate,
         minimum=origin.minimum,
         agent_version=origin.agent_version,
@@ -91,7 +116,7 @@ def make_unsent(report: Report, origin: Origin, calls: list[Event], *, now_secon
         stream=ZERO,
         seq=0,
         totals={},
-        events=(*origin.ruleset.events, CRASHED),
+        events=event_names(origin.ruleset),
         gate=origin.gate,
         minimum=origin.minimum,
         agent_version=origin.agent_version,
@@ -110,12 +135,11 @@ def _seal(
 
 def identity_calls(origin: Origin, told: Told, *, now_seconds: int) -> tuple[list[Event], Told]:
     """Return the identify and group calls that are due, on change and once a day."""
-    digest = repr(origin.identity)
+    identity = origin.known_at(now_seconds)
+    digest = repr(identity)
     if digest == told.digest and now_seconds - told.seconds < DAY_SECONDS:
         return [], told
-    calls = build_identity(
-        origin.identity, agent_version=origin.agent_version, at_seconds=now_seconds
-    )
+    calls = build_identity(identity, agent_version=origin.agent_version, at_seconds=now_seconds)
     return calls, Told(digest, now_seconds)
 
 

@@ -27,6 +27,7 @@ from agent.sink.batch import Event as Call
 from agent.sink.batch import batch_array, build_identity
 from agent.state.document import Document
 from agent.web.metrics import Snapshot, exposition
+from agent.withholding import Withholding
 from tests.shipped import RULES
 
 HOUR = 3600
@@ -272,7 +273,7 @@ def _with(**changes: Any) -> RuleSet:  # noqa: ANN401 any of its fields
 def test_what_an_older_rule_set_counted_and_the_present_does_not_know_is_discarded() -> None:
     made = counting()
     count(made, executed(), executed((("command", "helm"), *EXECUTED[1:])))
-    made.change_rules(without("Command executed", "helm"))
+    made.change_rules(without("Command executed", "helm"), Withholding())
     sent = closed(made)
     report = sent[-1]["properties"]
 
@@ -287,7 +288,7 @@ def test_an_event_that_the_present_rule_set_does_not_know_is_not_even_named() ->
     count(made, Observation("Old", (), NOON * NANOS), executed())
     assert closed(made)[-1]["properties"]["old_total"] == 1
     count(made, Observation("Old", (), (NOON + HOUR) * NANOS))
-    made.change_rules(RULES)
+    made.change_rules(RULES, Withholding())
     made.document.outbox.clear()
     sent = closed(made, at=NOON + 2 * HOUR)
     report = sent[-1]["properties"]
@@ -301,7 +302,7 @@ def test_facts_of_an_older_rule_set_do_not_cost_the_report() -> None:
     older = _with(sinks=(*RULES.sinks, "acme"))
     made = counting(older)
     made.document.instances["pod/one"] = Instance("v99.0.0", sinks={"acme", "webhook"})
-    made.change_rules(RULES)
+    made.change_rules(RULES, Withholding())
     count(made, executed())
     sent = closed(made)
     report = sent[-1]["properties"]

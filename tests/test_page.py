@@ -20,6 +20,7 @@ from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, Identity
 from agent.modes import Decision, Mode
+from agent.names import snake
 from agent.preview import preview
 from agent.rules import RuleSet
 from agent.running import Running
@@ -293,6 +294,7 @@ def occurring(ruleset: RuleSet) -> set[str]:
     calls = build_identity(identity, agent_version="1", at_seconds=NOW)
     names |= {name for event in events for name in event["properties"]}
     names |= {name for call in calls for name in call["traits"]}
+    names |= {f"{snake(event)}_withheld" for event in ruleset.events}
     return names | {"count", "count_floor", "botkube_version", "events_discarded"}
 
 

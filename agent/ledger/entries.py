@@ -59,8 +59,9 @@ class Entry:
     """One report. `body` is the gzip-compressed array, `size` its length before that.
 
     `detail` is the reason of a retry, the status of a rejection, or why it was not sent: `local`
-    (nothing is sent in this mode) or `before_start` (before sending begins). `at_seconds` is when
-    this became known, `first_seconds` when it was first given to the destination, or closed.
+    (nothing is sent in this mode), `before_start` (before sending begins) or `withheld` (the rules
+    newly disclose it). `at_seconds` is when this became known, `first_seconds` when it was first
+    given to the destination, or closed.
     """
 
     number: int

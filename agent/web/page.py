@@ -121,6 +121,16 @@ def _mode(view: View) -> Element:
         )
     else:
         says.append(tag("p", MODES.get(view.mode, ""), *_when(view)))
+    if view.withheld:
+        says.append(
+            tag(
+                "p",
+                f"The rules newly disclose something of: {', '.join(view.withheld)}. That alone is "
+                "withheld before ",
+                moment(view.withheld_until_seconds),
+                " UTC, and what is counted of it until then is never sent.",
+            )
+        )
     winner = next((one for one in view.switches if one.is_off), None)
     rows = [
         (code(one.name), one.value, "off" + (", decides" * (one is winner)) if one.is_off else "no")

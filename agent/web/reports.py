@@ -31,7 +31,11 @@ ANSWERS = {
     Answer.REJECTED: "refused and parked",
     Answer.NOT_SENT: "not sent",
 }
-WHY = {"local": "the mode is local", "before_start": "before sending begins"}
+WHY = {
+    "local": "the mode is local",
+    "before_start": "before sending begins",
+    "withheld": "the rules newly disclose it",
+}
 
 
 def coming(view: View, *, room: int) -> tuple[Element, int]:

@@ -67,6 +67,7 @@ class View:
     """All that is shown. Without a pipeline (it has not begun yet) most of it is empty.
 
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
+    `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
 
@@ -81,6 +82,8 @@ class View:
     stream: str = ""
     seq: int = 0
     count_from_seconds: int | None = None
+    withheld: tuple[str, ...] = ()
+    withheld_until_seconds: int = 0
     window_seconds: int = 3600
     next: NextReport | None = None
     entries: tuple[Entry, ...] = ()
@@ -116,6 +119,8 @@ def status(view: View) -> dict[str, Any]:
         "stream": view.stream,
         "seq": view.seq,
         "count_from_seconds": view.count_from_seconds,
+        "withheld": list(view.withheld),
+        "withheld_until_seconds": view.withheld_until_seconds,
         "window_seconds": view.window_seconds,
         "next": None
         if coming is None

@@ -56,6 +56,7 @@ PROPERTIES = {
     "gap_seconds_<reason>": "For how many minutes lines could not be had, and why.",
     "<event>_delta": "How often this event was counted in the interval, zeros included.",
     "<event>_total": "How often it was counted since the stream began.",
+    "<event>_withheld": "That your rules newly disclose something of it, which is held back yet.",
     "kubernetes_minor": "Your cluster's Kubernetes version, without the patch level.",
     "distribution": "Which of a fixed list of distributions your cluster is.",
     "agent_version": "This agent's version.",
@@ -70,7 +71,7 @@ def sentence(name: str) -> str:
     """Return what a property tells about you; of a name of your own rules, where it comes from."""
     if name in PROPERTIES:
         return PROPERTIES[name]
-    for end in ("_enabled", "_delta", "_total"):
+    for end in ("_enabled", "_delta", "_total", "_withheld"):
         if name.endswith(end):
             return PROPERTIES[f"<{'platform' if end == '_enabled' else 'event'}>{end}"]
     if name.startswith("gap_seconds_"):
