@@ -232,6 +232,13 @@ def test_the_switch_that_decides_is_named(ruleset: RuleSet) -> None:
     assert "off, decides" in page(whole(ruleset, switches=rows)).decode()
 
 
+def test_what_is_withheld_is_said_with_its_time(ruleset: RuleSet) -> None:
+    held = page(whole(ruleset, withheld=("Brew done",), withheld_until_seconds=NOW + 3600)).decode()
+
+    assert "newly disclose something of: Brew done" in held
+    assert "The rules newly disclose" not in page(whole(ruleset)).decode()
+
+
 def test_headings_tables_and_regions_are_named(ruleset: RuleSet) -> None:
     text = page(whole(ruleset)).decode()
 
