@@ -25,7 +25,7 @@ from agent.workbench import command_line as workbench
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.pipeline import Options, World
+    from agent.options import Options, World
 
 EXIT_CODES = """\
 exit codes:
@@ -326,7 +326,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
 
 
 def _options(loaded: settings.Settings) -> Options:
-    from agent.pipeline import Options
+    from agent.options import Options
     from agent.source.api import Access
 
     own = _own_namespace()
@@ -374,7 +374,7 @@ def _world() -> World:
     import random
     import uuid
 
-    from agent.pipeline import World
+    from agent.options import World
 
     return World(time.time, random.Random(), uuid.uuid4, os.urandom, time.monotonic)  # noqa: S311 jitter needs no secrecy
 

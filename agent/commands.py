@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from agent.modes import Decision, Switch
-    from agent.pipeline import Options
+    from agent.options import Options
     from agent.rules import RuleSet
 
 CHUNK_BYTES = 1 << 20

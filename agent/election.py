@@ -13,7 +13,8 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from agent.pipeline import run, unless
+from agent.beginning import unless
+from agent.pipeline import run
 from agent.source.api import Client
 from agent.state.lease import Lease, LeaseLost
 from agent.state.store import Conflict
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from agent.ledger.ledger import Ledger
-    from agent.pipeline import Options, Pipeline, World
+    from agent.options import Options, World
+    from agent.pipeline import Pipeline
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.source.switches import ClusterSwitch

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.modes import Decision, Switch
-    from agent.pipeline import Options, Pipeline
+    from agent.options import Options
+    from agent.pipeline import Pipeline
     from agent.rules import RuleSet
     from agent.sink.outcome import Outcome
 

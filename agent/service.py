@@ -10,11 +10,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from agent.beginning import SwitchedOff
 from agent.election import run_elected
 from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
-from agent.pipeline import Pipeline, SwitchedOff, run
+from agent.pipeline import Pipeline, run
 from agent.reload import refusal_of, watch_rules
 from agent.running import Running
 from agent.sink.outcome import Outcome
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.modes import Decision, Switch
-    from agent.pipeline import Options, World
+    from agent.options import Options, World
     from agent.rules import RuleError, RuleSet
     from agent.sink.deliver import Send
 

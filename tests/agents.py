@@ -25,7 +25,8 @@ from agent.follow import Pace
 from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
 from agent.model import REPORT
-from agent.pipeline import Options, Pipeline, World, run
+from agent.options import Options, World
+from agent.pipeline import Pipeline, run
 from agent.rules import RuleSet
 from agent.sink.segment import Segment, open_session
 from agent.source.api import Access

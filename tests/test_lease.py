@@ -24,7 +24,8 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.modes import Decision, Mode
-from agent.pipeline import Pipeline, World
+from agent.options import World
+from agent.pipeline import Pipeline
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.sink.segment import Segment, open_session

@@ -32,7 +32,7 @@ from agent.counting import Counting
 from agent.ledger.ledger import Ledger
 from agent.model import NANOS, Container, Identity
 from agent.modes import Decision, Mode
-from agent.pipeline import World
+from agent.options import World
 from agent.proving.reading import Reading, make_policy
 from agent.proving.renaming import CANARY, STYLES, Renaming
 from agent.proving.variant import read_log, vary

@@ -20,7 +20,7 @@ from agent import reload
 from agent.ledger.ledger import Ledger
 from agent.logs import JsonFormatter
 from agent.modes import Decision, Mode
-from agent.pipeline import World
+from agent.options import World
 from agent.reload import Reloading, watch_rules
 from agent.rulefiles import load_rules
 from agent.rules import RuleSet

@@ -13,7 +13,7 @@ import pytest
 
 from agent.ledger.ledger import Ledger
 from agent.modes import Decision, Mode
-from agent.pipeline import World
+from agent.options import World
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.source.api import Client

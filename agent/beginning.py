@@ -1,0 +1,208 @@
+"""What happens before anything is read: the switches, the identity, and the claim of State.
+
+Owns that order, which privacy and the fence rest on: no id is chosen and no log is opened before a
+switch in the cluster could say off, and nothing is read or sent before this process's epoch stands
+in State. Must not know containers, windows or the destination.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import frozen
+
+from agent.containers import MAX_FOLLOWS, warn_missing
+from agent.counting import Counting, leave_mode
+from agent.model import Identity
+from agent.source import identity as identities
+from agent.source.api import Client
+from agent.source.switches import NOT_READABLE, read_switches
+from agent.state import installation as installations
+from agent.state.configmap import ConfigMapStore
+from agent.state.disk import FileStore
+from agent.state.keeper import Keeper
+from agent.state.store import Conflict, StateError
+from agent.withholding import review
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from contextlib import AsyncExitStack
+
+    from agent.ledger.ledger import Ledger
+    from agent.options import Options, World
+    from agent.rules import RuleSet
+    from agent.source.switches import ClusterSwitch
+    from agent.state.store import Store
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+NOTE_SECONDS = 0.5
+
+MAX_TAKE_OVERS = 5
+"""How often a starting agent claims State anew because another one has just written it."""
+
+
+class SwitchedOff(Exception):  # noqa: N818 says what happened
+    """A switch in the cluster says off; what was unsent is discarded."""
+
+
+@frozen
+class Begun:
+    """What a run goes on with; `note` tells the installation how far State has come."""
+
+    client: Client
+    counting: Counting
+    keeper: Keeper
+    note: Callable[[], Awaitable[None]]
+
+
+async def unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
+    """Wait for a beginning, unless the stop comes first."""
+    begin = asyncio.ensure_future(beginning)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({begin, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        return begin.result() if begin.done() else None
+    finally:
+        for task in (begin, stopping):
+            task.cancel()
+        await asyncio.gather(begin, stopping, return_exceptions=True)
+
+
+async def begin(
+    options: Options,
+    ruleset: RuleSet,
+    world: World,
+    stack: AsyncExitStack,
+    ledger: Ledger,
+    *,
+    sends: bool,
+    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    check: Callable[[], None],
+) -> Begun:
+    """Look at the switches, find out who this is, and claim State, in this order.
+
+    Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff`, and what
+    `check` raises.
+    """
+    user_agent = f"botkube-analytics/{options.agent_version}"
+    client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
+    now = int(world.clock())
+    state, installation_store = _stores(options, client)
+    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
+    # Before any log is read, and before an id is chosen.
+    found = await read_switches(client, options.namespaces)
+    switched(found)
+    for one in found:
+        if one.value == NOT_READABLE:
+            warn_missing(one.name, "get")
+    if any(one.is_off for one in found):
+        await _discard_unsent(keeper, options, new_stream=str(world.new_uuid()), now_seconds=now)
+        raise SwitchedOff
+
+    async def choose_id() -> str:
+        own = await identities.find_installation_id(
+            client, options.namespaces, missing=warn_missing
+        )
+        return own or str(world.new_uuid())
+
+    installation = await installations.load_installation(
+        installation_store,
+        choose_id=choose_id,
+        now_seconds=now,
+        withholding=review(None, ruleset, now_seconds=now, quiet_seconds=0),
+    )
+    withholding = review(
+        installation.withholding,
+        ruleset,
+        now_seconds=now,
+        quiet_seconds=options.quiet_period_seconds,
+    )
+    minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
+    identity = Identity(
+        installation.id,
+        await identities.find_cluster_id(client, kind=options.cluster_id, missing=warn_missing),
+        minor,
+        distribution,
+    )
+    quiet_until = installation.first_start_seconds + options.quiet_period_seconds
+
+    async def take_over() -> Counting:
+        await keeper.load(window_seconds=options.window_seconds, known_commits=installation.commits)
+        counting = Counting(
+            keeper.document,
+            ruleset,
+            identity,
+            options.agent_version,
+            sends,
+            ledger,
+            minimum=options.minimum,
+            withholding=withholding,
+        )
+        counting.begin(
+            now_seconds=now,
+            window_seconds=options.window_seconds,
+            count_from=quiet_until if options.quiet_period_seconds else 0,
+            was_lost=keeper.was_unreadable or (keeper.is_new and installation.commits > 0),
+            new_stream=lambda: str(world.new_uuid()),
+        )
+        # The epoch stands before anything is read or sent: from here on others are fenced.
+        check()
+        await keeper.commit(now_seconds=now, before_encode=lambda _document: None)
+        return counting
+
+    for _attempt in range(MAX_TAKE_OVERS - 1):
+        # An agent that still runs may commit between our look and our claim: then look again.
+        with suppress(Conflict):
+            counting = await take_over()
+            break
+    else:
+        counting = await take_over()
+    note = partial(_note, installation_store, keeper, counting)
+    await note()
+    return Begun(client, counting, keeper, note)
+
+
+async def _discard_unsent(
+    keeper: Keeper, options: Options, *, new_stream: str, now_seconds: int
+) -> None:
+    """Mark State as off, once, so that what is written meanwhile never counts."""
+    try:
+        await keeper.load(window_seconds=options.window_seconds)
+        if keeper.document.sends is not False:
+            leave_mode(keeper.document, new_stream)
+            await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
+    finally:
+        keeper.store.close()
+
+
+async def _note(store: Store, keeper: Keeper, counting: Counting) -> None:
+    """Tell the installation how often State was written, and which series are acknowledged.
+
+    By the one an older copy is recognised. What could not be noted is withheld anew at next start.
+    """
+    try:
+        async with asyncio.timeout(NOTE_SECONDS):
+            await installations.note(
+                store, commits=keeper.committed, withholding=counting.withholding
+            )
+    except (StateError, TimeoutError):
+        log.warning("installation cannot be written")
+
+
+def _stores(options: Options, client: Client) -> tuple[Store, Store]:
+    if options.state_path is not None:
+        path = options.state_path
+        return FileStore(path), FileStore(
+            path.with_name(f"{path.stem}.installation.json"), is_owner=False
+        )
+    return (
+        ConfigMapStore(client, options.state_namespace, options.state_name),
+        ConfigMapStore(client, options.state_namespace, options.installation_name),
+    )
