@@ -305,6 +305,7 @@ class Containers:
         self.counting.forget(
             [key for key in document.instances if key not in named | self.follows.keys()],
             [key for key in document.restarts if key.partition("/")[0] not in self.pods],
+            now_seconds=int(self.clock()),
         )
 
 

@@ -244,12 +244,20 @@ class Counting:
             self._crash("unseen", "other", now_seconds, now_seconds)
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 
-    def forget(self, keys: Iterable[str], containers: Iterable[str]) -> None:
-        """Drop what belongs to instances and containers that no pod's status names any more."""
+    def forget(self, keys: Iterable[str], containers: Iterable[str], *, now_seconds: int) -> None:
+        """Drop what belongs to instances and containers that no pod's status names any more.
+
+        One whose end nobody saw went while no agent was reading, and what it still wrote with it.
+        """
         for key in keys:
             ended = self.document.instances[key].ended_seconds
             if ended is not None and ended >= self.document.windows.closed_until:
                 continue  # its window is still open
+            if ended is None:
+                cursor = self.document.cursors.get(key)
+                now_ns = now_seconds * NANOS
+                since = cursor.last_ns if cursor is not None and cursor.last_ns else now_ns
+                self.add_gap(Gap("pod_gone", min(since, now_ns), now_ns))
             self.document.instances.pop(key, None)
             self.document.cursors.pop(key, None)
             self.is_dirty = True

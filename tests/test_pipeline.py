@@ -751,6 +751,31 @@ async def test_a_container_that_cannot_be_read_for_long_is_a_gap(
             await until(lambda: world.gaps()["unreadable"] > 0)
 
 
+@pytest.mark.parametrize("same_name", [False, True])
+async def test_a_pod_that_went_while_no_agent_was_reading_is_a_gap(
+    world: Lab, *, same_name: bool
+) -> None:
+    """What it wrote behind the last commit is gone with its log."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 10)
+    write(pod, world, 20, seed=2)
+    pod.remove(at=world.clock.ns())
+    other = world.cluster.botkube(
+        NAMESPACE, at=world.clock.ns(), name="one" if same_name else "two"
+    )
+    truth += write(other, world, 20, seed=3)
+    async with world.agent(seed=2):
+        await until(lambda: missing(truth, world) == {})
+        await until(lambda: world.gaps()["pod_gone"] > 0)
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert set(world.gaps()) == {"pod_gone"}
+
+
 async def test_crashes_that_nobody_saw_are_counted_as_unseen(world: Lab) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     async with world.agent() as agent:

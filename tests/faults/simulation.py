@@ -22,7 +22,7 @@ from agent.model import CRASHED, Format
 from agent.source.api import ApiError
 from agent.state.document import Document, decode
 from agent.state.store import Conflict, StateError
-from tests.agents import NAMESPACE, NANOS, START, WINDOW_SECONDS, Clock, Lab
+from tests.agents import NAMESPACE, NANOS, START, Clock, Lab
 from tests.faults import virtual
 from tests.faults.truth import Wrong
 from tests.faults.words import WORDS, say, word_rules
@@ -49,9 +49,11 @@ from tests.sim.store import CONFIGMAPS
 SHAPES = (Format.LOGFMT, Format.TEXT, Format.JSON)
 VERBS = ("said", "said", "said", "asked", "answered")
 STEPS = 24
+WINDOW_SECONDS = 60
 DRAIN_SECONDS = 40 * 60
 COMMIT_SECONDS = 5
 ROTATION_SECONDS = 5
+REUSE_CHANCE = 0.1
 
 
 class LoopClock(Clock):
@@ -68,12 +70,14 @@ class Stage:
     rng: random.Random
     lab: Lab
     loses: bool
+    reuses: random.Random | None = None
     pod: Pod = attrs.field(init=False)
     truth: Counter[str] = attrs.field(factory=Counter)
     lines: int = 0
     agents: list[asyncio.Task[None]] = attrs.field(factory=list)
     started: int = 0
     crashes: int = 0
+    is_restarted: bool = False
     skew_ns: int = 0
     rotated_ns: int = 0
     trace: list[str] = attrs.field(factory=list)
@@ -105,6 +109,7 @@ class Stage:
             return  # what ended before State knew of the container leaves no trace
         self.pod.crash(at=self.now(), exit_code=2)
         self.crashes += 1
+        self.is_restarted = True
         if self.rng.random() < 0.5:
             await self.sleep(0, 5)
             self.pod.back_off()
@@ -119,6 +124,15 @@ class Stage:
             self.pod.rotate()
             self.rotated_ns = self.now()
 
+    async def replace(self) -> None:
+        """Delete the pod; another one gets its name, as a StatefulSet's does."""
+        # A crash that no status has shown yet goes with the pod and leaves no trace.
+        if self.loses and not self.is_restarted and self._is_known(self.pod.container_id()):
+            self.trace.append(f"{asyncio.get_running_loop().time():.3f} replace")
+            self.pod.remove(at=self.now())
+            await self.sleep(0, 10)
+            self.pod = self.lab.cluster.botkube(NAMESPACE, at=self.now(), name=self.pod.name)
+
     def _is_known(self, container_id: str) -> bool:
         """Whether State holds a place in this instance's log."""
         document = self._state()
@@ -127,7 +141,9 @@ class Stage:
 
     def _restarts_are_known(self) -> bool:
         document = self._state()
-        return document is not None and bool(document.restarts)
+        return document is not None and any(
+            key.startswith(self.pod.uid) for key in document.restarts
+        )
 
     def _state(self) -> Document | None:
         store = self.lab.cluster.server.store
@@ -256,6 +272,8 @@ class Stage:
             (step,) = rng.choices([one for one, _ in steps], [weight for _, weight in steps])
             self.trace.append(f"{asyncio.get_running_loop().time():.3f} {step.__name__}")
             await step()
+            if self.reuses is not None and self.reuses.random() < REUSE_CHANCE:
+                await self.replace()
             if not self._living():
                 await self.start()
 
@@ -322,15 +340,22 @@ async def _lab(folder: Path) -> AsyncIterator[Lab]:
                 clock,
                 folder,
                 word_rules(),
-                {"state_path": None, "commit_seconds": COMMIT_SECONDS, "pace": Pace()},
+                {
+                    "state_path": None,
+                    "commit_seconds": COMMIT_SECONDS,
+                    "window_seconds": WINDOW_SECONDS,
+                    "pace": Pace(),
+                },
             )
 
 
-async def _play(seed: int) -> list[str]:
+async def _play(seed: int, *, reuses_names: bool) -> list[str]:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         async with _lab(Path(folder)) as lab:
             stage = Stage(rng, lab, loses=rng.random() < 0.4)
+            if reuses_names:
+                stage.reuses = random.Random(f"{seed} names")
             try:
                 await stage.play()
                 await stage.settle()
@@ -345,6 +370,9 @@ async def _play(seed: int) -> list[str]:
             return [*stage.trace, *calls]
 
 
-def play(seed: int) -> list[str]:
-    """Play the schedule of a seed; return what happened, to compare it with another run."""
-    return virtual.run(_play(seed), seed=seed)
+def play(seed: int, *, reuses_names: bool = True) -> list[str]:
+    """Play the schedule of a seed; return what happened, to compare it with another run.
+
+    Without `reuses_names` it is the schedule of before pods could get another's name.
+    """
+    return virtual.run(_play(seed, reuses_names=reuses_names), seed=seed)
