@@ -386,8 +386,8 @@ class World:
         for line in reply.lines:
             if begin < line.end <= following.fed:
                 self._read_line(following, line)
-        if following.fed == len(following.stream):
-            self.truth.hide(reply.passed, highest_ns=following.highest_ns)
+        passed = [line for line in reply.passed if line.end <= following.fed]
+        self.truth.hide(passed, highest_ns=following.highest_ns)
         following.reader.feed(chunk, now_ns=self.now_ns)
         self._fold(following)
 
