@@ -432,9 +432,11 @@ class World:
         reply = following.reply
         if reply is None or not following.may_gap:
             raise Wrong(f"a gap without a loss: {gap}")
-        is_other = reply.instance.container_id != following.instance
-        files = None if is_other else range(reply.opened)
-        self.truth.reported |= self.truth.uncounted(following.instance, files=files)
+        served = reply.instance.container_id
+        if served != following.instance:
+            # It reaches from the one's last line to the first that is left of the other.
+            self.truth.reported |= self.truth.uncounted(following.instance)
+        self.truth.reported |= self.truth.uncounted(served, files=range(reply.opened))
 
     def disconnect(self, text: bytes = b"") -> None:
         """End the stream where it stands, perhaps with words of the kubelet's own."""
