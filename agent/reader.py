@@ -266,7 +266,7 @@ class Reader:
         lines = [line for line in Framer().feed(reply) if parse_stamp(line) is not None]
         if reply and not lines:
             return None  # the kubelet's own words say nothing of the log
-        if self._proof is not None and len(lines) <= self._proof.taken:
+        if self._proof is not None and lines == self._proof.head:
             self.settle()
         if self._proof is not None:
             return None

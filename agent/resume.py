@@ -157,9 +157,9 @@ class Proof:
         self._suffix = 0
 
     @property
-    def taken(self) -> int:
-        """How many lines of the head were taken."""
-        return len(self._torn) + len(self._lines)
+    def head(self) -> list[bytes]:
+        """The lines that were taken."""
+        return self._torn + self._lines
 
     def take(self, line: bytes) -> None:
         """Take the next line of the head."""
@@ -208,7 +208,7 @@ class Proof:
 
     def _decide(self, verdict: Continuity, seen: int) -> None:
         self.verdict = verdict
-        lines = self._torn + self._lines
+        lines = self.head
         seen += len(self._torn) if seen else 0
         self.seen, self.fresh = lines[:seen], lines[seen:]
         self._torn, self._lines = [], []

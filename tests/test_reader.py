@@ -678,3 +678,23 @@ def test_an_audit_before_the_head_was_read_says_nothing() -> None:
     reading.reader.reopen()
 
     assert reading.reader.audit(reply(kubelet, 0)) is None
+
+
+@pytest.mark.parametrize("written", [0, 1])
+def test_an_audit_that_is_answered_with_another_file_settles_no_head(written: int) -> None:
+    line = logfmt("answered a")
+    kubelet = stamped([(NOON * NANOS, line), (NOON * NANOS, line)])
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(reply(kubelet, 0))
+    reading.reader.idle(60)
+    reading.commit()
+    first, second = kubelet.reply(reading.reader.reopen())
+    reading.reader.feed(first + b"\n")
+    kubelet.rotate(2)
+    for _ in range(written):
+        kubelet.write(NOON * NANOS, logfmt("answered b"))
+    verdict = reading.reader.audit(reply(kubelet, 0))
+    reading.reader.feed(second + b"\n")
+    reading.commit()
+
+    assert (verdict, reading.total.lines) == (None, 2)

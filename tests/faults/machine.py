@@ -386,8 +386,8 @@ class World:
         for line in reply.lines:
             if begin < line.end <= following.fed:
                 self._read_line(following, line)
-        if following.fed == len(following.stream):
-            self.truth.hide(reply.passed, highest_ns=following.highest_ns)
+        passed = [line for line in reply.passed if line.end <= following.fed]
+        self.truth.hide(passed, highest_ns=following.highest_ns)
         following.reader.feed(chunk, now_ns=self.now_ns)
         self._fold(following)
 
@@ -432,9 +432,11 @@ class World:
         reply = following.reply
         if reply is None or not following.may_gap:
             raise Wrong(f"a gap without a loss: {gap}")
-        is_other = reply.instance.container_id != following.instance
-        files = None if is_other else range(reply.opened)
-        self.truth.reported |= self.truth.uncounted(following.instance, files=files)
+        served = reply.instance.container_id
+        if served != following.instance:
+            # It reaches from the one's last line to the first that is left of the other.
+            self.truth.reported |= self.truth.uncounted(following.instance)
+        self.truth.reported |= self.truth.uncounted(served, files=range(reply.opened))
 
     def disconnect(self, text: bytes = b"") -> None:
         """End the stream where it stands, perhaps with words of the kubelet's own."""

@@ -23,13 +23,13 @@ class Line:
 
 
 class Reply(kubelet.Reader):
-    """What a request is answered with; `passed` are records that `since` left out."""
+    """What a request is answered with; `passed` are records that `since` left out, and where."""
 
     def __init__(self, instance: Instance, options: LogOptions) -> None:
         super().__init__(instance, options)
         self.opened = len(instance.files) - 1
         self.lines: list[Line] = []
-        self.passed: list[tuple[int, Place]] = []
+        self.passed: list[Line] = []
         self.skipped: list[tuple[int, int]] = []
         self._sent = 0
         self._begun: list[Place] = []
@@ -62,11 +62,11 @@ class Reply(kubelet.Reader):
         except ValueError:
             return
         if len(out) == begin:
-            self.passed.append((at_ns, place))
+            self.passed.append(Line(self._sent + begin, at_ns, (place,)))
             return
         if self.passed and not self._begun and not is_stamped:
             # Glued to a piece that was left out: shown without a stamp, so as good as left out.
-            self.passed.append((self.passed[-1][0], place))
+            self.passed.append(Line(self._sent + begin, self.passed[-1].at_ns, (place,)))
         if not self._begun:
             self._begun_ns, self._is_stamped = at_ns, is_stamped
         self._begun.append(place)

@@ -46,6 +46,17 @@ def test_a_line_stamped_far_back_while_the_agent_was_not_connected(world: World)
     check_lost_in_silence(world, lines=1)
 
 
+def test_a_line_stamped_before_the_second_that_its_stream_was_asked_from(world: World) -> None:
+    world.append()
+    world.append(step_ns=9 * NANOS)
+    read(world)
+    world.connect()
+    world.append(step_ns=-5 * NANOS)
+    world.receive(1 << 20)
+
+    check_lost_in_silence(world, lines=1)
+
+
 def test_a_line_written_to_a_file_that_was_just_renamed(world: World) -> None:
     world.append()
     read(world)

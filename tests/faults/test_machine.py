@@ -138,7 +138,7 @@ TestMachine.settings = settings(
 )
 
 
-@pytest.mark.parametrize("seed", [4187])
+@pytest.mark.parametrize("seed", [4187, 20026, 30647, 32852])
 def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
     play(seed)
 

@@ -101,11 +101,11 @@ class Truth:
             if place[0] == instance and (files is None or place[1] in files)
         }
 
-    def hide(self, passed: Iterable[tuple[int, Place]], *, highest_ns: int) -> None:
+    def hide(self, passed: Iterable[Line], *, highest_ns: int) -> None:
         """Excuse lines that a request left out, if their stamps ran back by more than the slack."""
-        for at_ns, place in passed:
-            if at_ns // NANOS < highest_ns // NANOS - SLACK_SECONDS:
-                self.traceless.add(place)
+        for line in passed:
+            if line.at_ns // NANOS < highest_ns // NANOS - SLACK_SECONDS:
+                self.traceless.update(line.places)
 
     def missing(self) -> set[Place]:
         """Return what is neither counted nor reported, although that could have been noticed."""
