@@ -95,6 +95,8 @@ async def begin(
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
     state, installation_store = _stores(options, client)
+    # A beginning that fails is tried again, and must not meet its own lock.
+    stack.callback(state.close)
     keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
     # Before any log is read, and before an id is chosen.
     found = await read_switches(client, options.namespaces)
@@ -173,13 +175,10 @@ async def _discard_unsent(
     keeper: Keeper, options: Options, *, new_stream: str, now_seconds: int
 ) -> None:
     """Mark State as off, once, so that what is written meanwhile never counts."""
-    try:
-        await keeper.load(window_seconds=options.window_seconds)
-        if keeper.document.sends is not False:
-            leave_mode(keeper.document, new_stream)
-            await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
-    finally:
-        keeper.store.close()
+    await keeper.load(window_seconds=options.window_seconds)
+    if keeper.document.sends is not False:
+        leave_mode(keeper.document, new_stream)
+        await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
 
 
 async def _note(store: Store, keeper: Keeper, counting: Counting) -> None:

@@ -77,11 +77,14 @@ class Containers:
     follows: dict[str, Follow] = field(factory=dict)
     pods: dict[str, Pod] = field(factory=dict)
     may_read: asyncio.Event = field(factory=asyncio.Event)
+    max_follows: int = MAX_FOLLOWS
     refused: int = 0
     ended: Ended = field(factory=Ended)
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _audits: int = 0
     _versions: dict[str, str] = field(factory=dict)
+    _waiting: set[str] = field(factory=set)
+    _gone: set[str] = field(factory=set)
     _prefilter: Callable[[bytes], bool] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -94,6 +97,7 @@ class Containers:
         if known is not None and pod.version < known.version:
             return  # an older picture, from a watch that lags
         self.pods[pod.uid] = pod
+        self._gone.discard(pod.uid)
         for status in pod.containers:
             ids = [status.container_id]
             if status.last_ended is not None and status.last_ended.container_id not in ids:
@@ -111,6 +115,7 @@ class Containers:
     def pod_gone(self, uid: str) -> None:
         """Take it that a pod is no longer there; what is being read is drained first."""
         self.pods.pop(uid, None)
+        self._gone.add(uid)
         self._versions.pop(uid, None)
         for follow in self.follows.values():
             if follow.container.pod_uid == uid:
@@ -137,8 +142,8 @@ class Containers:
         return instance is not None and instance.ended_seconds is not None
 
     def _start(self, container: Container, pod: Pod, status: ContainerStatus) -> Follow | None:
-        if len(self.follows) >= MAX_FOLLOWS:
-            self.refused += 1
+        if len(self.follows) >= self.max_follows:
+            self._refuse(pod)
             return None
         document = self.counting.document
         instance = self.counting.instance(container, self._versions.get(pod.uid, "other"))
@@ -169,6 +174,18 @@ class Containers:
         self._begin(self._run(follow, pod, status), "follow")
         return follow
 
+    def _refuse(self, pod: Pod) -> None:
+        """Let a container wait until another one's log has ended; its file is the buffer."""
+        if not self._waiting:
+            log.warning("too many containers, some must wait", extra={"limit": self.max_follows})
+        self.refused += pod.uid not in self._waiting
+        self._waiting.add(pod.uid)
+
+    def _take_up_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, set()
+        for uid in waiting & self.pods.keys():
+            self.pod_changed(self.pods[uid])
+
     async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
         failures = 0
         # A trait that nobody tells must not keep the log unread, nor the others' windows open.
@@ -197,6 +214,7 @@ class Containers:
         )
         del self.follows[one.container.key]
         self.ended.add(one)
+        self._take_up_waiting()
 
     def _previous(self, container: Container) -> Follow | None:
         """Return the follow of the same container's previous instance, if it is still reading."""
@@ -290,8 +308,11 @@ class Containers:
             and follow.clear_seconds < end_seconds > follow.released_seconds
         ]
 
-    def forget(self) -> None:
-        """Drop ended instances that no pod's status names any more: all that there is is known."""
+    def forget(self, *, is_listed: bool) -> None:
+        """Drop instances that no pod's status names any more.
+
+        Unless all is listed, what belongs to a pod that nobody told of may still be there.
+        """
         named = {
             f"{uid}/{container_id}"
             for uid, pod in self.pods.items()
@@ -302,11 +323,22 @@ class Containers:
             )
         }
         document = self.counting.document
+
+        def is_over(key: str) -> bool:
+            uid = key.partition("/")[0]
+            return is_listed or uid in self.pods or uid in self._gone
+
+        kept = named | self.follows.keys()
         self.counting.forget(
-            [key for key in document.instances if key not in named | self.follows.keys()],
-            [key for key in document.restarts if key.partition("/")[0] not in self.pods],
+            [key for key in document.instances if key not in kept and is_over(key)],
+            [
+                key
+                for key in document.restarts
+                if key.partition("/")[0] not in self.pods and is_over(key)
+            ],
             now_seconds=int(self.clock()),
         )
+        self._gone &= {key.partition("/")[0] for key in document.instances}
 
 
 def warn_missing(trait: str, right: str) -> None:

@@ -165,8 +165,7 @@ class Pipeline:
         def take_cursors(document: Document) -> None:
             nonlocal sealed
             self.containers.put_cursors(document)
-            if self.is_listed:
-                self.containers.forget()
+            self.containers.forget(is_listed=self.is_listed)
             sealed = self.outbox.keys()
 
         try:
@@ -272,7 +271,6 @@ async def run(
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})
         finally:
-            keeper.store.close()
             await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 
 

@@ -117,7 +117,8 @@ class Running:
         document = counting.document
         return Snapshot(
             mode=str(self.decision.mode),
-            is_listed=pipeline.is_listed,
+            is_settled=pipeline.is_settled,
+            containers_refused=containers.refused,
             lines_read=counting.lines,
             lines_matched=counting.matched,
             noise_lines=containers.ended.noise + sum(one.reader.noise for one in follows),

@@ -10,6 +10,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 
 import attrs
+import orjson
 import pytest
 
 from agent.commands import show_status
@@ -18,6 +19,7 @@ from agent.modes import Decision, Mode
 from agent.rules import RuleSet
 from agent.state.document import decode
 from agent.state.lease import LeaseLost
+from agent.state.store import StateError
 from tests.agents import (
     NAMESPACE,
     NANOS,
@@ -749,6 +751,63 @@ async def test_a_container_that_cannot_be_read_for_long_is_a_gap(
         async with world.agent():
             world.cluster.botkube(NAMESPACE, at=world.clock.ns())
             await until(lambda: world.gaps()["unreadable"] > 0)
+
+
+async def test_a_namespace_that_may_not_be_listed_keeps_nothing_of_the_others(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """State is bounded, and the agent is ready, whatever a Role leaves out."""
+    async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, "other")) as world:
+        world.cluster.server.faults.add(Answer(403), path="/other/pods$", times=None)
+        gone = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="gone")
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            truth = write(pod, world, 20)
+            await until(lambda: missing(truth, world) == {})
+            gone.remove(at=world.clock.ns())
+            for _ in range(4):
+                pod.crash(at=world.clock.ns(), exit_code=0)
+                pod.restart(at=world.clock.ns())
+                await after(world, 5)
+            await after(world, 2 * WINDOW_SECONDS)
+            write(pod, world, 20, seed=2)
+            await until(lambda: len(counting(agent).document.instances) <= 2)
+
+            assert agent.pipeline is not None
+            assert (agent.pipeline.is_settled, agent.pipeline.is_listed) == (True, False)
+            assert len(counting(agent).document.restarts) == 1
+
+
+async def test_a_beginning_that_failed_does_not_meet_its_own_lock(world: Lab) -> None:
+    state = world.folder / "state.json"
+    state.write_bytes(orjson.dumps({"version": 99}))
+    async with world.agent(waits=False) as agent:
+        await asyncio.wait([agent.task])
+        assert isinstance(agent.task.exception(), StateError)
+    state.unlink()
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent(seed=2):
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+
+
+async def test_more_containers_than_can_be_followed_wait_for_their_turn(world: Lab) -> None:
+    async with world.agent() as agent:
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        containers.max_follows = 1
+        first = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="first")
+        truth = write(first, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        second = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="second")
+        truth += write(second, world, 20, seed=2)
+        await until(lambda: containers.refused > 0)
+        await after(world, 5)
+        assert missing(truth, world) != {}
+
+        first.remove(at=world.clock.ns())
+        await until(lambda: missing(truth, world) == {})
+        assert containers.refused == 1
 
 
 @pytest.mark.parametrize("same_name", [False, True])

@@ -384,7 +384,7 @@ async def ask(port: int, path: str) -> bytes:
 
 
 async def test_the_health_port_tells_of_refused_rules_and_stays_ready() -> None:
-    snapshot = Snapshot(mode="on", is_listed=True, rules_reload_failures=2, are_rules_refused=True)
+    snapshot = Snapshot(mode="on", is_settled=True, rules_reload_failures=2, are_rules_refused=True)
     async with serve("127.0.0.1", 0, lambda: snapshot) as port:
         answer = await ask(port, "/readyz")
 

@@ -140,7 +140,7 @@ HEALTH = [
     ),
     pytest.param(
         "/readyz",
-        Snapshot(mode="on", is_listed=True, batches_retried=99, dead=(Part.SINK,)),
+        Snapshot(mode="on", is_settled=True, batches_retried=99, dead=(Part.SINK,)),
         200,
         '{"ready": true, "reasons": ["listed"]}',
         id="ready without egress",

@@ -50,7 +50,8 @@ class Snapshot:
     """
 
     mode: str = "off"
-    is_listed: bool = False
+    is_settled: bool = False
+    containers_refused: int = 0
     leads: bool | None = None
     dead: tuple[Part, ...] = ()
     lines_read: int = 0
@@ -143,6 +144,11 @@ METRICS = (
     Declared("gap_seconds_total", "Time for which lines could not be had", _gaps, "reason"),
     Declared("pair_bounds_total", "Pairs ended by a limit", _one("pair_bounds_hit")),
     Declared("followed_containers", "Containers being followed", _one("containers_followed")),
+    Declared(
+        "refused_containers_total",
+        "Containers that had to wait because as many as possible are followed",
+        _one("containers_refused"),
+    ),
     Declared(
         "gate_violations_total",
         "Events discarded at the exit because the rules in force do not declare them",

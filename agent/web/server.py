@@ -59,7 +59,7 @@ def _readiness(snapshot: Snapshot) -> web.Response:
         else "standby"
         if snapshot.leads is False
         else "listed"
-        if snapshot.is_listed
+        if snapshot.is_settled
         else "not_listed"
     )
     is_ready = reason != "not_listed"
