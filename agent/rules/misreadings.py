@@ -48,6 +48,7 @@ class Lines:
 
     def __init__(self, path: str, text: str) -> None:
         self._path = path
+        self._text = text
         self._starts = (
             [0, *(found.end() for found in re.finditer("\n", text))]
             if _ODD_BREAKS.search(text)
@@ -64,6 +65,13 @@ class Lines:
         if self._starts is not None:
             return self.at(mark.index)
         return Place(self._path, mark.line + 1, mark.column + 1)
+
+    def written(self, begin: Any, end: Any) -> Place:  # noqa: ANN401 as above
+        """Return the place of a text, with what is written there if that is on one line."""
+        place = self.place(begin)
+        if begin.line != end.line:
+            return place
+        return Place(place.path, place.line, place.column, self._text[begin.index : end.index])
 
     def at(self, index: int) -> Place:
         """Return the place of a character; only for a text with breaks of YAML's own."""

@@ -129,7 +129,7 @@ class _Nodes:
         if depth > MAX_DEPTH:
             self._refuse(place, f"this stands more than {MAX_DEPTH} deep", "close the brackets")
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, place)
+            return self._scalar(node, self._lines.written(node.start_mark, node.end_mark))
         self._open.add(id(node))
         made: Node
         if isinstance(node, yaml.SequenceNode):

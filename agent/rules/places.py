@@ -7,24 +7,48 @@ rule is. Pure.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_WRITTEN = {
+    "'": re.compile("''|."),
+    '"': re.compile(r"\\(?:x..|u.{4}|U.{8}|.)|."),
+}
+"""What stands for one character of a text, by the quote that the text begins with."""
+
+
 @frozen(order=True)
 class Place:
-    """A place in a rule file; line and column count from 1."""
+    """A place in a rule file; line and column count from 1.
+
+    Of a text on one line it knows how it is `written`, quotes and all.
+    """
 
     path: str
     line: int
     column: int
+    written: str = field(default="", eq=False, order=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}"
+
+    def within(self, text: str, index: int) -> Place:
+        """Return where a character of the text that begins here stands, if that can be told."""
+        begin, end = 0, len(self.written)
+        if (pattern := _WRITTEN.get(self.written[:1])) is None:
+            starts = list(range(end))
+        else:
+            begin, end = 1, end - 1
+            starts = [found.start() for found in pattern.finditer(self.written, begin, end)]
+        if len(starts) != len(text):
+            return self
+        return Place(self.path, self.line, self.column + [*starts, end][index])
 
 
 @frozen

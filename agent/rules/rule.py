@@ -15,7 +15,7 @@ from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
-from agent.rules.patterns import captures_in, compile_pattern
+from agent.rules.patterns import Pattern, captures_in, compile_pattern
 from agent.rules.ruleset import Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
@@ -160,11 +160,11 @@ class RuleCompiler:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             self.is_readable = False
         pattern = self._expand(text, place)
-        return pattern, self._compile(pattern, place)
+        return pattern.text, self._compile(pattern)
 
-    def _compile(self, pattern: str, place: Place) -> re2._Regexp:
+    def _compile(self, pattern: Pattern) -> re2._Regexp:
         before = len(self.problems.found)
-        made = compile_pattern(pattern, place, self.problems)
+        made = compile_pattern(pattern, self.problems)
         self.is_readable &= len(self.problems.found) == before
         return made
 
@@ -176,13 +176,14 @@ class RuleCompiler:
             words += [near] if near is not None else []
         return tuple(words)
 
-    def _expand(self, pattern: str, place: Place) -> str:
-        self.written.update(dict.fromkeys(captures_in(pattern), place))
+    def _expand(self, pattern: str, place: Place) -> Pattern:
+        for name, index in captures_in(pattern).items():
+            self.written[name] = place.within(pattern, index)
         before = len(self.problems.found)
         expanded = self.shared.expand(pattern, place)
         # What a fragment that is not there would capture is not known.
         self.is_readable &= len(self.problems.found) == before
-        self.captures |= captures_in(expanded)
+        self.captures |= captures_in(expanded.text).keys()
         return expanded
 
     def _sub_pattern(self, node: Node, what: str) -> re2._Regexp:
@@ -190,7 +191,7 @@ class RuleCompiler:
         if not isinstance(value, str):
             self.problems.add("type", node.place, f"{what} is matched by a text", fix_text(node))
             value = ""
-        return self._compile(self._expand(value, node.place), node.place)
+        return self._compile(self._expand(value, node.place))
 
     def _sources(self) -> Sources:
         captures = self.captures if self.is_readable else None
@@ -272,7 +273,7 @@ class RuleCompiler:
             capture = near or capture
         place = inner.place("pattern")
         pattern = self._expand(inner.text("pattern"), place)
-        return Each(capture, self._compile(pattern, place), inner.text("once_per"))
+        return Each(capture, self._compile(pattern), inner.text("once_per"))
 
     def _fact(self) -> tuple[str, Source] | None:
         node = self.reader.mapping("fact")

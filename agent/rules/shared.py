@@ -15,6 +15,7 @@ from agent.names import check_name, snake
 from agent.rules.events import read_event
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.patterns import Pattern
 from agent.rules.ruleset import Captured, Event, Source, Uncovered
 from agent.rules.sources import within
 from agent.rules.values import read_values
@@ -74,17 +75,23 @@ class Shared:
             for node in reader.items("uncovered"):
                 self._uncovered(node)
 
-    def expand(self, pattern: str, place: Place) -> str:
+    def expand(self, pattern: str, place: Place) -> Pattern:
         """Write out the fragments that a pattern names."""
-
-        def replace(found: re.Match[str]) -> str:
-            name = found.group(1)
+        text = ""
+        origins: list[int] = []
+        end = 0
+        for found in _FRAGMENT.finditer(pattern):
+            name, begin = found.group(1), found.start()
             near = name if name in self.fragments else None
-            near = near or self.problems.unknown("fragment", name, place, self.fragments)
+            if near is None:
+                at = place.within(pattern, begin)
+                near = self.problems.unknown("fragment", name, at, self.fragments)
             self.used.add(("fragments", near or name))
-            return self.fragments.get(near or name, "")
-
-        return _FRAGMENT.sub(replace, pattern)
+            piece = self.fragments.get(near or name, "")
+            text += pattern[end:begin] + piece
+            origins += [*range(end, begin), *[begin] * len(piece)]
+            end = found.end()
+        return Pattern(place, pattern, text + pattern[end:], (*origins, *range(end, len(pattern))))
 
     def event_named(self, reader: Reader) -> str | None:
         """Take the key `event` of a rule or a closer: a declared event, or none."""
