@@ -31,8 +31,8 @@ ONE = {
     "event-of-a-list": (edit("Integration enabled", "[Integration enabled]"), "type", 2, 8),
     "vocabulary-of-a-list": (edit("vocabulary: bots", "vocabulary: [bots]"), "type", 9, 40),
     "no-message": (edit("message: 'Starting bot${tail}'", "message:"), "type", 5, 9),
-    "fragment": (edit("${tail}", "${nothing-like-it}"), "unknown-name", 5, 10),
-    "pattern": (edit("bot${tail}", "(?P<how>bot${tail}"), "pattern", 5, 10),
+    "fragment": (edit("${tail}", "${nothing-like-it}"), "unknown-name", 5, 23),
+    "pattern": (edit("bot${tail}", "(?P<how>bot${tail}"), "pattern", 5, 20),
     "no-properties": (
         edit("\n  platform: {", "\n  - platform: {").replace("\n  type: bot", "\n    type: bot"),
         "type",
@@ -54,8 +54,10 @@ ONE = {
     "sexagesimal": (edit("level: info", "priority: 1:30"), "type", 4, 11),
     "true": (edit("level: info", "priority: true"), "type", 4, 11),
     "id-with-a-break": (edit("id: bot-started", 'id: "bot-started\\n"'), "id", 1, 5),
-    "version-that-is-none": (edit("level: info", "versions: [v1.0, v9.99]"), "versions", 4, 11),
-    "versions-of-numbers": (edit("level: info", "versions: [1.0, v1.2]"), "type", 4, 12),
+    "version-that-is-none": (edit("level: info", "versions: [v1.0, v9.99]"), "versions", 4, 18),
+    "versions-of-numbers": (edit("level: info", "versions: [1.0, v1.2]"), "versions", 4, 12),
+    "version-of-a-list": (edit("level: info", "versions: [v1.0, [v1.2]]"), "versions", 4, 18),
+    "no-versions": (edit("level: info", "versions:"), "versions", 4, 10),
     "version": ("version: '1'\n" + RULE, "type", 1, 10),
     "version-of-true": ("version: true\n" + RULE, "type", 1, 10),
     "each-and-pair": (

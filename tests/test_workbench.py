@@ -435,6 +435,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     write(tmp_path, SCENARIO.replace("count: 2", "count: 3"), "b.scenario.yaml")
     write(tmp_path, SCENARIO.replace("log: |", "file: gone.log\nx: |"), "c.scenario.yaml")
     write(tmp_path, SCENARIO, "d.scenario.yaml")
+    write(tmp_path, "description: x\nfile: gone.log\nexpect: []\n", "e.scenario.yaml")
     code, out = run("check", "--format", "json", str(tmp_path))
     found = [(Path(one["file"]).name, one["line"], one["code"]) for one in json.loads(out)]
 
@@ -443,6 +444,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
         ("a.scenario.yaml", 4, "unknown-name"),
         ("b.scenario.yaml", 5, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
+        ("e.scenario.yaml", 2, "file"),
     ]
     alone = str(tmp_path / "b.scenario.yaml")
     assert [one["code"] for one in json.loads(run("check", "--format", "json", alone)[1])] == [
@@ -522,7 +524,7 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
     code, out = run("test", write(tmp_path, edit("expect: {platform: slack}", "expect: []")))
 
     assert code == 1
-    assert "mine.yaml:9:5: example" in out
+    assert "mine.yaml:10:5: example" in out
     assert "+ {event: Event handled, properties: {platform: slack}, count: 1}" in out
 
 

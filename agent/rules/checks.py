@@ -177,8 +177,9 @@ def _own_uses(rule: Rule) -> set[str]:
 
 def check_shared(shared: Shared, problems: Problems) -> None:
     """Note what is declared and named by no rule."""
+    told = {one.place for one in problems.found}
     for (kind, name), place in shared.places.items():
-        if kind in _KINDS and (kind, name) not in shared.used:
+        if place not in told and kind in _KINDS and (kind, name) not in shared.used:
             what = _KINDS[kind]
             problems.add(
                 f"unused-{what}", place, f"no rule uses the {what} {name!r}", "use it or remove it"

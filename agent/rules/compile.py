@@ -19,12 +19,13 @@ from agent.rules.checks import (
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
 from agent.rules.nodes import Mapping, Scalar, read
-from agent.rules.places import Problems, RuleError
+from agent.rules.places import Problems, RuleError, nearest_name
 from agent.rules.rule import RuleCompiler
 from agent.rules.ruleset import Rule, RuleSet
 from agent.rules.shared import Shared, check_format
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Mapping as MappingType
     from collections.abc import Set as AbstractSet
 
@@ -136,7 +137,7 @@ def _choose(
 ) -> dict[str, Rule]:
     """Return the rules that hold, by id, once overrides and disables have acted."""
     rules: dict[str, Rule] = {}
-    overrides = [rule for one, rule in compiled if _says(one.node, "override")]
+    overrides = [(one, rule) for one, rule in compiled if _says(one.node, "override")]
     for one, rule in compiled:
         if _says(one.node, "override"):
             continue
@@ -150,9 +151,9 @@ def _choose(
         rules.setdefault(rule.id, rule)
     shipped = dict(rules)
     acted: dict[str, Place] = {}
-    for rule in overrides:
+    for one, rule in overrides:
         if rule.id and rule.id not in shipped:
-            problems.unknown("rule", rule.id, rule.place, shipped)
+            _tell_nothing(rule.id, one.reader.place("id"), "replace", shipped, problems)
         _act(rule.id, rule.place, acted, problems)
         rules[rule.id] = rule
     for node in files:
@@ -163,10 +164,20 @@ def _choose(
             check_format(reader)
             reader.flag("disable")
             if name and name not in shipped:
-                problems.unknown("rule", name, reader.place("id"), shipped)
+                _tell_nothing(name, reader.place("id"), "take out", shipped, problems)
             _act(name, node.place, acted, problems)
             rules.pop(name, None)
     return rules
+
+
+def _tell_nothing(
+    name: str, place: Place, what: str, known: Iterable[str], problems: Problems
+) -> None:
+    """Note an `override` or a `disable` of a rule that is not there."""
+    near = nearest_name(name, known)
+    own = "remove `override` if it is a rule of its own" if what == "replace" else "remove the file"
+    fix = f"did you mean {near}? Else {own}" if near else own
+    problems.add("unknown-name", place, f"there is no rule {name!r} to {what}", fix)
 
 
 def _check_disable(node: Mapping, problems: Problems) -> None:

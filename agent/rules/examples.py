@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
 
     from agent.model import Observation, Value
+    from agent.rules.places import Place
     from agent.rules.ruleset import Rule, RuleSet
     from agent.rules.shared import Shared
 
@@ -54,9 +55,11 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
         expect.items if isinstance(expect, Items) else (expect,) if expect else ()
     )
     expected = []
+    places = []
     for item in items:
         if isinstance(item, Mapping):
             expected.append(_expected(item, event, shared))
+            places.append({key: one.place for key, one in item.entries.items()})
         else:
             shared.problems.add(
                 "type",
@@ -64,7 +67,8 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
                 "what is expected is a mapping of properties",
                 "write `{platform: slack}`, or `[]` for nothing",
             )
-    return Example(node.place, log, tuple(expected))
+    at = reader.node.keys.get("expect")
+    return Example(node.place, log, tuple(expected), at, tuple(places))
 
 
 def _expected(node: Mapping, event: str | None, shared: Shared) -> tuple[str, dict[str, Value]]:
@@ -216,7 +220,24 @@ def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> No
     else:
         others = ", ".join(sorted(set(found.matched))) or "no rule"
         fix = f"{others} takes it; `rules explain` shows the first condition that failed"
-    problems.add("hit", example.place, f"this example of {rule.id!r} counts {_say(got)}", fix)
+    place = _wrong(example, got) if rule.id in found.matched else example.place
+    problems.add("hit", place, f"this example of {rule.id!r} counts {_say(got)}", fix)
+
+
+def _wrong(example: Example, got: list[tuple[str, dict[str, Value]]]) -> Place:
+    """Return where an example expects what is not counted; the key, if it leaves something out."""
+    whole = example.expect or example.place
+    if len(got) != len(example.expected):
+        return whole
+    for (event, values), (name, wanted), places in zip(
+        got, example.expected, example.places, strict=True
+    ):
+        wrong = [key for key, value in wanted.items() if values.get(key) != value]
+        if event != name:
+            return places.get("event", whole)
+        if wrong or len(values) != len(wanted):
+            return places.get(wrong[0], whole) if wrong else whole
+    return whole
 
 
 def _written(rule: Rule, counted: list[tuple[str, dict[str, Value]]]) -> str:

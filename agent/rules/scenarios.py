@@ -33,9 +33,13 @@ MAX_COUNT = 1_000_000
 
 @frozen
 class Scenario:
-    """A log, given or in a file, and how often it counts each event with its properties."""
+    """A log, given or in a file, and how often it counts each event with its properties.
+
+    `place` is that of what is expected, `source` that of the log or of the name of its file.
+    """
 
     place: Place
+    source: Place
     log: str | None
     file: str | None
     expected: Counts
@@ -68,7 +72,8 @@ def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
         expected[key] += count
     if problems.found:
         raise RuleError(problems.found)
-    return Scenario(reader.place("expect"), log, file, expected)
+    source = reader.place("log" if file is None else "file")
+    return Scenario(reader.place("expect"), source, log, file, expected)
 
 
 def _expected(

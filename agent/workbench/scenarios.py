@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.rulefiles import read_text
-from agent.rules import Place, Problem, RuleError, RuleSet
+from agent.rules import Problem, RuleError, RuleSet
 from agent.rules.scenarios import Scenario, count, differences, read_scenario
 from agent.trace import trace_log
 from agent.workbench.inputs import InputError, read_log
@@ -32,12 +32,14 @@ def read_scenarios(
             continue
         try:
             scenario = read_scenario(str(path), text, ruleset)
-            found.append((scenario, _log(scenario, path)))
         except RuleError as error:
             problems += error.problems
+            continue
+        try:
+            found.append((scenario, _log(scenario, path)))
         except InputError as error:
             fix = "name a file as it is seen from the scenario's folder"
-            problems.append(Problem("file", Place(str(path), 1, 1), str(error), fix))
+            problems.append(Problem("file", scenario.source, str(error), fix))
     return found, problems
 
 
