@@ -322,7 +322,7 @@ BROKEN = {
         ),
         "unknown-name",
         4,
-        49,
+        69,
         "did you mean bot?",
     ),
     "unknown-unless": (

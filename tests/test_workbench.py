@@ -429,6 +429,18 @@ def test_a_caret_stands_below_its_place_behind_tabs(run: Run, tmp_path: Path) ->
     assert "  4 | level:\tinof\n    |       \t^\n" in out
 
 
+def test_a_file_at_fault_neither_brings_nor_hides_another_fault(run: Run, tmp_path: Path) -> None:
+    """The words cannot be read: of the rule that needs them nothing is said, of the other all."""
+    (tmp_path / "words.yaml").write_bytes(b"vocabularies: {w\xe4: {}, mine: {words: {a: b}}}\n")
+    write(tmp_path, edit("vocabulary: bots", "vocabulary: mine"))
+    other = edit("platform: slack}", "platform: teams}").replace("id: mine", "id: other")
+    write(tmp_path, other.replace("My fork", "Your fork"), "other.yaml")
+    _, out = run("check", "--format", "json", str(tmp_path))
+    found = [(Path(one["file"]).name, one["code"]) for one in json.loads(out)]
+
+    assert found == [("other.yaml", "hit"), ("words.yaml", "file")]
+
+
 def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     write(tmp_path, RULE)
     write(tmp_path, SCENARIO.replace("expect:", "expekt:"), "a.scenario.yaml")

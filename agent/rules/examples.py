@@ -54,6 +54,7 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
     items: Iterable[Node] = (
         expect.items if isinstance(expect, Items) else (expect,) if expect else ()
     )
+    before = len(shared.problems.found)
     expected = []
     places = []
     for item in items:
@@ -67,6 +68,8 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
                 "what is expected is a mapping of properties",
                 "write `{platform: slack}`, or `[]` for nothing",
             )
+    if len(shared.problems.found) > before:
+        expected = [("", {})]  # nobody knows what it expects
     at = reader.node.keys.get("expect")
     return Example(node.place, log, tuple(expected), at, tuple(places))
 
@@ -93,7 +96,7 @@ def declared_of(
 ) -> Event | None:
     """Return the event of this name, or the one that was meant; a crash is none of a rule's."""
     crash = Event(CRASHED, "crashes", {"kind": facts.get("kind", frozenset())})
-    known = {CRASHED: crash, **events}
+    known = {**events, CRASHED: crash}
     near = name if name in known else None
     near = near or reader.problems.unknown("event", name, reader.place("event"), known)
     return known[near] if near is not None else None
@@ -111,7 +114,8 @@ def read_properties(node: Mapping, event: Event, problems: Problems) -> dict[str
             continue
         declared = event.properties[near]
         found = value.value if isinstance(value, Scalar) else None
-        if isinstance(found, str | int | bool) and is_declared(found, declared):
+        is_known = is_declared(found, declared) or not declared
+        if isinstance(found, str | int | bool) and is_known:
             values[near] = found
             continue
         problems.unknown(
@@ -135,7 +139,7 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
                 )
         for example in rule.hits:
             if any(not event for event, _ in example.expected):
-                continue  # its event is at fault, and nobody knows what it expects
+                continue  # it is at fault
             first = seen.setdefault(example.log.rstrip("\n"), example)
             if first.expected != example.expected:
                 problems.add(
@@ -158,21 +162,30 @@ class Run:
     unseen: frozenset[str] = frozenset()
 
 
-def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, ...]:
-    """Run every example; return what is not as a rule says, shadowed rules among it."""
+def try_examples(
+    ruleset: RuleSet, run: Callable[[str], Run], lost: Iterable[str] = ()
+) -> tuple[Problem, ...]:
+    """Run every example; return what is not as a rule says, shadowed rules among it.
+
+    `lost` are the texts of files at fault: an example that needs one of them tells nothing.
+    """
     problems = Problems()
     for rule in ruleset.rules:
         reached: dict[str, Run] = {}
         before = len(problems.found)
         for example in rule.hits:
-            found = reached[example.log] = run(example.log)
+            found = run(example.log)
+            if _may_need(lost, rule, example, found):
+                continue
+            reached[example.log] = found
             _compare(rule, example, found, problems)
             if rule.id in found.unseen:
                 _tell_unseen(rule, example, problems)
         if len(problems.found) == before:
             _find_shadow(rule, reached.values(), problems)
         for example in rule.misses:
-            if rule.id in run(example.log).matched:
+            found = run(example.log)
+            if rule.id in found.matched and not _may_need(lost, rule, example, found):
                 problems.add(
                     "miss",
                     example.place,
@@ -180,6 +193,18 @@ def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, 
                     "narrow the message, or add a field or `unless`",
                 )
     return tuple(problems.found)
+
+
+def _may_need(lost: Iterable[str], rule: Rule, example: Example, found: Run) -> bool:
+    """Whether a rule at fault may take an entry of an example, or replace one that did."""
+    lines = [line.strip() for line in example.log.splitlines() if line.strip()]
+    others = set(found.matched) - {rule.id}
+    return any(
+        (len(lines) > 1 and len(found.matched) < len(lines))
+        or any(line in text for line in lines)
+        or any(name in text for name in others)
+        for text in lost
+    )
 
 
 def _tell_unseen(rule: Rule, example: Example, problems: Problems) -> None:
@@ -200,7 +225,7 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
     others = sorted({name for found in matched for name in found})
     problems.add(
         "shadowed",
-        rule.place,
+        rule.place if others else rule.hits[0].place,
         f"no example of {rule.id!r} reaches it",
         f"its examples belong to {', '.join(others)}; raise `priority` or narrow those"
         if others

@@ -17,7 +17,7 @@ from agent.rules.words import options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from agent.rules.places import Place, Problems
+    from agent.rules.places import Place, Problem, Problems
 
 MAX_PATTERN_CHARACTERS = 1000
 MAX_PROGRAM = 20_000
@@ -74,7 +74,8 @@ _REPEATED_TWICE = re.compile(
 class Pattern:
     """A pattern as it is `written`, and its `text` with the fragments written out.
 
-    `origins` says of each character of the text which written one it comes from.
+    `origins` says of each character of the text which written one it comes from. It is not
+    `is_whole` where a fragment is not there. `torn` is the fault of a fragment on its own.
     """
 
     place: Place
@@ -83,6 +84,8 @@ class Pattern:
     origins: Sequence[int] = field(
         default=Factory(lambda self: range(len(self.written)), takes_self=True)
     )
+    is_whole: bool = True
+    torn: Problem | None = None
 
     def at(self, index: int) -> Place:
         """Return where a character of the text stands; one of a fragment, where that is named."""
@@ -112,6 +115,10 @@ def compile_pattern(made: Pattern, problems: Problems) -> re2._Regexp:
     try:
         regexp = re2.compile(pattern.encode(), options=options())
     except re2.error as error:
+        if made.torn is not None:
+            if made.torn not in problems.found:
+                problems.found.append(made.torn)
+            return re2.compile(b"")
         what = error.args[0] if error.args else b""
         text = what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
         problems.add(

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import re2
+
 from agent.model import Format
 from agent.rules.examples import read_examples
 from agent.rules.keys import Reader, entries, fix_text
@@ -16,6 +18,7 @@ from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
 from agent.rules.patterns import Pattern, captures_in, compile_pattern
+from agent.rules.places import stem
 from agent.rules.ruleset import Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
@@ -25,8 +28,6 @@ from agent.rules.versions import read_versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Mapping as MappingType
-
-    import re2
 
     from agent.rules.places import Place, Problems
     from agent.rules.shared import Shared
@@ -66,9 +67,10 @@ class RuleCompiler:
         name = self._id()
         event = self.shared.event_named(reader)
         pattern, message = self._message()
+        node = reader.mapping("fields")
+        self.is_readable &= node is not None or not reader.has("fields")
         fields = {
-            field: self._sub_pattern(value, f"field {field!r}")
-            for field, value in entries(reader.mapping("fields"))
+            field: self._sub_pattern(value, f"field {field!r}") for field, value in entries(node)
         }
         optional_fields = reader.texts("optional_fields")
         self.captures |= {*fields, *optional_fields}
@@ -115,7 +117,7 @@ class RuleCompiler:
         self._check_whole(rule)
         reader.flag("override")
         reader.flag("disable")
-        if not self.is_readable:
+        if not self.is_readable or not re.fullmatch(ID, name):
             self.written.clear()
         return rule
 
@@ -143,6 +145,10 @@ class RuleCompiler:
 
     def _id(self) -> str:
         name = self.reader.text("id")
+        if not re.fullmatch(ID, name):
+            # Others may call the rule what its id should be, or what its file is called.
+            meant = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            self.problems.lost |= {stem(self.node.place.path), meant}
         if name and not re.fullmatch(ID, name):
             self.problems.add(
                 "id",
@@ -163,6 +169,8 @@ class RuleCompiler:
         return pattern.text, self._compile(pattern)
 
     def _compile(self, pattern: Pattern) -> re2._Regexp:
+        if not pattern.is_whole:
+            return re2.compile(b"")
         before = len(self.problems.found)
         made = compile_pattern(pattern, self.problems)
         self.is_readable &= len(self.problems.found) == before
@@ -182,7 +190,7 @@ class RuleCompiler:
         before = len(self.problems.found)
         expanded = self.shared.expand(pattern, place)
         # What a fragment that is not there would capture is not known.
-        self.is_readable &= len(self.problems.found) == before
+        self.is_readable &= len(self.problems.found) == before and expanded.is_whole
         self.captures |= captures_in(expanded.text).keys()
         return expanded
 
@@ -234,9 +242,10 @@ class RuleCompiler:
             if near is None:
                 continue
             self.shared.used.add(("facts", near))
-            known = {*map(str, self.shared.facts[near]), "unknown"}
+            values = self.shared.facts[near]
+            known = {*map(str, values), "unknown"}
             for place, word in found:
-                if word not in known:
+                if values and word not in known:
                     self.problems.unknown(f"value of the fact {near}", word, place, known)
             conditions[near] = frozenset(word for _, word in found)
         return conditions
@@ -291,7 +300,8 @@ class RuleCompiler:
         self.shared.used.add(("facts", near))
         check_source(
             source,
-            self.shared.facts[near],
+            # Of the fact that was meant it is not known.
+            self.shared.facts[near] if near == name else (),
             value if value is not None else node,
             f"the fact {near!r}",
             self.problems,

@@ -19,6 +19,7 @@ from agent.rules.values import write_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping as MappingType
     from typing import TypeAlias
 
     from agent.model import Observation, Properties
@@ -45,9 +46,14 @@ class Scenario:
     expected: Counts
 
 
-def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
-    """Read one scenario file. Raises `RuleError` with all its faults."""
+def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str, str]) -> Scenario:
+    """Read one scenario file. Raises `RuleError` with all its faults.
+
+    `lost` are the texts of rule files at fault by path, which may declare what is not known.
+    """
     problems = Problems()
+    problems.texts |= lost
+    problems.unread |= lost.keys()
     node = read(path, text, problems)
     if node is None:
         raise RuleError(problems.found)

@@ -85,6 +85,8 @@ def _check_search(words: dict[str, tuple[Pattern, ...]], problems: Problems) -> 
             )
             catchall = None
         for one in texts:
+            if not one.is_whole:
+                continue
             before = len(problems.found)
             made = compile_pattern(one, problems)
             if len(problems.found) == before and made.search(b"") is not None:
@@ -113,10 +115,11 @@ def _hide(reader: Reader, kind: str, shared: Shared) -> re2._Regexp | None:
         return None
     problems, place = shared.problems, reader.place("hide")
     before = len(problems.found)
-    made = compile_pattern(shared.expand(reader.text("hide"), place), problems)
+    pattern = shared.expand(reader.text("hide"), place)
+    made = compile_pattern(pattern, problems)
     if kind != "search":
         problems.add("hide", place, "`hide` needs `match: search`", "add it")
-    elif not made.groups and len(problems.found) == before:
+    elif not made.groups and len(problems.found) == before and pattern.is_whole:
         problems.add(
             "hide",
             place,
