@@ -154,9 +154,10 @@ def check_captures(
                     used[name] |= wanted
     for name, places in written.items():
         own = rules[name].place
-        if problems.names(name, own, faulty - {own.path}):
+        unused = sorted(places.keys() - used.get(name, places.keys()))
+        if unused and problems.names(name, own, faulty - {own.path}):
             continue  # one of those may be a pair that reads them
-        for capture in sorted(places.keys() - used.get(name, places.keys())):
+        for capture in unused:
             if problems.names(capture, own, faulty & {own.path}):
                 continue
             problems.add(

@@ -177,7 +177,8 @@ def _choose(
                 "duplicate",
                 rule.place,
                 f"rule {rule.id!r} is declared twice",
-                f"first in {rules[rule.id].place}; to replace it, add `override: true`",
+                f"first in {rules[rule.id].place}; write another id, or "
+                "add `override: true` to replace it",
             )
         rules.setdefault(rule.id, rule)
     shipped = dict(rules)

@@ -146,7 +146,7 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
                     "contradiction",
                     example.place,
                     "the same log is expected to count something else elsewhere",
-                    f"compare {first.place}",
+                    f"compare {first.place}; make both say the same, or remove one",
                 )
 
 
@@ -174,13 +174,14 @@ def try_examples(
         reached: dict[str, Run] = {}
         before = len(problems.found)
         for example in rule.hits:
-            found = run(example.log)
-            if _may_need(lost, rule, example, found):
-                continue
-            reached[example.log] = found
+            found = reached[example.log] = run(example.log)
+            told = len(problems.found)
             _compare(rule, example, found, problems)
             if rule.id in found.unseen:
                 _tell_unseen(rule, example, problems)
+            is_right = len(problems.found) == told and rule.id in found.matched
+            if not is_right and _may_need(lost, rule, example, found):
+                del problems.found[told:], reached[example.log]
         if len(problems.found) == before:
             _find_shadow(rule, reached.values(), problems)
         for example in rule.misses:

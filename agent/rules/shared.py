@@ -136,7 +136,7 @@ class Shared:
                     "duplicate",
                     place,
                     f"{name!r} is declared twice",
-                    f"first in {first}{alone if key == 'platforms' else ''}",
+                    f"first in {first}{alone if key == 'platforms' else '; give it another name'}",
                 )
             else:
                 take(name, node)
