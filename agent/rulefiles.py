@@ -15,6 +15,9 @@ from agent.rules import Place, Problem, RuleError, RuleSet, compile_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from agent.rules.nodes import Mapping
 
 SUFFIXES = frozenset({".yaml", ".yml"})
 SCENARIO_ENDS = (".scenario.yaml", ".scenario.yml")
@@ -35,10 +38,30 @@ class RuleFiles:
     paths: dict[str, str] = field(factory=dict)
     shipped: frozenset[str] = frozenset()
     problems: tuple[Problem, ...] = ()
+    unread: dict[str, str | None] = field(factory=dict)
+    """Files that are no texts, by path, with what can be made out of them, if anything can."""
+    _sound: dict[str, Mapping] = field(factory=dict)
 
     def compile(self) -> RuleSet:
         """Compile what was read. Raises `RuleError`."""
-        return compile_rules(self.texts, paths=self.paths, shipped=self.shipped)
+        return compile_rules(
+            self.texts,
+            paths=self.paths,
+            shipped=self.shipped,
+            unread=self.unread,
+            sound=self._sound,
+        )
+
+    def without(self, faulty: AbstractSet[str]) -> RuleSet:
+        """Compile what was read but for some files, given by path. Raises `RuleError`."""
+        left = {name: text for name, text in self.texts.items() if self.paths[name] not in faulty}
+        shipped = self.shipped & left.keys()
+        return compile_rules(left, paths=self.paths, shipped=shipped, sound=self._sound)
+
+    def lost(self, faulty: Iterable[str]) -> dict[str, str]:
+        """Return the texts of files at fault, by path."""
+        texts = {self.paths[name]: text for name, text in self.texts.items()}
+        return {path: texts.get(path) or self.unread.get(path) or "" for path in faulty}
 
 
 def shipped_folder() -> Path:
@@ -80,6 +103,7 @@ def read_files(paths: Iterable[str] = ()) -> RuleFiles:
         shipped.paths | {names[name]: own.paths[name] for name in added},
         frozenset(shipped.texts),
         (*shipped.problems, *own.problems),
+        shipped.unread | own.unread,
     )
 
 
@@ -138,6 +162,7 @@ def _read(roots: Iterable[Path]) -> RuleFiles:
     problems: list[Problem] = []
     texts: dict[str, str] = {}
     paths: dict[str, str] = {}
+    unread: dict[str, str | None] = {}
     seen: set[Path] = set()
     for number, root in enumerate(roots):
         files = [root]
@@ -145,6 +170,7 @@ def _read(roots: Iterable[Path]) -> RuleFiles:
             files = [path for path in _files(root) if is_rule_file(path)]
             lost = list(_lost(root))
             problems += lost
+            unread |= dict.fromkeys((one.place.path for one in lost), None)
             if not files and not lost and not find_scenarios(root):
                 problems.append(
                     _problem(root, "there is no rule file in this folder", "end a name in .yaml")
@@ -157,11 +183,21 @@ def _read(roots: Iterable[Path]) -> RuleFiles:
             text = read_text(file)
             if isinstance(text, Problem):
                 problems.append(text)
+                unread[str(file)] = _made_out(file)
                 continue
             name = str(file.relative_to(root)) if file is not root else str(file)
             name = name if name not in texts else f"{number}/{name}"
             texts[name], paths[name] = text, str(file)
-    return RuleFiles(texts, paths, problems=tuple(problems))
+    return RuleFiles(texts, paths, problems=tuple(problems), unread=unread)
+
+
+def _made_out(path: Path) -> str | None:
+    """Return what can be made out of a file that is no text."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return file.read(MAX_FILE_BYTES)
+    except OSError:
+        return None
 
 
 def _resolved(path: str) -> Path:

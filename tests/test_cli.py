@@ -439,7 +439,7 @@ def test_every_fault_of_a_rule_file_has_its_place(
     places = {line.split(": ")[0] for line in said.out.splitlines()[:-1]}
 
     assert (said.code, said.err) == (1, "")
-    expected = {"one.yaml:1:5", "one.yaml:2:10", "one.yaml:3:1", "two.yaml:2:3"}
+    expected = {"one.yaml:1:5", "one.yaml:2:12", "one.yaml:3:1", "two.yaml:2:3"}
     assert {f"{tmp_path}/{place}" for place in expected} <= places
     assert "did you mean level?" in said.out
     assert said.out.endswith(" faults\n")

@@ -31,8 +31,8 @@ ONE = {
     "event-of-a-list": (edit("Integration enabled", "[Integration enabled]"), "type", 2, 8),
     "vocabulary-of-a-list": (edit("vocabulary: bots", "vocabulary: [bots]"), "type", 9, 40),
     "no-message": (edit("message: 'Starting bot${tail}'", "message:"), "type", 5, 9),
-    "fragment": (edit("${tail}", "${nothing-like-it}"), "unknown-name", 5, 10),
-    "pattern": (edit("bot${tail}", "(?P<how>bot${tail}"), "pattern", 5, 10),
+    "fragment": (edit("${tail}", "${nothing-like-it}"), "unknown-name", 5, 23),
+    "pattern": (edit("bot${tail}", "(?P<how>bot${tail}"), "pattern", 5, 20),
     "no-properties": (
         edit("\n  platform: {", "\n  - platform: {").replace("\n  type: bot", "\n    type: bot"),
         "type",
@@ -54,8 +54,10 @@ ONE = {
     "sexagesimal": (edit("level: info", "priority: 1:30"), "type", 4, 11),
     "true": (edit("level: info", "priority: true"), "type", 4, 11),
     "id-with-a-break": (edit("id: bot-started", 'id: "bot-started\\n"'), "id", 1, 5),
-    "version-that-is-none": (edit("level: info", "versions: [v1.0, v9.99]"), "versions", 4, 11),
-    "versions-of-numbers": (edit("level: info", "versions: [1.0, v1.2]"), "type", 4, 12),
+    "version-that-is-none": (edit("level: info", "versions: [v1.0, v9.99]"), "versions", 4, 18),
+    "versions-of-numbers": (edit("level: info", "versions: [1.0, v1.2]"), "versions", 4, 12),
+    "version-of-a-list": (edit("level: info", "versions: [v1.0, [v1.2]]"), "versions", 4, 18),
+    "no-versions": (edit("level: info", "versions:"), "versions", 4, 10),
     "version": ("version: '1'\n" + RULE, "type", 1, 10),
     "version-of-true": ("version: true\n" + RULE, "type", 1, 10),
     "each-and-pair": (
@@ -135,6 +137,143 @@ def test_what_is_declared_is_used(kind: str) -> None:
     more = {"events": "Mine: {category: x, properties: {}}", "facts": "mine: [a]"}[kind]
 
     assert [f"unused-{kind[:-1]}"] == [one.code for one in problems(more=f"{kind}: {{{more}}}\n")]
+
+
+# --- what a file at fault declares and uses is not known -----------------------------------------
+
+WAITS = edit(
+    "level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed, join: {bot: which}}]}"
+)
+CLOSES = """\
+id: bot-closed
+message: 'Bot (?P<which>[a-z]+) is closed'
+hits: ['{"level":"info","msg":"Bot x is closed","time":"2026-11-23T21:32:45Z"}']
+"""
+MORE = SHARED.replace("vocabularies:", "vocabularies:\n  words: {words: {slack: [Sl]}}")
+USES = RULE.replace("vocabulary: bots", "vocabulary: words")
+
+FOLLOWED = {
+    # the one file at fault, and what stands beside it
+    "closer-is-not-yaml": (f"{CLOSES}x: [", {"rule": WAITS}),
+    "closer-has-a-bad-pattern": (CLOSES.replace("[a-z]+)", "[a-z]+"), {"rule": WAITS}),
+    "closer-has-a-bad-id": (CLOSES.replace("bot-closed", "Bot Closed"), {"rule": WAITS}),
+    "closer-has-no-id": (CLOSES.replace("id: bot-closed\n", ""), {"rule": WAITS}),
+    "closer-is-empty": ("", {"rule": WAITS}),
+    "opener-is-not-yaml": (f"{WAITS}x: [", {"rule": RULE, "closes": CLOSES}),
+    "opener-has-a-key-of-no-rule": (
+        WAITS.replace("pair:", "waits:").replace("bot-started", "other").replace("Start", "End"),
+        {"closes": CLOSES},
+    ),
+    "words-are-not-yaml": (f"{MORE}x: [", {"shared": "version: 1\n", "rule": USES}),
+    "words-have-a-bad-section": (
+        MORE.replace("vocabularies:", "list-of-words:"),
+        {"shared": "version: 1\n", "rule": USES},
+    ),
+    "words-are-a-list": (
+        MORE.replace("  words: {words: {slack: [Sl]}}\n  bots:", "  - words: [Sl]\n  - bots:"),
+        {"shared": "version: 1\n", "rule": USES},
+    ),
+    "event-is-a-list": (
+        SHARED[: SHARED.index("    category")].replace("enabled:", "enabled: [platform]"),
+        {"shared": "version: 1\n"},
+    ),
+    "event-has-unknown-words": (
+        SHARED.replace("[slack, discord, unknown]", "[{vocabularies: [zzz]}]"),
+        {"shared": "version: 1\n"},
+    ),
+    "property-without-values": (SHARED.replace("[bot]", ""), {"shared": "version: 1\n"}),
+    "fact-without-values": (SHARED.replace("[old, new]", "[]"), {"shared": "version: 1\n"}),
+    "fragment-of-a-number": (SHARED.replace("'(?s:.*)'", "5"), {"shared": "version: 1\n"}),
+    "fragment-that-two-rules-need": (
+        SHARED.replace("'(?s:.*)'", "'(?s:.*'"),
+        {
+            "shared": "version: 1\n",
+            "more": RULE.replace("bot-started", "x").replace("Start", "End"),
+        },
+    ),
+    "free-text": (USES.replace(", vocabulary: words, otherwise: unknown", ""), {"shared": MORE}),
+    "no-vocabulary-like-it": (
+        USES.replace("vocabulary: words", "vocabulary: zz"),
+        {"shared": MORE},
+    ),
+    "message-twice": (RULE.replace("message:", "message: x\nmessage:"), {}),
+    "property-twice": (RULE.replace("  type: bot", "  type: x\n  type: bot"), {}),
+    "fields-of-a-list": (
+        RULE.replace("{bot: '.+'}", "[bot]").replace("level:", "priority: 1\nlevel:"),
+        {"more": RULE.replace("bot-started", "behind")},
+    ),
+    "fact-that-another-is-like": (
+        RULE.replace("level: info", "fact: {name: restarted, value: again}"),
+        {},
+    ),
+    "key-that-is-there-already": (RULE.replace("level:", "question2: x\nlevel:"), {}),
+    "override-of-a-word": (RULE.replace("level:", "override: tru\nlevel:"), {"rule": RULE}),
+}
+
+
+@pytest.mark.parametrize(("text", "beside"), FOLLOWED.values(), ids=FOLLOWED)
+def test_a_fault_brings_no_other_after_it(text: str, beside: dict[str, str]) -> None:
+    names = {f"{name}.yaml": one for name, one in beside.items()}
+    base = {"rule.yaml": ""} if "id: bot-started" in text and "rule" not in beside else {}
+    texts = {name: one for name, one in (files() | names).items() if name not in base}
+    with pytest.raises(RuleError) as caught:
+        compile_rules({**texts, "bot-closed.yaml": text})
+
+    assert [one.place.path for one in caught.value.problems] == ["bot-closed.yaml"]
+
+
+def test_two_rules_without_an_id_are_two_faults() -> None:
+    nameless = RULE.replace("id: bot-started\n", "")
+    found = problems(x=nameless.replace("Start", "End"), y=nameless.replace("Start", "Halt"))
+
+    assert [one.code for one in found] == ["missing-key"] * 2
+
+
+def test_a_file_at_fault_hides_no_other_fault() -> None:
+    shared = SHARED.replace("vocabularies:", "vocabularies:\n  idle: {words: {a: }}")
+    found = problems(
+        edit("vocabulary: bots", "vocabulary: bost"),
+        shared,
+        x=RULE.replace("bot-started", "x").replace("Start", "End").replace("info\n", "inof\n"),
+        y=CLOSES.replace("message", "versions: [v9.9, v1.0]\nmessage"),
+    )
+
+    assert [(one.place.path, one.code) for one in found] == [
+        ("rule.yaml", "unknown-name"),
+        ("shared.yaml", "unused-vocabulary"),
+        ("x.yaml", "unknown-name"),
+        ("y.yaml", "versions"),
+        ("y.yaml", "unused-capture"),
+    ]
+
+
+def test_what_a_file_that_cannot_be_read_declares_is_not_unknown() -> None:
+    for made_out in (None, "words: {words: {slack: [Sl]}}"):
+        with pytest.raises(RuleError) as caught:
+            compile_rules(files(USES), unread={"more.yaml": made_out})
+        assert not caught.value.problems
+
+    with pytest.raises(RuleError) as caught:
+        compile_rules(files(USES), unread={"more.yaml": "something else"})
+    assert [one.code for one in caught.value.problems] == ["unknown-name"]
+
+
+def test_what_all_rules_share_is_not_declared_in_the_file_of_one() -> None:
+    found = problems(
+        f"{RULE}{SHARED[SHARED.index('vocabularies') :]}", SHARED[: SHARED.index("vocab")]
+    )
+
+    assert [one.code for one in found] == ["unknown-name"] * 3
+    assert [one.place.line for one in found] == [14, 19, 22]
+
+
+def test_an_example_that_needs_a_rule_at_fault_tells_nothing() -> None:
+    line = '{"bot":"x","level":"info","msg":"Starting bot slowly","time":"2026-11-23T21:32:45Z"}'
+    miss = f"{RULE}misses: ['{line}']\n"
+    ruleset = compile_rules(files(miss))
+
+    assert [one.code for one in try_examples(ruleset, lambda x: try_log(ruleset, x))] == ["miss"]
+    assert not try_examples(ruleset, lambda x: try_log(ruleset, x), [f"hits: ['{line}']"])
 
 
 # --- vocabularies ---------------------------------------------------------------------------------

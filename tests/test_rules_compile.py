@@ -131,7 +131,7 @@ BROKEN = {
         23,
         "did you mean bot?",
     ),
-    "unknown-fragment": (edit("${tail}", "${tial}"), "unknown-name", 5, 10, "did you mean tail?"),
+    "unknown-fragment": (edit("${tail}", "${tial}"), "unknown-name", 5, 23, "did you mean tail?"),
     "unknown-property": (
         edit("  type: bot", "  typ: bot"),
         "unknown-name",
@@ -164,15 +164,57 @@ BROKEN = {
         1,
         "no 'question'",
     ),
-    "look-ahead": (edit("Starting bot", "Starting (?=bot)"), "pattern", 5, 10, "RE2"),
-    "unclosed-group": (edit("Starting bot", "Starting (bot"), "pattern", 5, 10, "RE2"),
+    "look-ahead": (edit("Starting bot", "Starting (?=bot)"), "pattern", 5, 20, "RE2"),
+    "unclosed-group": (edit("Starting bot", "Starting (bot"), "pattern", 5, 20, "RE2"),
     "long-pattern": (edit("Starting bot", "Starting bot" * 100), "pattern", 5, 10, "at most 1000"),
     "large-program": (
         edit("Starting bot", "Starting bot(?:[a-z]{900}){100}"),
         "pattern",
         5,
-        10,
+        37,
         "RE2",
+    ),
+    "pattern-in-double-quotes": (
+        edit("'Starting bot${tail}'", r'"Starting \x62ot \"\u00e9\\d\" (?=x)"'),
+        "pattern",
+        5,
+        41,
+        "look-around",
+    ),
+    "pattern-in-single-quotes": (
+        edit("Starting bot", "Starting ''bot'' (?=x)"),
+        "pattern",
+        5,
+        28,
+        "look-around",
+    ),
+    "pattern-without-quotes": (
+        edit("'Starting bot${tail}'", "Starting bot (?=x)"),
+        "pattern",
+        5,
+        23,
+        "look-around",
+    ),
+    "pattern-behind-a-fragment": (
+        edit("Starting bot${tail}", "Starting ${tail}(?=x)"),
+        "pattern",
+        5,
+        27,
+        "look-around",
+    ),
+    "pattern-of-several-lines": (
+        edit("'Starting bot${tail}'", "|-\n  Starting bot (?=x)"),
+        "pattern",
+        5,
+        10,
+        "look-around",
+    ),
+    "pattern-with-an-anchor": (
+        edit("'Starting bot${tail}'", "&a 'Starting bot (?=x)'"),
+        "pattern",
+        5,
+        10,
+        "look-around",
     ),
     "no-literal": (edit("Starting bot${tail}", ".*${tail}"), "literal", 5, 10, "literals"),
     "bad-literal": (
@@ -186,14 +228,14 @@ BROKEN = {
         edit("level: info", "versions: [v1.2, v0.9]"),
         "versions",
         4,
-        11,
-        "first and a last",
+        18,
+        "write [v0.9, v1.2]",
     ),
     "unused-capture": (
         edit("Starting bot", "Starting (?P<what>bot)"),
         "unused-capture",
         5,
-        10,
+        20,
         "(?:...)",
     ),
     "no-example": (RULE[: RULE.index("hits:")], "no-example", 1, 1, "has no example"),
@@ -280,7 +322,7 @@ BROKEN = {
         ),
         "unknown-name",
         4,
-        49,
+        69,
         "did you mean bot?",
     ),
     "unknown-unless": (
@@ -351,11 +393,11 @@ SHARED_BROKEN = {
         ),
         "pattern",
         11,
-        15,
+        16,
     ),
     "hide-without-a-group": (searched('hide: \'"[^"]*"\''), "hide", 10, 11),
     "hide-without-a-search": (searched("hide: '(x)'").replace("search", "exact"), "hide", 10, 11),
-    "hide-of-an-unknown-fragment": (searched("hide: '(x)${tial}'"), "unknown-name", 10, 11),
+    "hide-of-an-unknown-fragment": (searched("hide: '(x)${tial}'"), "unknown-name", 10, 15),
 }
 
 
@@ -477,9 +519,19 @@ def test_a_users_file_takes_a_rule_out() -> None:
 @pytest.mark.parametrize("key", ["override: true", "disable: true"])
 def test_an_override_of_nothing_asks_what_was_meant(key: str) -> None:
     text = RULE.replace("bot-started", "bot-startd", 1).replace("level: info", key)
-    found = problems(user=text if key.startswith("o") else f"id: bot-startd\n{key}\n")
+    text = text.replace("Starting", "Ending")
+    (found,) = problems(user=text if key.startswith("o") else f"id: bot-startd\n{key}\n")
 
-    assert any("did you mean bot-started?" in one.hint for one in found)
+    assert (found.code, found.place.line, found.place.column) == ("unknown-name", 1, 5)
+    assert "there is no rule 'bot-startd' to" in found.message
+    assert "did you mean bot-started?" in found.hint
+
+
+@pytest.mark.parametrize("name", ["Collection report", "collection report", "Application crashed"])
+def test_an_event_that_the_agent_sends_is_reserved_and_no_more(name: str) -> None:
+    text = f"events:\n  {name}: {{category: x, properties: {{kind: [a]}}}}\n"
+
+    assert [one.code for one in problems(more=text)] == ["reserved"]
 
 
 def test_shadowed_rules_are_found_by_their_examples() -> None:
@@ -497,8 +549,56 @@ def test_an_example_that_counts_something_else_is_a_fault() -> None:
     ruleset = compile_rules(files(wrong))
     found = try_examples(ruleset, lambda log: try_log(ruleset, log))
 
-    assert [(one.code, one.place.line, one.place.column) for one in found] == [("hit", 12, 5)]
+    assert [(one.code, one.place.line, one.place.column) for one in found] == [("hit", 13, 24)]
     assert "platform: slack" in found[0].message
+
+
+@pytest.mark.parametrize(
+    ("expect", "place"),
+    {
+        "{platform: slack}": (13, 5),
+        "[]": (13, 5),
+        "[{platform: slack, type: bot}, {platform: slack, type: bot}]": (13, 5),
+        "{event: Other, type: bot}": (13, 21),
+        "{type: bot, platform: unknown}": (13, 35),
+    }.items(),
+    ids=lambda one: str(one)[:20],
+)
+def test_what_an_example_expects_in_vain_is_where_the_fault_is(
+    expect: str, place: tuple[int, int]
+) -> None:
+    other = "version: 1\nevents:\n  Other: {category: x, properties: {type: [bot]}}\n"
+    uses = RULE.replace("bot-started", "other").replace("Integration enabled", "Other")
+    uses = uses.replace("Starting", "Ending").replace("enables: true\n", "")
+    uses = "".join(one for one in uses.splitlines(keepends=True) if "bots, otherwise" not in one)
+    wrong = edit("{platform: slack, type: bot}", expect)
+    ruleset = compile_rules(files(wrong, more=other, uses=uses.replace("platform: slack, ", "")))
+    found = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert [("hit", *place)] == [(one.code, one.place.line, one.place.column) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("versions", "column", "fix"),
+    [
+        ("[v1.2, v0.9]", 18, "write [v0.9, v1.2]"),
+        ("[v1.0.0, v1.14]", 12, "write v1.0"),
+        ("[v1.0, 1.14]", 18, "write v1.14"),
+        ("[v1.0, v1.15]", 18, "did you mean v1.14?"),
+        ("[v0.19, v1.0]", 12, "did you mean v0.18?"),
+        ("[v0.7, v1.0]", 12, "did you mean v0.8?"),
+        ("[v1.0, v1_4]", 18, "did you mean v1.4?"),
+        ("[v1.0, latest]", 18, "write one as v1.2; there are v0.8 to v0.18 and v1.0 to v1.14"),
+        ("v1.3", 11, "write [v1.3, v1.14]"),
+        ("[]", 11, "write [v0.8, v1.14]"),
+        ("[v1.3, v1.1, v1.2]", 24, "write [v1.1, v1.3]"),
+    ],
+)
+def test_versions_at_fault_say_which_to_write(versions: str, column: int, fix: str) -> None:
+    (found,) = problems(edit("level: info", f"versions: {versions}"))
+
+    assert ("versions", 4, column) == (found.code, found.place.line, found.place.column)
+    assert found.hint.startswith(fix)
 
 
 def test_a_miss_that_its_rule_takes_is_a_fault() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.rules.branches import branches_of
 from agent.rules.literals import longest_literal
-from agent.rules.patterns import captures_in, compile_pattern
+from agent.rules.patterns import Pattern, captures_in, compile_pattern
 from agent.rules.places import Place, Problems
 from agent.rules.words import options
 
@@ -94,7 +94,7 @@ REFUSED = {
     "(?P<a>x))": "open the group",
     "[a-z": "close the class",
     "(a)\\1": "no back-references",
-    "x\\Z": "no such escape",
+    "x\\Z": "the end of the text",
     "x\\": "write \\\\",
     "*x": "the character itself",
     "x**": "one repetition",
@@ -114,7 +114,7 @@ REFUSED = {
 @pytest.mark.parametrize("pattern", REFUSED, ids=lambda one: one[:20])
 def test_a_refused_pattern_says_what_to_write(pattern: str) -> None:
     problems = Problems()
-    compile_pattern(pattern, Place("a.yaml", 1, 1), problems)
+    compile_pattern(Pattern(Place("a.yaml", 1, 1), pattern), problems)
 
     assert [one.code for one in problems.found] == ["pattern"]
     assert REFUSED[pattern] in problems.found[0].hint
@@ -125,13 +125,13 @@ def test_a_refused_pattern_says_what_to_write(pattern: str) -> None:
 )
 def test_a_list_of_several_is_no_repetition_of_a_repetition(pattern: str) -> None:
     problems = Problems()
-    compile_pattern(pattern, Place("a.yaml", 1, 1), problems)
+    compile_pattern(Pattern(Place("a.yaml", 1, 1), pattern), problems)
 
     assert not problems.found
 
 
 def test_a_capture_may_be_written_in_two_ways() -> None:
-    assert {"a", "b"} == captures_in("(?P<a>x)(?<b>y)(?<=z)\\(?P<c>w")
+    assert {"a", "b"} == set(captures_in("(?P<a>x)(?<b>y)(?<=z)\\(?P<c>w"))
 
 
 def test_flags_hold_for_every_branch() -> None:
@@ -139,3 +139,41 @@ def test_flags_hold_for_every_branch() -> None:
 
     assert [one.text for one in branches.taken(b"CD")] == ["cd"]
     assert [one.text for one in branches.taken(b"AB")] == ["ab"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "index"),
+    {
+        "a(b(c)": 1,
+        r"\(a(b": 3,
+        "[(](a": 3,
+        "a)b(": 1,
+        r"a\)(b))": 6,
+        "a[b": 1,
+        "z-a [z-a]": 5,
+        "[[:foo:]]": 1,
+        r"\\1 \1": 4,
+        r"[a\q]": 2,
+        r"\\Z\Z": 3,
+        "a(?=x)": 1,
+        r"\(?= (?=x)": 5,
+        "(?P<a>x) (?P=a)": 9,
+        "a(?P<a-b>x)": 1,
+        "(?P<a>x)(?P<b>y)(?P<a>z)": 16,
+        r"a*\*x**": 5,
+        "a*(*b)": 3,
+        "a{2}b{1001}": 5,
+        "a\\": 1,
+        "ab(x+)+": 2,
+        "ab[é]": 2,
+        "abé+": 2,
+        r"ab\x{1F4}": 2,
+        "x" * 1001: 0,
+    }.items(),
+    ids=lambda one: one[:20] if isinstance(one, str) else "",
+)
+def test_a_refused_pattern_says_where(pattern: str, index: int) -> None:
+    problems = Problems()
+    compile_pattern(Pattern(Place("a.yaml", 1, 1, pattern), pattern), problems)
+
+    assert [index + 1] == [one.place.column for one in problems.found]

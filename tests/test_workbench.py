@@ -429,12 +429,25 @@ def test_a_caret_stands_below_its_place_behind_tabs(run: Run, tmp_path: Path) ->
     assert "  4 | level:\tinof\n    |       \t^\n" in out
 
 
+def test_a_file_at_fault_neither_brings_nor_hides_another_fault(run: Run, tmp_path: Path) -> None:
+    """The words cannot be read: of the rule that needs them nothing is said, of the other all."""
+    (tmp_path / "words.yaml").write_bytes(b"vocabularies: {w\xe4: {}, mine: {words: {a: b}}}\n")
+    write(tmp_path, edit("vocabulary: bots", "vocabulary: mine"))
+    other = edit("platform: slack}", "platform: teams}").replace("id: mine", "id: other")
+    write(tmp_path, other.replace("My fork", "Your fork"), "other.yaml")
+    _, out = run("check", "--format", "json", str(tmp_path))
+    found = [(Path(one["file"]).name, one["code"]) for one in json.loads(out)]
+
+    assert found == [("other.yaml", "hit"), ("words.yaml", "file")]
+
+
 def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     write(tmp_path, RULE)
     write(tmp_path, SCENARIO.replace("expect:", "expekt:"), "a.scenario.yaml")
     write(tmp_path, SCENARIO.replace("count: 2", "count: 3"), "b.scenario.yaml")
     write(tmp_path, SCENARIO.replace("log: |", "file: gone.log\nx: |"), "c.scenario.yaml")
     write(tmp_path, SCENARIO, "d.scenario.yaml")
+    write(tmp_path, "description: x\nfile: gone.log\nexpect: []\n", "e.scenario.yaml")
     code, out = run("check", "--format", "json", str(tmp_path))
     found = [(Path(one["file"]).name, one["line"], one["code"]) for one in json.loads(out)]
 
@@ -443,6 +456,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
         ("a.scenario.yaml", 4, "unknown-name"),
         ("b.scenario.yaml", 5, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
+        ("e.scenario.yaml", 2, "file"),
     ]
     alone = str(tmp_path / "b.scenario.yaml")
     assert [one["code"] for one in json.loads(run("check", "--format", "json", alone)[1])] == [
@@ -522,7 +536,7 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
     code, out = run("test", write(tmp_path, edit("expect: {platform: slack}", "expect: []")))
 
     assert code == 1
-    assert "mine.yaml:9:5: example" in out
+    assert "mine.yaml:10:5: example" in out
     assert "+ {event: Event handled, properties: {platform: slack}, count: 1}" in out
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import re2
 from attrs import define, field, frozen
 
-from agent.rules.patterns import CLASS
+from agent.rules.spots import CLASS
 from agent.rules.words import options
 
 if TYPE_CHECKING:

@@ -46,8 +46,12 @@ def _check_closer(
     wanted = dict.fromkeys(_joined_by(closer) - have, closer.places["by"])
     for key, source in closer.properties.items():
         wanted.update(dict.fromkeys(captures_of(source) - have, closer.places[key]))
+    theirs = [one.place.path for one in present]
     blamed = _blame(closer.places["by"], present, shipped)
     for name, place in sorted(wanted.items()):
+        if problems.names(name, place, theirs):
+            continue
+        at = closer.places.get(f"capture {name}", place)
         if blamed is not None:
             problems.add(
                 "unknown-name",
@@ -57,7 +61,7 @@ def _check_closer(
             )
         else:
             what = f"capture of {' or '.join(closer.rules)}"
-            problems.unknown(what, name, place, have)
+            problems.unknown(what, name, at, have)
     if closer.then in {"next", "pass"} and all(one.pair is None for one in present):
         listed = ", ".join(closer.rules)
         place = closer.places[closer.rules[0]]
@@ -113,7 +117,10 @@ def _check_passed(
     place: Place,
     problems: Problems,
 ) -> None:
-    declared = events[rule.event].properties.get(name, frozenset()) if rule.event else values
+    properties = events[rule.event].properties if rule.event else {name: values}
+    declared = properties.get(name, frozenset())
+    if name in properties and not declared:
+        return
     wrong = sorted(str(one) for one in values if not is_declared(one, declared))
     if wrong:
         problems.add(
@@ -136,6 +143,7 @@ def check_captures(
     Rules that a user has taken out are among the `openers`: what they read is no mistake.
     """
     used = {name: _own_uses(rule) for name, rule in rules.items()}
+    faulty = problems.faulty
     for rule in openers:
         for closer in rule.pair.closers if rule.pair else ():
             wanted = frozenset(rule.pair.key if rule.pair else ()).union(
@@ -145,7 +153,13 @@ def check_captures(
                 if name in used:
                     used[name] |= wanted
     for name, places in written.items():
-        for capture in sorted(places.keys() - used.get(name, places.keys())):
+        own = rules[name].place
+        unused = sorted(places.keys() - used.get(name, places.keys()))
+        if unused and problems.names(name, own, faulty - {own.path}):
+            continue  # one of those may be a pair that reads them
+        for capture in unused:
+            if problems.names(capture, own, faulty & {own.path}):
+                continue
             problems.add(
                 "unused-capture",
                 places[capture],
@@ -175,11 +189,22 @@ def _own_uses(rule: Rule) -> set[str]:
     return used
 
 
+_HIDING = frozenset(
+    {"duplicate-key", "free-text", "missing-key", "missing-property", "source", "type", "yaml"}
+)
+"""Faults where a name is left out or cannot be read."""
+
+
 def check_shared(shared: Shared, problems: Problems) -> None:
     """Note what is declared and named by no rule."""
+    told = {one.place for one in problems.found}
+    is_hidden = problems.unread or not _HIDING.isdisjoint(one.code for one in problems.found)
+    faulty = problems.faulty
     for (kind, name), place in shared.places.items():
-        if kind in _KINDS and (kind, name) not in shared.used:
+        if place not in told and kind in _KINDS and (kind, name) not in shared.used:
             what = _KINDS[kind]
+            if is_hidden or what in problems.unnamed or problems.names(name, place, faulty):
+                continue  # it may be meant there
             problems.add(
                 f"unused-{what}", place, f"no rule uses the {what} {name!r}", "use it or remove it"
             )
@@ -195,8 +220,10 @@ _KINDS = {
 
 def check_reachable(rules: Sequence[Rule], problems: Problems) -> None:
     """Note rules behind one that takes every entry that they would take."""
-    for index, rule in enumerate(rules):
-        for earlier in rules[:index]:
+    faulty = problems.faulty
+    sound = [rule for rule in rules if rule.place.path not in faulty]
+    for index, rule in enumerate(sound):
+        for earlier in sound[:index]:
             if earlier.pattern == rule.pattern and _covers(earlier, rule):
                 problems.add(
                     "unreachable",

@@ -19,12 +19,13 @@ from agent.rules.checks import (
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
 from agent.rules.nodes import Mapping, Scalar, read
-from agent.rules.places import Problems, RuleError
+from agent.rules.places import Problems, RuleError, nearest_name
 from agent.rules.rule import RuleCompiler
 from agent.rules.ruleset import Rule, RuleSet
-from agent.rules.shared import Shared, check_format
+from agent.rules.shared import KEYS, Shared, check_format
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from collections.abc import Mapping as MappingType
     from collections.abc import Set as AbstractSet
 
@@ -40,22 +41,37 @@ def compile_rules(
     *,
     paths: MappingType[str, str] | None = None,
     shipped: AbstractSet[str] = frozenset(),
+    unread: MappingType[str, str | None] | None = None,
+    sound: dict[str, Mapping] | None = None,
 ) -> RuleSet:
     """Compile the files of a rule set, given as name -> text. Raises `RuleError` with all faults.
 
     A file with `id` and `disable: true` takes the rule of this id out; one with `override: true`
     stands in its place. Both need the rule to be there. Places show a file's path from `paths`,
     else its name. Where a file of the user's does not go with one that is `shipped`, the fault is
-    the user's.
+    the user's. `unread` are files that should be of the set and are no texts, by path, with what
+    can be made out of them, if anything can. `sound` keeps the files without faults for another
+    time.
     """
     problems = Problems()
     shown = {name: (paths or {}).get(name, name) for name in texts}
     order = sorted(texts, key=lambda name: (name not in shipped, name))
-    nodes = [read(shown[name], texts[name], problems) for name in order]
+    kept = {} if sound is None else sound
+    nodes = {
+        name: kept.get(shown[name]) or read(shown[name], texts[name], problems) for name in order
+    }
+    kept |= {
+        node.place.path: node
+        for node in nodes.values()
+        if node is not None and node.place.path not in problems.faulty
+    }
+    made_out = unread or {}
+    problems.texts = {path: text for path, text in made_out.items() if text is not None}
+    problems.texts |= {shown[name]: text for name, text in texts.items()}
+    problems.unread = {*made_out, *(shown[name] for name in order if nodes[name] is None)}
     return _compile(
-        [node for node in nodes if node is not None],
+        [node for node in nodes.values() if node is not None],
         problems,
-        is_whole=all(node is not None for node in nodes),
         shipped={shown[name] for name in shipped if name in shown},
         digest=_digest(texts),
     )
@@ -65,7 +81,6 @@ def _compile(
     files: list[Mapping],
     problems: Problems,
     *,
-    is_whole: bool,
     shipped: AbstractSet[str],
     digest: str,
 ) -> RuleSet:
@@ -75,11 +90,13 @@ def _compile(
         what = "this is a scenario, by its `expect`"
         problems.add("unknown-name", node.keys["expect"], what, "call the file *.scenario.yaml")
     files = [node for node in files if node not in scenarios]
-    shared.take(node for node in files if not _is_rule(node))
+    declaring = [node for node in files if not _is_rule(node)]
+    problems.shared = {node.place.path for node in declaring}
+    cut = [_cut(node, problems) for node in files if _is_rule(node)]
+    shared.take([*declaring, *(more for _, more in cut if more.entries)])
+    files = [node for node, _ in cut]
     compilers = [
-        RuleCompiler(node, shared, problems)
-        for node in files
-        if _is_rule(node) and not _says(node, "disable")
+        RuleCompiler(node, shared, problems) for node in files if not _says(node, "disable")
     ]
     compiled = [(one, one.compile()) for one in compilers]
     rules = _choose(compiled, files, problems)
@@ -95,10 +112,8 @@ def _compile(
     )
     check_reachable(order, problems)
     check_contradictions(order, problems)
-    if is_whole:
-        # What a file that cannot be read would use is not known.
-        check_shared(shared, problems)
-    if problems.found:
+    check_shared(shared, problems)
+    if problems.found or problems.unread:
         raise RuleError(sorted(_first_causes(problems), key=lambda one: (one.place, one.code)))
     return RuleSet(
         tuple(order),
@@ -113,9 +128,24 @@ def _compile(
 
 
 def _first_causes(problems: Problems) -> list[Problem]:
-    """Leave out what is said of a value that is no YAML to begin with."""
-    torn = {one.place for one in problems.found if one.code == "yaml"}
-    return [one for one in problems.found if one.code == "yaml" or one.place not in torn]
+    """Leave out what is said of a value that is no YAML to begin with, or that stands twice."""
+    first = {"yaml", "duplicate-key"}
+    torn = {one.place for one in problems.found if one.code in first}
+    return [one for one in problems.found if one.code in first or one.place not in torn]
+
+
+def _cut(node: Mapping, problems: Problems) -> tuple[Mapping, Mapping]:
+    """Part a rule from what its file declares for all rules, which is a file's of its own."""
+    more = {key: one for key, one in node.entries.items() if key in KEYS and key != "version"}
+    for key in more:
+        problems.add(
+            "unknown-name",
+            node.keys[key],
+            f"{key!r} is no key of a rule, but of a file without an `id`",
+            "move it to a file of its own",
+        )
+    rest = {key: one for key, one in node.entries.items() if key not in more}
+    return Mapping(node.place, rest, node.keys), Mapping(node.place, more, node.keys)
 
 
 def _is_rule(node: Mapping) -> bool:
@@ -127,7 +157,9 @@ def _says(node: Mapping, key: str) -> bool:
     found = node.entries.get(key)
     if not isinstance(found, Scalar):
         return False
-    is_meant = key == "override" or "message" not in node.entries
+    if key == "override":
+        return found.value is not False
+    is_meant = "message" not in node.entries
     return found.value is True or (is_meant and found.text.lower() in {"true", "yes", "on", "1"})
 
 
@@ -136,23 +168,24 @@ def _choose(
 ) -> dict[str, Rule]:
     """Return the rules that hold, by id, once overrides and disables have acted."""
     rules: dict[str, Rule] = {}
-    overrides = [rule for one, rule in compiled if _says(one.node, "override")]
+    overrides = [(one, rule) for one, rule in compiled if _says(one.node, "override")]
     for one, rule in compiled:
         if _says(one.node, "override"):
             continue
-        if rule.id in rules:
+        if rule.id and rule.id in rules:
             problems.add(
                 "duplicate",
                 rule.place,
                 f"rule {rule.id!r} is declared twice",
-                f"first in {rules[rule.id].place}; to replace it, add `override: true`",
+                f"first in {rules[rule.id].place}; write another id, or "
+                "add `override: true` to replace it",
             )
         rules.setdefault(rule.id, rule)
     shipped = dict(rules)
     acted: dict[str, Place] = {}
-    for rule in overrides:
+    for one, rule in overrides:
         if rule.id and rule.id not in shipped:
-            problems.unknown("rule", rule.id, rule.place, shipped)
+            _tell_nothing(rule.id, one.reader.place("id"), "replace", shipped, problems)
         _act(rule.id, rule.place, acted, problems)
         rules[rule.id] = rule
     for node in files:
@@ -163,10 +196,22 @@ def _choose(
             check_format(reader)
             reader.flag("disable")
             if name and name not in shipped:
-                problems.unknown("rule", name, reader.place("id"), shipped)
+                _tell_nothing(name, reader.place("id"), "take out", shipped, problems)
             _act(name, node.place, acted, problems)
             rules.pop(name, None)
     return rules
+
+
+def _tell_nothing(
+    name: str, place: Place, what: str, known: Iterable[str], problems: Problems
+) -> None:
+    """Note an `override` or a `disable` of a rule that is not there."""
+    if problems.may_declare("rule", name, place):
+        return
+    near = nearest_name(name, known)
+    own = "remove `override` if it is a rule of its own" if what == "replace" else "remove the file"
+    fix = f"did you mean {near}? Else {own}" if near else own
+    problems.add("unknown-name", place, f"there is no rule {name!r} to {what}", fix)
 
 
 def _check_disable(node: Mapping, problems: Problems) -> None:

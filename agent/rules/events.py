@@ -43,9 +43,6 @@ def read_event(
     if not isinstance(node, Mapping):
         problems.add("type", node.place, "an event is a mapping", "add `properties:`")
         return None
-    if name in {CRASHED, REPORT}:
-        problems.add("reserved", place, f"the agent itself sends {name!r}", _RENAME)
-        return None
     _check_event_name(name, place, others, problems)
     reader = Reader(node, f"event {name}", problems, KEYS)
     category = reader.text("category")
@@ -69,7 +66,10 @@ def _check_event_name(
 ) -> None:
     column = snake(name)
     twin = next((one for one in others if snake(one) == column and one != name), None)
-    if twin is not None:
+    own = next((one for one in (CRASHED, REPORT) if snake(one) == column), None)
+    if own is not None:
+        problems.add("reserved", place, f"the agent itself sends {own!r}", _RENAME)
+    elif twin is not None:
         problems.add(
             "reserved", place, f"{name!r} and {twin!r} are both {column} to the receiver", _RENAME
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping as MappingType
 
     from agent.model import Observation, Value
+    from agent.rules.places import Place
     from agent.rules.ruleset import Rule, RuleSet
     from agent.rules.shared import Shared
 
@@ -53,10 +54,13 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
     items: Iterable[Node] = (
         expect.items if isinstance(expect, Items) else (expect,) if expect else ()
     )
+    before = len(shared.problems.found)
     expected = []
+    places = []
     for item in items:
         if isinstance(item, Mapping):
             expected.append(_expected(item, event, shared))
+            places.append({key: one.place for key, one in item.entries.items()})
         else:
             shared.problems.add(
                 "type",
@@ -64,7 +68,10 @@ def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
                 "what is expected is a mapping of properties",
                 "write `{platform: slack}`, or `[]` for nothing",
             )
-    return Example(node.place, log, tuple(expected))
+    if len(shared.problems.found) > before:
+        expected = [("", {})]  # nobody knows what it expects
+    at = reader.node.keys.get("expect")
+    return Example(node.place, log, tuple(expected), at, tuple(places))
 
 
 def _expected(node: Mapping, event: str | None, shared: Shared) -> tuple[str, dict[str, Value]]:
@@ -89,7 +96,7 @@ def declared_of(
 ) -> Event | None:
     """Return the event of this name, or the one that was meant; a crash is none of a rule's."""
     crash = Event(CRASHED, "crashes", {"kind": facts.get("kind", frozenset())})
-    known = {CRASHED: crash, **events}
+    known = {**events, CRASHED: crash}
     near = name if name in known else None
     near = near or reader.problems.unknown("event", name, reader.place("event"), known)
     return known[near] if near is not None else None
@@ -107,7 +114,8 @@ def read_properties(node: Mapping, event: Event, problems: Problems) -> dict[str
             continue
         declared = event.properties[near]
         found = value.value if isinstance(value, Scalar) else None
-        if isinstance(found, str | int | bool) and is_declared(found, declared):
+        is_known = is_declared(found, declared) or not declared
+        if isinstance(found, str | int | bool) and is_known:
             values[near] = found
             continue
         problems.unknown(
@@ -131,14 +139,14 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
                 )
         for example in rule.hits:
             if any(not event for event, _ in example.expected):
-                continue  # its event is at fault, and nobody knows what it expects
+                continue  # it is at fault
             first = seen.setdefault(example.log.rstrip("\n"), example)
             if first.expected != example.expected:
                 problems.add(
                     "contradiction",
                     example.place,
                     "the same log is expected to count something else elsewhere",
-                    f"compare {first.place}",
+                    f"compare {first.place}; make both say the same, or remove one",
                 )
 
 
@@ -154,21 +162,31 @@ class Run:
     unseen: frozenset[str] = frozenset()
 
 
-def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, ...]:
-    """Run every example; return what is not as a rule says, shadowed rules among it."""
+def try_examples(
+    ruleset: RuleSet, run: Callable[[str], Run], lost: Iterable[str] = ()
+) -> tuple[Problem, ...]:
+    """Run every example; return what is not as a rule says, shadowed rules among it.
+
+    `lost` are the texts of files at fault: an example that needs one of them tells nothing.
+    """
     problems = Problems()
     for rule in ruleset.rules:
         reached: dict[str, Run] = {}
         before = len(problems.found)
         for example in rule.hits:
             found = reached[example.log] = run(example.log)
+            told = len(problems.found)
             _compare(rule, example, found, problems)
             if rule.id in found.unseen:
                 _tell_unseen(rule, example, problems)
+            is_right = len(problems.found) == told and rule.id in found.matched
+            if not is_right and _may_need(lost, rule, example, found):
+                del problems.found[told:], reached[example.log]
         if len(problems.found) == before:
             _find_shadow(rule, reached.values(), problems)
         for example in rule.misses:
-            if rule.id in run(example.log).matched:
+            found = run(example.log)
+            if rule.id in found.matched and not _may_need(lost, rule, example, found):
                 problems.add(
                     "miss",
                     example.place,
@@ -176,6 +194,18 @@ def try_examples(ruleset: RuleSet, run: Callable[[str], Run]) -> tuple[Problem, 
                     "narrow the message, or add a field or `unless`",
                 )
     return tuple(problems.found)
+
+
+def _may_need(lost: Iterable[str], rule: Rule, example: Example, found: Run) -> bool:
+    """Whether a rule at fault may take an entry of an example, or replace one that did."""
+    lines = [line.strip() for line in example.log.splitlines() if line.strip()]
+    others = set(found.matched) - {rule.id}
+    return any(
+        (len(lines) > 1 and len(found.matched) < len(lines))
+        or any(line in text for line in lines)
+        or any(name in text for name in others)
+        for text in lost
+    )
 
 
 def _tell_unseen(rule: Rule, example: Example, problems: Problems) -> None:
@@ -196,7 +226,7 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
     others = sorted({name for found in matched for name in found})
     problems.add(
         "shadowed",
-        rule.place,
+        rule.place if others else rule.hits[0].place,
         f"no example of {rule.id!r} reaches it",
         f"its examples belong to {', '.join(others)}; raise `priority` or narrow those"
         if others
@@ -216,7 +246,24 @@ def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> No
     else:
         others = ", ".join(sorted(set(found.matched))) or "no rule"
         fix = f"{others} takes it; `rules explain` shows the first condition that failed"
-    problems.add("hit", example.place, f"this example of {rule.id!r} counts {_say(got)}", fix)
+    place = _wrong(example, got) if rule.id in found.matched else example.place
+    problems.add("hit", place, f"this example of {rule.id!r} counts {_say(got)}", fix)
+
+
+def _wrong(example: Example, got: list[tuple[str, dict[str, Value]]]) -> Place:
+    """Return where an example expects what is not counted; the key, if it leaves something out."""
+    whole = example.expect or example.place
+    if len(got) != len(example.expected):
+        return whole
+    for (event, values), (name, wanted), places in zip(
+        got, example.expected, example.places, strict=True
+    ):
+        wrong = [key for key, value in wanted.items() if values.get(key) != value]
+        if event != name:
+            return places.get("event", whole)
+        if wrong or len(values) != len(wanted):
+            return places.get(wrong[0], whole) if wrong else whole
+    return whole
 
 
 def _written(rule: Rule, counted: list[tuple[str, dict[str, Value]]]) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.places import listed
+from agent.rules.places import listed, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from agent.rules.places import Place, Problems
+
+
+_ITEM = "write `- ` before each of its items"
 
 
 class Reader:
@@ -130,7 +133,8 @@ class Reader:
         if isinstance(found, Items):
             yield from found.items
         elif found is not None:
-            self.problems.add("type", found.place, f"{key!r} is a list", "write `- ` before it")
+            fix = f"write `[{found.text}]`" if isinstance(found, Scalar) and found.text else _ITEM
+            self.problems.add("type", found.place, f"{key!r} is a list", fix)
 
 
 def entries(node: Mapping | None) -> Iterable[tuple[str, Node]]:
@@ -159,8 +163,13 @@ def _corrected(node: Mapping, what: str, problems: Problems, keys: list[str]) ->
     for key, value in node.entries.items():
         name: str | None = key
         if key not in keys:
-            name = problems.unknown(f"key in {what}", key, node.keys[key], keys)
-            if name is None or name in node.entries or name in made.entries:
+            left = [one for one in keys if one not in node.entries and one not in made.entries]
+            if nearest_name(key, keys) in left:
+                name = problems.unknown(f"key in {what}", key, node.keys[key], left)
+            else:
+                # What is there already is not what was meant.
+                message = f"no key in {what} is called {key!r}"
+                problems.add("unknown-name", node.keys[key], message, listed(sorted(keys)))
                 continue
         assert name is not None
         made.entries[name] = value

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agent.rules.patterns import CLASS
+from agent.rules.spots import CLASS
 
 if TYPE_CHECKING:
     from agent.rules.keys import Reader

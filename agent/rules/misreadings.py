@@ -48,6 +48,7 @@ class Lines:
 
     def __init__(self, path: str, text: str) -> None:
         self._path = path
+        self._text = text
         self._starts = (
             [0, *(found.end() for found in re.finditer("\n", text))]
             if _ODD_BREAKS.search(text)
@@ -59,17 +60,19 @@ class Lines:
         """Where the file begins."""
         return Place(self._path, 1, 1)
 
-    def place(self, mark: Any) -> Place:  # noqa: ANN401 PyYAML's own or libyaml's
-        """Return the place of a mark."""
+    def place(self, mark: Any, end: Any = None) -> Place:  # noqa: ANN401 PyYAML's or libyaml's
+        """Return the place of a mark; with an end, it knows what is written there on one line."""
+        is_text = end is not None and mark.line == end.line
+        written = self._text[mark.index : end.index] if is_text else ""
         if self._starts is not None:
-            return self.at(mark.index)
-        return Place(self._path, mark.line + 1, mark.column + 1)
+            return self.at(mark.index, written)
+        return Place(self._path, mark.line + 1, mark.column + 1, written)
 
-    def at(self, index: int) -> Place:
+    def at(self, index: int, written: str = "") -> Place:
         """Return the place of a character; only for a text with breaks of YAML's own."""
         starts = self._starts or [0]
         line = bisect_right(starts, index)
-        return Place(self._path, line, index - starts[line - 1] + 1)
+        return Place(self._path, line, index - starts[line - 1] + 1, written)
 
 
 def fault_of(error: Exception, text: str, lines: Lines, *, max_depth: int) -> Problem:

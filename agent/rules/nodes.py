@@ -117,7 +117,8 @@ class _Nodes:
 
     def convert(self, node: yaml.Node, depth: int) -> Node:
         """Return a node and all in it."""
-        place = self._lines.place(node.start_mark)
+        end = node.end_mark if isinstance(node, yaml.ScalarNode) else None
+        place = self._lines.place(node.start_mark, end)
         self._count += 1
         if self._count > MAX_NODES:
             self._refuse(
@@ -155,8 +156,13 @@ class _Nodes:
             if key in found.entries:
                 first = found.keys[key].line
                 self._problems.add(
-                    "duplicate-key", at, f"{key!r} stands twice", f"first in line {first}"
+                    "duplicate-key",
+                    at,
+                    f"{key!r} stands twice",
+                    f"remove one of the two, the first is in line {first}",
                 )
+                # Which of the two is meant nobody knows.
+                found.entries[key] = Scalar(at, None)
                 continue
             found.keys[key] = at
             found.entries[key] = self.convert(value_node, depth + 1)

@@ -16,7 +16,7 @@ from agent.rules.sources import Sources
 from agent.rules.values import check_values, written_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
     from collections.abc import Set as AbstractSet
 
     from agent.rules.places import Place
@@ -176,6 +176,7 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
         once_per=reader.texts("once_per"),
         within=reader.number("within", MAX_SECONDS, 1, MAX_SECONDS),
         places={
+            **{f"capture {name}": place for name, place in _written_captures(node)},
             "by": node.place,
             "passes": reader.place("passes"),
             **({"properties": mapping.place} if mapping else {}),
@@ -199,6 +200,19 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if not reader.has("by"):
         problems.add("missing-key", node.place, "a closer has no 'by'", "add `by: rule-id`")
     return closer
+
+
+def _written_captures(node: Node) -> Iterator[tuple[str, Place]]:
+    """Yield each text in a closer that may be a capture, and where it stands."""
+    match node:
+        case Scalar():
+            yield node.text, node.place
+        case Items():
+            for item in node.items:
+                yield from _written_captures(item)
+        case Mapping():
+            for value in node.entries.values():
+                yield from _written_captures(value)
 
 
 def _read_properties(reader: Reader, event: str | None, shared: Shared) -> dict[str, Source]:

@@ -9,11 +9,15 @@ import re
 from typing import TYPE_CHECKING
 
 import re2
+from attrs import Factory, field, frozen
 
+from agent.rules.spots import CLASS, spot
 from agent.rules.words import options
 
 if TYPE_CHECKING:
-    from agent.rules.places import Place, Problems
+    from collections.abc import Sequence
+
+    from agent.rules.places import Place, Problem, Problems
 
 MAX_PATTERN_CHARACTERS = 1000
 MAX_PROGRAM = 20_000
@@ -36,6 +40,7 @@ _HINTS = (
     ("(?P", "write (?P<name>...) with a name of letters, digits and _"),
     ("(?", "RE2 has groups (...), (?:...), (?P<name>...) and the flags i, m, s and U"),
     (r"trailing \ ".rstrip(), r"write \\ for a backslash"),
+    (r"\Z", r"write $ or \z for the end of the text"),
     ("escape", "RE2 has no back-references and no such escape; write the text itself"),
     ("no argument for repetition", r"write \* \+ or \? for the character itself"),
     ("bad repetition operator", "write one repetition, not two"),
@@ -45,7 +50,6 @@ _HINTS = (
     ("UTF-8", "write the characters in UTF-8"),
 )
 _NAMED_GROUP = re.compile(r"(?<!\\)\(\?P?<(\w+)>")
-CLASS = re.compile(r"\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\])*\]", re.DOTALL)
 _CLASS_OR_ESCAPE = re.compile(rf"\\.|{CLASS.pattern}", re.DOTALL)
 _SPLIT = (
     # Patterns look at bytes, and such a character is several of them.
@@ -66,8 +70,31 @@ _REPEATED_TWICE = re.compile(
 )
 
 
-def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Regexp:
+@frozen
+class Pattern:
+    """A pattern as it is `written`, and its `text` with the fragments written out.
+
+    `origins` says of each character of the text which written one it comes from. It is not
+    `is_whole` where a fragment is not there. `torn` is the fault of a fragment on its own.
+    """
+
+    place: Place
+    written: str
+    text: str = field(default=Factory(lambda self: self.written, takes_self=True))
+    origins: Sequence[int] = field(
+        default=Factory(lambda self: range(len(self.written)), takes_self=True)
+    )
+    is_whole: bool = True
+    torn: Problem | None = None
+
+    def at(self, index: int) -> Place:
+        """Return where a character of the text stands; one of a fragment, where that is named."""
+        return self.place.within(self.written, self.origins[index]) if self.origins else self.place
+
+
+def compile_pattern(made: Pattern, problems: Problems) -> re2._Regexp:
     """Compile one pattern; a fault goes to `problems`, and nothing is captured in its stead."""
+    pattern, place = made.text, made.place
     if len(pattern) > MAX_PATTERN_CHARACTERS:
         problems.add(
             "pattern",
@@ -76,22 +103,27 @@ def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Rege
             f"a pattern has at most {MAX_PATTERN_CHARACTERS}",
         )
         return re2.compile(b"")
-    if (how := _splits_character(pattern)) is not None:
+    if (split := _splits_character(pattern)) is not None:
+        at, how = split
         problems.add(
             "pattern",
-            place,
+            made.at(at),
             f"a character outside ASCII is {how}, but a pattern looks at bytes",
             r"write alternatives (é|è), or the bytes themselves: \xc3[\xa8-\xa9]",
         )
         return re2.compile(b"")
     try:
-        made = re2.compile(pattern.encode(), options=options())
+        regexp = re2.compile(pattern.encode(), options=options())
     except re2.error as error:
+        if made.torn is not None:
+            if made.torn not in problems.found:
+                problems.found.append(made.torn)
+            return re2.compile(b"")
         what = error.args[0] if error.args else b""
         text = what.decode("utf-8", "replace") if isinstance(what, bytes) else str(what)
         problems.add(
             "pattern",
-            place,
+            made.at(spot(pattern, _refused(text, pattern))),
             f"RE2 cannot read this pattern: {text}",
             next(
                 (hint for part, hint in _HINTS if part in _refused(text, pattern)),
@@ -99,16 +131,17 @@ def compile_pattern(pattern: str, place: Place, problems: Problems) -> re2._Rege
             ),
         )
         return re2.compile(b"")
-    _check_bounds(pattern, made, place, problems)
-    return made
+    _check_bounds(made, regexp, problems)
+    return regexp
 
 
-def _splits_character(pattern: str) -> str | None:
-    """Say how a pattern tears a character of several bytes apart, or None if it does not."""
-    classes = (found.group() for found in _CLASS_OR_ESCAPE.finditer(pattern))
-    if any(one.startswith("[") and not one.isascii() for one in classes):
-        return "in a class"
-    return next((how for split, how in _SPLIT if split.search(pattern)), None)
+def _splits_character(pattern: str) -> tuple[int, str] | None:
+    """Say where and how a pattern tears a character of several bytes apart, or None."""
+    for found in _CLASS_OR_ESCAPE.finditer(pattern):
+        if found.group().startswith("[") and not found.group().isascii():
+            return found.start(), "in a class"
+    splits = ((split.search(pattern), how) for split, how in _SPLIT)
+    return next(((found.start(), how) for found, how in splits if found), None)
 
 
 def _refused(text: str, pattern: str) -> str:
@@ -116,31 +149,35 @@ def _refused(text: str, pattern: str) -> str:
     return f"{text}=" if text.endswith("(?P") and "(?P=" in pattern else text
 
 
-def _check_bounds(pattern: str, made: re2._Regexp, place: Place, problems: Problems) -> None:
-    if made.programsize > MAX_PROGRAM:
+def _check_bounds(made: Pattern, regexp: re2._Regexp, problems: Problems) -> None:
+    if regexp.programsize > MAX_PROGRAM:
         problems.add(
             "pattern",
-            place,
-            f"this pattern compiles to a program of {made.programsize} steps, beyond {MAX_PROGRAM}",
+            made.place,
+            f"this pattern compiles to {regexp.programsize} steps, beyond {MAX_PROGRAM}",
             "lower its repetitions",
         )
-    names = _NAMED_GROUP.findall(pattern)
-    for name in sorted({name for name in names if names.count(name) > 1}):
+    groups: dict[str, list[int]] = {}
+    for found in _NAMED_GROUP.finditer(made.text):
+        groups.setdefault(found[1], []).append(found.start())
+    for name, starts in groups.items():
+        if not starts[1:]:
+            continue
         problems.add(
             "pattern",
-            place,
+            made.at(starts[1]),
             f"the pattern captures {name!r} twice",
             "give the second group another name",
         )
-    if (twice := _REPEATED_TWICE.search(pattern)) is not None:
+    if (twice := _REPEATED_TWICE.search(made.text)) is not None:
         problems.add(
             "pattern",
-            place,
+            made.at(twice.start()),
             f"{twice.group()} repeats a repetition",
             "write one repetition: it matches the same",
         )
 
 
-def captures_in(pattern: str) -> frozenset[str]:
-    """Return the names of the groups that a pattern captures."""
-    return frozenset(_NAMED_GROUP.findall(pattern))
+def captures_in(pattern: str) -> dict[str, int]:
+    """Return the names of the groups that a pattern captures, each with where it begins."""
+    return {found[1]: found.start() for found in _NAMED_GROUP.finditer(pattern)}

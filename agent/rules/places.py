@@ -7,24 +7,48 @@ rule is. Pure.
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_WRITTEN = {
+    "'": re.compile("''|."),
+    '"': re.compile(r"\\(?:x..|u.{4}|U.{8}|.)|."),
+}
+"""What stands for one character of a text, by the quote that the text begins with."""
+
+
 @frozen(order=True)
 class Place:
-    """A place in a rule file; line and column count from 1."""
+    """A place in a rule file; line and column count from 1.
+
+    Of a text on one line it knows how it is `written`, quotes and all.
+    """
 
     path: str
     line: int
     column: int
+    written: str = field(default="", eq=False, order=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}"
+
+    def within(self, text: str, index: int) -> Place:
+        """Return where a character of the text that begins here stands, if that can be told."""
+        begin, end = 0, len(self.written)
+        if (pattern := _WRITTEN.get(self.written[:1])) is None:
+            starts = list(range(end))
+        else:
+            begin, end = 1, end - 1
+            starts = [found.start() for found in pattern.finditer(self.written, begin, end)]
+        if len(starts) != len(text):
+            return self
+        return Place(self.path, self.line, self.column + [*starts, end][index])
 
 
 @frozen
@@ -52,11 +76,40 @@ class RuleError(Exception):
 MAX_LISTED = 30
 
 
+DECLARED = frozenset({"rule", "event", "vocabulary", "fragment", "fact", "category"})
+"""What a file declares by name."""
+
+
 class Problems:
-    """Collects the faults of one run, so that all are reported at once."""
+    """Collects the faults of one run, so that all are reported at once.
+
+    What a file at fault declares and uses is not known: a name that only such a file has is not
+    called unknown, and one that only it may use not unused. `texts` are those of all files,
+    `unread` the paths of those that are no YAML, `shared` of those that are no rule. `lost` are
+    names of rules whose id is at fault.
+    """
 
     def __init__(self) -> None:
         self.found: list[Problem] = []
+        self.texts: dict[str, str] = {}
+        self.unread: set[str] = set()
+        self.shared: set[str] = set()
+        self.lost: set[str] = set()
+        self.unnamed: set[str] = set()
+        """Kinds of which a name is used that nobody declares."""
+
+    @property
+    def faulty(self) -> set[str]:
+        """The paths of all files at fault."""
+        return self.unread | {one.place.path for one in self.found}
+
+    def names(self, name: str, place: Place, among: Iterable[str]) -> bool:
+        """Whether one of these files at fault has a name, at another place than this one."""
+        word = re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])")
+        return any(
+            len(word.findall(self.texts.get(path, ""))) > (path == place.path)
+            for path in self.faulty.intersection(among)
+        )
 
     def add(self, code: str, place: Place, message: str, hint: str = "") -> None:
         """Note one fault."""
@@ -67,11 +120,29 @@ class Problems:
 
         The caller goes on as if that one stood there, so that one slip is one fault.
         """
+        if what in DECLARED and self.may_declare(what, name, place):
+            self.unnamed.add(what)
+            return None
         options = sorted(set(known))
         near = nearest_name(name, options)
+        if near is None:
+            self.unnamed.add(what)
         hint = f"did you mean {near}?" if near else listed(options)
         self.add("unknown-name", place, f"no {what} is called {name!r}", hint)
         return near
+
+    def may_declare(self, what: str, name: str, place: Place) -> bool:
+        """Whether a name that is not known may be declared where a file is at fault."""
+        if what == "rule" and name in self.lost | set(map(stem, self.unread)):
+            return True
+        if self.unread - self.texts.keys():
+            return True
+        return self.names(name, place, self.unread | self.shared)
+
+
+def stem(path: str) -> str:
+    """Return the name of a file without what it ends in: the id of its rule, as a rule."""
+    return path.rpartition("/")[2].partition(".")[0]
 
 
 def nearest_name(name: str, options: Iterable[str], *, least: float = 0.6) -> str | None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import re2
+
 from agent.model import Format
 from agent.rules.examples import read_examples
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
-from agent.rules.patterns import captures_in, compile_pattern
+from agent.rules.patterns import Pattern, captures_in, compile_pattern
+from agent.rules.places import stem
 from agent.rules.ruleset import Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
@@ -25,8 +28,6 @@ from agent.rules.versions import read_versions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from collections.abc import Mapping as MappingType
-
-    import re2
 
     from agent.rules.places import Place, Problems
     from agent.rules.shared import Shared
@@ -66,9 +67,10 @@ class RuleCompiler:
         name = self._id()
         event = self.shared.event_named(reader)
         pattern, message = self._message()
+        node = reader.mapping("fields")
+        self.is_readable &= node is not None or not reader.has("fields")
         fields = {
-            field: self._sub_pattern(value, f"field {field!r}")
-            for field, value in entries(reader.mapping("fields"))
+            field: self._sub_pattern(value, f"field {field!r}") for field, value in entries(node)
         }
         optional_fields = reader.texts("optional_fields")
         self.captures |= {*fields, *optional_fields}
@@ -115,7 +117,7 @@ class RuleCompiler:
         self._check_whole(rule)
         reader.flag("override")
         reader.flag("disable")
-        if not self.is_readable:
+        if not self.is_readable or not re.fullmatch(ID, name):
             self.written.clear()
         return rule
 
@@ -143,6 +145,10 @@ class RuleCompiler:
 
     def _id(self) -> str:
         name = self.reader.text("id")
+        if not re.fullmatch(ID, name):
+            # Others may call the rule what its id should be, or what its file is called.
+            meant = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+            self.problems.lost |= {stem(self.node.place.path), meant}
         if name and not re.fullmatch(ID, name):
             self.problems.add(
                 "id",
@@ -160,11 +166,13 @@ class RuleCompiler:
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             self.is_readable = False
         pattern = self._expand(text, place)
-        return pattern, self._compile(pattern, place)
+        return pattern.text, self._compile(pattern)
 
-    def _compile(self, pattern: str, place: Place) -> re2._Regexp:
+    def _compile(self, pattern: Pattern) -> re2._Regexp:
+        if not pattern.is_whole:
+            return re2.compile(b"")
         before = len(self.problems.found)
-        made = compile_pattern(pattern, place, self.problems)
+        made = compile_pattern(pattern, self.problems)
         self.is_readable &= len(self.problems.found) == before
         return made
 
@@ -176,13 +184,14 @@ class RuleCompiler:
             words += [near] if near is not None else []
         return tuple(words)
 
-    def _expand(self, pattern: str, place: Place) -> str:
-        self.written.update(dict.fromkeys(captures_in(pattern), place))
+    def _expand(self, pattern: str, place: Place) -> Pattern:
+        for name, index in captures_in(pattern).items():
+            self.written[name] = place.within(pattern, index)
         before = len(self.problems.found)
         expanded = self.shared.expand(pattern, place)
         # What a fragment that is not there would capture is not known.
-        self.is_readable &= len(self.problems.found) == before
-        self.captures |= captures_in(expanded)
+        self.is_readable &= len(self.problems.found) == before and expanded.is_whole
+        self.captures |= captures_in(expanded.text).keys()
         return expanded
 
     def _sub_pattern(self, node: Node, what: str) -> re2._Regexp:
@@ -190,7 +199,7 @@ class RuleCompiler:
         if not isinstance(value, str):
             self.problems.add("type", node.place, f"{what} is matched by a text", fix_text(node))
             value = ""
-        return self._compile(self._expand(value, node.place), node.place)
+        return self._compile(self._expand(value, node.place))
 
     def _sources(self) -> Sources:
         captures = self.captures if self.is_readable else None
@@ -233,9 +242,10 @@ class RuleCompiler:
             if near is None:
                 continue
             self.shared.used.add(("facts", near))
-            known = {*map(str, self.shared.facts[near]), "unknown"}
+            values = self.shared.facts[near]
+            known = {*map(str, values), "unknown"}
             for place, word in found:
-                if word not in known:
+                if values and word not in known:
                     self.problems.unknown(f"value of the fact {near}", word, place, known)
             conditions[near] = frozenset(word for _, word in found)
         return conditions
@@ -272,7 +282,7 @@ class RuleCompiler:
             capture = near or capture
         place = inner.place("pattern")
         pattern = self._expand(inner.text("pattern"), place)
-        return Each(capture, self._compile(pattern, place), inner.text("once_per"))
+        return Each(capture, self._compile(pattern), inner.text("once_per"))
 
     def _fact(self) -> tuple[str, Source] | None:
         node = self.reader.mapping("fact")
@@ -290,7 +300,8 @@ class RuleCompiler:
         self.shared.used.add(("facts", near))
         check_source(
             source,
-            self.shared.facts[near],
+            # Of the fact that was meant it is not known.
+            self.shared.facts[near] if near == name else (),
             value if value is not None else node,
             f"the fact {near!r}",
             self.problems,

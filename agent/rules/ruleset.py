@@ -177,11 +177,22 @@ class Uncovered:
 
 @frozen
 class Example:
-    """A log excerpt and the observations that it gives: (event, properties) in order."""
+    """A log excerpt and the observations that it gives: (event, properties) in order.
+
+    `expect` is where they stand, `places` where each property of each of them, and its `event`.
+    """
 
     place: Place
     log: str
     expected: tuple[tuple[str, Mapping[str, Value]], ...]
+    expect: Place | None = None
+    places: tuple[Mapping[str, Place], ...] = ()
+
+    @property
+    def all_places(self) -> tuple[Place, ...]:
+        """Every place at which a fault of this example may stand."""
+        whole = (self.place,) if self.expect is None else (self.place, self.expect)
+        return (*whole, *(one for places in self.places for one in places.values()))
 
 
 @define(eq=False)

@@ -19,6 +19,7 @@ from agent.rules.values import write_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping as MappingType
     from typing import TypeAlias
 
     from agent.model import Observation, Properties
@@ -33,17 +34,26 @@ MAX_COUNT = 1_000_000
 
 @frozen
 class Scenario:
-    """A log, given or in a file, and how often it counts each event with its properties."""
+    """A log, given or in a file, and how often it counts each event with its properties.
+
+    `place` is that of what is expected, `source` that of the log or of the name of its file.
+    """
 
     place: Place
+    source: Place
     log: str | None
     file: str | None
     expected: Counts
 
 
-def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
-    """Read one scenario file. Raises `RuleError` with all its faults."""
+def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str, str]) -> Scenario:
+    """Read one scenario file. Raises `RuleError` with all its faults.
+
+    `lost` are the texts of rule files at fault by path, which may declare what is not known.
+    """
     problems = Problems()
+    problems.texts |= lost
+    problems.unread |= lost.keys()
     node = read(path, text, problems)
     if node is None:
         raise RuleError(problems.found)
@@ -68,7 +78,8 @@ def read_scenario(path: str, text: str, ruleset: RuleSet) -> Scenario:
         expected[key] += count
     if problems.found:
         raise RuleError(problems.found)
-    return Scenario(reader.place("expect"), log, file, expected)
+    source = reader.place("log" if file is None else "file")
+    return Scenario(reader.place("expect"), source, log, file, expected)
 
 
 def _expected(

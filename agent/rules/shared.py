@@ -15,6 +15,8 @@ from agent.names import check_name, snake
 from agent.rules.events import read_event
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.patterns import Pattern, compile_pattern
+from agent.rules.places import Problems
 from agent.rules.ruleset import Captured, Event, Source, Uncovered
 from agent.rules.sources import within
 from agent.rules.values import read_values
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from agent.model import Value
-    from agent.rules.places import Place, Problems
+    from agent.rules.places import Place, Problem
 
 FORMAT_VERSION = 1
 KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", "uncovered")
@@ -44,6 +46,7 @@ class Shared:
         self.problems = problems
         self.vocabularies: dict[str, Vocabulary] = {}
         self.fragments: dict[str, str] = {}
+        self.torn: dict[str, Problem] = {}
         self.events: dict[str, Event] = {}
         self.facts: dict[str, frozenset[Value]] = {}
         self.platforms: dict[str, tuple[str, ...]] = {"bots": (), "sinks": ()}
@@ -74,17 +77,29 @@ class Shared:
             for node in reader.items("uncovered"):
                 self._uncovered(node)
 
-    def expand(self, pattern: str, place: Place) -> str:
+    def expand(self, pattern: str, place: Place) -> Pattern:
         """Write out the fragments that a pattern names."""
-
-        def replace(found: re.Match[str]) -> str:
-            name = found.group(1)
+        text = ""
+        origins: list[int] = []
+        is_whole = True
+        torn = None
+        end = 0
+        for found in _FRAGMENT.finditer(pattern):
+            name, begin = found.group(1), found.start()
             near = name if name in self.fragments else None
-            near = near or self.problems.unknown("fragment", name, place, self.fragments)
+            if near is None:
+                at = place.within(pattern, begin)
+                near = self.problems.unknown("fragment", name, at, self.fragments)
             self.used.add(("fragments", near or name))
-            return self.fragments.get(near or name, "")
-
-        return _FRAGMENT.sub(replace, pattern)
+            is_whole &= near is not None
+            torn = torn or self.torn.get(near or name)
+            piece = self.fragments.get(near or name, "")
+            text += pattern[end:begin] + piece
+            origins += [*range(end, begin), *[begin] * len(piece)]
+            end = found.end()
+        text += pattern[end:]
+        origins += range(end, len(pattern))
+        return Pattern(place, pattern, text, origins, is_whole, torn)
 
     def event_named(self, reader: Reader) -> str | None:
         """Take the key `event` of a rule or a closer: a declared event, or none."""
@@ -121,7 +136,7 @@ class Shared:
                     "duplicate",
                     place,
                     f"{name!r} is declared twice",
-                    f"first in {first}{alone if key == 'platforms' else ''}",
+                    f"first in {first}{alone if key == 'platforms' else '; give it another name'}",
                 )
             else:
                 take(name, node)
@@ -129,8 +144,12 @@ class Shared:
     def _fragment(self, name: str, node: Node) -> None:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             self.fragments[name] = node.value
+            # A piece may be a pattern only together with others: its fault is told where it is one.
+            alone = Problems()
+            compile_pattern(Pattern(node.place, node.value), alone)
+            if alone.found:
+                self.torn[name] = alone.found[0]
         else:
-            self.fragments[name] = ""
             self.problems.add("type", node.place, "a fragment is a text", fix_text(node))
 
     def _platforms(self, name: str, node: Node) -> None:

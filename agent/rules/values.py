@@ -29,14 +29,21 @@ MAX_SHOWN = 5
 def read_values(
     node: Node, vocabularies: MappingType[str, Vocabulary], problems: Problems
 ) -> frozenset[Value]:
-    """Read a declared list of values: words, or the words of vocabularies joined by a space."""
+    """Read a declared list of values: words, or the words of vocabularies joined by a space.
+
+    One at fault is empty: of what is not known nobody can say that a value is not in it.
+    """
+    before = len(problems.found)
     values: list[Value] = []
     for item in node.items if isinstance(node, Items) else (node,):
         found: Iterable[Value] = ()
         if isinstance(item, Scalar) and isinstance(item.value, str | int | bool):
             found = (item.value,) if _fits(item.value, item.place, problems) else ()
         elif isinstance(item, Mapping):
-            found = _joined(item, vocabularies, problems)
+            joined = _joined(item, vocabularies, problems)
+            if joined is None:
+                return frozenset()
+            found = joined
         else:
             problems.add(
                 "type", item.place, "a value is a word, a whole number, true or false", "write one"
@@ -56,19 +63,19 @@ def read_values(
             break
     if isinstance(node, Items) and not node.items:
         problems.add("type", node.place, "it has no values", "write each value that it can take")
-    return frozenset(values[:MAX_VALUES])
+    return frozenset(values) if len(problems.found) == before else frozenset()
 
 
 def _joined(
     item: Mapping, vocabularies: MappingType[str, Vocabulary], problems: Problems
-) -> Iterable[Value]:
+) -> Iterable[Value] | None:
     reader = Reader(item, "a list of values", problems, ("vocabularies",))
     words = {""}
     for place, name in reader.placed_texts("vocabularies"):
         near = name if name in vocabularies else None
         near = near or problems.unknown("vocabulary", name, place, vocabularies)
-        if near is None:
-            continue
+        if near is None or not vocabularies[near].words:
+            return None
         several = (*vocabularies[near].words, "other")
         if len(words) * len(several) > MAX_VALUES:
             _refuse(place, problems)
@@ -106,6 +113,8 @@ def check_source(
     source: Source, declared: Collection[Value], node: Node, what: str, problems: Problems
 ) -> None:
     """Note each value of a source that is not declared, where it is written."""
+    if not declared:
+        return
     kinds = {type(one) for one in declared}
     allowed = frozenset(declared)
     missing = [one for one in values_of(source) if one not in allowed or type(one) not in kinds]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from agent.rules.keys import Reader
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.patterns import compile_pattern
+from agent.rules.patterns import Pattern, compile_pattern
 from agent.rules.words import Vocabulary
 
 if TYPE_CHECKING:
@@ -39,8 +39,15 @@ def read_vocabulary(name: str, node: Node, shared: Shared) -> Vocabulary:
     if listed is not None:
         texts = {word: _texts(listed, word, problems) for word in listed.entries}
         if kind == "search":
-            texts = {word: _expanded(found, shared) for word, found in texts.items()}
-            _check_search(texts, problems)
+            patterns = {
+                word: tuple(shared.expand(text, place) for place, text in found)
+                for word, found in texts.items()
+            }
+            _check_search(patterns, problems)
+            texts = {
+                word: tuple((one.place, one.text) for one in found)
+                for word, found in patterns.items()
+            }
         words = {word: tuple(text for _, text in found) for word, found in texts.items()}
         _check_twice(kind, words, listed, problems)
     if not words and (listed is not None or not reader.has("words")):
@@ -64,11 +71,7 @@ def _texts(listed: Mapping, word: str, problems: Problems) -> _Texts:
     return Reader(Mapping(value.place, {word: value}), word, problems).placed_texts(word)
 
 
-def _expanded(texts: _Texts, shared: Shared) -> _Texts:
-    return tuple((place, shared.expand(text, place)) for place, text in texts)
-
-
-def _check_search(words: dict[str, _Texts], problems: Problems) -> None:
+def _check_search(words: dict[str, tuple[Pattern, ...]], problems: Problems) -> None:
     """Note patterns that cannot be read, and one that leaves nothing for the words behind it."""
     catchall: tuple[Place, str] | None = None
     for word, texts in words.items():
@@ -81,11 +84,13 @@ def _check_search(words: dict[str, _Texts], problems: Problems) -> None:
                 "make it the last word, or narrow it",
             )
             catchall = None
-        for place, text in texts:
+        for one in texts:
+            if not one.is_whole:
+                continue
             before = len(problems.found)
-            made = compile_pattern(text, place, problems)
+            made = compile_pattern(one, problems)
             if len(problems.found) == before and made.search(b"") is not None:
-                catchall = (place, text)
+                catchall = (one.place, one.text)
 
 
 def _check_twice(
@@ -110,10 +115,11 @@ def _hide(reader: Reader, kind: str, shared: Shared) -> re2._Regexp | None:
         return None
     problems, place = shared.problems, reader.place("hide")
     before = len(problems.found)
-    made = compile_pattern(shared.expand(reader.text("hide"), place), place, problems)
+    pattern = shared.expand(reader.text("hide"), place)
+    made = compile_pattern(pattern, problems)
     if kind != "search":
         problems.add("hide", place, "`hide` needs `match: search`", "add it")
-    elif not made.groups and len(problems.found) == before:
+    elif not made.groups and len(problems.found) == before and pattern.is_whole:
         problems.add(
             "hide",
             place,

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.rulefiles import RuleFiles, is_shipped, read_files, split_scenarios
-from agent.rules import Problem, Rule, RuleError, RuleSet, compile_rules, try_examples
+from agent.rules import Problem, Rule, RuleError, RuleSet, try_examples
 from agent.trial import try_log
 from agent.workbench.faults import FORMATS, sources
 from agent.workbench.scenarios import failing_scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
+
+MAX_TRIES = 4
+"""How often what is left is compiled: a file that needs a lost one may itself be needed."""
 
 
 def check(paths: Sequence[str], *, style: str) -> int:
@@ -56,21 +59,23 @@ def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem]]:
         ruleset = files.compile()
     except RuleError as error:
         problems += error.problems
-    tried = ruleset if ruleset is not None else _without(files, problems)
+    faulty = {one.place.path for one in problems}
+    tried = ruleset if ruleset is not None else _without(files, faulty)
     if tried is not None:
-        problems += failing_examples(tried)
+        lost = files.lost(faulty) if ruleset is None else {}
+        problems += failing_examples(tried, lost.values())
         # Of a scenario with another set than the one that was meant nothing can be said.
-        problems += failing_scenarios(scenarios, tried, can_fail=ruleset is not None)
+        problems += failing_scenarios(scenarios, tried, lost=lost)
     return ruleset, sorted(problems, key=lambda one: (one.place, one.code))
 
 
-def failing_examples(ruleset: RuleSet) -> list[Problem]:
-    """Run every example; return what is not as a rule says.
+def failing_examples(ruleset: RuleSet, lost: Collection[str] = ()) -> list[Problem]:
+    """Run every example; return what is not as a rule says. `lost` are texts of files at fault.
 
     An example of a shipped rule that goes through a rule which the user took out or replaced tells
     nothing any more; if a rule of the user's takes its line, the fault is that rule's.
     """
-    problems = try_examples(ruleset, partial(try_log, ruleset))
+    problems = try_examples(ruleset, partial(try_log, ruleset), lost)
     theirs = [one for one in problems if not is_shipped(one.place)]
     ours = [one for one in problems if is_shipped(one.place)]
     if not ours:
@@ -105,11 +110,14 @@ def _shadows(rule: Rule, robbed: Sequence[Rule]) -> Problem:
     )
 
 
-def _without(files: RuleFiles, problems: Iterable[Problem]) -> RuleSet | None:
-    """Compile what is left without the files at fault, unless the rest needs them."""
-    faulty = {one.place.path for one in problems}
-    left = {name: text for name, text in files.texts.items() if files.paths[name] not in faulty}
-    try:
-        return compile_rules(left, paths=files.paths, shipped=files.shipped & left.keys())
-    except RuleError:
-        return None
+def _without(files: RuleFiles, faulty: set[str]) -> RuleSet | None:
+    """Compile what is left without the files at fault, and without those that need them.
+
+    Those are added to the faulty ones.
+    """
+    for _ in range(MAX_TRIES):
+        try:
+            return files.without(faulty)
+        except RuleError as error:
+            faulty |= {one.place.path for one in error.problems}
+    return None

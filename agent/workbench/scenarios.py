@@ -9,20 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.rulefiles import read_text
-from agent.rules import Place, Problem, RuleError, RuleSet
+from agent.rules import Problem, RuleError, RuleSet
 from agent.rules.scenarios import Scenario, count, differences, read_scenario
 from agent.trace import trace_log
 from agent.workbench.inputs import InputError, read_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 
 def read_scenarios(
-    paths: Iterable[Path], ruleset: RuleSet
+    paths: Iterable[Path], ruleset: RuleSet, lost: Mapping[str, str] | None = None
 ) -> tuple[list[tuple[Scenario, bytes]], list[Problem]]:
-    """Return each scenario that can be read with its log, and the faults of all others."""
+    """Return each scenario that can be read with its log, and the faults of all others.
+
+    `lost` are the texts of rule files at fault by path, which may declare what is not known.
+    """
     found: list[tuple[Scenario, bytes]] = []
     problems: list[Problem] = []
     for path in paths:
@@ -31,13 +34,15 @@ def read_scenarios(
             problems.append(text)
             continue
         try:
-            scenario = read_scenario(str(path), text, ruleset)
-            found.append((scenario, _log(scenario, path)))
+            scenario = read_scenario(str(path), text, ruleset, lost or {})
         except RuleError as error:
             problems += error.problems
+            continue
+        try:
+            found.append((scenario, _log(scenario, path)))
         except InputError as error:
             fix = "name a file as it is seen from the scenario's folder"
-            problems.append(Problem("file", Place(str(path), 1, 1), str(error), fix))
+            problems.append(Problem("file", scenario.source, str(error), fix))
     return found, problems
 
 
@@ -47,10 +52,12 @@ def differing(scenario: Scenario, text: bytes, ruleset: RuleSet) -> tuple[str, .
     return () if found == scenario.expected else tuple(differences(scenario.expected, found))
 
 
-def failing_scenarios(paths: Iterable[Path], ruleset: RuleSet, *, can_fail: bool) -> list[Problem]:
+def failing_scenarios(
+    paths: Iterable[Path], ruleset: RuleSet, lost: Mapping[str, str]
+) -> list[Problem]:
     """Return the faults of scenario files, those that count something else among them."""
-    found, problems = read_scenarios(paths, ruleset)
-    for scenario, text in found if can_fail else ():
+    found, problems = read_scenarios(paths, ruleset, lost)
+    for scenario, text in found if not lost else ():
         lines = differing(scenario, text, ruleset)
         wrong = [line for line in lines if not line.startswith(" ")]
         if wrong:

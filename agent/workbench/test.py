@@ -57,7 +57,12 @@ def test(paths: Sequence[str]) -> int:
 
 
 def _examples(ruleset: RuleSet) -> Iterator[Failure]:
-    examples = {example.place: example for rule in ruleset.rules for example in rule.hits}
+    examples = {
+        place: example
+        for rule in ruleset.rules
+        for example in rule.hits
+        for place in example.all_places
+    }
     for problem in failing_examples(ruleset):
         example = examples.get(problem.place)
         if example is None or problem.code != "hit":
