@@ -23,7 +23,7 @@ from agent.sink.endpoint import EndpointError, WriteKeyError, endpoint_for
 from agent.workbench import command_line as workbench
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from agent.options import Options, World
 
@@ -247,23 +247,19 @@ def _run(arguments: argparse.Namespace) -> int:
 def _preview(arguments: argparse.Namespace) -> int:
     from agent.commands import show_preview
 
-    loaded = _load(arguments)
-    return show_preview(
-        arguments.files,
-        load_rules(loaded.rules.paths),
-        window_seconds=loaded.window.seconds,
-        agent_version=__version__,
-        now_seconds=int(time.time()),
-        minimum=loaded.privacy.minimum,
-        as_json=arguments.format == "json",
-    )
+    return _look_through(arguments, show_preview)
 
 
 def _prove(arguments: argparse.Namespace) -> int:
     from agent.proving.report import show_proof
 
+    return _look_through(arguments, show_proof)
+
+
+def _look_through(arguments: argparse.Namespace, show: Callable[..., int]) -> int:
+    """Apply the rules to saved logs and show what comes of it."""
     loaded = _load(arguments)
-    return show_proof(
+    return show(
         arguments.files,
         load_rules(loaded.rules.paths),
         window_seconds=loaded.window.seconds,
