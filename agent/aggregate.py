@@ -31,6 +31,7 @@ GAP_REASONS = (
     "state_lost",
 )
 
+MAX_STOPS = 16
 MAX_GAP_WINDOWS = 500
 """A gap is spread over so many windows at most; State has a budget."""
 
@@ -140,7 +141,7 @@ class Windows:
     seconds: int
     closed_until: int = 0
     count_from: int | None = 0
-    stopped: tuple[int, int] = (0, 0)
+    stopped: tuple[tuple[int, int], ...] = ()
     open: dict[int, Window] = field(factory=dict)
 
     def fold(
@@ -177,7 +178,14 @@ class Windows:
         return min(at_seconds, now_seconds) >= max(self.count_from, sent_from)
 
     def _is_stopped(self, at_seconds: int) -> bool:
-        return self.stopped[0] <= at_seconds < self.stopped[1]
+        return any(start <= at_seconds < end for start, end in self.stopped)
+
+    def stop(self, start: int, end: int) -> None:
+        """Note that the agent was stopped; of very many stops the oldest become one."""
+        stops = [*self.stopped, (start, end)]
+        if len(stops) > MAX_STOPS:
+            stops[:2] = [(stops[0][0], stops[1][1])]
+        self.stopped = tuple(stops)
 
     def count(
         self,
@@ -274,7 +282,7 @@ class Windows:
 
     def is_stopped(self, start: int) -> bool:
         """Whether the agent was stopped in the whole window that begins at `start`."""
-        return self.stopped[0] <= start <= self.end_of(start) <= self.stopped[1]
+        return any(begin <= start and self.end_of(start) <= end for begin, end in self.stopped)
 
     def has_unsent(self, start: int) -> bool:
         """Whether something in the window that begins at `start` must not be sent."""

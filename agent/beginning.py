@@ -153,6 +153,7 @@ async def begin(
             count_from=quiet_until if options.quiet_period_seconds else 0,
             was_lost=keeper.was_unreadable or (keeper.is_new and installation.commits > 0),
             new_stream=lambda: str(world.new_uuid()),
+            is_new_installation=installation.is_new,
         )
         # The epoch stands before anything is read or sent: from here on others are fenced.
         check()

@@ -19,7 +19,7 @@ from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
 from agent.sink.batch import batch_array
-from agent.withholding import Withholding
+from agent.withholding import ABSENT, Withholding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -77,10 +77,12 @@ class Counting:
         count_from: int,
         was_lost: bool,
         new_stream: Callable[[], str],
+        is_new_installation: bool = False,
     ) -> None:
         """Take up the loaded document: what happened since it was written?
 
-        `count_from` is when the quiet period of this installation ends (0: there is none).
+        `count_from` is when the quiet period of this installation ends (0: there is none). With a
+        new installation nothing goes on that would link it to the one before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
@@ -93,12 +95,16 @@ class Counting:
         if document.stopped_seconds is not None:
             if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
-                windows.stopped = (document.stopped_seconds, next_second)
+                windows.stop(document.stopped_seconds, next_second)
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
-        if document.sends is not None and document.sends != self.sends:
+        is_other = document.sends != self.sends or is_new_installation
+        if document.sends is not None and is_other:
             leave_mode(document, new_stream())
+            # Hours that were spent in the other mode make no empty reports.
+            present = now_seconds - now_seconds % windows.seconds
+            windows.closed_until = max(windows.closed_until, present)
             count_from = max(count_from, next_second)
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
@@ -352,7 +358,11 @@ class Counting:
     def _why_unsent(self, start: int) -> str:
         if not self.sends:
             return "local"
-        return "before_start" if start < (self.document.windows.count_from or 0) else "withheld"
+        windows = self.document.windows
+        return "withheld" if windows.is_sent(start) and self._holds(start) else "before_start"
+
+    def _holds(self, start: int) -> bool:
+        return bool(self.withholding.events(start))
 
     def _count_violations(self, refused: int) -> None:
         if refused and not self.violations:
@@ -373,18 +383,20 @@ class Counting:
             self._gate,
             minimum=self.minimum,
             withholding=self.withholding,
-            withheld_until=self.withheld_until,
         )
 
-    @property
-    def withheld_until(self) -> int:
-        """When the first window begins of which nothing is withheld."""
-        seconds = self.document.windows.seconds
-        return -(-self.withholding.until_seconds // seconds) * seconds
-
     def _sent_from(self, observation: Observation, version: str) -> int:
-        said = (*observation.properties, ("botkube_version", version))
-        return self.withheld_until if self.withholding.hides(observation.event, said) else 0
+        """Return when the first window begins that has all of what an Observation says."""
+        event = self.ruleset.events.get(observation.event)
+        names = dict(observation.properties).keys()
+        absent = (event.optional if event is not None else frozenset()) - names
+        said = (
+            *observation.properties,
+            ("botkube_version", version),
+            *((name, ABSENT) for name in absent),
+        )
+        seconds = self.document.windows.seconds
+        return -(-self.withholding.of(observation.event, said) // seconds) * seconds
 
     def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
         observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
@@ -405,6 +417,7 @@ def leave_mode(document: Document, stream: str) -> None:
     """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent."""
     document.stream, document.seq = stream, 0
     document.totals.clear()
+    document.restarts.clear()  # crashes that nobody saw are of the other mode
     document.outbox.clear()
     document.windows.open.clear()
     document.identified_digest = ""

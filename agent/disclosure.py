@@ -156,7 +156,9 @@ def _window(event: str) -> Iterator[Disclosure]:
 
 def _report(ruleset: RuleSet) -> Iterator[Disclosure]:
     for name, tells in _NUMBERS.items():
-        yield Disclosure(REPORT, name, "number", tells=tells)
+        # While something is withheld, the number of lines that were matched would tell it.
+        is_optional = name == "lines_matched"
+        yield Disclosure(REPORT, name, "number", tells=tells, is_optional=is_optional)
     for name in ("commands_observable", "events_observable"):
         yield _optional(REPORT, name, "words", (False, True), "Whether it logs at debug.")
     versions = (*releases(ruleset), SEVERAL)
@@ -235,6 +237,8 @@ def newly_disclosed(old: Iterable[Disclosure], new: Iterable[Disclosure]) -> tup
             found.append(New(one.event, one.name, "a new property", texts(one.values)))
         elif known.shape != one.shape and not _is_within(one, known):
             found.append(New(one.event, one.name, f"{known.shape} before, now {one.shape}"))
+        elif one.is_optional and not known.is_optional:
+            found.append(New(one.event, one.name, "may be absent now"))
         elif more := [value for value in one.values if not _has(known, value)]:
             found.append(New(one.event, one.name, "new values", texts(more)))
     return tuple(found)

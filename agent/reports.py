@@ -12,7 +12,7 @@ from uuid import UUID
 
 from attrs import evolve, field, frozen
 
-from agent.disclosure import event_names
+from agent.disclosure import disclosures, event_names
 from agent.gate import admit
 from agent.model import REPORT
 from agent.names import snake
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agent.sink.batch import Event
     from agent.state.document import Document
 
+MATCHED = "lines_matched"
 ZERO = str(UUID(int=0))
 """Stands for the stream of what is not sent."""
 
@@ -43,25 +44,33 @@ class Origin:
     gate: Gate
     minimum: int = 0
     withholding: Withholding = field(factory=Withholding)
-    withheld_until: int = 0
 
     def known_at(self, seconds: int) -> Identity:
         """Return what may be said of the cluster at that time: no word that is withheld."""
         word = (("distribution", self.identity.distribution or ""),)
-        if seconds < self.withheld_until and self.withholding.hides(REPORT, word):
+        if seconds < self.withholding.of(REPORT, word):
             return evolve(self.identity, distribution=None)
         return self.identity
 
     def without_withheld(self, report: Report) -> Report:
-        """Return a report that says of which events something is withheld, and not what."""
-        if report.start_seconds >= self.withheld_until:
+        """Return a report that says of which events something is withheld, and not what.
+
+        Of how many lines were matched nothing is said then: the difference would tell.
+        """
+        start = report.start_seconds
+        events = self.withholding.events(start)
+        if not events:
             return report
+        optional = {
+            one.name for one in disclosures(self.ruleset) if one.event == REPORT and one.is_optional
+        }
         said = {
             name: value
             for name, value in report.collection
-            if not self.withholding.hides(REPORT, [(name, value)])
+            if name not in optional
+            or (name != MATCHED and start >= self.withholding.of(REPORT, [(name, value)]))
         }
-        counted = self.withholding.events.intersection(event_names(self.ruleset))
+        counted = events.keys() & set(event_names(self.ruleset))
         said |= {f"{snake(event)}_withheld": True for event in counted}
         return evolve(report, collection=tuple(sorted(said.items())))
 

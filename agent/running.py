@@ -171,7 +171,7 @@ class Running:
     def _whole(self, base: View, counting: Counting) -> View:
         document, identity = counting.document, counting.identity
         coming = counting.look(now_seconds=base.now_seconds)
-        holds = counting.sends and base.now_seconds < counting.withheld_until
+        withheld = counting.withholding.events(base.now_seconds) if counting.sends else {}
         return evolve(
             base,
             installation_id=identity.installation_id,
@@ -179,8 +179,8 @@ class Running:
             stream=document.stream,
             seq=document.seq,
             count_from_seconds=document.windows.count_from,
-            withheld=tuple(sorted(counting.withholding.events)) if holds else (),
-            withheld_until_seconds=counting.withheld_until if holds else 0,
+            withheld=tuple(sorted(withheld)),
+            withheld_until_seconds=max(withheld.values(), default=0),
             window_seconds=document.windows.seconds,
             next=NextReport(
                 coming.start_seconds,

@@ -111,7 +111,7 @@ def test_lines_stand_in_the_window_of_their_stamps() -> None:
 
 
 def test_lines_that_must_not_be_sent_are_not_said_either() -> None:
-    windows = Windows(HOUR, count_from=T0 + HOUR, stopped=(T0 + 2 * HOUR, T0 + 3 * HOUR))
+    windows = Windows(HOUR, count_from=T0 + HOUR, stopped=((T0 + 2 * HOUR, T0 + 3 * HOUR),))
     fold(windows, lines_at={T0: 1, T0 + 2 * HOUR: 1, T0 + 3 * HOUR: 1}, now=T0 + 9 * HOUR)
 
     read = [collection(windows, hour * HOUR)["lines_read"] for hour in range(4)]
@@ -210,14 +210,14 @@ def test_a_late_line_from_before_is_not_sent_either() -> None:
 def test_only_windows_of_the_time_that_counts_are_sent(
     count_from: int | None, stopped: tuple[int, int], start: int, expected: bool
 ) -> None:
-    windows = Windows(HOUR, count_from=count_from, stopped=stopped)
+    windows = Windows(HOUR, count_from=count_from, stopped=(stopped,))
 
     assert expected is windows.is_sent(T0 + start)
 
 
 @pytest.mark.parametrize(("at", "counted"), [(9, 1), (10, 0), (19, 0), (20, 1)])
 def test_what_was_written_while_stopped_is_not_counted(at: int, counted: int) -> None:
-    windows = Windows(HOUR, stopped=(T0 + 10, T0 + 20))
+    windows = Windows(HOUR, stopped=((T0 + 10, T0 + 20),))
     fold(windows, seen(at))
 
     assert counted == len(close(windows, 0).aggregates)

@@ -80,7 +80,7 @@ documents = st.builds(
         st.integers(1, 86_400),
         number,
         st.none() | number,
-        st.tuples(number, number),
+        st.lists(st.tuples(number, st.integers(1, 2**33)), max_size=3).map(tuple),
         st.dictionaries(number, windows, max_size=3),
     ),
     epoch=word,
@@ -124,7 +124,7 @@ def small() -> Document:
             3600,
             1_767_268_800,
             1_767_265_200,
-            (1, 2),
+            ((1, 2),),
             {
                 1_767_268_800: Window(
                     Counter({key: 7}),
@@ -265,7 +265,8 @@ def test_a_damaged_document_is_an_error_or_can_be_saved(data: bytes) -> None:
         (("windows", "open", 0, "counts", 0, 0), 7),
         (("windows", "open", 0, "gaps"), {"rotated": "x"}),
         (("windows", "seconds"), 0),
-        (("windows", "stopped"), []),
+        (("windows", "stopped"), [1]),
+        (("windows", "stopped"), [["x", 2]]),
         (("cursors", "uid/id", 0), "x"),
         (("cursors", "uid/id", 5), None),
         (("cursors", "uid/id", 3), "AAAA"),

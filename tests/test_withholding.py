@@ -17,7 +17,7 @@ from agent.rules.ruleset import Event
 from agent.sink.batch import batch_array
 from agent.state.disk import FileStore
 from agent.state.installation import load_installation, note
-from agent.withholding import MAX_ACKNOWLEDGED, Withholding, review, series_of
+from agent.withholding import ABSENT, MAX_SERIES, Series, Withholding, review, series_of
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.shipped import RULES
 from tests.test_gate import EXECUTED, HOUR, NOON, closed, count, counting, executed, without
@@ -33,59 +33,71 @@ def at(now: int, before: Withholding | None, ruleset: RuleSet, quiet: int = DAY)
     return review(before, ruleset, now_seconds=now, quiet_seconds=quiet)
 
 
+def new(held: Withholding) -> dict[Series, int]:
+    """Return the series that were not there at the first start, and from when on they are sent."""
+    return {series: seconds for series, seconds in held.sent_from.items() if seconds}
+
+
 # --- what is new, and for how long ----------------------------------------------------------------
 
 
-def test_the_rules_of_a_first_start_are_acknowledged() -> None:
+def test_the_rules_of_a_first_start_are_not_withheld() -> None:
     first = at(0, None, RULES)
 
-    assert first == Withholding(series_of(RULES), frozenset(), 0)
+    assert first.sent_from == dict.fromkeys(series_of(RULES), 0)
 
 
 def test_the_new_alone_is_withheld_for_a_quiet_period() -> None:
     found = at(100, at(0, None, OLD), RULES)
 
-    assert found.withheld == {NEW_WORD}
-    assert found.until_seconds == 100 + DAY
-    assert found.events == {"Command executed"}
+    assert new(found) == {NEW_WORD: 100 + DAY}
+    assert found.events(100) == {"Command executed": 100 + DAY}
+    assert found.events(100 + DAY) == {}
 
 
-def test_a_restart_neither_shortens_nor_renews_the_time() -> None:
+@pytest.mark.parametrize("now", [200, 99 + DAY, 100 + DAY, 100 + 9 * DAY])
+def test_a_restart_neither_shortens_nor_renews_the_time_and_forgets_it_never(now: int) -> None:
+    """A line from before may still be read, however late."""
     found = at(100, at(0, None, OLD), RULES)
 
-    assert at(200, found, RULES) == found
-    assert at(99 + DAY, found, RULES) == found
+    assert at(now, found, RULES) == found
 
 
-def test_what_was_withheld_for_a_quiet_period_is_acknowledged() -> None:
-    found = at(100 + DAY, at(100, at(0, None, OLD), RULES), RULES)
-
-    assert found == Withholding(series_of(RULES))
-
-
-def test_more_that_is_new_begins_the_time_anew() -> None:
+def test_more_that_is_new_has_a_time_of_its_own() -> None:
     wider = evolve(RULES, events={**RULES.events, "Mine": Event("Mine", "mine", {})})
     found = at(200, at(100, at(0, None, OLD), RULES), wider)
 
-    assert NEW_WORD in found.withheld
-    assert found.events == {"Command executed", "Mine", REPORT}
-    assert found.until_seconds == 200 + DAY
+    assert found.sent_from[NEW_WORD] == 100 + DAY
+    assert found.events(0) == {
+        "Command executed": 100 + DAY,
+        "Mine": 200 + DAY,
+        REPORT: 200 + DAY,
+    }
 
 
 def test_what_was_taken_out_may_come_back() -> None:
-    assert not at(200, at(100, at(0, None, RULES), OLD), RULES).withheld
+    assert not new(at(200, at(100, at(0, None, RULES), OLD), RULES))
+
+
+def test_that_a_property_may_be_absent_is_new() -> None:
+    event = RULES.events["Command executed"]
+    may = evolve(
+        RULES, events={**RULES.events, event.name: evolve(event, optional=frozenset({"result"}))}
+    )
+
+    assert new(at(0, at(0, None, RULES), may)) == {(event.name, "result", ABSENT): DAY}
 
 
 def test_without_a_quiet_period_nothing_is_withheld() -> None:
-    assert at(100, at(0, None, OLD), RULES, quiet=0) == Withholding(series_of(RULES))
+    assert not new(at(100, at(0, None, OLD), RULES, quiet=0))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    many = frozenset(("Old", "word", str(number)) for number in range(MAX_ACKNOWLEDGED + 1))
-    found = at(0, Withholding(many | series_of(OLD)), RULES)
+    many = {("Old", "word", str(number)): 0 for number in range(MAX_SERIES + 1)}
+    found = at(0, Withholding(many | dict.fromkeys(series_of(OLD), 0)), RULES)
 
-    assert found.acknowledged == series_of(OLD)
-    assert found.withheld == {NEW_WORD}
+    assert found.sent_from.keys() == series_of(RULES)
+    assert new(found) == {NEW_WORD: DAY}
 
 
 @pytest.mark.parametrize("ruleset", [OLD, RULES])
@@ -130,9 +142,11 @@ def sent(*observations: Observation, held: Withholding, now: int = NOON) -> dict
     return {"commands": commands, "report": names[REPORT], "kept": kept}
 
 
-def until_one() -> Withholding:
-    """Withhold `helm` until one o'clock, an hour's boundary."""
-    return Withholding(series_of(OLD), frozenset({NEW_WORD}), NOON + HOUR)
+def until_one(*series: Series) -> Withholding:
+    """Withhold `helm`, or other series, until one o'clock, an hour's boundary."""
+    return Withholding(
+        dict.fromkeys(series_of(RULES), 0) | dict.fromkeys(series or [NEW_WORD], NOON + HOUR)
+    )
 
 
 def test_the_new_word_is_left_out_and_its_event_says_so() -> None:
@@ -143,6 +157,7 @@ def test_the_new_word_is_left_out_and_its_event_says_so() -> None:
     assert (report["command_executed_delta"], report["command_executed_total"]) == (1, 1)
     assert report["command_executed_withheld"] is True
     assert "event_handled_withheld" not in report
+    assert "lines_matched" not in report
 
 
 def test_what_is_withheld_is_in_the_ledger() -> None:
@@ -170,17 +185,14 @@ def test_a_line_from_before_that_is_read_late_is_never_sent() -> None:
 
 
 def test_a_time_within_a_window_ends_with_that_window() -> None:
-    held = evolve(until_one(), until_seconds=NOON + 1)
+    held = Withholding({NEW_WORD: NOON + 1})
     found = sent(evolve(HELM, at_ns=(NOON + 2) * NANOS), held=held)
 
     assert found["commands"] == {}
 
 
 def test_a_crash_of_a_new_kind_is_withheld() -> None:
-    kind = ("Application crashed", "kind", "oom")
-    made = counting(
-        withholding=Withholding(series_of(RULES) - {kind}, frozenset({kind}), NOON + DAY)
-    )
+    made = counting(withholding=until_one(("Application crashed", "kind", "oom")))
     made.end_instance(
         "pod/one",
         exit_code=137,
@@ -196,9 +208,9 @@ def test_a_crash_of_a_new_kind_is_withheld() -> None:
 
 
 def test_a_new_platform_and_a_new_distribution_are_not_said() -> None:
-    new = {(REPORT, "slack_enabled", "true"), (REPORT, "slack_enabled", "false")}
-    new |= {(event, "distribution", "kind") for event in (REPORT, "identify", "group")}
-    made = counting(withholding=Withholding(series_of(RULES) - new, frozenset(new), NOON + DAY))
+    said = {(REPORT, "slack_enabled", "true"), (REPORT, "slack_enabled", "false")}
+    said |= {(event, "distribution", "kind") for event in (REPORT, "identify", "group")}
+    made = counting(withholding=Withholding(dict.fromkeys(said, NOON + DAY)))
     made.document.instances["pod/one"].bots.add("slack")
     count(made, executed())
     calls = closed(made)
@@ -238,14 +250,14 @@ async def test_a_new_rule_is_withheld_and_then_counts(tmp_path: Path) -> None:
         async with world.agent() as agent, reloading(world, agent, mount):
             await until(lambda: len(world.reports()) > 0)
             mount.put({"own.yaml": BREWS, "events.yaml": BREW})
-            await until(lambda: withheld(agent) == {"Brew done", REPORT})
+            await until(lambda: withheld(agent, world) == {"Brew done", REPORT})
             changed = world.clock.seconds()
             truth = write(pod, world, 20)
             pod.write(BREWED, at=world.clock.ns())
             await until(lambda: missing(truth, world) == {})
         world.ruleset = await load(mount)
         async with world.agent(seed=2) as agent:
-            assert withheld(agent) == {"Brew done", REPORT}
+            assert withheld(agent, world) == {"Brew done", REPORT}
             await until(lambda: world.clock.seconds() >= changed + quiet + WINDOW_SECONDS)
             pod.write(BREWED, at=world.clock.ns())
             await until(lambda: len(brewed(world)) > 0)
@@ -261,9 +273,9 @@ def brewed(world: Lab) -> list[Mapping[str, Any]]:
     return [event["properties"] for event in world.collector.tracks("Brew done")]
 
 
-def withheld(agent: Agent) -> frozenset[str]:
+def withheld(agent: Agent, world: Lab) -> set[str]:
     assert agent.pipeline is not None
-    return agent.pipeline.counting.withholding.events
+    return {*agent.pipeline.counting.withholding.events(int(world.clock.seconds()))}
 
 
 # --- the second in which it begins ----------------------------------------------------------------
@@ -278,3 +290,63 @@ def test_what_was_written_in_the_second_of_the_change_is_not_sent() -> None:
     made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
 
     assert made.document.windows.count_from == NOON + HOUR
+
+
+# --- what a change of mode leaves behind ----------------------------------------------------------
+
+
+def test_a_new_installation_has_a_stream_of_its_own() -> None:
+    """Whoever deleted the object wants nothing to link the two."""
+    made = counting()
+    count(made, executed())
+    closed(made)
+    made.begin(
+        now_seconds=NOON + HOUR,
+        window_seconds=HOUR,
+        count_from=0,
+        was_lost=False,
+        new_stream=lambda: "other",
+        is_new_installation=True,
+    )
+    document = made.document
+
+    assert (document.stream, document.seq, document.totals, document.outbox) == ("other", 0, {}, [])
+
+
+def test_time_in_another_mode_makes_no_empty_reports() -> None:
+    made = counting()
+    count(made, executed())
+    closed(made)
+    made.sends = False
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.sends = True
+    later = NOON + 9 * DAY
+    made.begin(now_seconds=later, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    before = len(made.ledger.entries)
+    closed(made, at=later + HOUR)
+
+    assert len(made.ledger.entries) - before <= 1
+
+
+def test_crashes_of_another_mode_are_not_counted() -> None:
+    made = counting()
+    made.document.restarts["pod/one"] = (1, "pod/one")
+    made.sends = False
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+
+    assert not made.document.restarts
+
+
+def test_no_stop_is_forgotten() -> None:
+    made = counting()
+    stops = [(NOON, NOON + 5000), (NOON + 6000, NOON + 8000)]
+    for start, end in stops:
+        made.document.stopped_seconds = start
+        made.begin(
+            now_seconds=end, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str
+        )
+    windows = made.document.windows
+    for start, end in stops:
+        windows.count(evolve(HELM, at_ns=(start + 9) * NANOS), "v1.14.0", now_seconds=end + 9)
+
+    assert not any(window.counts or window.unsent for window in windows.open.values())

@@ -144,7 +144,7 @@ def decode(data: bytes) -> Document:
                 _positive(windows["seconds"]),
                 _number(windows["closed_until"]),
                 _number_or_none(windows["count_from"]),
-                (_number(windows["stopped"][0]), _number(windows["stopped"][1])),
+                _stops(windows["stopped"]),
                 {_number(one["start"]): _window_in(one) for one in windows["open"]},
             ),
             cursors={key: _cursor_in(one) for key, one in found["cursors"].items()},
@@ -334,6 +334,12 @@ def _positive(found: object) -> int:
     if number < 1:
         raise ValueError
     return number
+
+
+def _stops(found: list[Any]) -> tuple[tuple[int, int], ...]:
+    # The first documents had room for one, (0, 0) if there was none.
+    stops = [found] if found and type(found[0]) is int else found
+    return tuple((_number(start), _number(end)) for start, end in stops if end)
 
 
 def _number_or_none(found: object) -> int | None:

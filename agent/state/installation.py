@@ -16,7 +16,7 @@ from agent.state.store import Conflict, StateError
 from agent.withholding import Withholding
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from agent.state.store import Store
     from agent.withholding import Series
@@ -79,11 +79,8 @@ def _encode(installation: Installation) -> bytes:
         "first_start_seconds": installation.first_start_seconds,
         "commits": installation.commits,
     }
-    held = installation.withholding
-    if held is not None:
-        said["acknowledged"] = _series_out(held.acknowledged)
-        said["withheld"] = _series_out(held.withheld)
-        said["withheld_until_seconds"] = held.until_seconds
+    if installation.withholding is not None:
+        said["series"] = _series_out(installation.withholding.sent_from)
     return orjson.dumps(said)
 
 
@@ -92,13 +89,7 @@ def _decode(data: bytes, where: str) -> Installation:
         found = orjson.loads(data)
         # An object of an older release does not say how often: State was there.
         commits = int(found.get("commits", 1))
-        held = None
-        if "acknowledged" in found:
-            held = Withholding(
-                _series_in(found["acknowledged"]),
-                _series_in(found["withheld"]),
-                int(found["withheld_until_seconds"]),
-            )
+        held = Withholding(_series_in(found["series"])) if "series" in found else None
         return Installation(
             str(UUID(found["id"])), int(found["first_start_seconds"]), commits, withholding=held
         )
@@ -107,18 +98,19 @@ def _decode(data: bytes, where: str) -> Installation:
         raise StateError(what) from error
 
 
-def _series_out(series: Iterable[Series]) -> dict[str, dict[str, list[str]]]:
-    """Write series as a person would list them: event, property, values."""
-    said: dict[str, dict[str, list[str]]] = {}
-    for event, name, value in sorted(series):
-        said.setdefault(event, {}).setdefault(name, []).append(value)
+def _series_out(series: Mapping[Series, int]) -> dict[str, dict[str, dict[str, list[str]]]]:
+    """Write series as a person would list them: from when on, event, property, values."""
+    said: dict[str, dict[str, dict[str, list[str]]]] = {}
+    for (event, name, value), seconds in sorted(series.items()):
+        said.setdefault(str(seconds), {}).setdefault(event, {}).setdefault(name, []).append(value)
     return said
 
 
-def _series_in(found: dict[str, dict[str, list[str]]]) -> frozenset[Series]:
-    return frozenset(
-        (event, name, str(value))
-        for event, properties in found.items()
+def _series_in(found: dict[str, dict[str, dict[str, list[str]]]]) -> dict[Series, int]:
+    return {
+        (event, name, str(value)): int(seconds)
+        for seconds, events in found.items()
+        for event, properties in events.items()
         for name, values in properties.items()
         for value in values
-    )
+    }
