@@ -239,6 +239,10 @@ FILE_FIX = "name a readable text file"
 
 UNKNOWN = "there is no such setting"
 ENDPOINT_FAULT = "the endpoint must be `us`, `eu` or a URL that begins with https://"
+HOST_FAULT = (
+    "the endpoint's host is not valid: it is an address, or a name of parts of 1 to 63 letters, "
+    "digits and hyphens; correct the URL"
+)
 
 VALUE_FAULTS = [
     ("window: {seconds: 7}", "1:19: window.seconds: 7 does not divide 86400", WINDOW_FIX),
@@ -276,6 +280,11 @@ VALUE_FAULTS = [
     (
         "destination: {endpoint: ftp://x}",
         f"1:25: destination.endpoint: {ENDPOINT_FAULT}",
+        URL_FIX,
+    ),
+    (
+        "destination: {endpoint: 'http://api..segment.io'}",
+        f"1:25: destination.endpoint: {HOST_FAULT}",
         URL_FIX,
     ),
 ]
