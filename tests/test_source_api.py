@@ -34,6 +34,8 @@ def kubeconfig(url: str) -> str:
         kubeconfig("127.0.0.1:1"),
         kubeconfig("https://127.0.0.1:port"),
         kubeconfig("https://[::1"),
+        kubeconfig("http://a..b:6443"),
+        kubeconfig(f"http://{'a' * 64}:6443"),
         kubeconfig("https://x").replace(
             '"server"', '"certificate-authority-data": "AAAA", "server"'
         ),
