@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from attrs import define
 
+from agent.state.document import MAX_SECOND
 from agent.state.store import Conflict, StateError
 from agent.withholding import Withholding
 
@@ -91,20 +92,26 @@ def _decode(data: bytes, where: str) -> Installation:
     try:
         found = orjson.loads(data)
         # An object of an older release does not say how often: State was there.
-        commits = int(found.get("commits", 1))
+        commits = _whole(found.get("commits", 1))
         held = None
         if "acknowledged" in found:
             held = Withholding(
                 _series_in(found["acknowledged"]),
                 _series_in(found["withheld"]),
-                int(found["withheld_until_seconds"]),
+                _whole(found["withheld_until_seconds"]),
             )
         return Installation(
-            str(UUID(found["id"])), int(found["first_start_seconds"]), commits, withholding=held
+            str(UUID(found["id"])), _whole(found["first_start_seconds"]), commits, withholding=held
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
         raise StateError(what) from error
+
+
+def _whole(found: object) -> int:
+    if type(found) is not int or not 0 <= found < MAX_SECOND:
+        raise ValueError
+    return found
 
 
 def _series_out(series: Iterable[Series]) -> dict[str, dict[str, list[str]]]:
