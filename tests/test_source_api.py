@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kubernetes_asyncio.config import ConfigException
 
 from agent.source.api import MAX_ANSWER_BYTES, Access, ApiError, Client, NoCluster
 
@@ -169,3 +170,19 @@ async def test_what_fits_into_no_request_is_no_answer_and_is_not_logged(
 
     assert caught.value.status == 0
     assert "secret" not in f"{caught.value} {caplog.text}"
+
+
+async def test_a_token_that_cannot_be_read_anew_is_no_answer(tmp_path: Path) -> None:
+    """The file may be empty for a moment, or a program that makes tokens fail."""
+
+    async def fail(_configuration: object) -> None:
+        raise ConfigException
+
+    async with answering(tmp_path, http(b"{}"), token="secret") as (client, requests):
+        client._configuration.refresh_api_key_hook = fail
+        with pytest.raises(ApiError) as caught:
+            await client.get("/version")
+        client._configuration.refresh_api_key_hook = None
+
+        assert (caught.value.status, requests) == (0, [])
+        assert await client.get("/version") == {}

@@ -166,7 +166,10 @@ class Client:
         headers = {"Accept": call.accept}
         if call.data is not None:
             headers["Content-Type"] = call.content_type
-        token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        try:
+            token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        except Exception as error:  # reads a token anew, which fails in as many ways as the loader
+            raise ApiError(0, "no credentials") from error
         if token:
             headers["Authorization"] = token
         try:
