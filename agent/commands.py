@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    FileSizeColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from agent.model import REPORT
@@ -28,7 +37,7 @@ from agent.state.store import StateError
 from agent.web.loopback import HOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from agent.modes import Decision, Switch
     from agent.options import Options
@@ -53,8 +62,8 @@ def show_preview(
     errors = Console(stderr=True)
     names = list(files) or ["-"]
     try:
-        sizes = [Path(name).stat().st_size if name != "-" else 0 for name in names]
-        with _progress(errors, sum(sizes)) as advance:
+        sizes = [Path(name).stat().st_size for name in names if name != "-"]
+        with _progress(errors, sum(sizes) if len(sizes) == len(names) else None) as advance:
             found = preview(
                 (_chunks(name, advance) for name in names),
                 ruleset,
@@ -78,36 +87,42 @@ def show_preview(
 
 
 class _progress:  # noqa: N801 used like a function
-    """A progress bar for long input on an interactive terminal, else nothing."""
+    """A progress bar for long input on an interactive terminal, else nothing.
 
-    def __init__(self, console: Console, total: int) -> None:
-        self._bar = (
-            Progress(
-                TextColumn("reading"),
-                BarColumn(),
-                DownloadColumn(),
-                TimeRemainingColumn(),
-                console=console,
-                transient=True,
-            )
-            if console.is_terminal and total > LONG_BYTES
-            else None
-        )
+    How long standard input is, nobody knows (`total` None): then it is a spinner with the bytes
+    that were read, once it has turned out to be long.
+    """
+
+    def __init__(self, console: Console, total: int | None) -> None:
         self._total = total
+        self._read = 0
+        self._bar = Progress(
+            TextColumn("reading"),
+            SpinnerColumn() if total is None else BarColumn(),
+            FileSizeColumn() if total is None else DownloadColumn(),
+            *(() if total is None else (TimeRemainingColumn(),)),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID | None = None
 
-    def __enter__(self):  # type: ignore[no-untyped-def] # noqa: ANN204
-        if self._bar is None:
-            return lambda _size: None
-        self._bar.start()
-        task = self._bar.add_task("reading", total=self._total)
-        return lambda size: self._bar.advance(task, size)
+    def __enter__(self) -> Callable[[int], None]:
+        return self._advance
+
+    def _advance(self, size: int) -> None:
+        self._read += size
+        if self._task is None and (self._total or self._read) > LONG_BYTES:
+            self._bar.start()
+            self._task = self._bar.add_task("reading", total=self._total)
+        if self._task is not None:
+            self._bar.update(self._task, completed=self._read)
 
     def __exit__(self, *_exc: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._bar.stop()
 
 
-def _chunks(name: str, advance) -> Iterator[bytes]:  # type: ignore[no-untyped-def] # noqa: ANN001
+def _chunks(name: str, advance: Callable[[int], None]) -> Iterator[bytes]:
     def read(file: BinaryIO) -> Iterator[bytes]:
         while chunk := file.read(CHUNK_BYTES):
             advance(len(chunk))

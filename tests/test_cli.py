@@ -23,6 +23,7 @@ import pytest
 
 from agent import __version__
 from agent.__main__ import main
+from agent.commands import LONG_BYTES
 from agent.ledger.ledger import Ledger
 from agent.preview import preview
 from agent.rulefiles import load_rules
@@ -267,6 +268,41 @@ def test_preview_of_garbage_counts_nothing(
 
     assert (said.code, said.err) == (0, "")
     assert not counts(said.out)
+
+
+class Terminal(io.StringIO):
+    """What somebody sees who looks at standard error."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("size", "is_shown"),
+    [pytest.param(LONG_BYTES, False, id="short"), pytest.param(LONG_BYTES + 1, True, id="long")],
+)
+@pytest.mark.parametrize("source", ["standard input", "file"])
+def test_preview_of_a_long_input_shows_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, size: int, *, is_shown: bool
+) -> None:
+    log = tmp_path / "long.log"
+    log.write_bytes(b"x" * size)
+    give(monkeypatch, log.read_bytes())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+
+    assert main(["preview", str(log) if source == "file" else "-"]) == 0
+    shown = terminal.getvalue()
+    assert ("reading" in shown) is is_shown
+    assert ("MB" in shown) is is_shown
+
+
+def test_preview_of_a_long_input_says_nothing_where_nobody_looks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(monkeypatch, b"x" * (LONG_BYTES + 1))
+
+    assert call(capsys, "preview", "-").err == ""
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ GOLDEN = Path(__file__).parent / "golden"
 BODY = gzip.compress(b"[]", mtime=0)
 
 word = st.text(string.ascii_letters + string.digits + "/.-_ ", max_size=12)
-number = st.integers(0, 1 << 53)
+number = st.integers(0, (1 << 53) - 1)
+second = st.integers(0, (1 << 34) - 1)
 value = st.one_of(word, st.integers(-9, 1 << 40), st.booleans())
 series = st.tuples(
     word, word, st.dictionaries(word, value, max_size=3).map(lambda one: tuple(sorted(one.items())))
@@ -51,7 +52,7 @@ windows = st.builds(
 )
 cursors = st.builds(
     Cursor,
-    st.integers(0, (1 << 33) - 1),
+    second,
     number,
     st.binary(max_size=8),
     st.lists(st.binary(min_size=8, max_size=8), max_size=64).map(tuple),
@@ -66,11 +67,11 @@ instances = st.builds(
     st.none() | word,
     st.sets(word, max_size=3),
     st.sets(word, max_size=3),
-    st.none() | number,
+    st.none() | second,
     st.sets(word, max_size=3),
 )
 bodies = st.binary(max_size=50).map(gzip.compress)
-batches = st.builds(Batch, number, number, bodies, number, number, st.booleans())
+batches = st.builds(Batch, number, number, bodies, number, second, st.booleans())
 documents = st.builds(
     Document,
     key=st.binary(max_size=64),
@@ -78,10 +79,10 @@ documents = st.builds(
     windows=st.builds(
         Windows,
         st.integers(1, 86_400),
-        number,
-        st.none() | number,
-        st.lists(st.tuples(number, st.integers(1, 2**33)), max_size=3).map(tuple),
-        st.dictionaries(number, windows, max_size=3),
+        second,
+        st.none() | second,
+        st.lists(st.tuples(second, st.integers(1, (1 << 34) - 1)), max_size=3).map(tuple),
+        st.dictionaries(second, windows, max_size=3),
     ),
     epoch=word,
     nonce=word,
@@ -93,12 +94,12 @@ documents = st.builds(
     outbox=st.lists(batches, max_size=3),
     parked=number,
     restarts=st.dictionaries(word, st.tuples(number, word), max_size=3),
-    identified_seconds=number,
+    identified_seconds=second,
     identified_digest=word,
     rules_digest=word,
     sends=st.none() | st.booleans(),
-    stopped_seconds=st.none() | number,
-    saved_seconds=number,
+    stopped_seconds=st.none() | second,
+    saved_seconds=second,
 )
 
 
@@ -287,9 +288,33 @@ def test_a_damaged_document_is_an_error_or_can_be_saved(data: bytes) -> None:
         (("commits",), True),
         (("version",), True),
         (("version",), 1.0),
+        (("seq",), -1),
+        (("seq",), 10**16),
+        (("commits",), -1),
+        (("parked",), -1),
+        (("identified_seconds",), 10**15),
+        (("stopped_seconds",), -1),
+        (("saved_seconds",), 10**15),
+        (("windows", "seconds"), 86_401),
+        (("windows", "closed_until"), -1),
+        (("windows", "closed_until"), 10**15),
+        (("windows", "count_from"), -1),
+        (("windows", "count_from"), 10**15),
+        (("windows", "stopped"), [0, 10**15]),
+        (("windows", "open", 0, "start"), -3600),
+        (("windows", "open", 0, "start"), 10**15),
+        (("windows", "open", 0, "counts", 0, 3), -1),
+        (("windows", "open", 0, "gaps"), {"rotated": -1}),
+        (("cursors", "uid/id", 5), -1),
+        (("instances", "uid/id", "ended_seconds"), 10**15),
+        (("outbox", 0, 4), 10**15),
+        (("restarts", "uid/botkube"), [-1, "uid/id"]),
+        (("totals",), {"Event handled": -1}),
     ],
 )
-def test_a_value_of_another_type_is_an_error(path: tuple[str | int, ...], value: object) -> None:
+def test_a_value_of_another_type_or_of_no_sense_is_an_error(
+    path: tuple[str | int, ...], value: object
+) -> None:
     top = orjson.loads(as_json(small()))
     node = top
     for key in path[:-1]:

@@ -231,6 +231,7 @@ WINDOW_FIX = "write 2 to 86400 seconds, a divisor of 86400"
 COMMIT_FIX = "write 1 to 300 seconds"
 NAME_FIX = "write lower-case letters, digits, `-` and `.`, at most 253"
 TEXT_FIX = "write one line of text, in quotes where YAML reads something else"
+SELECTOR_FIX = "write it as for `kubectl get pods -l`: `app=botkube,tier in (a, b),!old`"
 PATH_FIX = "write a path, in quotes where YAML reads something else"
 URL_FIX = "write a base URL such as https://segment.example.com"
 KEY_FIX = "copy it again, in quotes; it has no space, line break or colon"
@@ -239,6 +240,11 @@ FILE_FIX = "name a readable text file"
 
 UNKNOWN = "there is no such setting"
 ENDPOINT_FAULT = "the endpoint must be `us`, `eu` or a URL that begins with https://"
+SECOND_DOCUMENT = "expected a single document in the stream but found another document"
+HOST_FAULT = (
+    "the endpoint's host is not valid: it is an address, or a name of parts of 1 to 63 letters, "
+    "digits and hyphens; correct the URL"
+)
 
 VALUE_FAULTS = [
     ("window: {seconds: 7}", "1:19: window.seconds: 7 does not divide 86400", WINDOW_FIX),
@@ -272,10 +278,25 @@ VALUE_FAULTS = [
     ),
     ("state: {configmap: My_S}", "1:20: state.configmap: this is not a Kubernetes name", NAME_FIX),
     ("kubernetes: {context: 12}", "1:23: kubernetes.context: this is not a text", TEXT_FIX),
+    (
+        "kubernetes: {selectors: ['app in (']}",
+        "1:25: kubernetes.selectors: 'app in (' is not a label selector",
+        SELECTOR_FIX,
+    ),
+    (
+        "kubernetes: {selectors: [7]}",
+        "1:25: kubernetes.selectors: this is not a label selector",
+        SELECTOR_FIX,
+    ),
     ("rules: {paths: [a, [b]]}", "1:16: rules.paths: this is not a path", PATH_FIX),
     (
         "destination: {endpoint: ftp://x}",
         f"1:25: destination.endpoint: {ENDPOINT_FAULT}",
+        URL_FIX,
+    ),
+    (
+        "destination: {endpoint: 'http://api..segment.io'}",
+        f"1:25: destination.endpoint: {HOST_FAULT}",
         URL_FIX,
     ),
 ]
@@ -286,7 +307,22 @@ KEY_FAULTS = [
     ("log: {qqq: 1}", f"1:7: qqq: {UNKNOWN}", "known: level"),
     ("log: info", "1:6: log: a section is a mapping", "write keys below it: level"),
     ("- a", "1:1: config: this is not a mapping of plain words", "write sections and their keys"),
-    ("log: {}\nlog: {}", "2:1: config: this stands twice", "first in line 1"),
+    ("log: {}\nlog: {}", "2:1: log: this stands twice", "keep one of the two, the first in line 1"),
+    (
+        "log: {}\nwindow:\n  seconds: 60\n  seconds: 120\nstate: {}",
+        "4:3: window.seconds: this stands twice",
+        "keep one of the two, the first in line 3",
+    ),
+    (
+        "log: {}\n---\nlog: {}",
+        f"2:1: config: this is not YAML: {SECOND_DOCUMENT}",
+        "write all sections above, without the `---`",
+    ),
+    (
+        "log: {}\n...\nlog: {}",
+        "3:1: config: this is not YAML: expected this",
+        "write nothing after `...`",
+    ),
     (
         "log: {level: info\nx: [",
         "1:6: config: this is not YAML: while parsing a flow mapping expected this",
@@ -466,6 +502,7 @@ def test_a_fault_of_the_write_key(
         pytest.param({}, f"destination: {{{KEY}}}", id="key for a key"),
         pytest.param({}, f"{KEY}: x", id="key for a section"),
         pytest.param({}, f"destination: {{'{KEY}': 1, '{KEY}': 2}}", id="key for a key, twice"),
+        pytest.param({}, f"kubernetes: {{selectors: ['{KEY}:']}}", id="key for a selector"),
         pytest.param({}, f"destination: {{write_key:{KEY}}}", id="no space in braces"),
         pytest.param({}, f"destination: {{write_key: *{KEY}}}", id="alias"),
         pytest.param({}, f"destination: {{write_key: !{KEY} x}}", id="tag"),

@@ -190,6 +190,27 @@ async def test_what_is_no_answer_becomes_a_retry(answer: bytes) -> None:
         assert await send(f"http://127.0.0.1:{port}") == Retry("connection")
 
 
+@pytest.mark.parametrize("host", ["api..segment.io", ".", "a" * 64, "xn--.invalid"])
+async def test_a_host_that_fits_into_no_request_becomes_a_retry(host: str) -> None:
+    """Settings refuse most of them; one that passes must not end the agent."""
+    async with open_session("0.1.0") as session:
+        segment = Segment(session, f"http://{host}:1", KEY, "0.1.0")
+
+        assert await segment.send(batch(), sent_seconds=NOW) == Retry("connection")
+
+
+async def test_a_proxy_that_is_no_url_becomes_a_retry_and_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.setenv("http_proxy", "http://secret[")
+
+    assert await send("http://segment.invalid") == Retry("connection")
+    assert "secret" not in caplog.text
+
+
 async def test_no_attempt_waits_for_ever() -> None:
     async with open_session("0.1.0") as session:
         assert session.timeout.total is not None
@@ -305,6 +326,10 @@ def test_an_endpoint_is_a_region_or_a_url(place: str, endpoint: str) -> None:
         "https://example.com\n",
         "https://example.com:port",
         "https://example.com:99999",
+        "http://api..segment.io",
+        "http://.:1",
+        "https://xn--.invalid",
+        f"https://{'secret' * 11}.example.com",
         "https://[::1",
         "https://someone:secret@example.com",
         "https://example.com/?key=secret",

@@ -1,23 +1,29 @@
-"""What the client makes of credentials that it is given."""
+"""What the client makes of credentials that it is given, and of answers that it gets."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from kubernetes_asyncio.config import ConfigException
 
-from agent.source.api import Access, Client, NoCluster
+from agent.source.api import MAX_ANSWER_BYTES, Access, ApiError, Client, NoCluster
 
 
-def kubeconfig(url: str) -> str:
+def kubeconfig(url: str, *, token: str = "", proxy: str = "") -> str:
+    cluster = {"server": url} | ({"proxy-url": proxy} if proxy else {})
     return json.dumps(
         {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "one",
-            "clusters": [{"name": "one", "cluster": {"server": url}}],
-            "users": [{"name": "one", "user": {}}],
+            "clusters": [{"name": "one", "cluster": cluster}],
+            "users": [{"name": "one", "user": {"token": token} if token else {}}],
             "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
         }
     )
@@ -34,6 +40,8 @@ def kubeconfig(url: str) -> str:
         kubeconfig("127.0.0.1:1"),
         kubeconfig("https://127.0.0.1:port"),
         kubeconfig("https://[::1"),
+        kubeconfig("http://a..b:6443"),
+        kubeconfig(f"http://{'a' * 64}:6443"),
         kubeconfig("https://x").replace(
             '"server"', '"certificate-authority-data": "AAAA", "server"'
         ),
@@ -49,3 +57,132 @@ async def test_a_kubeconfig_that_cannot_be_used_is_no_cluster(tmp_path: Path, te
     with pytest.raises(NoCluster, match="kubeconfig"):
         async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
             pass
+
+
+@asynccontextmanager
+async def answering(
+    folder: Path, answer: bytes, *, token: str = ""
+) -> AsyncIterator[tuple[Client, list[bytes]]]:
+    """Connect a client to a server that says the same to everybody, and collect its requests."""
+    requests: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        requests.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        (folder / "kubeconfig").write_text(kubeconfig(url, token=token))
+        async with Client(Access(str(folder / "kubeconfig")), "test") as client:
+            yield client, requests
+
+
+def http(body: bytes, *headers: str, status: int = 200) -> bytes:
+    lines = (f"HTTP/1.1 {status} said", *headers, f"Content-Length: {len(body)}", "", "")
+    return "\r\n".join(lines).encode() + body
+
+
+async def refusal(folder: Path, answer: bytes) -> ApiError:
+    async with answering(folder, answer) as (client, _):
+        with pytest.raises(ApiError) as caught:
+            await client.get("/version")
+    return caught.value
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b"7", b"true", b"", b"{"])
+async def test_an_answer_that_is_no_object_is_no_answer(tmp_path: Path, body: bytes) -> None:
+    assert (await refusal(tmp_path, http(body))).status == 0
+
+
+async def test_an_answer_without_end_is_given_up(tmp_path: Path) -> None:
+    body = b"{" + b" " * MAX_ANSWER_BYTES + b"}"
+
+    assert (await refusal(tmp_path, http(body))).reason == "answer too large"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("soon", None),
+        ("nan", None),
+        ("inf", None),
+        ("-inf", None),
+        ("1e999", None),
+        ("", None),
+    ],
+)
+async def test_a_retry_after_that_is_no_number_is_none(
+    tmp_path: Path, header: str, seconds: float | None
+) -> None:
+    error = await refusal(tmp_path, http(b"{}", f"Retry-After: {header}", status=503))
+
+    assert error.retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"reason":"Forbidden"}', "Forbidden"),
+        (b"{}", "Forbidden"),
+        (b"[]", "Forbidden"),
+        (b'{"reason":["secret"]}', "Forbidden"),
+        (b'{"reason":"pods \\"secret\\" is not yours"}', "Forbidden"),
+    ],
+)
+async def test_of_a_refusal_only_a_word_is_kept(tmp_path: Path, body: bytes, reason: str) -> None:
+    assert (await refusal(tmp_path, http(body, status=403))).reason == reason
+
+
+async def test_a_redirect_is_not_followed(tmp_path: Path) -> None:
+    """Whoever answers for the API server must not be able to send the token elsewhere."""
+    answer = http(b"", "Location: /elsewhere", status=307)
+    async with answering(tmp_path, answer, token="secret") as (client, requests):
+        with pytest.raises(ApiError) as caught:
+            await client.get("/version")
+        with pytest.raises(ApiError):
+            async with client.stream("/log", {}, read_seconds=1, accept="*/*"):
+                pass
+
+    assert caught.value.status == 307
+    assert [request.split()[1] for request in requests] == [b"/version", b"/log"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        kubeconfig("http://127.0.0.1:1", proxy="http://secret["),
+        kubeconfig("http://127.0.0.1:1", proxy="http://secret..b:1"),
+        kubeconfig("http://127.0.0.1:1", token="secret\nsecret"),
+    ],
+    ids=["proxy", "host of a proxy", "token"],
+)
+async def test_what_fits_into_no_request_is_no_answer_and_is_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    (tmp_path / "kubeconfig").write_text(text)
+    async with Client(Access(str(tmp_path / "kubeconfig")), "test") as client:
+        with pytest.raises(ApiError) as caught:
+            await client.get("/version")
+
+    assert caught.value.status == 0
+    assert "secret" not in f"{caught.value} {caplog.text}"
+
+
+async def test_a_token_that_cannot_be_read_anew_is_no_answer(tmp_path: Path) -> None:
+    """The file may be empty for a moment, or a program that makes tokens fail."""
+
+    async def fail(_configuration: object) -> None:
+        raise ConfigException
+
+    async with answering(tmp_path, http(b"{}"), token="secret") as (client, requests):
+        client._configuration.refresh_api_key_hook = fail
+        with pytest.raises(ApiError) as caught:
+            await client.get("/version")
+        client._configuration.refresh_api_key_hook = None
+
+        assert (caught.value.status, requests) == (0, [])
+        assert await client.get("/version") == {}

@@ -16,7 +16,7 @@ from agent.modes import Decision, Mode
 from agent.options import World
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
-from agent.source.api import Client
+from agent.source.api import ApiError, Client
 from agent.source.switches import ANNOTATION, read_switches
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.sim.faults import Answer
@@ -82,6 +82,26 @@ async def test_botkubes_own_opt_out_says_off(
     configure(world, name, text)
 
     assert bool(await names_off(world)) is is_off
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"null",
+        b"[1]",
+        b'"x"',
+        b'"not readable"',
+        b'{"metadata":[1]}',
+        b'{"metadata":{"annotations":["x"]}}',
+        b'{"metadata":{},"data":[1]}',
+    ],
+)
+async def test_a_switch_of_another_shape_is_no_answer(world: Lab, body: bytes) -> None:
+    """Neither off nor on: nothing is sent until there is one."""
+    configure(world, "botkube-global-config", "{}")
+    world.cluster.server.faults.add(Answer(200, body), path=f"/{NAMESPACE}", times=None)
+    with pytest.raises(ApiError):
+        await names_off(world)
 
 
 async def test_a_switch_that_may_not_be_read_is_none_and_is_said(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field, frozen
 
 from agent.rules.nodes import Items, Mapping, Node, Scalar, read
-from agent.rules.places import Problems
+from agent.rules.places import Problem, Problems
+from agent.settings.selectors import is_selector
 from agent.settings.table import (
     DEFAULT_CONFIG,
     DEFAULT_STATE,
@@ -44,6 +45,7 @@ _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,4096}")
 _PATTERNS = {
     Kind.NAME: re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"),
     Kind.TEXT: _LINE,
+    Kind.SELECTOR: _LINE,
     Kind.PATH: _LINE,
     Kind.URL: re.compile(r"[!-~]{1,4096}"),
     Kind.SECRET: re.compile(r"[!-9;-~]{1,4096}"),
@@ -51,6 +53,11 @@ _PATTERNS = {
 _SWITCH_WORDS = {"true": True, "1": True, "yes": True, "on": True} | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
+_YAML_FIXES = {
+    "write one rule a file, without `---` between": "write all sections above, without the `---`",
+    "write one rule a file, and nothing after `...`": "write nothing after `...`",
+}
+"""What the reader of YAML advises for a file of rules, and what is right for settings."""
 _SERVICE_LINK = re.compile(
     r"\w+=(tcp|udp|sctp)://.*|\w+_(SERVICE_(HOST|PORT\w*)|(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))=.*"
 )
@@ -183,12 +190,7 @@ def _take_file(given: _Given, source: str, path: str, read_text: ReadText) -> No
     problems = Problems()
     top = read(path, text, problems)
     for problem in problems.found:
-        message, fix = problem.message, problem.hint
-        if problem.code == "type":
-            message, fix = "this is not a mapping of plain words", "write sections and their keys"
-        # A key or an alias may be a misplaced secret, so nothing quoted is repeated.
-        message = re.sub(r"""["'].*["']""", "this", message, flags=re.DOTALL)
-        given.fault("config", str(problem.place), message, fix or "correct the YAML here")
+        _take_problem(given, problem, top)
     if top is None:
         return
     for section, node in top.entries.items():
@@ -205,6 +207,28 @@ def _take_file(given: _Given, source: str, path: str, read_text: ReadText) -> No
                     given.unknown(key, str(node.keys[key]), keys)
                 elif (plain := _plain(value)) is not None:
                     given.take(keys[key], 0, str(value.place), plain)
+
+
+def _take_problem(given: _Given, problem: Problem, top: Mapping | None) -> None:
+    """Say a fault of the YAML in the words of settings."""
+    name, message, fix = "config", problem.message, _YAML_FIXES.get(problem.hint, problem.hint)
+    if problem.code == "type":
+        message, fix = "this is not a mapping of plain words", "write sections and their keys"
+    elif problem.code == "duplicate-key":
+        name = _twice(problem, top) or name
+        fix = f"keep one of the two, the {problem.hint}"
+    # A key or an alias may be a misplaced secret, so nothing quoted is repeated.
+    message = re.sub(r"""["'].*["']""", "this", message, flags=re.DOTALL)
+    given.fault(name, str(problem.place), message, fix or "correct the YAML here")
+
+
+def _twice(problem: Problem, top: Mapping | None) -> str | None:
+    """Return which section or setting stands twice, if what stands there is one."""
+    key = problem.message.split("'")[1] if "'" in problem.message else ""
+    above = [name for name, place in top.keys.items() if place < problem.place] if top else []
+    inner = f"{above[-1]}.{key}" if above else ""
+    known = {*SECTIONS, *(one.name for one in TABLE)}
+    return next((name for name in (inner, key) if name in known), None)
 
 
 def _plain(node: Node) -> object:
@@ -283,6 +307,9 @@ def _fit(setting: Setting, value: object) -> object:
             raise _Unfit(f"{_shown(value)} is not one of its words")
     elif not isinstance(value, str) or not _PATTERNS[setting.kind].fullmatch(value):
         raise _Unfit(f"this is not a {setting.kind.value}")
+    elif setting.kind is Kind.SELECTOR:
+        if not is_selector(value):
+            raise _Unfit(f"{_shown(value)} is not a {setting.kind.value}")
     elif setting.kind is Kind.URL:
         try:
             endpoint_for(value)

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     WORD = "word"
     NAME = "Kubernetes name"
     TEXT = "text"
+    SELECTOR = "label selector"
     PATH = "path"
     URL = "URL"
     SECRET = "write key"  # noqa: S105 the name of a kind
@@ -39,6 +40,7 @@ class Kind(StrEnum):
 _FIXES = {
     Kind.NAME: "write lower-case letters, digits, `-` and `.`, at most 253",
     Kind.TEXT: "write one line of text, in quotes where YAML reads something else",
+    Kind.SELECTOR: "write it as for `kubectl get pods -l`: `app=botkube,tier in (a, b),!old`",
     Kind.PATH: "write a path, in quotes where YAML reads something else",
     Kind.URL: "write a base URL such as https://segment.example.com",
     Kind.SECRET: "copy it again, in quotes; it has no space, line break or colon",
@@ -138,7 +140,8 @@ class Kubernetes:
     namespaces: tuple[str, ...] = _name(
         (), "where BotKube runs; none: the agent's own, then botkube", is_list=True
     )
-    selectors: tuple[str, ...] = _text(
+    selectors: tuple[str, ...] = _declare(
+        Kind.SELECTOR,
         ("app=botkube,component=controller", "app.kubernetes.io/name=botkube"),
         "label selectors, any of which finds BotKube's pods, old chart and new",
         is_list=True,

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from agent.hosts import is_base_url
+
 REGIONS = {
     "us": "https://api.segment.io",
     "eu": "https://events.eu1.segmentapis.com",
@@ -38,6 +40,11 @@ def endpoint_for(place: str) -> str:
         raise EndpointError("the endpoint must be `us`, `eu` or a URL that begins with https://")
     if "@" in parts.netloc:
         raise EndpointError("the endpoint holds credentials; give the write key as its own setting")
+    if not is_base_url(place):
+        raise EndpointError(
+            "the endpoint's host is not valid: it is an address, or a name of parts of 1 to 63 "
+            "letters, digits and hyphens; correct the URL"
+        )
     if "?" in place or "#" in place:
         raise EndpointError("the endpoint has a query or fragment; give the base URL alone")
     # Segment's documents show the URL with these endings, so that is what gets copied.

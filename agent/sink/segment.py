@@ -79,7 +79,8 @@ class Segment:
                 )
         except TimeoutError:
             return Retry("timeout")
-        except (aiohttp.ClientError, OSError):
+        except (aiohttp.ClientError, OSError, ValueError):
+            # A host or a proxy of the environment that fits into no request is a `ValueError`.
             return Retry("connection")
 
     async def _authorize(

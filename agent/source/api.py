@@ -11,16 +11,19 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import math
+import re
 import ssl
 import threading
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
-from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 from attrs import define, field, frozen
+
+from agent.hosts import is_base_url
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -32,6 +35,8 @@ CONNECT_SECONDS = 10
 CREDENTIALS_SECONDS = 60
 READ_BUFFER_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 32 << 20
+
+_REASON = re.compile(r"[A-Za-z]{1,60}")
 
 
 class ApiError(Exception):
@@ -101,7 +106,7 @@ class Client:
             if self._streams is not None:
                 await self._streams.close()
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:  # noqa: ANN401 JSON
+    async def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """GET a JSON object. Raises `ApiError`."""
         return await self.request("GET", path, params=params)
 
@@ -113,8 +118,8 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = "application/json",
-    ) -> Any:  # noqa: ANN401 JSON
-        """Send one request and return the JSON; 401 is tried once more. Raises `ApiError`."""
+    ) -> dict[str, Any]:
+        """Send one request and return the object; 401 is tried once more. Raises `ApiError`."""
         limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
         data = None if body is None else orjson.dumps(body)
         assert self._control is not None
@@ -122,9 +127,10 @@ class Client:
         async with self._open(self._control, call) as response:
             answer = await _read_capped(response, MAX_ANSWER_BYTES)
             try:
-                return orjson.loads(answer)
+                found = orjson.loads(answer)
             except orjson.JSONDecodeError as error:
                 raise ApiError(0, "the answer is not JSON") from error
+            return as_object(found)
 
     @asynccontextmanager
     async def stream(
@@ -160,20 +166,27 @@ class Client:
         headers = {"Accept": call.accept}
         if call.data is not None:
             headers["Content-Type"] = call.content_type
-        token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        try:
+            token = await self._configuration.get_api_key_with_prefix("BearerToken")
+        except Exception as error:  # reads a token anew, which fails in as many ways as the loader
+            raise ApiError(0, "no credentials") from error
         if token:
             headers["Authorization"] = token
-        return await session.request(
-            call.method,
-            self._configuration.host.rstrip("/") + call.path,
-            params=call.params,
-            headers=headers,
-            # A file object, because aiohttp warns of large bodies given as bytes.
-            data=None if call.data is None else io.BytesIO(call.data),
-            timeout=call.limits,
-            allow_redirects=False,
-            proxy=self._configuration.proxy,
-        )
+        try:
+            return await session.request(
+                call.method,
+                self._configuration.host.rstrip("/") + call.path,
+                params=call.params,
+                headers=headers,
+                # A file object, because aiohttp warns of large bodies given as bytes.
+                data=None if call.data is None else io.BytesIO(call.data),
+                timeout=call.limits,
+                allow_redirects=False,
+                proxy=self._configuration.proxy,
+            )
+        except ValueError as error:
+            # A host, a proxy or a token that fits into no request; what it is stays unsaid.
+            raise ApiError(0, type(error).__name__) from error
 
     async def _reload_token(self) -> None:
         try:
@@ -247,18 +260,29 @@ async def _load_configuration(access: Access) -> Any:  # noqa: ANN401 kubernetes
             "check kubernetes.kubeconfig and kubernetes.context"
         )
         raise NoCluster(what) from error
-    if not _is_server(str(configuration.host)):
-        what = "the kubeconfig names no server; write `server: https://...`"
+    if not is_base_url(str(configuration.host)):
+        what = "the kubeconfig names no server that can be asked; write `server: https://...`"
         raise NoCluster(what)
     return configuration
 
 
-def _is_server(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # no such port, or half an IPv6 address
-        return False
+def as_object(found: object) -> dict[str, Any]:
+    """Return JSON that must be an object. Raises `ApiError`, as for no answer at all."""
+    if not isinstance(found, dict):
+        raise ApiError(0, "the answer has another shape")
+    return found
+
+
+def part(found: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the object that stands in another under a name, empty if nothing does."""
+    inner = found.get(name)
+    return {} if inner is None else as_object(inner)
+
+
+def reason_of(status: object, otherwise: str) -> str:
+    """Return the one word by which a `Status` names its reason; other text may quote data."""
+    said = status.get("reason") if isinstance(status, dict) else None
+    return said if isinstance(said, str) and _REASON.fullmatch(said) else otherwise
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext | bool:  # noqa: ANN401 kubernetes_asyncio is untyped
@@ -281,16 +305,22 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
     if response.status < HTTPStatus.MULTIPLE_CHOICES:
         return
     reason = HTTPStatus(response.status).phrase if response.status in set(HTTPStatus) else ""
+    with suppress(orjson.JSONDecodeError):
+        reason = reason_of(orjson.loads(await _read_capped(response, 64 * 1024)), reason)
+    raise ApiError(
+        response.status,
+        reason,
+        retry_after_seconds=_wait_seconds(response.headers.get("Retry-After", "")),
+    )
+
+
+def _wait_seconds(retry_after: str) -> float | None:
     try:
-        found = orjson.loads(await _read_capped(response, 64 * 1024))
-        reason = str(found.get("reason") or reason)[:60]
-    except (orjson.JSONDecodeError, AttributeError):
-        pass
-    try:
-        retry_after = float(response.headers.get("Retry-After", ""))
+        wait = float(retry_after)
     except ValueError:
-        retry_after = None
-    raise ApiError(response.status, reason, retry_after_seconds=retry_after)
+        return None
+    # No comparison holds for what is no number, and no limit for what has none.
+    return wait if math.isfinite(wait) else None
 
 
 async def _read_capped(response: aiohttp.ClientResponse, most: int) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import define, field, frozen
 
-from agent.source.api import ApiError
+from agent.source.api import ApiError, as_object, part, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -30,6 +31,17 @@ WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
+MAX_COUNT = (1 << 31) - 1
+"""What the API has for restarts and exit codes is an int32."""
+
+_VERSION = re.compile(r"[0-9]{1,20}")
+
+
+class OddWatchError(ApiError):
+    """The watch brought what is no event: only a list can tell what it would have said."""
+
+    def __init__(self) -> None:
+        super().__init__(0, "the watch has another shape")
 
 
 @frozen
@@ -78,14 +90,17 @@ class Pods:
     changed: Callable[[Pod], None]
     gone: Callable[[str], None]
     _seen: dict[str, set[str]] = field(factory=dict)
+    _odd: set[str] = field(factory=set)
 
     def put(self, selection: str, pod: Pod) -> None:
         """Take a new picture of a pod that one selection contains."""
+        self._odd.discard(pod.uid)
         self._seen.setdefault(pod.uid, set()).add(selection)
         self.changed(pod)
 
     def drop(self, selection: str, uid: str) -> None:
         """Take it that a selection no longer contains a pod."""
+        self._odd.discard(uid)
         selections = self._seen.get(uid)
         if selections is None:
             return
@@ -93,6 +108,12 @@ class Pods:
         if not selections:
             del self._seen[uid]
             self.gone(uid)
+
+    def skip(self, selection: Selection, uid: str) -> None:
+        """Leave a pod at its last picture, because the new one cannot be read; say so once."""
+        if uid not in self._odd:
+            self._odd.add(uid)
+            log.warning("pod cannot be understood", extra={"namespace": selection.namespace})
 
     def keep_only(self, selection: str, uids: Iterable[str]) -> None:
         """Take a whole list: what the selection contained before and not now is gone from it."""
@@ -156,7 +177,7 @@ async def watch(
             error = raised
             if version is None:
                 listed(error)
-            elif error.status:
+            elif error.status or isinstance(error, OddWatchError):
                 version = None
                 if error.status == HTTPStatus.FORBIDDEN:
                     may_not_watch()
@@ -179,19 +200,47 @@ def pause_seconds(
 
 async def _list(client: Client, selection: Selection, pods: Pods) -> str:
     uids: list[str] = []
+    is_whole = True
     page = {**selection.params, "limit": LIST_PAGE}
     while True:
         found = await client.get(selection.path, page)
-        for item in found.get("items") or ():
-            pod = read_pod(item, selection.containers)
-            uids.append(pod.uid)
-            pods.put(selection.name, pod)
-        metadata = found.get("metadata") or {}
-        if not metadata.get("continue"):
+        if "items" not in found:
+            raise ApiError(0, "the answer is no list")  # and not an empty one
+        metadata = part(found, "metadata")
+        for item in _items(found, "items"):
+            uid = _take_pod(item, selection, pods)
+            uids.append(uid)
+            is_whole = is_whole and bool(uid)
+        following = metadata.get("continue")
+        if not following:
             break
-        page["continue"] = metadata["continue"]
-    pods.keep_only(selection.name, uids)
-    return str(metadata.get("resourceVersion", ""))
+        if not isinstance(following, str):
+            raise ApiError(0, "the answer has another shape")
+        page["continue"] = following
+    if is_whole:
+        # Else one of those that are not in it may be the one that could not be read.
+        pods.keep_only(selection.name, uids)
+    return _text(metadata.get("resourceVersion"))
+
+
+def _take_pod(found: object, selection: Selection, pods: Pods) -> str:
+    """Take a pod object, or skip it if it cannot be read; return its uid, if it says one.
+
+    One odd pod must not keep the logs of the others unread.
+    """
+    try:
+        pod = read_pod(found, selection.containers)
+    except ApiError:
+        uid = _uid(found)
+        pods.skip(selection, uid)
+        return uid
+    pods.put(selection.name, pod)
+    return pod.uid
+
+
+def _uid(found: object) -> str:
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    return _text(metadata.get("uid")) if isinstance(metadata, dict) else ""
 
 
 async def _watch(
@@ -218,80 +267,115 @@ async def _watch(
                 yield version
 
 
-def _take_line(line: bytes, selection: Selection, pods: Pods) -> str | None:
+def _take_line(line: bytes, selection: Selection, pods: Pods) -> str:
     try:
         event = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         raise ApiError(0, "the watch is not JSON") from error
+    if not isinstance(event, dict) or not isinstance(event.get("object"), dict):
+        raise OddWatchError
     return _take_event(event, selection, pods)
 
 
-def _take_event(event: dict[str, Any], selection: Selection, pods: Pods) -> str | None:
-    """Take one watch event; return the resourceVersion to go on from."""
-    found = event.get("object") or {}
-    if event.get("type") == "ERROR":
-        raise ApiError(int(found.get("code") or 500), str(found.get("reason") or "watch error"))
-    if event.get("type") in {"ADDED", "MODIFIED"}:
-        pods.put(selection.name, read_pod(found, selection.containers))
-    elif event.get("type") == "DELETED":
-        pod = read_pod(found, selection.containers)
-        pods.put(selection.name, pod)
-        pods.drop(selection.name, pod.uid)
-    return (found.get("metadata") or {}).get("resourceVersion")
+def _take_event(event: dict[str, Any], selection: Selection, pods: Pods) -> str:
+    """Take one watch event; return the resourceVersion to go on from, if it says one."""
+    found, kind = event["object"], event.get("type")
+    if kind == "ERROR":
+        raise ApiError(_count(found.get("code")) or 500, reason_of(found, "watch error"))
+    if kind in ("ADDED", "MODIFIED", "DELETED"):
+        uid = _take_pod(found, selection, pods)
+        if kind == "DELETED":
+            pods.drop(selection.name, uid)
+    metadata = found.get("metadata")
+    return _text(metadata.get("resourceVersion")) if isinstance(metadata, dict) else ""
 
 
-def read_pod(found: dict[str, Any], containers: frozenset[str]) -> Pod:
-    """Read a pod object. Only ordinary containers of the given names; an empty set means all."""
-    metadata, status = found.get("metadata") or {}, found.get("status") or {}
-    owners = metadata.get("ownerReferences") or ()
+def read_pod(found: object, containers: frozenset[str]) -> Pod:
+    """Read a pod object. Only ordinary containers of the given names; an empty set means all.
+
+    Raises `ApiError` where its parts are not what the API has there. A text, a number or a time
+    that is none counts as not said.
+    """
+    pod = as_object(found)
+    metadata, status = part(pod, "metadata"), part(pod, "status")
+    uid, name = _text(metadata.get("uid")), _text(metadata.get("name"))
+    if not uid or not name:
+        raise ApiError(0, "a pod without a name or uid")
+    owners = [as_object(one) for one in _items(metadata, "ownerReferences")]
+    labels = part(metadata, "labels")
+    statuses = [as_object(one) for one in _items(status, "containerStatuses")]
     return Pod(
-        namespace=str(metadata.get("namespace", "")),
-        name=str(metadata.get("name", "")),
-        uid=str(metadata.get("uid", "")),
-        labels=tuple(sorted((metadata.get("labels") or {}).items())),
-        owner=str(owners[0].get("name", "")) if owners else "",
+        namespace=_text(metadata.get("namespace")),
+        name=name,
+        uid=uid,
+        labels=tuple(sorted((key, _text(value)) for key, value in labels.items())),
+        owner=_text(owners[0].get("name")) if owners else "",
         is_deleting="deletionTimestamp" in metadata,
         version=_version(metadata.get("resourceVersion")),
-        is_finished=status.get("phase") in {"Succeeded", "Failed"},
+        is_finished=_text(status.get("phase")) in {"Succeeded", "Failed"},
         containers=tuple(
             _container(one)
-            for one in status.get("containerStatuses") or ()
-            if not containers or one.get("name") in containers
+            for one in statuses
+            if not containers or _text(one.get("name")) in containers
         ),
     )
 
 
-def _version(text: object) -> int:
-    # Opaque by contract, a growing number in every API server there is: good enough to tell an
-    # older picture of the same pod, which a lagging watch may bring, from a newer one.
-    return int(text) if isinstance(text, str) and text.isdigit() else 0
-
-
 def _container(found: dict[str, Any]) -> ContainerStatus:
-    state, last = found.get("state") or {}, found.get("lastState") or {}
-    running = state.get("running")
+    state = part(found, "state")
+    terminated = part(state, "terminated")
     return ContainerStatus(
-        name=str(found.get("name", "")),
-        image=str(found.get("image", "")),
-        container_id=str(found.get("containerID") or ""),
-        restarts=int(found.get("restartCount") or 0),
-        is_running=running is not None,
-        started_seconds=_seconds((running or state.get("terminated") or {}).get("startedAt")),
-        ended=_ended(state.get("terminated")),
-        last_ended=_ended(last.get("terminated")),
+        name=_text(found.get("name")),
+        image=_text(found.get("image")),
+        container_id=_text(found.get("containerID")),
+        restarts=max(0, _count(found.get("restartCount"))),
+        is_running=state.get("running") is not None,
+        started_seconds=_seconds((part(state, "running") or terminated).get("startedAt")),
+        ended=_ended(terminated),
+        last_ended=_ended(part(part(found, "lastState"), "terminated")),
     )
 
 
-def _ended(found: dict[str, Any] | None) -> Ended | None:
+def _ended(found: dict[str, Any]) -> Ended | None:
     if not found:
         return None
     return Ended(
-        str(found.get("containerID") or ""),
-        int(found.get("exitCode") or 0),
-        str(found.get("reason") or ""),
+        _text(found.get("containerID")),
+        _count(found.get("exitCode")),
+        _text(found.get("reason")),
         _seconds(found.get("finishedAt")),
     )
 
 
-def _seconds(text: str | None) -> int:
-    return int(datetime.fromisoformat(text).timestamp()) if text else 0
+def _items(found: dict[str, Any], name: str) -> list[Any]:
+    """Return the list that stands in an object under a name, empty if nothing does."""
+    items = found.get(name)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise ApiError(0, "the answer has another shape")
+    return items
+
+
+def _text(found: object) -> str:
+    return found if isinstance(found, str) else ""
+
+
+def _count(found: object) -> int:
+    return found if type(found) is int and abs(found) <= MAX_COUNT else 0
+
+
+def _version(found: object) -> int:
+    # Opaque by contract, a growing number in every API server there is: good enough to tell an
+    # older picture of the same pod, which a lagging watch may bring, from a newer one.
+    text = _text(found)
+    return int(text) if _VERSION.fullmatch(text) else 0
+
+
+def _seconds(found: object) -> int:
+    try:
+        at = datetime.fromisoformat(_text(found))
+    except ValueError:
+        return 0
+    # A time that names no zone is none of the API's.
+    return max(0, int(at.timestamp())) if at.tzinfo is not None else 0

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
-from agent.source.api import ApiError
+from agent.source.api import ApiError, part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +42,8 @@ async def find_cluster_id(
         return None
     path, right = "/api/v1/namespaces/kube-system", "get namespaces/kube-system"
     found = await _get(client, path, "cluster id", right, missing)
-    uid = str(((found or {}).get("metadata") or {}).get("uid", ""))
-    if not uid:
+    uid = part(found, "metadata").get("uid")
+    if not isinstance(uid, str) or not uid:
         return None
     return uid if kind == "raw" else str(uuid5(CLUSTER_NAMESPACE, uid))
 
@@ -53,7 +53,7 @@ async def find_kubernetes(
 ) -> tuple[str | None, str | None]:
     """Return (minor version as `1.34`, distribution from the closed list)."""
     found = await _get(client, "/version", "Kubernetes version", "get /version", missing)
-    version = str((found or {}).get("gitVersion", ""))
+    version = str(found.get("gitVersion", ""))
     minor = _MINOR.match(version)
     if minor is None:
         return None, None
@@ -68,7 +68,7 @@ async def find_installation_id(
         path = f"/api/v1/namespaces/{namespace}/configmaps/botkube-analytics-config"
         right = "get configmaps/botkube-analytics-config"
         found = await _get(client, path, "installation id of BotKube v0.13", right, missing)
-        text = str(((found or {}).get("data") or {}).get("analytics.yaml", ""))
+        text = str(part(found, "data").get("analytics.yaml", ""))
         id_found = _INSTALLATION.search(text)
         if id_found is not None:
             return str(UUID(id_found.group(1)))
@@ -92,7 +92,7 @@ async def find_version(
     if deployment:
         path = f"/apis/apps/v1/namespaces/{pod.namespace}/deployments/{deployment}"
         found = await _get(client, path, "BotKube version", "get deployments", missing)
-        labels = ((found or {}).get("metadata") or {}).get("labels") or {}
+        labels = part(part(found, "metadata"), "labels")
         chart = _CHART.search(str(labels.get("helm.sh/chart", "")))
         known = _known(chart.group(1), ruleset) if chart else None
     return known or "other"
@@ -110,7 +110,8 @@ def _word(ruleset: RuleSet, vocabulary: str, text: str) -> str | None:
 
 async def _get(
     client: Client, path: str, trait: str, right: str, missing: Callable[[str, str], None]
-) -> Any:  # noqa: ANN401 JSON
+) -> dict[str, Any]:
+    """Return the object, empty where it is not there or may not be read."""
     try:
         return await client.get(path)
     except ApiError as error:
@@ -118,4 +119,4 @@ async def _get(
             raise  # not an answer: to be asked again
         if error.status != HTTPStatus.NOT_FOUND:
             missing(trait, right)
-        return None
+        return {}

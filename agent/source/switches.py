@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from attrs import frozen
 
-from agent.source.api import ApiError
+from agent.source.api import ApiError, part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from agent.source.api import Client
 
@@ -52,7 +52,7 @@ async def read_switches(client: Client, namespaces: Iterable[str]) -> tuple[Clus
     return tuple(found)
 
 
-async def _read(client: Client, path: str) -> Any:  # noqa: ANN401 JSON
+async def _read(client: Client, path: str) -> dict[str, Any] | str | None:
     """Return the object, None if it is not there, `NOT_READABLE` if it may not be read."""
     try:
         return await client.get(path)
@@ -64,9 +64,11 @@ async def _read(client: Client, path: str) -> Any:  # noqa: ANN401 JSON
         raise
 
 
-def _switch(name: str, found: Any, says: Any) -> ClusterSwitch:  # noqa: ANN401 JSON
-    if found == NOT_READABLE:
-        return ClusterSwitch(name, NOT_READABLE, is_off=False)
+def _switch(
+    name: str, found: dict[str, Any] | str | None, says: Callable[[dict[str, Any]], object]
+) -> ClusterSwitch:
+    if isinstance(found, str):
+        return ClusterSwitch(name, found, is_off=False)
     said = None if found is None else says(found)
     if said is None:
         return ClusterSwitch(name, NOT_SET, is_off=False)
@@ -79,14 +81,14 @@ def _says_off(said: object) -> bool:
     return str(said).strip().lower() not in _SAYS_NO
 
 
-def _annotation(namespace: Any) -> object:  # noqa: ANN401 JSON
-    return ((namespace.get("metadata") or {}).get("annotations") or {}).get(ANNOTATION)
+def _annotation(namespace: dict[str, Any]) -> object:
+    return part(part(namespace, "metadata"), "annotations").get(ANNOTATION)
 
 
-def _disable(config: Any) -> object:  # noqa: ANN401 JSON
+def _disable(config: dict[str, Any]) -> object:
     """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's; any off wins."""
     said: object = None
-    for text in (config.get("data") or {}).values():
+    for text in part(config, "data").values():
         for one in _documents(text):
             analytics = one.get("analytics") if isinstance(one, dict) else None
             value = analytics.get("disable") if isinstance(analytics, dict) else None

@@ -18,6 +18,9 @@ from agent.state.store import Conflict, StateError, Stored
 MAX_OBJECT_BYTES = 1_000_000
 KEY = "state"
 
+_OTHER_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
+"""What reading an answer raises that is JSON and no ConfigMap."""
+
 
 class Requester(Protocol):
     """The part of an API client that is needed here."""
@@ -59,11 +62,14 @@ class ConfigMapStore:
             if not self.is_owner:
                 return Stored(None, "")
             found = await self._create()
-        metadata = found["metadata"]
-        # Labels and annotations are the chart's; a PUT without them would take them away.
-        kept = {"labels", "annotations"} & metadata.keys()
-        self._kept = {name: metadata[name] for name in kept}
-        return _stored(found)
+        try:
+            metadata = found["metadata"]
+            # Labels and annotations are the chart's; a PUT without them would take them away.
+            kept = {"labels", "annotations"} & metadata.keys()
+            self._kept = {name: metadata[name] for name in kept}
+            return _stored(found)
+        except _OTHER_SHAPE as error:
+            raise self._odd("read") from error
 
     async def save(self, data: bytes, version: str) -> str:
         """Replace the object's content if its resourceVersion is still `version`."""
@@ -89,7 +95,10 @@ class ConfigMapStore:
                 what = f"{self.where} was changed by another process"
                 raise Conflict(what) from error
             raise self._failed("write", "update", status) from error
-        return str(found["metadata"]["resourceVersion"])
+        try:
+            return str(found["metadata"]["resourceVersion"])
+        except _OTHER_SHAPE as error:
+            raise self._odd("write") from error
 
     async def _create(self) -> Any:  # noqa: ANN401 JSON
         body = {
@@ -108,6 +117,9 @@ class ConfigMapStore:
                 f"cannot {doing} {self.where}: the service account lacks `{right} configmaps`"
             )
         return StateError(f"cannot {doing} {self.where}: status {status}")
+
+    def _odd(self, doing: str) -> StateError:
+        return StateError(f"cannot {doing} {self.where}: the answer has another shape")
 
 
 def _status(error: Exception) -> int:

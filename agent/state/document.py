@@ -22,7 +22,13 @@ from agent.resume import HASH_BYTES
 FORMAT_VERSION = 1
 GZIP = b"\x1f\x8b"
 MAX_KEY_BYTES = 64
-MAX_SECOND = 1 << 33
+MAX_NUMBER = 1 << 53
+"""Beyond it a number would not pass the exit gate; no count comes near."""
+MAX_SECOND = 1 << 34
+"""A few centuries from now: every time that nanoseconds in 63 bits can tell, and none that cannot
+be written as a date."""
+MAX_NS = 1 << 63
+MAX_WINDOW_SECONDS = 86_400
 
 
 class DocumentError(Exception):
@@ -134,18 +140,18 @@ def decode(data: bytes) -> Document:
             totals=Counter(_numbers(found["totals"])),
             parked=_number(found["parked"]),
             restarts={key: _restarts(one) for key, one in found["restarts"].items()},
-            identified_seconds=_number(found["identified_seconds"]),
+            identified_seconds=_second(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
             rules_digest=_text(found["rules_digest"]),
             sends=None if found["sends"] is None else _flag(found["sends"]),
-            stopped_seconds=_number_or_none(found["stopped_seconds"]),
-            saved_seconds=_number(found["saved_seconds"]),
+            stopped_seconds=_second_or_none(found["stopped_seconds"]),
+            saved_seconds=_second(found["saved_seconds"]),
             windows=Windows(
-                _positive(windows["seconds"]),
-                _number(windows["closed_until"]),
-                _number_or_none(windows["count_from"]),
+                _length(windows["seconds"]),
+                _second(windows["closed_until"]),
+                _second_or_none(windows["count_from"]),
                 _stops(windows["stopped"]),
-                {_number(one["start"]): _window_in(one) for one in windows["open"]},
+                {_second(one["start"]): _window_in(one) for one in windows["open"]},
             ),
             cursors={key: _cursor_in(one) for key, one in found["cursors"].items()},
             instances={key: _instance_in(one) for key, one in found["instances"].items()},
@@ -247,7 +253,12 @@ def _cursor_in(found: list[Any]) -> Cursor:
         raise ValueError
     pieces = tuple(packed[at : at + HASH_BYTES] for at in range(0, len(packed), HASH_BYTES))
     return Cursor(
-        _second(since), _number(count), _unpack(chain), pieces, _number(total), _number(last)
+        _second(since),
+        _number(count),
+        _unpack(chain),
+        pieces,
+        _number(total),
+        _within(last, MAX_NS),
     )
 
 
@@ -272,7 +283,7 @@ def _instance_in(found: dict[str, Any]) -> Instance:
         None if found["kind"] is None else _text(found["kind"]),
         _texts(found["bots"]),
         _texts(found["sinks"]),
-        None if found["ended_seconds"] is None else _number(found["ended_seconds"]),
+        _second_or_none(found["ended_seconds"]),
         _texts(found["marks"]),
     )
 
@@ -295,25 +306,29 @@ def _batch_in(found: list[Any]) -> Batch:
         _number(part),
         _body(body),
         _number(events),
-        _number(sealed),
+        _second(sealed),
         _flag(attempted),
     )
 
 
-# A value of another type would fail much later, in the middle of a commit: each is checked here.
+# A value of another type, or of no sense, would fail much later, in the middle of a commit, or let
+# no window close: each is checked here.
 
 
-def _number(found: object) -> int:
+def _within(found: object, limit: int) -> int:
     if type(found) is not int:
         raise TypeError
+    if not 0 <= found < limit:
+        raise ValueError
     return found
 
 
+def _number(found: object) -> int:
+    return _within(found, MAX_NUMBER)
+
+
 def _second(found: object) -> int:
-    second = _number(found)
-    if not 0 <= second < MAX_SECOND:
-        raise ValueError
-    return second
+    return _within(found, MAX_SECOND)
 
 
 def _key(found: object) -> bytes:
@@ -329,21 +344,21 @@ def _body(found: object) -> bytes:
     return body
 
 
-def _positive(found: object) -> int:
-    number = _number(found)
-    if number < 1:
+def _length(found: object) -> int:
+    seconds = _number(found)
+    if not 1 <= seconds <= MAX_WINDOW_SECONDS:
         raise ValueError
-    return number
+    return seconds
 
 
 def _stops(found: list[Any]) -> tuple[tuple[int, int], ...]:
     # The first documents had room for one, (0, 0) if there was none.
     stops = [found] if found and type(found[0]) is int else found
-    return tuple((_number(start), _number(end)) for start, end in stops if end)
+    return tuple((_second(start), _second(end)) for start, end in stops if end)
 
 
-def _number_or_none(found: object) -> int | None:
-    return None if found is None else _number(found)
+def _second_or_none(found: object) -> int | None:
+    return None if found is None else _second(found)
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, int]:

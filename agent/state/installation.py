@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 from attrs import define
 
+from agent.state.document import MAX_SECOND
 from agent.state.store import Conflict, StateError
 from agent.withholding import Withholding
 
@@ -88,14 +89,20 @@ def _decode(data: bytes, where: str) -> Installation:
     try:
         found = orjson.loads(data)
         # An object of an older release does not say how often: State was there.
-        commits = int(found.get("commits", 1))
+        commits = _whole(found.get("commits", 1))
         held = Withholding(_series_in(found["series"])) if "series" in found else None
         return Installation(
-            str(UUID(found["id"])), int(found["first_start_seconds"]), commits, withholding=held
+            str(UUID(found["id"])), _whole(found["first_start_seconds"]), commits, withholding=held
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
         raise StateError(what) from error
+
+
+def _whole(found: object) -> int:
+    if type(found) is not int or not 0 <= found < MAX_SECOND:
+        raise ValueError
+    return found
 
 
 def _series_out(series: Mapping[Series, int]) -> dict[str, dict[str, dict[str, list[str]]]]:
@@ -108,7 +115,7 @@ def _series_out(series: Mapping[Series, int]) -> dict[str, dict[str, dict[str, l
 
 def _series_in(found: dict[str, dict[str, dict[str, list[str]]]]) -> dict[Series, int]:
     return {
-        (event, name, str(value)): int(seconds)
+        (event, name, str(value)): _whole(int(seconds))
         for seconds, events in found.items()
         for event, properties in events.items()
         for name, values in properties.items()

@@ -1,0 +1,112 @@
+"""The installation object, as somebody may have edited it, and the ConfigMap that holds it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from attrs import frozen
+
+from agent.state.configmap import ConfigMapStore
+from agent.state.installation import load_installation
+from agent.state.store import StateError
+
+ID = str(UUID(int=7, version=4))
+WHOLE = {
+    "version": 1,
+    "id": ID,
+    "first_start_seconds": 5,
+    "commits": 2,
+    "series": {"0": {"Event handled": {"platform": ["slack"]}}},
+}
+
+
+@frozen
+class Says:
+    """An API server that always says the same."""
+
+    answer: Any
+
+    async def request(self, *_asked: object, **_with: object) -> Any:  # noqa: ANN401 JSON
+        return self.answer
+
+
+def config_map(data: bytes) -> dict[str, Any]:
+    return {
+        "metadata": {"resourceVersion": "1"},
+        "binaryData": {"state": b64encode(data).decode()},
+    }
+
+
+def store(answer: object) -> ConfigMapStore:
+    return ConfigMapStore(Says(answer), "botkube", "installation")
+
+
+async def nobody() -> str:
+    raise AssertionError
+
+
+async def load(answer: object) -> Any:  # noqa: ANN401
+    return await load_installation(store(answer), choose_id=nobody, now_seconds=1)
+
+
+async def test_a_whole_object_is_read() -> None:
+    found = await load(config_map(orjson.dumps(WHOLE)))
+
+    assert (found.id, found.first_start_seconds, found.commits) == (ID, 5, 2)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"id": "x"},
+        {"id": [1]},
+        {"id": None},
+        {"first_start_seconds": "x"},
+        {"first_start_seconds": -1},
+        {"first_start_seconds": 10**15},
+        {"first_start_seconds": 1e300},
+        {"commits": -1},
+        {"commits": [1]},
+        {"series": [1]},
+        {"series": {"0": {"Event handled": [1]}}},
+        {"series": {"0": {"Event handled": {"platform": 7}}}},
+        {"series": {"soon": {}, "x": {"Event handled": {"platform": ["slack"]}}}},
+        {"series": {"1000000000000000": {"Event handled": {"platform": ["slack"]}}}},
+    ],
+    ids=str,
+)
+async def test_an_object_with_an_odd_value_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(StateError, match="holds no installation"):
+        await load(config_map(orjson.dumps(WHOLE | change)))
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"null", b"7", b'"x"', b"{}", b"\xff"])
+async def test_what_is_no_object_is_refused(data: bytes) -> None:
+    with pytest.raises(StateError, match="holds no installation"):
+        await load(config_map(data))
+
+
+ODD = [
+    {},
+    {"metadata": [1]},
+    {"metadata": {}},
+    {"metadata": {"resourceVersion": "1"}, "binaryData": [1]},
+    {"metadata": {"resourceVersion": "1"}, "binaryData": {"state": 7}},
+    {"metadata": {"resourceVersion": "1"}, "binaryData": {"state": "A"}},
+]
+
+
+@pytest.mark.parametrize("answer", ODD, ids=str)
+async def test_an_answer_that_is_no_config_map_is_a_failure_to_read(answer: object) -> None:
+    with pytest.raises(StateError, match="cannot read ConfigMap"):
+        await load(answer)
+
+
+@pytest.mark.parametrize("answer", ODD[:3], ids=str)
+async def test_an_answer_that_is_no_config_map_is_a_failure_to_write(answer: object) -> None:
+    with pytest.raises(StateError, match="cannot write ConfigMap"):
+        await store(answer).save(b"{}", "1")
