@@ -12,6 +12,7 @@ import itertools
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from agent.lines import parse_stamp
 from agent.model import NANOS, Continuity, Cursor
 
 SLACK_SECONDS = 2
@@ -175,7 +176,9 @@ class Proof:
         if hashes and digest == hashes[-1] and tuple(self._last) == hashes[-number:]:
             self._suffix = number
         if cursor.count > len(hashes):
-            if number >= cursor.count:
+            # Folded lines stand in front of all others, and none is younger than the last.
+            stamp = parse_stamp(line)
+            if number >= cursor.count or (stamp is not None and stamp[0] > cursor.last_ns):
                 self.settle()
             return
         self._starts = [

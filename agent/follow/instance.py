@@ -153,7 +153,8 @@ class Follow:
 
     def interrupt(self) -> None:
         """End the running attempt; the next one begins where the Cursor stands."""
-        if self.scope is not None:
+        # One that is ending already must not be ended again.
+        if self.scope is not None and not self.scope.expired():
             self.scope.reschedule(asyncio.get_running_loop().time())
 
     def hold_back(self) -> None:
