@@ -6,6 +6,7 @@ Owns tables and messages for a person at a terminal. Must not know arguments or 
 from __future__ import annotations
 
 import errno
+import re
 import sys
 from collections import Counter
 from datetime import UTC, datetime
@@ -47,6 +48,10 @@ CHUNK_BYTES = 1 << 20
 LONG_BYTES = 8 << 20
 COMMON = frozenset({"stream", "seq", "window_start", "window_end", "count", "botkube_version"})
 
+HIDDEN_BYTES = 1 << 20
+_HEAD = rb'(?:time="\d{4}-|\{"[a-z]|(?:\x1b\[\d+m)?(?:DEBU|INFO|WARN|ERRO|FATA)(?:\x1b\[0m)?\[\d)'
+_HIDDEN_HEAD = re.compile(rb"(?m)^(?!\d{4}-\d\d-\d\dT|" + _HEAD + rb")[^\n]{1,200}?" + _HEAD)
+
 
 def show_preview(
     files: Sequence[str],
@@ -61,11 +66,12 @@ def show_preview(
     """Print what would be sent for the files; `-` or none is standard input."""
     errors = Console(stderr=True)
     names = list(files) or ["-"]
+    hidden = _Hidden()
     try:
         sizes = [Path(name).stat().st_size for name in names if name != "-"]
         with _progress(errors, sum(sizes) if len(sizes) == len(names) else None) as advance:
             found = preview(
-                (_chunks(name, advance) for name in names),
+                (hidden.watch(_chunks(name, advance)) for name in names),
                 ruleset,
                 window_seconds=window_seconds,
                 agent_version=agent_version,
@@ -76,6 +82,13 @@ def show_preview(
         name = error.filename or "standard input"
         errors.print(f"botkube-analytics: cannot read {name}: {error.strerror}", markup=False)
         return 2
+    if not found.matched and hidden.heads > found.lines // 2:
+        errors.print(
+            "Something stands in front of BotKube's own text in these lines, so they count nothing "
+            "(kubectl logs --prefix, stern, docker compose, a quotation): save them without it, as "
+            "kubectl logs does.",
+            markup=False,
+        )
     if as_json:
         # One line a batch, each the `batch` array byte for byte as it would be on the wire.
         for batch in found.batches:
@@ -84,6 +97,22 @@ def show_preview(
     else:
         _print_preview(Console(), found)
     return 0
+
+
+class _Hidden:
+    """Counts the heads of entries that stand behind something else, in the first of a log."""
+
+    def __init__(self) -> None:
+        self.heads = 0
+        self._left = HIDDEN_BYTES
+
+    def watch(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass the chunks of a log on."""
+        for chunk in chunks:
+            if self._left > 0:
+                self.heads += sum(1 for _ in _HIDDEN_HEAD.finditer(chunk[: self._left]))
+                self._left -= len(chunk)
+            yield chunk
 
 
 class _progress:  # noqa: N801 used like a function

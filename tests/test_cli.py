@@ -971,3 +971,17 @@ START_SECONDS = 20
 
 OBSERVED_SECONDS = 0.5
 """How long an agent that is off is watched before its sockets are looked at."""
+
+
+@pytest.mark.parametrize("prefix", ["[pod/botkube-x/botkube] ", "> ", "botkube  | ", "    ", ""])
+def test_lines_with_something_in_front_are_said_to_be_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], prefix: str
+) -> None:
+    lines = LOG.read_text(encoding="utf-8").splitlines()[:80]
+    path = tmp_path / "pasted.log"
+    path.write_text("".join(f"{prefix}{line.partition(' ')[2]}\n" for line in lines))
+    code = main(["preview", str(path)])
+    said = " ".join(capsys.readouterr().err.split())
+
+    assert code == 0
+    assert ("Something stands in front of BotKube's own text" in said) is bool(prefix)
