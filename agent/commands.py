@@ -260,6 +260,7 @@ async def show_status(
     if ruleset is None:
         console.print("nothing is contacted while the mode is off; rules and State were not read")
         return 0
+    console.print("switches in the cluster: not looked at, because no running agent answers here")
     console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}")
     try:
         return _print_state(console, *(await _read_state(options)))

@@ -21,7 +21,6 @@ from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.counting import Counting
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.modes import Decision, Switch
@@ -166,9 +165,10 @@ class Running:
             },
             figures=self.snapshot(),
         )
-        return base if self.pipeline is None else self._whole(base, self.pipeline.counting)
+        return base if self.pipeline is None else self._whole(base, self.pipeline)
 
-    def _whole(self, base: View, counting: Counting) -> View:
+    def _whole(self, base: View, pipeline: Pipeline) -> View:
+        counting = pipeline.counting
         document, identity = counting.document, counting.identity
         coming = counting.look(now_seconds=base.now_seconds)
         withheld = counting.withholding.events(base.now_seconds) if counting.sends else {}
@@ -179,6 +179,7 @@ class Running:
             stream=document.stream,
             seq=document.seq,
             count_from_seconds=document.windows.count_from,
+            may_send=pipeline.outbox.may_send.is_set(),
             withheld=tuple(sorted(withheld)),
             withheld_until_seconds=max(withheld.values(), default=0),
             window_seconds=document.windows.seconds,

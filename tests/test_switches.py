@@ -241,3 +241,24 @@ async def ended(agent: Agent) -> None:
     """Wait until an agent has ended by itself."""
     async with asyncio.timeout(20):
         await asyncio.wait([agent.task])
+
+
+@pytest.mark.parametrize(
+    ("texts", "value"),
+    [
+        (["analytics:\n\tdisable: true\n"], "not readable"),
+        (["analytics:\n  disable: true\nother: !custom x\n"], "not readable"),
+        (["analytics:\n\tdisable: true\n", "analytics: {disable: true}\n"], "true"),
+        (["analytics: {disable: false}\n", "analytics: {disable: true}\n"], "true"),
+        (["analytics: {disable: true}\n", "analytics: {disable: false}\n"], "true"),
+    ],
+)
+async def test_a_configuration_of_botkube_that_is_torn_is_not_a_switch_that_is_not_set(
+    world: Lab, texts: list[str], value: str
+) -> None:
+    data = {f"{number}.yaml": text for number, text in enumerate(texts)}
+    world.cluster.config_map(NAMESPACE, "botkube-global-config", data)
+    async with Client(world.options().access, "test") as client:
+        found = await read_switches(client, [NAMESPACE])
+
+    assert found[-1].value == value

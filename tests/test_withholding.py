@@ -191,6 +191,12 @@ def test_a_time_within_a_window_ends_with_that_window() -> None:
     assert found["commands"] == {}
 
 
+def test_what_a_new_release_of_botkube_counts_is_withheld() -> None:
+    found = sent(executed(), held=until_one(("Command executed", "botkube_version", "v1.14.0")))
+
+    assert (found["commands"], found["report"]["command_executed_total"]) == ({}, 0)
+
+
 def test_a_crash_of_a_new_kind_is_withheld() -> None:
     made = counting(withholding=until_one(("Application crashed", "kind", "oom")))
     made.end_instance(
@@ -209,14 +215,16 @@ def test_a_crash_of_a_new_kind_is_withheld() -> None:
 
 def test_a_new_platform_and_a_new_distribution_are_not_said() -> None:
     said = {(REPORT, "slack_enabled", "true"), (REPORT, "slack_enabled", "false")}
+    said |= {(REPORT, "webhook_enabled", "")}
     said |= {(event, "distribution", "kind") for event in (REPORT, "identify", "group")}
     made = counting(withholding=Withholding(dict.fromkeys(said, NOON + DAY)))
     made.document.instances["pod/one"].bots.add("slack")
+    made.document.instances["pod/one"].sinks.add("webhook")
     count(made, executed())
     calls = closed(made)
     array = b"".join(map(batch_array, made.document.outbox))
 
-    assert "slack_enabled" not in calls[-1]["properties"]
+    assert not {"slack_enabled", "webhook_enabled"} & calls[-1]["properties"].keys()
     assert b'"distribution"' not in array
 
 
@@ -350,3 +358,12 @@ def test_no_stop_is_forgotten() -> None:
         windows.count(evolve(HELM, at_ns=(start + 9) * NANOS), "v1.14.0", now_seconds=end + 9)
 
     assert not any(window.counts or window.unsent for window in windows.open.values())
+
+
+def test_what_was_counted_in_another_mode_is_discarded() -> None:
+    made = counting()
+    count(made, executed())
+    made.sends = False
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+
+    assert not made.document.windows.open

@@ -12,7 +12,6 @@ import asyncio
 import io
 import logging
 import math
-import re
 import ssl
 import threading
 from contextlib import asynccontextmanager, suppress
@@ -36,7 +35,30 @@ CREDENTIALS_SECONDS = 60
 READ_BUFFER_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 32 << 20
 
-_REASON = re.compile(r"[A-Za-z]{1,60}")
+_REASONS = frozenset(
+    [
+        "Unauthorized",
+        "Forbidden",
+        "NotFound",
+        "AlreadyExists",
+        "Conflict",
+        "Gone",
+        "Expired",
+        "Invalid",
+        "BadRequest",
+        "Timeout",
+        "ServerTimeout",
+        "StoreReadError",
+        "TooManyRequests",
+        "MethodNotAllowed",
+        "NotAcceptable",
+        "InternalError",
+        "RequestEntityTooLarge",
+        "UnsupportedMediaType",
+        "ServiceUnavailable",
+    ]
+)
+"""Those of metav1.StatusReason; an extension of the API may say anything, names among it."""
 
 
 class ApiError(Exception):
@@ -282,7 +304,7 @@ def part(found: dict[str, Any], name: str) -> dict[str, Any]:
 def reason_of(status: object, otherwise: str) -> str:
     """Return the one word by which a `Status` names its reason; other text may quote data."""
     said = status.get("reason") if isinstance(status, dict) else None
-    return said if isinstance(said, str) and _REASON.fullmatch(said) else otherwise
+    return said if isinstance(said, str) and said in _REASONS else otherwise
 
 
 def _tls_context(configuration: Any) -> ssl.SSLContext | bool:  # noqa: ANN401 kubernetes_asyncio is untyped

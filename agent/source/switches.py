@@ -70,6 +70,8 @@ def _switch(
     if isinstance(found, str):
         return ClusterSwitch(name, found, is_off=False)
     said = None if found is None else says(found)
+    if said == NOT_READABLE:
+        return ClusterSwitch(name, NOT_READABLE, is_off=False)
     if said is None:
         return ClusterSwitch(name, NOT_SET, is_off=False)
     is_off = _says_off(said)
@@ -86,22 +88,30 @@ def _annotation(namespace: dict[str, Any]) -> object:
 
 
 def _disable(config: dict[str, Any]) -> object:
-    """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's; any off wins."""
+    """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's; any off wins.
+
+    One that is no YAML we can read may say off, so it is not taken for a switch that is not set.
+    """
     said: object = None
     for text in part(config, "data").values():
-        for one in _documents(text):
+        documents = _documents(text)
+        if documents is None:
+            said = NOT_READABLE if said is None else said
+            continue
+        for one in documents:
             analytics = one.get("analytics") if isinstance(one, dict) else None
             value = analytics.get("disable") if isinstance(analytics, dict) else None
-            if isinstance(value, (bool, int, str)) and (said is None or _says_off(value)):
+            is_first = said in {None, NOT_READABLE}
+            if isinstance(value, (bool, int, str)) and (is_first or _says_off(value)):
                 said = value
     return said
 
 
-def _documents(text: object) -> list[object]:
-    """Return the YAML documents of a file that is not ours and may hold anything."""
+def _documents(text: object) -> list[object] | None:
+    """Return the YAML documents of a file that is not ours and may hold anything; None if torn."""
     if not isinstance(text, str) or "analytics" not in text:
         return []
     try:
         return list(yaml.load_all(text, Loader=_LOADER))
     except Exception:  # noqa: BLE001 the loader fails in many ways, and names what it read
-        return []
+        return None

@@ -121,6 +121,12 @@ def _mode(view: View) -> Element:
         )
     else:
         says.append(tag("p", MODES.get(view.mode, ""), *_when(view)))
+    if not view.may_send:
+        says.append(
+            tag(
+                "p", "The cluster's switches cannot be read now, so nothing is sent until they can."
+            )
+        )
     if view.withheld:
         says.append(
             tag(
@@ -260,6 +266,8 @@ def _off() -> Element:
         ),
         ("Set ", "analytics.disable: true", " in its configuration file."),
         ("Start it with ", "--analytics-disable", "."),
+        ("Annotate the namespace of BotKube: ", 'botkube-analytics/disable: "true"', "."),
+        ("Set BotKube's own ", "analytics.disable: true", "."),
         ("Scale it to zero: nothing is sent on the way out."),
         ("To keep the counts and send nothing, take the write key away."),
     )
@@ -269,7 +277,10 @@ def _off() -> Element:
         tag("p", "Any one of these is enough, and no other setting undoes it:"),
         tag("ul", *(tag("li", *_coded(way)) for way in ways)),
         tag(
-            "p", "Off means: no connection, no name look-up, no page; only the health port listens."
+            "p",
+            "Off by one of the first three means: no connection, no name look-up, no page; only "
+            "the health port listens. For the two in the cluster the API server is asked, and "
+            "nothing is read or sent.",
         ),
     )
 

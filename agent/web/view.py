@@ -67,6 +67,7 @@ class View:
     """All that is shown. Without a pipeline (it has not begun yet) most of it is empty.
 
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
+    `may_send` is off while the cluster's switches cannot be read.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -82,6 +83,7 @@ class View:
     stream: str = ""
     seq: int = 0
     count_from_seconds: int | None = None
+    may_send: bool = True
     withheld: tuple[str, ...] = ()
     withheld_until_seconds: int = 0
     window_seconds: int = 3600
@@ -119,6 +121,7 @@ def status(view: View) -> dict[str, Any]:
         "stream": view.stream,
         "seq": view.seq,
         "count_from_seconds": view.count_from_seconds,
+        "may_send": view.may_send,
         "withheld": list(view.withheld),
         "withheld_until_seconds": view.withheld_until_seconds,
         "window_seconds": view.window_seconds,
