@@ -266,6 +266,9 @@ class Reader:
         lines = [line for line in Framer().feed(reply) if parse_stamp(line) is not None]
         if reply and not lines:
             return None  # the kubelet's own words say nothing of the log
+        if self._proof is not None and not (lines or self._proof.head or self._held):
+            # A file that is still empty: whether anything is gone, its first line will tell.
+            return Continuity.ROTATED
         if self._proof is not None and lines == self._proof.head:
             self.settle()
         if self._proof is not None:

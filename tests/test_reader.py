@@ -24,6 +24,7 @@ from tests.strategies import (
     chunks,
     cuts,
     render,
+    stamp,
     stamped,
     stamps,
 )
@@ -698,3 +699,34 @@ def test_an_audit_that_is_answered_with_another_file_settles_no_head(written: in
     reading.commit()
 
     assert (verdict, reading.total.lines) == (None, 2)
+
+
+def test_a_file_that_stays_empty_is_a_gap_once_its_first_line_comes() -> None:
+    """A quiet container is connected to again and again; that alone loses nothing."""
+    _, reading = read(*(logfmt(f"answered {word}") for word in "abc"))
+    reading.reader.idle(60)
+    reading.commit()
+    gaps: list[Gap] = []
+    for _ in range(3):
+        reading.reader.reopen()
+        assert reading.reader.audit(b"") is Continuity.ROTATED
+        gaps += reading.reader.take().gaps
+    assert gaps == []
+
+    later = stamp(NOON * NANOS + 60 * NANOS) + b" " + logfmt("answered d") + b"\n"
+    reading.reader.feed(later)
+    reading.reader.settle()
+    assert [one.reason for one in reading.reader.take().gaps] == ["rotated"]
+
+
+def test_a_burst_is_proved_by_the_first_line_after_it() -> None:
+    """It is kept as a count; a slow container would not bring as many lines for hours."""
+    count = 300
+    _, reading = read(*(logfmt("answered a") for _ in range(count)), step=1000)
+    reading.reader.idle(60)
+    reading.commit()
+    assert reading.reader.cursor().count > len(reading.reader.cursor().hashes)
+
+    reading.reader.reopen()
+    reading.reader.feed(stamp((NOON + 9) * NANOS) + b" " + logfmt("answered b") + b"\n")
+    assert reading.reader.is_proved
