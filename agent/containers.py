@@ -70,6 +70,7 @@ class Containers:
     ruleset: RuleSet
     client: Client
     clock: Callable[[], float]
+    monotonic: Callable[[], float]
     random: Random
     group: asyncio.TaskGroup
     names: frozenset[str]
@@ -160,6 +161,7 @@ class Containers:
             reader,
             self.client,
             self.clock,
+            self.monotonic,
             self.random,
             self._fold,
             self.may_read,

@@ -224,6 +224,7 @@ async def run(
                     ruleset,
                     client,
                     world.clock,
+                    world.monotonic,
                     world.random,
                     group,
                     options.containers,

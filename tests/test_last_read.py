@@ -7,13 +7,15 @@ import random
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from agent.follow import Follow, Pace
 from agent.model import Container
 from agent.rules import RuleSet
 from agent.source import podlogs
-from agent.source.api import Client
+from agent.source.api import ApiError, Client
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact, replay
 from tests.sim.botkube_v1_14 import BotKubeV114
@@ -234,3 +236,29 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
         pipeline = agent.pipeline
         assert pipeline is not None
         await until(lambda: pipeline.counting.observed.total() == truth.total())
+
+
+@pytest.mark.parametrize(("wall", "passed", "gives_up"), [(3600, 60, False), (0, 700, True)])
+async def test_a_clock_that_jumps_gives_no_container_up(
+    wall: float, passed: float, *, gives_up: bool
+) -> None:
+    """How long it could not be read is measured by a clock that nobody sets."""
+    times = {"wall": 0.0, "passed": 0.0}
+    nothing: Any = None
+    one = Follow(
+        Container("botkube", "pod", "uid", "botkube", "id"),
+        nothing,
+        nothing,
+        lambda: times["wall"],
+        lambda: times["passed"],
+        random.Random(1),
+        nothing,
+        nothing,
+        Pace(unreadable=600),
+        nothing,
+        nothing,
+    )
+    one.fail(ApiError(502, "Bad Gateway"))
+    times.update(wall=wall, passed=passed)
+
+    assert one.is_unreadable() is gives_up

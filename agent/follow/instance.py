@@ -72,6 +72,7 @@ class Follow:
     reader: Reader
     client: Client
     clock: Callable[[], float]
+    monotonic: Callable[[], float]
     random: Random
     fold: Callable[[Follow, Released], None]
     may_read: asyncio.Event
@@ -91,6 +92,7 @@ class Follow:
     clear_seconds: float = 0.0
     released_seconds: float = 0.0
     failing_since: float | None = None
+    failing_from: float = 0.0
     skew_seconds: float | None = None
     last_bytes: float = 0.0
     last_audit: float = 0.0
@@ -172,14 +174,15 @@ class Follow:
 
     def is_unreadable(self) -> bool:
         """Whether it could not be read for so long that windows no longer wait for it."""
-        since = self.failing_since
-        return since is not None and self.clock() - since > self.pace.unreadable
+        if self.failing_since is None:
+            return False
+        return self.monotonic() - self.failing_from > self.pace.unreadable
 
     def fail(self, error: ApiError) -> None:
         """Note that a request failed; the first failure in a row is said."""
         self.errors += 1
         if self.failing_since is None:
-            self.failing_since = self.clock()
+            self.failing_since, self.failing_from = self.clock(), self.monotonic()
             log.warning(
                 "container cannot be read",
                 extra={

@@ -37,12 +37,12 @@ async def read_rest(one: Follow) -> None:
                 break
             await one.wait_for_change(one.pause_seconds(failures, None))
         settle(one, suspect, are_neighbours=False)  # if it is still there, nobody can be asked
-    began = one.clock()
+    began = one.monotonic()
     failures = refusals = 0
     accept_gap = False
     # What a stream brought after which nothing followed is whole if a read brings as much.
     seen = one.at_end if one.saw_end else None
-    while refusals < MAX_REFUSALS and one.clock() - began < one.pace.unreadable:
+    while refusals < MAX_REFUSALS and one.monotonic() - began < one.pace.unreadable:
         if not (one.is_current() or one.is_previous()):
             break
         try:
