@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.rules import RuleError, compile_rules, try_examples
+from agent.rules import Problem, RuleError, compile_rules, try_examples
 from agent.trial import try_log
 from tests.test_rules_compile import RULE, SHARED, edit, files, problems
 from tests.test_rules_values import at
@@ -442,6 +442,41 @@ def test_what_does_not_go_with_our_files_is_the_users_fault(
     found = caught.value.problems
     assert faults == sorted(set(at(found, f"{name}.yaml")))
     assert {f"{name}.yaml"} == {one.place.path for one in found}
+
+
+WANTS = edit(
+    "level: info",
+    "level: info\npair: {result: ignore, closers: [{by: [bot-closed, bot-again]}, "
+    "{by: started, then: ignore}]}",
+)
+
+
+def test_a_rule_without_which_another_cannot_count_is_not_taken_out_alone() -> None:
+    closed = CLOSED.replace("?P<which>", "")
+    ours = files(WANTS, closed=closed, again=AGAIN.replace(", join: {bot: which}", ""))
+    out = {
+        f"{name}-out.yaml": f"id: {name}\ndisable: true\n" for name in ("bot-closed", "bot-again")
+    }
+    for path, text in out.items():
+        # The other one is still there.
+        assert "can never count" not in str(_faults({**ours, path: text}))
+    found = [one for one in _faults({**ours, **out}) if one.code == "pair"]
+
+    assert [(one.place.path, one.place.line, one.place.column) for one in found] == [
+        ("bot-again-out.yaml", 1, 5),
+        ("bot-closed-out.yaml", 1, 5),
+    ]
+    assert "the events of bot-started can never count" in found[0].message
+    assert found[0].hint == "take out bot-started, too, or replace it by `override: true`"
+    assert not _faults({**ours, **out, "opener-out.yaml": "id: bot-started\ndisable: true\n"})
+
+
+def _faults(texts: dict[str, str]) -> tuple[Problem, ...]:
+    try:
+        compile_rules(texts, shipped=OURS | {"closed.yaml", "again.yaml"})
+    except RuleError as error:
+        return error.problems
+    return ()
 
 
 def test_a_place_shows_the_path_of_its_file() -> None:

@@ -88,6 +88,36 @@ def _blame(place: Place, present: Sequence[Rule], shipped: AbstractSet[str]) -> 
     return next((one for one in present if one.place.path not in shipped), None)
 
 
+def check_taken_out(
+    rules: Mapping[str, Rule], gone: Mapping[str, Place], problems: Problems
+) -> None:
+    """Note rules taken out without which another one's event can never count."""
+    for name, place in gone.items():
+        idle = sorted(one.id for one in rules.values() if _needs(one, name, gone))
+        if idle:
+            several = ", ".join(idle)
+            problems.add(
+                "pair",
+                place,
+                f"without {name!r} the events of {several} can never count: they wait for it",
+                f"take out {several}, too, or replace {'them' if idle[1:] else 'it'} "
+                "by `override: true`",
+            )
+
+
+def _needs(rule: Rule, name: str, gone: Mapping[str, Place]) -> bool:
+    """Whether a rule's event counts by nothing but closers that are gone, this one among them."""
+    if rule.event is None or rule.pair is None or rule.pair.result == "count":
+        return False
+    counting = {
+        one
+        for closer in rule.pair.closers
+        if closer.then != "ignore" and closer.event in {None, rule.event}
+        for one in closer.rules
+    }
+    return name in counting and counting <= gone.keys()
+
+
 def check_passes(
     rules: Mapping[str, Rule], events: Mapping[str, Event], problems: Problems
 ) -> None:

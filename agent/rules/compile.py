@@ -15,6 +15,7 @@ from agent.rules.checks import (
     check_passes,
     check_reachable,
     check_shared,
+    check_taken_out,
 )
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
@@ -103,6 +104,7 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
+    check_taken_out(rules, _gone(files), problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
@@ -200,6 +202,12 @@ def _choose(
             _act(name, node.place, acted, problems)
             rules.pop(name, None)
     return rules
+
+
+def _gone(files: list[Mapping]) -> dict[str, Place]:
+    """Return the ids of the rules that are taken out, and where that is said."""
+    ids = [node.entries.get("id") for node in files if _says(node, "disable")]
+    return {one.text: one.place for one in ids if isinstance(one, Scalar)}
 
 
 def _tell_nothing(
