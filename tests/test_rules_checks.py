@@ -85,6 +85,62 @@ def test_one_slip_is_one_fault(text: str, code: str, line: int, column: int) -> 
     assert found[0].hint
 
 
+CLOSES = """\
+id: bot-closed
+message: 'Bot (?P<which>[a-z]+) is closed'
+hits: ['{"level":"info","msg":"Bot x is closed","time":"2026-11-23T21:32:45Z"}']
+"""
+
+
+def waits(keys: str = "", closer: str = "") -> str:
+    pair = f"{{{keys}key: bot, closers: [{{by: bot-closed, join: {{bot: which}}{closer}}}]}}"
+    return edit("level: info", f"pair: {pair}")
+
+
+ADVICE = {
+    "examples": (edit("hits:", "examples:"), "did you mean hits?"),
+    "tests": (edit("hits:", "tests:"), "did you mean hits?"),
+    "regex": (edit("message:", "regex:"), "did you mean message?"),
+    "pattern": (edit("message:", "pattern:"), "did you mean message?"),
+    "severity": (edit("level:", "severity:"), "did you mean level?"),
+    "name": (edit("id:", "name:"), "did you mean id?"),
+    "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
+    "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
+    "guess-of-another-type": (edit("level: info", "entables: [x]"), "known: absent_fields, alone"),
+    "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
+    "number-as-a-level": (edit("level: info", "level: 3"), "known: trace, debug, info"),
+    "number-as-a-format": (edit("level: info", "formats: [json, 3]"), "known: json, klog, logfmt"),
+    "number-beyond": (edit("level: info", "priority: 1000"), "write 100, the most"),
+    "number-below": (edit("level: info", "priority: -101"), "write -100, the least"),
+    "number-in-quotes": (edit("level: info", "priority: '7'"), "write 7"),
+    "number-with-a-fraction": (edit("level: info", "priority: 7.0"), "write 7"),
+    "no-number": (edit("level: info", "priority: high"), "write 0, which it is without the key"),
+    "seconds": (waits("seconds: 5s, "), "write 5"),
+    "minutes": (waits("seconds: 2m, "), "write 120"),
+    "lines-of-time": (waits("lines: 2m, "), "write 1000, which it is without the key"),
+    "latest": (waits(closer=", choose: latest"), "did you mean newest?"),
+    "first": (waits(closer=", choose: First"), "did you mean oldest?"),
+}
+
+
+@pytest.mark.parametrize(("text", "hint"), ADVICE.values(), ids=ADVICE)
+def test_one_slip_has_the_advice_that_mends_it(text: str, hint: str) -> None:
+    closer = {"closes": CLOSES} if "bot-closed" in text else {}
+    used = edit("id: bot-started", "id: used\nalone: count").replace("Starting", "Ending")
+    (found,) = problems(text, used=used, **closer)
+
+    assert found.place.path == "rule.yaml"
+    assert hint in found.hint
+    assert found.hint.startswith(hint) or "alone" in hint
+
+
+def test_a_rule_that_is_to_be_enabled_no_more_is_taken_out_by_disable() -> None:
+    (found,) = problems(user="id: bot-started\nenabled: false\n")
+
+    assert at((found,), "user.yaml") == [("unknown-name", 2, 1)]
+    assert found.hint.startswith("write `id` and `disable: true` alone")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -144,11 +200,6 @@ def test_what_is_declared_is_used(kind: str) -> None:
 WAITS = edit(
     "level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed, join: {bot: which}}]}"
 )
-CLOSES = """\
-id: bot-closed
-message: 'Bot (?P<which>[a-z]+) is closed'
-hits: ['{"level":"info","msg":"Bot x is closed","time":"2026-11-23T21:32:45Z"}']
-"""
 MORE = SHARED.replace("vocabularies:", "vocabularies:\n  words: {words: {slack: [Sl]}}")
 USES = RULE.replace("vocabulary: bots", "vocabulary: words")
 

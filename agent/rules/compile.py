@@ -156,12 +156,15 @@ def _is_rule(node: Mapping) -> bool:
 
 def _says(node: Mapping, key: str) -> bool:
     """Whether a file says so: `"true"` is a fault, told elsewhere, and meant all the same."""
+    is_meant = "message" not in node.entries
+    off = node.entries.get("enabled")
+    if key == "disable" and is_meant and isinstance(off, Scalar) and key not in node.entries:
+        return off.text.lower() in {"false", "no", "off", "0"}
     found = node.entries.get(key)
     if not isinstance(found, Scalar):
         return False
     if key == "override":
         return found.value is not False
-    is_meant = "message" not in node.entries
     return found.value is True or (is_meant and found.text.lower() in {"true", "yes", "on", "1"})
 
 

@@ -179,7 +179,7 @@ class RuleCompiler:
     def _words(self, key: str, options: Iterable[str]) -> tuple[str, ...]:
         known = tuple(options)
         words = []
-        for place, word in self.reader.placed_texts(key):
+        for place, word in self.reader.placed_texts(key, known):
             near = word if word in known else self.problems.unknown(key, word, place, known)
             words += [near] if near is not None else []
         return tuple(words)

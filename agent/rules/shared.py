@@ -257,7 +257,7 @@ def read_formats(reader: Reader) -> frozenset[Format]:
     """Take the key `formats`: the wire formats in which a line stands."""
     known = {str(one) for one in Format}
     found = set()
-    for place, name in reader.placed_texts("formats"):
+    for place, name in reader.placed_texts("formats", sorted(known)):
         near = name if name in known else None
         near = near or reader.problems.unknown("format", name, place, known)
         if near is not None:
