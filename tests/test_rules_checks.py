@@ -141,6 +141,24 @@ def test_a_rule_that_is_to_be_enabled_no_more_is_taken_out_by_disable() -> None:
     assert found.hint.startswith("write `id` and `disable: true` alone")
 
 
+@pytest.mark.parametrize("properties", ["", ", properties: "])
+def test_an_event_without_properties_is_one_fault_at_the_event(properties: str) -> None:
+    events = f"events:\n  Mine: {{category: x{properties}}}\n"
+    rule = edit("event: Integration enabled", "event: Mine").replace("Start", "End")
+    (found,) = problems(more=events, mine=rule.replace("id: bot-started", "id: mine"))
+
+    assert found.place.path == "more.yaml"
+    assert found.place.line == 2
+    if not properties:
+        assert at((found,), "more.yaml") == [("missing-key", 2, 3)]
+        assert "or `properties: {}` for none" in found.hint
+        assert not [
+            one
+            for one in problems(more=events.replace("x", "x, properties: {}"))
+            if one.code != "unused-event"
+        ]
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
