@@ -118,6 +118,8 @@ ADVICE = {
     "seconds": (waits("seconds: 5s, "), "write 5"),
     "minutes": (waits("seconds: 2m, "), "write 120"),
     "lines-of-time": (waits("lines: 2m, "), "write 1000, which it is without the key"),
+    "major": (edit("level: info", "versions: [v1, v1.14]"), "write v1.0"),
+    "major-of-a-number": (edit("level: info", "versions: [1, v1.14]"), "write v1.0"),
     "latest": (waits(closer=", choose: latest"), "did you mean newest?"),
     "first": (waits(closer=", choose: First"), "did you mean oldest?"),
 }
@@ -157,6 +159,52 @@ def test_an_event_without_properties_is_one_fault_at_the_event(properties: str) 
             for one in problems(more=events.replace("x", "x, properties: {}"))
             if one.code != "unused-event"
         ]
+
+
+def test_a_vocabulary_that_only_an_event_names_is_not_removed_from_one_side() -> None:
+    shared = SHARED.replace("type: [bot]", "type: [bot, {vocabularies: [idle]}]").replace(
+        "vocabularies:\n  bots", "vocabularies:\n  idle: {words: {a: }}\n  bots"
+    )
+    (found,) = problems(shared=shared)
+
+    assert found.code == "unused-vocabulary"
+    assert found.hint == (
+        "use it in a rule's property, or remove it here and from "
+        "'type' of the event 'Integration enabled'"
+    )
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        waits().replace("by: bot-closed", "by: bot-closd"),
+        waits().replace("by: bot-closed", "by: zzz"),
+        waits().replace("by: bot-closed, ", ""),
+    ],
+    ids=["misspelt", "unknown", "none"],
+)
+def test_a_closer_that_names_no_rule_leaves_no_capture_unused(rule: str) -> None:
+    (found,) = problems(rule, closes=CLOSES)
+
+    assert found.place.path == "rule.yaml"
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ("[bot]", "write a declared value of `type`, known: bot"),
+        (
+            "[bot, unknown]",
+            "write `unknown`, or another declared value, where a line does not tell",
+        ),
+    ],
+)
+def test_a_missing_property_has_a_fix_that_is_declared(values: str, hint: str) -> None:
+    shared = SHARED.replace("type: [bot]", f"type: {values}")
+    rule = edit("  type: bot\n", "").replace(", type: bot", "")
+    (found,) = problems(rule, shared)
+
+    assert (found.code, found.hint) == ("missing-property", hint)
 
 
 @pytest.mark.parametrize(

@@ -174,12 +174,16 @@ def check_captures(
     """
     used = {name: _own_uses(rule) for name, rule in rules.items()}
     faulty = problems.faulty
-    for rule in openers:
+    waiting = list(openers)
+    ids = {rule.id for rule in waiting}
+    for rule in waiting:
         for closer in rule.pair.closers if rule.pair else ():
             wanted = frozenset(rule.pair.key if rule.pair else ()).union(
                 _joined_by(closer), *map(captures_of, closer.properties.values())
             )
-            for name in closer.rules:
+            # Which rule was meant where none or another is named cannot be told: any.
+            is_lost = not closer.rules or not ids.issuperset(closer.rules)
+            for name in used if is_lost else closer.rules:
                 if name in used:
                     used[name] |= wanted
     for name, places in written.items():
@@ -235,8 +239,14 @@ def check_shared(shared: Shared, problems: Problems) -> None:
             what = _KINDS[kind]
             if is_hidden or what in problems.unnamed or problems.names(name, place, faulty):
                 continue  # it may be meant there
+            where = shared.listed_in.get(name) if kind == "vocabularies" else None
             problems.add(
-                f"unused-{what}", place, f"no rule uses the {what} {name!r}", "use it or remove it"
+                f"unused-{what}",
+                place,
+                f"no rule uses the {what} {name!r}",
+                f"use it in a rule's property, or remove it here and from {where}"
+                if where
+                else "use it or remove it",
             )
 
 
