@@ -106,7 +106,7 @@ ADVICE = {
     "name": (edit("id:", "name:"), "did you mean id?"),
     "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
     "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
-    "guess-of-another-type": (edit("level: info", "entables: [x]"), "known: absent_fields, alone"),
+    "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
     "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
     "number-as-a-level": (edit("level: info", "level: 3"), "known: trace, debug, info"),
     "number-as-a-format": (edit("level: info", "formats: [json, 3]"), "known: json, klog, logfmt"),
@@ -442,6 +442,47 @@ def test_a_hit_that_the_agent_would_not_look_at_is_a_fault(rule: str, literal: s
         problem.place.column,
     )
     assert repr(literal) in problem.message
+
+
+# --- examples that are no lines ------------------------------------------------------------------
+
+MERE = {
+    "json": ("", '{"level":"info","msg":"Starting bot'),
+    "logfmt": ("formats: logfmt\n", 'level=info msg="Starting bot'),
+    "text": ("formats: text\n", "INFO[2026-11-23T21:32:45Z] Starting bot"),
+}
+
+
+@pytest.mark.parametrize(("formats", "begins"), MERE.values(), ids=MERE)
+def test_an_example_that_is_a_mere_message_is_told_how_it_would_begin(
+    formats: str, begins: str
+) -> None:
+    rule = edit("level: info\n", f"level: info\n{formats}")
+    line = rule[rule.index("'{\"bot") : rule.index("\n    expect")]
+    ruleset = compile_rules(files(rule.replace(line, "Starting bot")))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "hit"
+    assert found.hint.startswith("an example is a whole line as in the pod's log")
+    assert found.hint.endswith(begins)
+
+
+def test_an_example_of_a_rule_without_an_event_may_be_a_mere_message_too() -> None:
+    rule = edit("bot-started", "x")
+    ruleset = compile_rules(
+        files(rule, fact="id: fact\nmessage: It is\nfact: {name: started}\nhits: [It is]\n")
+    )
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "shadowed"
+    assert found.hint.endswith('{"level":"info","msg":"It is')
+
+
+def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
+    ruleset = compile_rules(files(edit("level: info", "level: error")))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert "`rules explain` shows" in found.hint
 
 
 # --- unreachable ----------------------------------------------------------------------------------
