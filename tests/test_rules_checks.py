@@ -106,6 +106,7 @@ ADVICE = {
     "name": (edit("id:", "name:"), "did you mean id?"),
     "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
     "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
+    "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
     "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
     "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
     "number-as-a-level": (edit("level: info", "level: 3"), "known: trace, debug, info"),

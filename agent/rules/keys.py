@@ -206,7 +206,8 @@ class Reader:
                 self._guesses[near] = problems.found[-1]
             return near
         # What is there already is not what was meant.
-        fix = f"`{near}` is there already" if near == other else listed(sorted(self._keys))
+        is_there = near is not None and near == other
+        fix = f"`{near}` is there already" if is_there else listed(sorted(self._keys))
         problems.add("unknown-name", place, self._unknown(key), fix)
         return None
 
