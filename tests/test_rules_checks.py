@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.rules import RuleError, compile_rules, try_examples
+from agent.rules import Problem, RuleError, compile_rules, try_examples
 from agent.trial import try_log
 from tests.test_rules_compile import RULE, SHARED, edit, files, problems
 from tests.test_rules_values import at
@@ -85,6 +85,129 @@ def test_one_slip_is_one_fault(text: str, code: str, line: int, column: int) -> 
     assert found[0].hint
 
 
+CLOSES = """\
+id: bot-closed
+message: 'Bot (?P<which>[a-z]+) is closed'
+hits: ['{"level":"info","msg":"Bot x is closed","time":"2026-11-23T21:32:45Z"}']
+"""
+
+
+def waits(keys: str = "", closer: str = "") -> str:
+    pair = f"{{{keys}key: bot, closers: [{{by: bot-closed, join: {{bot: which}}{closer}}}]}}"
+    return edit("level: info", f"pair: {pair}")
+
+
+ADVICE = {
+    "examples": (edit("hits:", "examples:"), "did you mean hits?"),
+    "tests": (edit("hits:", "tests:"), "did you mean hits?"),
+    "regex": (edit("message:", "regex:"), "did you mean message?"),
+    "pattern": (edit("message:", "pattern:"), "did you mean message?"),
+    "severity": (edit("level:", "severity:"), "did you mean level?"),
+    "name": (edit("id:", "name:"), "did you mean id?"),
+    "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
+    "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
+    "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
+    "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
+    "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
+    "number-as-a-level": (edit("level: info", "level: 3"), "known: trace, debug, info"),
+    "number-as-a-format": (edit("level: info", "formats: [json, 3]"), "known: json, klog, logfmt"),
+    "number-beyond": (edit("level: info", "priority: 1000"), "write 100, the most"),
+    "number-below": (edit("level: info", "priority: -101"), "write -100, the least"),
+    "number-in-quotes": (edit("level: info", "priority: '7'"), "write 7"),
+    "number-with-a-fraction": (edit("level: info", "priority: 7.0"), "write 7"),
+    "no-number": (edit("level: info", "priority: high"), "write 0, which it is without the key"),
+    "seconds": (waits("seconds: 5s, "), "write 5"),
+    "minutes": (waits("seconds: 2m, "), "write 120"),
+    "lines-of-time": (waits("lines: 2m, "), "write 1000, which it is without the key"),
+    "major": (edit("level: info", "versions: [v1, v1.14]"), "write v1.0"),
+    "major-of-a-number": (edit("level: info", "versions: [1, v1.14]"), "write v1.0"),
+    "latest": (waits(closer=", choose: latest"), "did you mean newest?"),
+    "first": (waits(closer=", choose: First"), "did you mean oldest?"),
+}
+
+
+@pytest.mark.parametrize(("text", "hint"), ADVICE.values(), ids=ADVICE)
+def test_one_slip_has_the_advice_that_mends_it(text: str, hint: str) -> None:
+    closer = {"closes": CLOSES} if "bot-closed" in text else {}
+    used = edit("id: bot-started", "id: used\nalone: count").replace("Starting", "Ending")
+    (found,) = problems(text, used=used, **closer)
+
+    assert found.place.path == "rule.yaml"
+    assert hint in found.hint
+    assert found.hint.startswith(hint) or "alone" in hint
+
+
+def test_a_rule_that_is_to_be_enabled_no_more_is_taken_out_by_disable() -> None:
+    (found,) = problems(user="id: bot-started\nenabled: false\n")
+
+    assert at((found,), "user.yaml") == [("unknown-name", 2, 1)]
+    assert found.hint.startswith("write `id` and `disable: true` alone")
+
+
+@pytest.mark.parametrize("properties", ["", ", properties: "])
+def test_an_event_without_properties_is_one_fault_at_the_event(properties: str) -> None:
+    events = f"events:\n  Mine: {{category: x{properties}}}\n"
+    rule = edit("event: Integration enabled", "event: Mine").replace("Start", "End")
+    (found,) = problems(more=events, mine=rule.replace("id: bot-started", "id: mine"))
+
+    assert found.place.path == "more.yaml"
+    assert found.place.line == 2
+    if not properties:
+        assert at((found,), "more.yaml") == [("missing-key", 2, 3)]
+        assert "or `properties: {}` for none" in found.hint
+        assert not [
+            one
+            for one in problems(more=events.replace("x", "x, properties: {}"))
+            if one.code != "unused-event"
+        ]
+
+
+def test_a_vocabulary_that_only_an_event_names_is_not_removed_from_one_side() -> None:
+    shared = SHARED.replace("type: [bot]", "type: [bot, {vocabularies: [idle]}]").replace(
+        "vocabularies:\n  bots", "vocabularies:\n  idle: {words: {a: }}\n  bots"
+    )
+    (found,) = problems(shared=shared)
+
+    assert found.code == "unused-vocabulary"
+    assert found.hint == (
+        "use it in a rule's property, or remove it here and from "
+        "'type' of the event 'Integration enabled'"
+    )
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        waits().replace("by: bot-closed", "by: bot-closd"),
+        waits().replace("by: bot-closed", "by: zzz"),
+        waits().replace("by: bot-closed, ", ""),
+    ],
+    ids=["misspelt", "unknown", "none"],
+)
+def test_a_closer_that_names_no_rule_leaves_no_capture_unused(rule: str) -> None:
+    (found,) = problems(rule, closes=CLOSES)
+
+    assert found.place.path == "rule.yaml"
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"),
+    [
+        ("[bot]", "write a declared value of `type`, known: bot"),
+        (
+            "[bot, unknown]",
+            "write `unknown`, or another declared value, where a line does not tell",
+        ),
+    ],
+)
+def test_a_missing_property_has_a_fix_that_is_declared(values: str, hint: str) -> None:
+    shared = SHARED.replace("type: [bot]", f"type: {values}")
+    rule = edit("  type: bot\n", "").replace(", type: bot", "")
+    (found,) = problems(rule, shared)
+
+    assert (found.code, found.hint) == ("missing-property", hint)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
@@ -144,11 +267,6 @@ def test_what_is_declared_is_used(kind: str) -> None:
 WAITS = edit(
     "level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed, join: {bot: which}}]}"
 )
-CLOSES = """\
-id: bot-closed
-message: 'Bot (?P<which>[a-z]+) is closed'
-hits: ['{"level":"info","msg":"Bot x is closed","time":"2026-11-23T21:32:45Z"}']
-"""
 MORE = SHARED.replace("vocabularies:", "vocabularies:\n  words: {words: {slack: [Sl]}}")
 USES = RULE.replace("vocabulary: bots", "vocabulary: words")
 
@@ -327,6 +445,47 @@ def test_a_hit_that_the_agent_would_not_look_at_is_a_fault(rule: str, literal: s
     assert repr(literal) in problem.message
 
 
+# --- examples that are no lines ------------------------------------------------------------------
+
+MERE = {
+    "json": ("", '{"level":"info","msg":"Starting bot'),
+    "logfmt": ("formats: logfmt\n", 'level=info msg="Starting bot'),
+    "text": ("formats: text\n", "INFO[2026-11-23T21:32:45Z] Starting bot"),
+}
+
+
+@pytest.mark.parametrize(("formats", "begins"), MERE.values(), ids=MERE)
+def test_an_example_that_is_a_mere_message_is_told_how_it_would_begin(
+    formats: str, begins: str
+) -> None:
+    rule = edit("level: info\n", f"level: info\n{formats}")
+    line = rule[rule.index("'{\"bot") : rule.index("\n    expect")]
+    ruleset = compile_rules(files(rule.replace(line, "Starting bot")))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "hit"
+    assert found.hint.startswith("an example is a whole line as in the pod's log")
+    assert found.hint.endswith(begins)
+
+
+def test_an_example_of_a_rule_without_an_event_may_be_a_mere_message_too() -> None:
+    rule = edit("bot-started", "x")
+    ruleset = compile_rules(
+        files(rule, fact="id: fact\nmessage: It is\nfact: {name: started}\nhits: [It is]\n")
+    )
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "shadowed"
+    assert found.hint.endswith('{"level":"info","msg":"It is')
+
+
+def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
+    ruleset = compile_rules(files(edit("level: info", "level: error")))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert "`rules explain` shows" in found.hint
+
+
 # --- unreachable ----------------------------------------------------------------------------------
 
 FIELDS = "fields: {bot: '.+'}\n"
@@ -442,6 +601,41 @@ def test_what_does_not_go_with_our_files_is_the_users_fault(
     found = caught.value.problems
     assert faults == sorted(set(at(found, f"{name}.yaml")))
     assert {f"{name}.yaml"} == {one.place.path for one in found}
+
+
+WANTS = edit(
+    "level: info",
+    "level: info\npair: {result: ignore, closers: [{by: [bot-closed, bot-again]}, "
+    "{by: started, then: ignore}]}",
+)
+
+
+def test_a_rule_without_which_another_cannot_count_is_not_taken_out_alone() -> None:
+    closed = CLOSED.replace("?P<which>", "")
+    ours = files(WANTS, closed=closed, again=AGAIN.replace(", join: {bot: which}", ""))
+    out = {
+        f"{name}-out.yaml": f"id: {name}\ndisable: true\n" for name in ("bot-closed", "bot-again")
+    }
+    for path, text in out.items():
+        # The other one is still there.
+        assert "can never count" not in str(_faults({**ours, path: text}))
+    found = [one for one in _faults({**ours, **out}) if one.code == "pair"]
+
+    assert [(one.place.path, one.place.line, one.place.column) for one in found] == [
+        ("bot-again-out.yaml", 1, 5),
+        ("bot-closed-out.yaml", 1, 5),
+    ]
+    assert "the events of bot-started can never count" in found[0].message
+    assert found[0].hint == "take out bot-started, too, or replace it by `override: true`"
+    assert not _faults({**ours, **out, "opener-out.yaml": "id: bot-started\ndisable: true\n"})
+
+
+def _faults(texts: dict[str, str]) -> tuple[Problem, ...]:
+    try:
+        compile_rules(texts, shipped=OURS | {"closed.yaml", "again.yaml"})
+    except RuleError as error:
+        return error.problems
+    return ()
 
 
 def test_a_place_shows_the_path_of_its_file() -> None:

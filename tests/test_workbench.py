@@ -274,9 +274,25 @@ def test_a_users_file_that_takes_a_rule_out_is_no_fault_of_the_others(
     run: Run, tmp_path: Path
 ) -> None:
     path = write(tmp_path, "id: command-request\ndisable: true\n")
+    checked, tested = run("check", path), run("test", path)
+    whole = sum(
+        len(rule.hits) + len(rule.misses) for rule in RULES.rules if rule.id != "command-request"
+    )
 
-    assert run("check", path)[0] == 0
-    assert run("test", path)[0] == 0
+    for code, out in (checked, tested):
+        assert code == 0
+        counts = re.search(r"(\d+) examples \((\d+) left out, as they go through", out)
+        assert counts is not None
+        assert int(counts[2]) > 0
+        assert int(counts[1]) + int(counts[2]) == whole
+
+
+def test_a_closer_that_others_need_is_not_taken_out_alone(run: Run, tmp_path: Path) -> None:
+    code, out = run("check", write(tmp_path, "id: message-sent\ndisable: true\n"))
+
+    assert code == 1
+    assert "the events of bot-event-v1, slack-event-v1, teams-event-v1 can never count" in out
+    assert out.endswith("1 fault\n")
 
 
 def test_check_points_at_each_fault_with_a_caret(run: Run, tmp_path: Path) -> None:

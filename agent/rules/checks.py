@@ -88,6 +88,36 @@ def _blame(place: Place, present: Sequence[Rule], shipped: AbstractSet[str]) -> 
     return next((one for one in present if one.place.path not in shipped), None)
 
 
+def check_taken_out(
+    rules: Mapping[str, Rule], gone: Mapping[str, Place], problems: Problems
+) -> None:
+    """Note rules taken out without which another one's event can never count."""
+    for name, place in gone.items():
+        idle = sorted(one.id for one in rules.values() if _needs(one, name, gone))
+        if idle:
+            several = ", ".join(idle)
+            problems.add(
+                "pair",
+                place,
+                f"without {name!r} the events of {several} can never count: they wait for it",
+                f"take out {several}, too, or replace {'them' if idle[1:] else 'it'} "
+                "by `override: true`",
+            )
+
+
+def _needs(rule: Rule, name: str, gone: Mapping[str, Place]) -> bool:
+    """Whether a rule's event counts by nothing but closers that are gone, this one among them."""
+    if rule.event is None or rule.pair is None or rule.pair.result == "count":
+        return False
+    counting = {
+        one
+        for closer in rule.pair.closers
+        if closer.then != "ignore" and closer.event in {None, rule.event}
+        for one in closer.rules
+    }
+    return name in counting and counting <= gone.keys()
+
+
 def check_passes(
     rules: Mapping[str, Rule], events: Mapping[str, Event], problems: Problems
 ) -> None:
@@ -144,12 +174,16 @@ def check_captures(
     """
     used = {name: _own_uses(rule) for name, rule in rules.items()}
     faulty = problems.faulty
-    for rule in openers:
+    waiting = list(openers)
+    ids = {rule.id for rule in waiting}
+    for rule in waiting:
         for closer in rule.pair.closers if rule.pair else ():
             wanted = frozenset(rule.pair.key if rule.pair else ()).union(
                 _joined_by(closer), *map(captures_of, closer.properties.values())
             )
-            for name in closer.rules:
+            # Which rule was meant where none or another is named cannot be told: any.
+            is_lost = not closer.rules or not ids.issuperset(closer.rules)
+            for name in used if is_lost else closer.rules:
                 if name in used:
                     used[name] |= wanted
     for name, places in written.items():
@@ -205,8 +239,14 @@ def check_shared(shared: Shared, problems: Problems) -> None:
             what = _KINDS[kind]
             if is_hidden or what in problems.unnamed or problems.names(name, place, faulty):
                 continue  # it may be meant there
+            where = shared.listed_in.get(name) if kind == "vocabularies" else None
             problems.add(
-                f"unused-{what}", place, f"no rule uses the {what} {name!r}", "use it or remove it"
+                f"unused-{what}",
+                place,
+                f"no rule uses the {what} {name!r}",
+                f"use it in a rule's property, or remove it here and from {where}"
+                if where
+                else "use it or remove it",
             )
 
 

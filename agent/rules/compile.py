@@ -15,6 +15,7 @@ from agent.rules.checks import (
     check_passes,
     check_reachable,
     check_shared,
+    check_taken_out,
 )
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
@@ -103,6 +104,7 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
+    check_taken_out(rules, _gone(files), problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
@@ -154,12 +156,15 @@ def _is_rule(node: Mapping) -> bool:
 
 def _says(node: Mapping, key: str) -> bool:
     """Whether a file says so: `"true"` is a fault, told elsewhere, and meant all the same."""
+    is_meant = "message" not in node.entries
+    off = node.entries.get("enabled")
+    if key == "disable" and is_meant and isinstance(off, Scalar) and key not in node.entries:
+        return off.text.lower() in {"false", "no", "off", "0"}
     found = node.entries.get(key)
     if not isinstance(found, Scalar):
         return False
     if key == "override":
         return found.value is not False
-    is_meant = "message" not in node.entries
     return found.value is True or (is_meant and found.text.lower() in {"true", "yes", "on", "1"})
 
 
@@ -200,6 +205,12 @@ def _choose(
             _act(name, node.place, acted, problems)
             rules.pop(name, None)
     return rules
+
+
+def _gone(files: list[Mapping]) -> dict[str, Place]:
+    """Return the ids of the rules that are taken out, and where that is said."""
+    ids = [node.entries.get("id") for node in files if _says(node, "disable")]
+    return {one.text: one.place for one in ids if isinstance(one, Scalar)}
 
 
 def _tell_nothing(

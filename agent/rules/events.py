@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 KEYS = ("category", "properties", "optional")
 _RENAME = "give it another name"
+_NO_PROPERTIES = "add `properties:` with the values of each, or `properties: {}` for none"
 _LONGEST = "_total"
 """The Collection report says of each event its sum under the event's name with this behind it."""
 _LIKE = 0.8
@@ -41,16 +42,21 @@ def read_event(
 ) -> Event | None:
     """Read one event; `others` are those declared before it."""
     if not isinstance(node, Mapping):
-        problems.add("type", node.place, "an event is a mapping", "add `properties:`")
+        fix = "write `{category: ..., properties: {...}}`"
+        problems.add("type", node.place, "an event is a mapping", fix)
         return None
     _check_event_name(name, place, others, problems)
     reader = Reader(node, f"event {name}", problems, KEYS)
     category = reader.text("category")
     _check_category(category, reader, others)
     listed = reader.mapping("properties")
+    if listed is None:
+        if not reader.has("properties"):
+            what = f"event {name!r} has no 'properties'"
+            problems.add("missing-key", place, what, _NO_PROPERTIES)
+        return None
     properties: dict[str, frozenset[Value]] = {}
     for key, value in entries(listed):
-        assert listed is not None
         _check_property(key, listed.keys[key], properties, problems)
         properties[key] = read_values(value, vocabularies, problems)
     optional = set()

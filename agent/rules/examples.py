@@ -6,15 +6,17 @@ gives. The run itself is an argument: this package does not read log lines.
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.model import CRASHED
+from agent.model import CRASHED, Format
 from agent.rules.keys import Reader, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import Problem, Problems
-from agent.rules.ruleset import Event, Example
+from agent.rules.ruleset import LEVELS, Event, Example
 from agent.rules.values import is_declared, write_value
 
 if TYPE_CHECKING:
@@ -45,6 +47,14 @@ def read_examples(
 
 
 EXAMPLE_KEYS = ("log", "expect")
+MAX_MESSAGE_SHOWN = 40
+_BEGINNINGS = {
+    Format.JSON: '{{"level":"{level}","msg":{message}',
+    Format.LOGFMT: 'time="2026-11-23T21:32:45Z" level={level} msg={message}',
+    Format.TEXT: "{short}[2026-11-23T21:32:45Z] {message}",
+}
+"""How a line begins in each of the formats that have a level."""
+_OF_A_LINE = re.compile(r'level=|"level"|\b[A-Z]{4}(?:\x1b\[0m)?\[')
 
 
 def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
@@ -224,14 +234,29 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
     if not matched or any(rule.id in found for found in matched):
         return
     others = sorted({name for found in matched for name in found})
+    fix = "its examples match no rule; `rules explain` shows the first condition that failed"
     problems.add(
         "shadowed",
         rule.place if others else rule.hits[0].place,
         f"no example of {rule.id!r} reaches it",
         f"its examples belong to {', '.join(others)}; raise `priority` or narrow those"
         if others
-        else "its examples match no rule; `rules explain` shows the first condition that failed",
+        else _whole_line(rule, rule.hits[0]) or fix,
     )
+
+
+def _whole_line(rule: Rule, example: Example) -> str | None:
+    """Say how an example would begin that is the mere message of a line; None if it is not."""
+    text = next(iter(example.log.splitlines()), "").strip()
+    if not rule.formats <= _BEGINNINGS.keys() or _OF_A_LINE.search(text):
+        return None
+    level = next((name for name in LEVELS if name in rule.levels), "info")
+    form = next(one for one in _BEGINNINGS if one in rule.formats)
+    message = text[:MAX_MESSAGE_SHOWN]
+    if form is not Format.TEXT:
+        message = json.dumps(message, ensure_ascii=False)[:-1]
+    begin = _BEGINNINGS[form].format(level=level, short=level[:4].upper(), message=message)
+    return f"an example is a whole line as in the pod's log; it would begin {begin}"
 
 
 def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> None:
@@ -246,6 +271,7 @@ def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> No
     else:
         others = ", ".join(sorted(set(found.matched))) or "no rule"
         fix = f"{others} takes it; `rules explain` shows the first condition that failed"
+        fix = (None if found.matched else _whole_line(rule, example)) or fix
     place = _wrong(example, got) if rule.id in found.matched else example.place
     problems.add("hit", place, f"this example of {rule.id!r} counts {_say(got)}", fix)
 

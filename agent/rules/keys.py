@@ -6,10 +6,11 @@ what a rule is.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.places import listed, nearest_name
+from agent.rules.places import Problem, listed, nearest_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,6 +19,36 @@ if TYPE_CHECKING:
 
 
 _ITEM = "write `- ` before each of its items"
+_OTHER_KEYS = {
+    "attributes": "properties",
+    "description": "question",
+    "examples": "hits",
+    "labels": "properties",
+    "name": "id",
+    "pattern": "message",
+    "props": "properties",
+    "regex": "message",
+    "regexp": "message",
+    "severity": "level",
+    "tests": "hits",
+}
+"""What other tools call a key: that is more likely meant than one with like letters."""
+_OTHER_WORDS = {
+    "earliest": "oldest",
+    "first": "oldest",
+    "last": "newest",
+    "latest": "newest",
+    "most recent": "newest",
+}
+_ENABLED = (
+    "a rule holds as long as it is there; to take out another one, write its `id` and "
+    "`disable: true` alone in a file"
+)
+_SURE = 0.8
+"""How like its key a misspelt one must be to be meant even if its value is of another type."""
+_WRITTEN_NUMBER = re.compile(r"\s*([+-]?\d{1,15})(?:\.\d*)?\s*([a-z]*)\s*", re.IGNORECASE)
+_TIMES = frozenset({"seconds", "within"})
+_UNITS = {"": 1, "s": 1, "sec": 1, "seconds": 1, "m": 60, "min": 60, "minutes": 60, "h": 3600}
 
 
 class Reader:
@@ -30,9 +61,12 @@ class Reader:
     def __init__(
         self, node: Mapping, what: str, problems: Problems, keys: Iterable[str] | None = None
     ) -> None:
-        self.node = node if keys is None else _corrected(node, what, problems, list(keys))
         self.what = what
         self.problems = problems
+        self._keys = [] if keys is None else list(keys)
+        self._guesses: dict[str, Problem] = {}
+        """Keys of which it is a guess that they were meant, with the fault that says so."""
+        self.node = node if keys is None else self._corrected(node)
 
     def place(self, key: str) -> Place:
         """Where the value of a key stands, else where the mapping begins."""
@@ -58,7 +92,7 @@ class Reader:
             return default or ""
         if isinstance(found, Scalar) and isinstance(found.value, str):
             return found.value
-        self.problems.add("type", found.place, f"{key!r} is a text", fix_text(found))
+        self._mistyped(key, found.place, f"{key!r} is a text", fix_text(found))
         return default or ""
 
     def number(self, key: str, default: int, least: int, most: int) -> int:
@@ -69,12 +103,13 @@ class Reader:
         value = found.value if isinstance(found, Scalar) else None
         if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
             return value
-        self.problems.add(
-            "type",
-            found.place,
-            f"{key!r} is a whole number from {least} to {most}",
-            f"write {default}, which it is without the key",
-        )
+        what = f"{key!r} is a whole number from {least} to {most}"
+        fix = f"write {default}, which it is without the key"
+        meant = _number(said(found) or "", is_time=key in _TIMES)
+        if meant is not None:
+            fix = f"write {min(max(meant, least), most)}"
+            fix += ", the most" if meant > most else ", the least" if meant < least else ""
+        self._mistyped(key, found.place, what, fix)
         return default
 
     def word(self, key: str, options: Iterable[str], default: str) -> str:
@@ -84,11 +119,15 @@ class Reader:
             return default
         names = list(options)
         if not isinstance(found, Scalar) or found.value is None:
-            self.problems.add("type", found.place, f"{key!r} is one word", listed(names))
+            self._mistyped(key, found.place, f"{key!r} is one word", listed(names))
             return default
         if isinstance(found.value, str) and found.value in names:
             return found.value
-        near = self.problems.unknown(f"value of {key!r}", said(found) or "", found.place, names)
+        word = said(found) or ""
+        other = _OTHER_WORDS.get(word.casefold())
+        near = self.problems.unknown(
+            f"value of {key!r}", word, found.place, names, meant=other if other in names else None
+        )
         return near or default
 
     def flag(self, key: str) -> bool:
@@ -96,15 +135,15 @@ class Reader:
         found = self.take(key)
         value = found.value if isinstance(found, Scalar) else None
         if found is not None and not isinstance(value, bool):
-            self.problems.add("type", found.place, f"{key!r} is true or false", "write `true`")
+            self._mistyped(key, found.place, f"{key!r} is true or false", "write `true`")
         return value is True
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Take a text or a list of texts."""
         return tuple(value for _, value in self.placed_texts(key))
 
-    def placed_texts(self, key: str) -> tuple[tuple[Place, str], ...]:
-        """Take a text or a list of texts, each with its place."""
+    def placed_texts(self, key: str, known: Iterable[str] = ()) -> tuple[tuple[Place, str], ...]:
+        """Take a text or a list of texts, each with its place; those that are `known` may stand."""
         found = self.take(key)
         if found is None:
             return ()
@@ -114,9 +153,8 @@ class Reader:
             if isinstance(node, Scalar) and isinstance(node.value, str):
                 texts.append((node.place, node.value))
             else:
-                self.problems.add(
-                    "type", node.place, f"{key!r} is a text or a list of texts", fix_text(node)
-                )
+                fix = listed(known) if known and said(node) else fix_text(node)
+                self._mistyped(key, node.place, f"{key!r} is a text or a list of texts", fix)
         return tuple(texts)
 
     def mapping(self, key: str) -> Mapping | None:
@@ -124,7 +162,7 @@ class Reader:
         found = self.take(key)
         if found is None or isinstance(found, Mapping):
             return found
-        self.problems.add("type", found.place, f"{key!r} is a mapping", "write `{name: value}`")
+        self._mistyped(key, found.place, f"{key!r} is a mapping", "write `{name: value}`")
         return None
 
     def items(self, key: str) -> Iterator[Node]:
@@ -134,7 +172,57 @@ class Reader:
             yield from found.items
         elif found is not None:
             fix = f"write `[{found.text}]`" if isinstance(found, Scalar) and found.text else _ITEM
-            self.problems.add("type", found.place, f"{key!r} is a list", fix)
+            self._mistyped(key, found.place, f"{key!r} is a list", fix)
+
+    def _corrected(self, node: Mapping) -> Mapping:
+        """Return the mapping with each misspelt key as the one that was probably meant."""
+        keys = self._keys
+        if node.entries.keys() <= set(keys):
+            return node
+        made = Mapping(node.place)
+        for key, value in node.entries.items():
+            name: str | None = key
+            if key not in keys:
+                left = [one for one in keys if one not in node.entries and one not in made.entries]
+                name = self._meant(key, node.keys[key], left)
+            if name is not None:
+                made.entries[name] = value
+                made.keys[name] = node.keys[key]
+        return made
+
+    def _meant(self, key: str, place: Place, left: list[str]) -> str | None:
+        """Note an unknown key; return which of those that are `left` was meant, if any."""
+        problems = self.problems
+        near = nearest_name(key, self._keys)
+        other = _OTHER_KEYS.get(key.casefold())
+        if other in self._keys:
+            near = other
+        elif key.casefold() in {"enabled", "enable"} and "disable" in self._keys:
+            problems.add("unknown-name", place, self._unknown(key), _ENABLED)
+            return None
+        if near in left:
+            problems.unknown(f"key in {self.what}", key, place, left, meant=near)
+            if near != other and nearest_name(key, [near], least=_SURE) is None:
+                self._guesses[near] = problems.found[-1]
+            return near
+        # What is there already is not what was meant.
+        is_there = near is not None and near == other
+        fix = f"`{near}` is there already" if is_there else listed(sorted(self._keys))
+        problems.add("unknown-name", place, self._unknown(key), fix)
+        return None
+
+    def _unknown(self, key: str) -> str:
+        return f"no key in {self.what} is called {key!r}"
+
+    def _mistyped(self, key: str, place: Place, message: str, hint: str) -> None:
+        """Note a value of another type; a key that was only guessed was not meant then."""
+        guess = self._guesses.pop(key, None)
+        if guess is None:
+            self.problems.add("type", place, message, hint)
+            return
+        found = self.problems.found
+        known = listed(sorted(self._keys))
+        found[found.index(guess)] = Problem(guess.code, guess.place, guess.message, known)
 
 
 def entries(node: Mapping | None) -> Iterable[tuple[str, Node]]:
@@ -156,22 +244,10 @@ def said(node: Node | None) -> str | None:
     return node.text if isinstance(node, Scalar) else None
 
 
-def _corrected(node: Mapping, what: str, problems: Problems, keys: list[str]) -> Mapping:
-    if node.entries.keys() <= set(keys):
-        return node
-    made = Mapping(node.place)
-    for key, value in node.entries.items():
-        name: str | None = key
-        if key not in keys:
-            left = [one for one in keys if one not in node.entries and one not in made.entries]
-            if nearest_name(key, keys) in left:
-                name = problems.unknown(f"key in {what}", key, node.keys[key], left)
-            else:
-                # What is there already is not what was meant.
-                message = f"no key in {what} is called {key!r}"
-                problems.add("unknown-name", node.keys[key], message, listed(sorted(keys)))
-                continue
-        assert name is not None
-        made.entries[name] = value
-        made.keys[name] = node.keys[key]
-    return made
+def _number(text: str, *, is_time: bool) -> int | None:
+    """Return the number that a text was to be, such as `5s`; None if that cannot be told."""
+    found = _WRITTEN_NUMBER.fullmatch(text)
+    unit = found[2].lower() if found else ""
+    if found is None or (unit and not (is_time and unit in _UNITS)):
+        return None
+    return int(found[1]) * _UNITS[unit]

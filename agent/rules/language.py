@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from agent.model import Format
 from agent.rules.pairing import CHOICES, THEN
-from agent.rules.rule import ID, LEVELS, ORIGINS
-from agent.rules.ruleset import MAX_SECONDS
+from agent.rules.rule import ID, ORIGINS
+from agent.rules.ruleset import LEVELS, MAX_SECONDS
 from agent.rules.scenarios import MAX_COUNT
 from agent.rules.shapes import (
     FLAG,

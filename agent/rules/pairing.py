@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.nodes import Items, Mapping, Node, Scalar
+from agent.rules.places import listed
 from agent.rules.ruleset import MAX_SECONDS, SKIP, Closer, Pair
 from agent.rules.sources import Sources
-from agent.rules.values import check_values, written_values
+from agent.rules.values import check_values, write_value, written_values
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -76,8 +77,8 @@ def read_pair(
     if made.result == "count" and event is None and not reader.has("event"):
         place = reader.place("result")
         problems.add("pair", place, "`result: count` needs an `event`", "add `event:`")
-    listed = reader.take("closers")
-    if listed is None or (isinstance(listed, Items) and not listed.items):
+    items = reader.take("closers")
+    if items is None or (isinstance(items, Items) and not items.items):
         problems.add("pair", node.place, "a pair needs a closer", "add `closers: [{by: rule-id}]`")
     return made
 
@@ -119,13 +120,18 @@ def check_complete(rule: Rule, reader: Reader, shared: Shared) -> None:
 
 
 def _tell_missing(event: str, missing: AbstractSet[str], place: Place, shared: Shared) -> None:
-    if missing:
-        shared.problems.add(
-            "missing-property",
-            place,
-            f"{event!r} needs {', '.join(sorted(missing))}",
-            "write `unknown`, or another declared value, where a line does not tell",
-        )
+    if not missing:
+        return
+    declared = shared.events[event].properties
+    fix = "write `unknown`, or another declared value, where a line does not tell"
+    # Of one at fault no value is known.
+    known = {name: declared[name] for name in sorted(missing) if declared[name]}
+    if not all("unknown" in values for values in known.values()):
+        words = {name: sorted(map(write_value, values)) for name, values in known.items()}
+        each = "; ".join(f"`{name}`, {listed(values)}" for name, values in words.items())
+        fix = f"write a declared value of {each}"
+    needed = ", ".join(sorted(missing))
+    shared.problems.add("missing-property", place, f"{event!r} needs {needed}", fix)
 
 
 def _read_names(reader: Reader, key: str, shared: Shared) -> dict[str, str]:
@@ -229,6 +235,6 @@ def _read_properties(reader: Reader, event: str | None, shared: Shared) -> dict[
                 "pair",
                 value.place,
                 "a closer cannot leave an entry out with `skip`",
-                "write `unknown`, or another declared value, or `then: ignore`",
+                "write a declared value, or `then: ignore`",
             )
     return found

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_PATTERN_CHARACTERS = 1000
 MAX_PROGRAM = 20_000
 
+MAX_REPETITIONS = 1000
+
+_SIZE = re.compile(r"repetition size: \{(\d*,?\d*)\}")
 _NO_LOOK = "RE2 has no look-around; list what may stand there, or use `unless`"
 _HINTS = (
     ("missing )", r"close the group, or write \( for a parenthesis"),
@@ -44,6 +47,7 @@ _HINTS = (
     ("escape", "RE2 has no back-references and no such escape; write the text itself"),
     ("no argument for repetition", r"write \* \+ or \? for the character itself"),
     ("bad repetition operator", "write one repetition, not two"),
+    ("nested repetition size", "the product of nested repetitions must be at most 1000"),
     ("repetition size", "repeat at most 1000 times"),
     ("range: [:", "write a class that RE2 has, such as [[:alpha:]] or [[:digit:]]"),
     ("range", "put a hyphen last in its class, and the lower end of a range first"),
@@ -145,7 +149,11 @@ def _splits_character(pattern: str) -> tuple[int, str] | None:
 
 
 def _refused(text: str, pattern: str) -> str:
-    """Return what RE2 says, which leaves open what begins with `(?P`."""
+    """Return what RE2 says, which leaves open what begins with `(?P`, and which size it means."""
+    if (size := _SIZE.search(text)) is not None and all(
+        int(number) <= MAX_REPETITIONS for number in size[1].split(",") if number
+    ):
+        return text.replace("repetition size", "nested repetition size")
     return f"{text}=" if text.endswith("(?P") and "(?P=" in pattern else text
 
 

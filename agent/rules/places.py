@@ -115,16 +115,25 @@ class Problems:
         """Note one fault."""
         self.found.append(Problem(code, place, message, hint))
 
-    def unknown(self, what: str, name: str, place: Place, known: Iterable[str]) -> str | None:
+    def unknown(
+        self,
+        what: str,
+        name: str,
+        place: Place,
+        known: Iterable[str],
+        *,
+        meant: str | None = None,
+    ) -> str | None:
         """Note a name that does not exist; return the one that was probably meant.
 
-        The caller goes on as if that one stood there, so that one slip is one fault.
+        The caller goes on as if that one stood there, so that one slip is one fault. `meant` is
+        better than a guess by the letters.
         """
         if what in DECLARED and self.may_declare(what, name, place):
             self.unnamed.add(what)
             return None
         options = sorted(set(known))
-        near = nearest_name(name, options)
+        near = meant or nearest_name(name, options)
         if near is None:
             self.unnamed.add(what)
         hint = f"did you mean {near}?" if near else listed(options)

@@ -19,7 +19,7 @@ from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
 from agent.rules.patterns import Pattern, captures_in, compile_pattern
 from agent.rules.places import stem
-from agent.rules.ruleset import Constant, Each, Rule, Source
+from agent.rules.ruleset import LEVELS, Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
 from agent.rules.values import check_source, check_values
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from agent.rules.places import Place, Problems
     from agent.rules.shared import Shared
 
-LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
 KEYS = (
     "version", "id", "event", "question", "versions", "formats", "level", "origin", "message",
     "fields", "optional_fields", "absent_fields", "when", "unless", "each", "literals",
@@ -179,7 +178,7 @@ class RuleCompiler:
     def _words(self, key: str, options: Iterable[str]) -> tuple[str, ...]:
         known = tuple(options)
         words = []
-        for place, word in self.reader.placed_texts(key):
+        for place, word in self.reader.placed_texts(key, known):
             near = word if word in known else self.problems.unknown(key, word, place, known)
             words += [near] if near is not None else []
         return tuple(words)

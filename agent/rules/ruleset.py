@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from agent.rules.places import Place
 
+LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
 MAX_SECONDS = 3600
 """How long a pair waits at most."""
 SKIP = "skip"

@@ -52,6 +52,8 @@ class Shared:
         self.platforms: dict[str, tuple[str, ...]] = {"bots": (), "sinks": ()}
         self.uncovered: list[Uncovered] = []
         self.used: set[tuple[str, str]] = set()
+        self.listed_in: dict[str, str] = {}
+        """Vocabularies whose words an event or a fact declares, and what that is."""
         self.places: dict[tuple[str, str], Place] = {}
 
     @property
@@ -207,9 +209,13 @@ class Shared:
         )
 
     def _fact(self, name: str, node: Node) -> None:
+        self._note_listed(node, f"the fact {name!r}")
         self.facts[name] = read_values(node, self.vocabularies, self.problems)
 
     def _event(self, name: str, node: Node) -> None:
+        listed = node.entries.get("properties") if isinstance(node, Mapping) else None
+        for key, value in entries(listed if isinstance(listed, Mapping) else None):
+            self._note_listed(value, f"{key!r} of the event {name!r}")
         made = read_event(
             name,
             node,
@@ -222,6 +228,14 @@ class Shared:
             self.events[name] = made
         else:
             self.used.add(("events", name))
+
+    def _note_listed(self, node: Node, where: str) -> None:
+        """Note the vocabularies that a declared list of values names."""
+        for item in node.items if isinstance(node, Items) else (node,):
+            names = item.entries.get("vocabularies") if isinstance(item, Mapping) else None
+            for one in names.items if isinstance(names, Items) else (names,):
+                if isinstance(one, Scalar):
+                    self.listed_in.setdefault(one.text, where)
 
 
 if TYPE_CHECKING:
@@ -257,7 +271,7 @@ def read_formats(reader: Reader) -> frozenset[Format]:
     """Take the key `formats`: the wire formats in which a line stands."""
     known = {str(one) for one in Format}
     found = set()
-    for place, name in reader.placed_texts("formats"):
+    for place, name in reader.placed_texts("formats", sorted(known)):
         near = name if name in known else None
         near = near or reader.problems.unknown("format", name, place, known)
         if near is not None:

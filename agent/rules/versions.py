@@ -19,6 +19,7 @@ FIRST, LAST = VERSIONS[0], VERSIONS[-1]
 VERSION = r"v(\d+)\.(\d+)"
 
 _ALL = "there are v0.8 to v0.18 and v1.0 to v1.14"
+_MAJOR = re.compile(r"[vV]?\d{1,9}")
 _NUMBERS = re.compile(r"[vV]?(\d{1,9})\.(\d{1,9})(?:\.|-|$)")
 
 
@@ -58,7 +59,7 @@ def _read_version(node: Node, reader: Reader) -> str | None:
 
 
 def _fix(text: str) -> str:
-    found = _NUMBERS.match(text)
+    found = _NUMBERS.match(f"{text}.0" if _MAJOR.fullmatch(text) else text)
     if found is None:
         near = nearest_name(text, VERSIONS)
         return f"did you mean {near}? {_ALL}" if near else f"write one as v1.2; {_ALL}"

@@ -18,6 +18,9 @@ from agent.workbench.scenarios import failing_scenarios
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from collections.abc import Set as AbstractSet
+
+    from agent.rules import Place
 
 MAX_TRIES = 4
 """How often what is left is compiled: a file that needs a lost one may itself be needed."""
@@ -25,7 +28,7 @@ MAX_TRIES = 4
 
 def check(paths: Sequence[str], *, style: str) -> int:
     """Print every fault of the given files and folders, or of the shipped rules."""
-    ruleset, problems = find_faults(paths)
+    ruleset, problems, left_out = find_faults(paths)
     texts = sources(one.place.path for one in problems)
     for line in FORMATS[style](problems, texts):
         print(line)
@@ -36,9 +39,16 @@ def check(paths: Sequence[str], *, style: str) -> int:
         count = len(problems)
         print(f"{count} {'fault' if count == 1 else 'faults'}")
         return code
-    examples = sum(len(rule.hits) + len(rule.misses) for rule in ruleset.rules)
-    print(f"{len(ruleset.rules)} rules, {examples} examples, 0 faults; digest {ruleset.digest}")
+    examples = say_examples(ruleset, left_out)
+    print(f"{len(ruleset.rules)} rules, {examples}, 0 faults; digest {ruleset.digest}")
     return 0
+
+
+def say_examples(ruleset: RuleSet, left_out: int) -> str:
+    """Say how many examples a rule set has, and how many of them told nothing."""
+    run = sum(len(rule.hits) + len(rule.misses) for rule in ruleset.rules) - left_out
+    said = f"{left_out} left out, as they go through rules that you took out or replaced"
+    return f"{run} examples ({said})" if left_out else f"{run} examples"
 
 
 def is_missing(path: str) -> bool:
@@ -49,8 +59,8 @@ def is_missing(path: str) -> bool:
         return True
 
 
-def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem]]:
-    """Return the rule set, if it compiles, and all faults in the order of their places."""
+def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem], int]:
+    """Return the rule set, if it compiles, all faults by place, and the examples left out."""
     rules, scenarios = split_scenarios(paths)
     files = read_files(rules)
     ruleset: RuleSet | None = None
@@ -60,26 +70,29 @@ def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem]]:
     except RuleError as error:
         problems += error.problems
     faulty = {one.place.path for one in problems}
+    left_out = 0
     tried = ruleset if ruleset is not None else _without(files, faulty)
     if tried is not None:
         lost = files.lost(faulty) if ruleset is None else {}
-        problems += failing_examples(tried, lost.values())
+        failing, left_out = failing_examples(tried, lost.values())
+        problems += failing
         # Of a scenario with another set than the one that was meant nothing can be said.
         problems += failing_scenarios(scenarios, tried, lost=lost)
-    return ruleset, sorted(problems, key=lambda one: (one.place, one.code))
+    return ruleset, sorted(problems, key=lambda one: (one.place, one.code)), left_out
 
 
-def failing_examples(ruleset: RuleSet, lost: Collection[str] = ()) -> list[Problem]:
+def failing_examples(ruleset: RuleSet, lost: Collection[str] = ()) -> tuple[list[Problem], int]:
     """Run every example; return what is not as a rule says. `lost` are texts of files at fault.
 
     An example of a shipped rule that goes through a rule which the user took out or replaced tells
-    nothing any more; if a rule of the user's takes its line, the fault is that rule's.
+    nothing any more: how many those are is returned, too. If a rule of the user's takes its line,
+    the fault is that rule's.
     """
     problems = try_examples(ruleset, partial(try_log, ruleset), lost)
     theirs = [one for one in problems if not is_shipped(one.place)]
     ours = [one for one in problems if is_shipped(one.place)]
     if not ours:
-        return theirs
+        return theirs, 0
     own = {rule.id: rule for rule in ruleset.rules if not is_shipped(rule.place)}
     shipped = read_files().compile()
     held = {rule.id for rule in ruleset.rules} - own.keys()
@@ -97,7 +110,18 @@ def failing_examples(ruleset: RuleSet, lost: Collection[str] = ()) -> list[Probl
                 if rule not in robbed.setdefault(name, []):
                     robbed[name].append(rule)
     shadows = [_shadows(own[name], rules) for name, rules in robbed.items()]
-    return [*theirs, *shadows, *(one for one in ours if one.place.path not in told)]
+    left = [one for one in ours if one.place.path not in told]
+    passed_over = {one.place for one in ours} - {one.place for one in left}
+    return [*theirs, *shadows, *left], _count_at(ruleset, passed_over)
+
+
+def _count_at(ruleset: RuleSet, places: AbstractSet[Place]) -> int:
+    """Return how many examples stand at these places: of a rule's own place, all its hits do."""
+    return sum(
+        not places.isdisjoint((rule.place, *example.all_places))
+        for rule in ruleset.rules
+        for example in rule.hits
+    ) + sum(example.place in places for rule in ruleset.rules for example in rule.misses)
 
 
 def _shadows(rule: Rule, robbed: Sequence[Rule]) -> Problem:

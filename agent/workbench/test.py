@@ -12,15 +12,15 @@ from attrs import frozen
 
 from agent.anonymize import freeze
 from agent.rulefiles import load_rules, split_scenarios
-from agent.rules import Place, RuleSet
+from agent.rules import Place, Problem, RuleSet
 from agent.rules.scenarios import count, differences
 from agent.trial import try_log
-from agent.workbench.check import failing_examples
+from agent.workbench.check import failing_examples, say_examples
 from agent.workbench.faults import as_text, nearest, sources
 from agent.workbench.scenarios import differing, read_scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 
 @frozen
@@ -36,7 +36,8 @@ def test(paths: Sequence[str]) -> int:
     """Run the examples and scenarios of the given files and folders, or of the shipped rules."""
     rules, scenarios = split_scenarios(paths)
     ruleset = load_rules(rules)
-    failures = list(_examples(ruleset))
+    problems, left_out = failing_examples(ruleset)
+    failures = list(_examples(ruleset, problems))
     readable, faults = read_scenarios(scenarios, ruleset)
     for scenario, text in readable:
         lines = differing(scenario, text, ruleset)
@@ -50,20 +51,19 @@ def test(paths: Sequence[str]) -> int:
         print()
     for line in as_text(faults, sources(one.place.path for one in faults)):
         print(line)
-    examples = sum(len(rule.hits) + len(rule.misses) for rule in ruleset.rules)
     failed = len(failures) + len(faults)
-    print(f"{examples} examples, {len(scenarios)} scenarios, {failed} failed")
+    print(f"{say_examples(ruleset, left_out)}, {len(scenarios)} scenarios, {failed} failed")
     return 1 if failed else 0
 
 
-def _examples(ruleset: RuleSet) -> Iterator[Failure]:
+def _examples(ruleset: RuleSet, problems: Iterable[Problem]) -> Iterator[Failure]:
     examples = {
         place: example
         for rule in ruleset.rules
         for example in rule.hits
         for place in example.all_places
     }
-    for problem in failing_examples(ruleset):
+    for problem in problems:
         example = examples.get(problem.place)
         if example is None or problem.code != "hit":
             yield Failure(problem.place, problem.code, (problem.message, problem.hint))
