@@ -307,11 +307,15 @@ KEY_FAULTS = [
     ("log: {qqq: 1}", f"1:7: qqq: {UNKNOWN}", "known: level"),
     ("log: info", "1:6: log: a section is a mapping", "write keys below it: level"),
     ("- a", "1:1: config: this is not a mapping of plain words", "write sections and their keys"),
-    ("log: {}\nlog: {}", "2:1: log: this stands twice", "keep one of the two, the first in line 1"),
+    (
+        "log: {}\nlog: {}",
+        "2:1: log: this stands twice",
+        "remove one of the two, the first is in line 1",
+    ),
     (
         "log: {}\nwindow:\n  seconds: 60\n  seconds: 120\nstate: {}",
         "4:3: window.seconds: this stands twice",
-        "keep one of the two, the first in line 3",
+        "remove one of the two, the first is in line 3",
     ),
     (
         "log: {}\n---\nlog: {}",

@@ -216,7 +216,6 @@ def _take_problem(given: _Given, problem: Problem, top: Mapping | None) -> None:
         message, fix = "this is not a mapping of plain words", "write sections and their keys"
     elif problem.code == "duplicate-key":
         name = _twice(problem, top) or name
-        fix = f"keep one of the two, the {problem.hint}"
     # A key or an alias may be a misplaced secret, so nothing quoted is repeated.
     message = re.sub(r"""["'].*["']""", "this", message, flags=re.DOTALL)
     given.fault(name, str(problem.place), message, fix or "correct the YAML here")
