@@ -35,6 +35,8 @@ GRACE_SECONDS = 2
 STOP_TOLERANCE_SECONDS = 600
 OUTBOX_BYTES = 500 * 1024
 MAX_WINDOWS_A_TICK = 200
+MAX_UNSEEN = 10_000
+"""How many crashes of a container may be counted that nobody saw; a status may hold any number."""
 MAX_GAPS = 50
 """How many gaps are kept with their bounds, for the page."""
 
@@ -246,7 +248,7 @@ class Counting:
             # What was not read of it before is gone with it.
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
             skipped -= 1
-        for _ in range(skipped):
+        for _ in range(min(skipped, MAX_UNSEEN)):
             self._crash("unseen", "other", now_seconds, now_seconds)
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from agent.aggregate import Instance, Windows
 from agent.anonymize import anonymize
-from agent.counting import Counting
+from agent.counting import MAX_UNSEEN, Counting
 from agent.disclosure import disclosures
 from agent.gate import admit, make_gate
 from agent.match import Match
@@ -326,3 +326,11 @@ def test_a_minimum_passes_and_totals_are_sums_of_what_was_sent() -> None:
     assert (command["count"], command["count_floor"]) == (5, True)
     assert (report["command_executed_delta"], report["command_executed_total"]) == (5, 5)
     assert not made.violations
+
+
+def test_any_number_of_restarts_is_counted_in_bounded_time() -> None:
+    made = counting()
+    made.count_restarts("uid/botkube", 0, current="uid/a", last_ended="", now_seconds=NOON)
+    made.count_restarts("uid/botkube", 2**31 - 1, current="uid/b", last_ended="", now_seconds=NOON)
+
+    assert made.observed[CRASHED] == MAX_UNSEEN

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.simulation import play
 
 FROM = int(os.environ.get("FAULTS_FROM", "0"))
-SEEDS = int(os.environ.get("FAULTS_SIMULATIONS", "12"))
+SEEDS = int(os.environ.get("FAULTS_SIMULATIONS", "8"))
 PARTS = 4
 
 FOUND = (36, 54, 183, 249, 362, 581)
