@@ -94,16 +94,21 @@ class FileStore:
 
 
 async def _to_its_end(work: Callable[[], T]) -> T:
-    """Do work in a thread. Whoever is cancelled waits until the thread has ended.
+    """Do work in a thread. Whoever is cancelled, however often, waits until the thread has ended.
 
     A thread cannot be cancelled, and a write that outlives its owner would fall on the next one's.
     """
     thread = asyncio.ensure_future(asyncio.to_thread(work))
-    try:
-        return await asyncio.shield(thread)
-    except asyncio.CancelledError:
-        await asyncio.wait([thread])
-        raise
+    cancelled: asyncio.CancelledError | None = None
+    while not thread.done():
+        try:
+            await asyncio.wait([thread])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        thread.exception()  # looked at, so that nobody is warned of it
+        raise cancelled
+    return thread.result()
 
 
 def _digest(data: bytes) -> str:
