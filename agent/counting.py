@@ -360,11 +360,8 @@ class Counting:
     def _why_unsent(self, start: int) -> str:
         if not self.sends:
             return "local"
-        windows = self.document.windows
-        return "withheld" if windows.is_sent(start) and self._holds(start) else "before_start"
-
-    def _holds(self, start: int) -> bool:
-        return bool(self.withholding.events(start))
+        holds = self.document.windows.is_sent(start) and self.withholding.events(start)
+        return "withheld" if holds else "before_start"
 
     def _count_violations(self, refused: int) -> None:
         if refused and not self.violations:
@@ -389,6 +386,8 @@ class Counting:
 
     def _sent_from(self, observation: Observation, version: str) -> int:
         """Return when the first window begins that has all of what an Observation says."""
+        if not self.withholding.latest:
+            return 0
         event = self.ruleset.events.get(observation.event)
         names = dict(observation.properties).keys()
         absent = (event.optional if event is not None else frozenset()) - names

@@ -34,6 +34,12 @@ class Withholding:
     """From which second on each series may be sent."""
 
     sent_from: Mapping[Series, int] = field(factory=dict)
+    latest: int = field(init=False)
+    """From when on all of them may be: 0 as long as nothing was ever newly disclosed."""
+
+    @latest.default
+    def _find_latest(self) -> int:
+        return max(self.sent_from.values(), default=0)
 
     def of(self, event: str, properties: Iterable[tuple[str, Value]]) -> int:
         """Return from when on these properties of an event may be sent together."""
