@@ -64,7 +64,11 @@ Note = Opened | Acted | Counted
 
 @define(eq=False)
 class _Waiting:
-    """An open pair: what it will count if it ends now, and what it waits for."""
+    """An open pair: what it will count if it ends now, and what it waits for.
+
+    It is over `seconds` after `since_ns`. If it `is_held`, a closer has said what it counts, and
+    only an entry that names it (`join`) may still say otherwise.
+    """
 
     pair: Pair
     key: dict[str, set[bytes]]
@@ -72,7 +76,10 @@ class _Waiting:
     event: str | None
     values: dict[str, Value]
     clock_ns: int
+    since_ns: int
+    seconds: int
     is_changed: bool = False
+    is_held: bool = False
     suspected: tuple[str, dict[str, Value]] | None = None
     acted: set[tuple[bytes | None, ...]] = field(factory=set)
 
@@ -129,7 +136,7 @@ class Pairs:
     @property
     def patience_seconds(self) -> int:
         """How long the open pair that gives up first waits; 0 without one."""
-        return min((slot.waiting.pair.seconds for slot in self._open if slot.waiting), default=0)
+        return min((slot.waiting.seconds for slot in self._open if slot.waiting), default=0)
 
     @property
     def first_line(self) -> int | None:
@@ -187,25 +194,25 @@ class Pairs:
             if (
                 is_full
                 or line - slot.line > waiting.pair.lines
-                or waiting.clock_ns - slot.at_ns > waiting.pair.seconds * NANOS
+                or waiting.clock_ns - waiting.since_ns > waiting.seconds * NANOS
             ):
                 self._finish(slot)
             else:
-                self._expect(slot, waiting.pair)
+                self._expect(slot, waiting)
 
-    def _expect(self, slot: _Slot, pair: Pair) -> None:
+    def _expect(self, slot: _Slot, waiting: _Waiting) -> None:
         """Note when an open pair may be over, so that until then nobody looks."""
         due_line, due_ns, due_offset = self._due
         self._due = (
-            min(due_line, slot.line + pair.lines),
-            min(due_ns, slot.at_ns + pair.seconds * NANOS),
+            min(due_line, slot.line + waiting.pair.lines),
+            min(due_ns, waiting.since_ns + waiting.seconds * NANOS),
             min(due_offset, slot.offset + MAX_PAIR_BYTES),
         )
 
     def end(self, *, waited_seconds: float = float("inf")) -> None:
         """End the open pairs that wait no longer than this: nothing followed for so long."""
         for slot in list(self._open):
-            if slot.waiting is not None and slot.waiting.pair.seconds < waited_seconds:
+            if slot.waiting is not None and slot.waiting.seconds < waited_seconds:
                 self._finish(slot)
 
     def released(self) -> tuple[list[Observation], list[Fact]]:
@@ -236,22 +243,23 @@ class Pairs:
     def _find_opener(self, match: Match) -> tuple[_Slot, Closer] | tuple[None, None]:
         """Return the open pair that this entry acts on, and how.
 
-        It is the one with most in common; of several the oldest or, where the closer chooses so,
-        the newest that anything acted on.
+        It is the one with most in common; of several one that is not held, the oldest or, where
+        the closer chooses so, the newest that anything acted on.
         """
         name, entry = match.rule.id, _Keys(match)
         if not any(name in pair.closers_of for pair, _ in self._kinds.values()):
             return None, None
         best: tuple[_Slot, Closer] | None = None
-        most = 0
+        most = (0, False)
         for slot in self._open:
             waiting = slot.waiting
             assert waiting is not None
             age_ns = waiting.clock_ns - slot.at_ns
             for closer in waiting.pair.closers_of.get(name, ()):
-                common = _common(waiting, closer, entry)
-                if common is None or age_ns > closer.within * NANOS:
+                keys = _common(waiting, closer, entry)
+                if keys is None or age_ns > closer.within * NANOS:
                     continue
+                common = (keys, not waiting.is_held)
                 is_newer = best is not None and slot.until > best[0].until
                 is_chosen = common == most and is_newer and closer.choose == "newest"
                 if best is None or common > most or is_chosen:
@@ -279,6 +287,11 @@ class Pairs:
                     waiting.key.setdefault(name, set()).add(value)
             return {}
         waiting.counts = closer.then in {"count", "next"}
+        if closer.hold:
+            waiting.is_held, waiting.since_ns = True, waiting.clock_ns
+            waiting.seconds = closer.hold
+            self._expect(slot, waiting)
+            return {}
         self._finish(slot)
         if closer.then != "pass":
             return {}
@@ -300,11 +313,12 @@ class Pairs:
         for name, capture in pair.also.items():
             if (value := entry.get(capture)) is not None:
                 key.setdefault(name, set()).add(value)
+        at_ns, counts = match.at_ns, pair.result == "count"
         slot.waiting = _Waiting(
-            pair, key, pair.result == "count", match.rule.event, values, match.at_ns
+            pair, key, counts, match.rule.event, values, at_ns, at_ns, pair.seconds
         )
         self._open.append(slot)
-        self._expect(slot, pair)
+        self._expect(slot, slot.waiting)
         self._kinds[match.rule.id] = (pair, self._kinds.get(match.rule.id, (pair, 0))[1] + 1)
         self._tell(Opened(slot.line))
         if len(self._open) > MAX_WAITING:
@@ -342,6 +356,8 @@ class _Keys:
 
 def _common(waiting: _Waiting, closer: Closer, entry: _Keys) -> int | None:
     """How many join keys an entry has in common with an opener; None if it does not act on it."""
+    if waiting.is_held and not closer.join:
+        return None
     common = 0
     for name, values in waiting.key.items():
         value = entry.get(name)

@@ -56,6 +56,24 @@ pair:
     - {by: late, within: 4, then: count, properties: {result: failed}}
     - {by: doubted, then: suspect, event: Command refused, properties: {reason: ignored}}
     - {by: passed, then: count}
+    - {by: sent, then: count, hold: 3, properties: {result: ok}}
+    - by: gainsaid
+      then: count
+      join: {key: key}
+      event: Command refused
+      properties: {reason: ignored}
+""",
+    "sent": "message: 'sent it'\n",
+    "gainsaid": "message: 'gainsaid (?P<key>\\w+)'\n",
+    "attempt": """
+event: Command executed
+question: Which?
+message: 'attempt of it'
+properties: {platform: slack, command: other, result: unknown}
+pair:
+  result: ignore
+  closers:
+    - {by: reply, then: next}
 """,
     "done": "message: 'it is done(?: (?P<key>\\w+))?'\n",
     "broken": "message: 'it is broken(?: (?P<key>\\w+))?'\n",
@@ -314,6 +332,51 @@ def check(rows: list[Row], expected: list[str]) -> None:
             id="just-near-enough",
         ),
         pytest.param(
+            [("request", 0, 1, "a"), ("sent", 1, 2), ("gainsaid", 4, 3, "a")],
+            ["refused 0 slack ignored"],
+            id="what-is-held-can-be-gainsaid",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("sent", 1, 2), ("gainsaid", 4.5, 3, "a")],
+            ["executed 0 alpha slack ok"],
+            id="too-late-to-gainsay",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("sent", 9, 2), ("gainsaid", 12, 3, "a")],
+            ["refused 0 slack ignored"],
+            id="it-is-held-from-when-it-was-said",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("sent", 1, 2), ("dropped", 2, 3)],
+            ["executed 0 alpha slack ok"],
+            id="only-an-entry-that-names-it-gainsays",
+        ),
+        pytest.param(
+            [
+                ("request", 0, 1, "a"),
+                ("request", 0, 2, "a"),
+                ("sent", 1, 3),
+                ("gainsaid", 2, 4, "a"),
+            ],
+            ["executed 0 alpha slack ok", "refused 0 slack ignored"],
+            id="one-that-waits-comes-before-one-that-is-held",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("request", 0, 2, "a"), ("sent", 1, 3), ("sent", 1, 4)],
+            ["executed 0 alpha slack ok", "executed 0 alpha slack ok"],
+            id="each-is-sent-once",
+        ),
+        pytest.param(
+            [("attempt", 0, 1), ("reply", 1, 2)],
+            ["executed 0 other slack unknown"],
+            id="next-counts-what-would-be-ignored",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a `b` c"), ("done", 1, 2, "a b 'c'")],
+            ["executed 0 other slack ok"],
+            id="keys-join-over-quotes",
+        ),
+        pytest.param(
             [("request", 0, 1, "a"), ("done", 1, 102, "a")],
             ["executed 0 alpha slack unknown"],
             id="too-many-lines",
@@ -366,6 +429,18 @@ def test_a_silence_ends_the_pairs_that_wait_no_longer() -> None:
     assert (before, len(shown(pairs))) == ([], 1)
 
 
+def test_a_silence_ends_what_is_held_sooner() -> None:
+    pairs = Pairs(set())
+    play(pairs, [("request", 0, 1, "a"), ("sent", 1, 2)])
+    patience = pairs.patience_seconds
+    pairs.end(waited_seconds=3)
+    before = shown(pairs)
+    pairs.end(waited_seconds=3.1)
+
+    assert (patience, before) == (3, [])
+    assert shown(pairs) == [("executed", "0", "alpha", "slack", "ok")]
+
+
 def test_an_open_pair_holds_back_what_came_after_it() -> None:
     pairs = Pairs(set())
     play(pairs, [("refused", 0, 1), ("request", 1, 2, "a"), ("early", 2, 3)])
@@ -384,6 +459,13 @@ def test_nothing_is_released_without_the_closers_that_acted_on_it() -> None:
     assert (shown(pairs), pairs.first_line) == ([], 1)
     play(pairs, [("done", 2, 4, "a")])
     assert (len(shown(pairs)), pairs.first_line) == (2, None)
+
+
+def test_nothing_is_released_without_a_closer_that_waits_itself() -> None:
+    pairs = Pairs(set())
+    play(pairs, [("request", 0, 1, "a"), ("reply", 1, 2)])
+
+    assert (shown(pairs), pairs.first_line) == ([], 1)
 
 
 def test_a_chain_of_pairs_does_not_hold_for_ever() -> None:

@@ -306,6 +306,7 @@ CLOSED = {
     ),
     "also-without-wait": ("also: {bot: bot}", "pair", "need `then: wait`"),
     "suspects-no-event": ("then: suspect", "pair", "needs an `event`"),
+    "holds-what-does-not-count": ("then: ignore, hold: 5", "pair", "`hold` needs `then: count`"),
     "once-without-wait": ("once_per: bot", "pair", "need `then: wait`"),
     "passes-without-pass": ("passes: [platform]", "pair", "needs `then: pass`"),
     "joins-a-capture-that-is-not-there": ("join: {bot: bto}", "unknown-name", "'bto'"),

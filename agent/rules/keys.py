@@ -47,7 +47,7 @@ _ENABLED = (
 _SURE = 0.8
 """How like its key a misspelt one must be to be meant even if its value is of another type."""
 _WRITTEN_NUMBER = re.compile(r"\s*([+-]?\d{1,15})(?:\.\d*)?\s*([a-z]*)\s*", re.IGNORECASE)
-_TIMES = frozenset({"seconds", "within"})
+_TIMES = frozenset({"seconds", "within", "hold"})
 _UNITS = {"": 1, "s": 1, "sec": 1, "seconds": 1, "m": 60, "min": 60, "minutes": 60, "h": 3600}
 
 

@@ -178,6 +178,10 @@ CLOSER: dict[str, tuple[str, Schema]] = {
         "It acts only so many seconds of line time after the opener; as long as the pair waits.",
         number_of(1, MAX_SECONDS),
     ),
+    "hold": (
+        "A `count` that an entry with a `join` may still gainsay, so many seconds of line time.",
+        number_of(1, MAX_SECONDS),
+    ),
     "once_per": ("Captures for each value of which a `wait` acts once; else it acts once.", TEXTS),
 }
 

@@ -29,7 +29,7 @@ CHOICES = ("oldest", "newest")
 PAIR_KEYS = ("lines", "seconds", "key", "result", "closers", "also")
 CLOSER_KEYS = (
     "by", "then", "event", "properties", "passes", "choose", "join", "prefer", "also", "once_per",
-    "within",
+    "within", "hold",
 )  # fmt: skip
 CARRIED = frozenset({"platform"})
 """What an opener's event hands on to another event that a closer makes of it."""
@@ -181,6 +181,7 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
         also=_read_names(reader, "also", shared),
         once_per=reader.texts("once_per"),
         within=reader.number("within", MAX_SECONDS, 1, MAX_SECONDS),
+        hold=reader.number("hold", 0, 1, MAX_SECONDS),
         places={
             **{f"capture {name}": place for name, place in _written_captures(node)},
             "by": node.place,
@@ -193,6 +194,10 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if closer.then != "wait" and (closer.also or closer.once_per):
         problems.add(
             "pair", node.place, "`also` and `once_per` need `then: wait`", "remove them, or wait"
+        )
+    if closer.then != "count" and closer.hold:
+        problems.add(
+            "pair", reader.place("hold"), "`hold` needs `then: count`", "remove it, or count"
         )
     if closer.then == "suspect" and not reader.has("event"):
         problems.add(

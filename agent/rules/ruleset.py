@@ -110,7 +110,8 @@ class Closer:
     closer: both must have those of `join`, and be equal; those of `prefer` only decide between
     several. A closer that waits acts on an opener once for each rule and value of `once_per`, and
     adds with `also` another value to the opener's key. `within` so many seconds of line time it
-    acts.
+    acts. With `hold` a `count` is final only that many seconds of line time later: until then an
+    entry whose closer has a `join` may still say otherwise.
     """
 
     rules: tuple[str, ...]
@@ -124,6 +125,7 @@ class Closer:
     also: Mapping[str, str] = field(factory=dict)
     once_per: tuple[str, ...] = ()
     within: int = MAX_SECONDS
+    hold: int = 0
     places: Mapping[str, Place] = field(factory=dict)
     """Where its rules and its properties are written, by their names."""
 
