@@ -211,6 +211,26 @@ def test_explain_names_a_field_that_is_missing(run: Run) -> None:
     assert "bot-started: fields.bot: the field is missing; it must match '.+'" in out
 
 
+SENT = (
+    b"\x1b[36mINFO\x1b[0m[2026-11-23T21:31:30Z] >> Sending to Mattermost: {Code: Title:x} \n"
+    b"\x1b[37mDEBU\x1b[0m[2026-11-23T21:31:30Z] Event successfully sent to channel "
+    b"alerts00000000000000000000 \n"
+)
+
+
+def test_a_rule_that_states_a_fact_acts_on_pairs_as_well(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "pod.log"
+    log.write_bytes(SENT)
+    _, explained = run("explain", str(log))
+    after = explained.partition("line 2:")[2]
+    unreached = measure(RULES, {}).closers
+    mutely = [one for one in unreached if one["by"] == "mattermost-sent-v0"]
+
+    assert "states   deliveries" in after
+    assert "acts on the pair of line 1: then count" in after
+    assert not mutely
+
+
 def test_explain_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(REQUEST.encode())))
     code, out = run("explain", "-")

@@ -58,16 +58,17 @@ class Reached:
         openers = {step.line: step for step in trace.steps}
         for step in trace.steps:
             for found in (step.counted, step.stated):
-                if found is not None:
-                    self._take_match(found, step)
-            if step.closes is not None and step.counted is not None:
-                opener = openers[step.closes.opener].counted
-                assert opener is not None
-                assert opener.rule.pair is not None
-                index = opener.rule.pair.closers.index(step.closes.closer)
-                self.closers.add((opener.rule.id, index, step.counted.rule.id))
-                for source in step.closes.closer.properties.values():
-                    self.words.update(_words(source, step.counted.captures))
+                if found is None:
+                    continue
+                self._take_match(found, step)
+                if step.closes is not None and found.rule.id in step.closes.closer.rules:
+                    opener = openers[step.closes.opener].counted
+                    assert opener is not None
+                    assert opener.rule.pair is not None
+                    index = opener.rule.pair.closers.index(step.closes.closer)
+                    self.closers.add((opener.rule.id, index, found.rule.id))
+                    for source in step.closes.closer.properties.values():
+                        self.words.update(_words(source, found.captures))
 
     def patterns(self, rule: Rule) -> dict[str, Branches]:
         """Return the branches of a rule's message and fields, by the key they stand under."""

@@ -112,11 +112,12 @@ def _tell_rules(step: Step) -> Iterator[str]:
     if step.counted is not None:
         rule = step.counted.rule
         yield f"  rule     {rule.id} ({_place(rule)})"
-        yield from (f"           {one}" for one in _roles(step, rule))
+        yield from (f"           {one}" for one in (*_acts(step, rule), *_roles(step, rule)))
     if step.stated is not None:
         rule = step.stated.rule
         name = rule.fact[0] if rule.fact else ""
         yield f"  states   {name}, by {rule.id} ({_place(rule)})"
+        yield from (f"           {one}" for one in _acts(step, rule))
     if step.rule is None:
         yield "  rule     none"
     if not step.counts:
@@ -134,9 +135,12 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _roles(step: Step, rule: Rule) -> Iterator[str]:
-    if step.closes is not None:
+def _acts(step: Step, rule: Rule) -> Iterator[str]:
+    if step.closes is not None and rule.id in step.closes.closer.rules:
         yield f"acts on the pair of line {step.closes.opener}: then {_then(step.closes)}"
+
+
+def _roles(step: Step, rule: Rule) -> Iterator[str]:
     if step.opens and rule.pair is not None:
         yield f"opens a pair, for {rule.pair.lines} lines and {rule.pair.seconds} s"
         for act in step.closed_by:
