@@ -121,11 +121,12 @@ def all_categories(ruleset: RuleSet) -> tuple[str, ...]:
 def rows_of(ruleset: RuleSet, category: str) -> list[Row]:
     """Return the rows of one category: every version and format, those alike together."""
     rows: list[Row] = []
+    rules = [rule for rule in ruleset.rules if category in categories_of(ruleset, rule)]
     for kind, ranges in WIRE.items():
         for first, last in ranges:
             before: Row | None = None
             for version in between(first, last):
-                row = _row(ruleset, category, version, kind)
+                row = _row(ruleset, rules, category, version, kind)
                 if before is not None and (row.rules, row.reasons) == (
                     before.rules,
                     before.reasons,
@@ -149,16 +150,18 @@ def categories_of(ruleset: RuleSet, rule: Rule) -> frozenset[str]:
     return frozenset(found)
 
 
-def _row(ruleset: RuleSet, category: str, version: str, kind: Format) -> Row:
+def _row(
+    ruleset: RuleSet, counting: Sequence[Rule], category: str, version: str, kind: Format
+) -> Row:
+    """Return one cell: of the rules that count for a category those of a version and a format."""
     rules: list[tuple[str, ...]] = []
     reasons: list[tuple[str, ...]] = []
     for at in AT:
         found = tuple(
             sorted(
                 rule.id
-                for rule in ruleset.rules
-                if category in categories_of(ruleset, rule)
-                and kind in rule.formats
+                for rule in counting
+                if kind in rule.formats
                 and version in between(*rule.versions)
                 and _visible_at(rule, at)
             )
