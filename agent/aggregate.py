@@ -327,6 +327,7 @@ def _collection(
         if any(sink in instance.sinks for instance in instances):
             values[f"{snake(sink)}_enabled"] = True
     for reason, seconds in window.gaps.items():
-        # Rounded up to minutes: no time finer than the window leaves.
+        # Rounded up to minutes. Of a gap that reaches an edge of the window they tell when it
+        # began or ended, to the minute; PRIVACY.md says so.
         values[f"gap_seconds_{reason}"] = -(-seconds // 60) * 60
     return tuple(sorted(values.items()))

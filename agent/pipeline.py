@@ -57,6 +57,10 @@ LEDGER_STOP_SECONDS = 0.5
 
 STOP_SECONDS = 4.0
 
+SWITCHES_SECONDS = 25.0
+"""How long a look at the switches may take. With `Pace.switches` from the beginning of one to that
+of the next, an off stops reading within a minute, however slow the answers are."""
+
 
 def _always() -> None:
     """Let a process that is the only one act at any time."""
@@ -288,12 +292,21 @@ def _checked(send: Send, check: Callable[[], None], outbox: CommittedOutbox) -> 
 async def _obey(
     pipeline: Pipeline, client: Client, switched: Callable[[tuple[ClusterSwitch, ...]], None]
 ) -> None:
-    """Read the cluster's switches again and again; send nothing while they cannot be read."""
-    outbox = pipeline.outbox
+    """Read the cluster's switches again and again; send nothing while they cannot be read.
+
+    The first time is at once: what stands between their first reading and that of a log may have
+    taken its time, too.
+    """
+    outbox, pace = pipeline.outbox, pipeline.options.pace
+    clock = asyncio.get_running_loop().time
+    begun = -pace.switches
     while True:
-        await asyncio.sleep(pipeline.options.pace.switches)
+        await asyncio.sleep(begun + pace.switches - clock())
+        begun = clock()
         try:
-            found = await read_switches(client, pipeline.options.namespaces)
+            found = await read_switches(
+                client, pipeline.options.namespaces, limit_seconds=SWITCHES_SECONDS
+            )
         except ApiError as error:
             if outbox.may_send.is_set():
                 log.warning("switches cannot be read, nothing is sent", extra={"why": str(error)})

@@ -223,6 +223,24 @@ def test_what_was_written_while_stopped_is_not_counted(at: int, counted: int) ->
     assert counted == len(close(windows, 0).aggregates)
 
 
+@pytest.mark.parametrize("count_from", [0, None, T0 + HOUR], ids=["on", "local", "quiet"])
+def test_nothing_written_while_stopped_is_even_kept_for_the_operator(
+    count_from: int | None,
+) -> None:
+    """Scaled to zero is an opt-out: neither counts nor lines of it stand anywhere."""
+    windows = Windows(HOUR, count_from=count_from, stopped=((T0 + 10, T0 + 20),))
+    fold(windows, seen(15), lines_at={T0 + 15: 7}, matched_at={T0 + 15: 5})
+    windows.count(seen(15), "v1.14.0", now_seconds=NOW)
+    unsent = windows.look_unsent(T0, (), bots=(), sinks=())
+    said = (close(windows, 0), unsent)
+
+    assert [one.aggregates for one in said] == [(), ()]
+    assert [dict(one.collection)[name] for one in said for name in LINES] == [0] * 6
+
+
+LINES = ("lines_read", "lines_matched", "late_lines")
+
+
 # --- gaps ---
 
 

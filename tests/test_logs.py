@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 import sys
 import warnings
 from io import StringIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -212,6 +214,35 @@ def test_what_would_reach_standard_error_is_logged(
     assert [line.get("error") for line in lines(stream)] == ["ValueError", "KeyError", None]
     assert "payroll" not in stream.getvalue()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        "warnings.warn(SECRET, stacklevel=1)",
+        "warnings.warn_explicit(SECRET, UserWarning, SECRET + '.py', 1)",
+        "compile('\"' + SECRET + '\" is 1', SECRET, 'exec')",
+        "warnings.showwarning(SECRET, UserWarning, SECRET, 1)",
+    ],
+)
+def test_a_warning_of_python_in_a_process_of_its_own_repeats_nothing(what: str) -> None:
+    """A warning quotes its text and the line of source that it points at."""
+    code = (
+        "import sys, warnings\nfrom agent import logs\nSECRET = sys.argv[1]\n"
+        f"logs.configure('info')\n{what}\n"
+    )
+    said = subprocess.run(  # noqa: S603 our own code
+        [sys.executable, "-W", "always", "-c", code, SECRET],
+        capture_output=True,
+        check=True,
+        text=True,
+        cwd=Path(__file__).parent.parent,
+    )
+    (line,) = map(json.loads, said.stdout.splitlines())
+
+    assert (line["level"], line["message"]) == ("warning", "a library reported something")
+    assert said.stderr == ""
+    assert "payroll" not in said.stdout
 
 
 def test_a_broken_stream_says_nothing(capfd: pytest.CaptureFixture[str], stream: StringIO) -> None:

@@ -280,7 +280,7 @@ VALUE_FAULTS = [
     ("kubernetes: {context: 12}", "1:23: kubernetes.context: this is not a text", TEXT_FIX),
     (
         "kubernetes: {selectors: ['app in (']}",
-        "1:25: kubernetes.selectors: 'app in (' is not a label selector",
+        "1:25: kubernetes.selectors: this is not a label selector",
         SELECTOR_FIX,
     ),
     (
@@ -519,6 +519,69 @@ def test_no_fault_repeats_a_secret(environ: Mapping[str, str], text: str) -> Non
 
     assert found
     assert KEY not in "".join(found)
+
+
+# What somebody may hold in the clipboard: keys, tokens, passwords, numbers, addresses, a path.
+PASTED = (
+    "aB3dE6gH9jK2",
+    "s3cr3t",
+    "hunter2",
+    "abcdefghijklmnop",
+    "ABCDEFGHIJKLMNOP",
+    "AbCdEfGhIjKl",
+    "AKIAIOSFODNN7",
+    "xoxb-1-2-abc",
+    "123456789012",
+    "12345678",
+    "db:pass",
+    "10.20.30.40",
+    "jane@acme.io",
+    "payments-eu",
+    "/etc/acme.key",
+    "acme.example",
+)
+
+
+@pytest.mark.parametrize("pasted", PASTED)
+@pytest.mark.parametrize("name", [one.name for one in TABLE])
+def test_what_is_pasted_into_any_setting_is_not_repeated(name: str, pasted: str) -> None:
+    """Wherever it does not fit: in the file as text, in a list, as a key, and as a variable."""
+    setting = next(one for one in TABLE if one.name == name)
+    texts = [
+        f"{setting.section}: {{{setting.key}: '{pasted}'}}",
+        f"{setting.section}: {{{setting.key}: {pasted}}}",
+        f"{setting.section}: {{{setting.key}: ['{pasted} (', [x]]}}",
+        f"{setting.section}: {{{setting.key}: {{'{pasted}': '{pasted}'}}}}",
+        f"{setting.section}: {{'{pasted}': 1}}",
+        f"{setting.section}: '{pasted}'",
+        f"'{pasted}': {{{setting.key}: 1}}",
+    ]
+    said = [
+        *(_said({}, {DEFAULT_CONFIG: text}) for text in texts),
+        _said({setting.variable: pasted}, {}),
+        _said({setting.variable: f"{pasted}\n (;;"}, {}),
+    ]
+
+    assert sum(map(bool, said)) >= 4
+    assert not [one for one in said if pasted in one]
+
+
+def _said(environ: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return all that is said of settings, without the paths of files that were named."""
+    try:
+        load({**CLUSTER, **environ}, {}, reader(files))
+    except SettingsError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("word", ["ap", "loud", "7"])
+def test_of_the_destination_no_value_is_repeated_however_harmless(word: str) -> None:
+    said = _said({}, {DEFAULT_CONFIG: f"destination: {{region: {word}, endpoint: {word}x}}"})
+
+    assert "region" in said
+    assert repr(word) not in said
+    assert f" {word} " not in said
 
 
 def test_settings_do_not_show_the_write_key() -> None:

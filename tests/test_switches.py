@@ -9,18 +9,25 @@ import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import attrs
 import pytest
 
+from agent.follow import Pace
 from agent.ledger.ledger import Ledger
+from agent.model import Batch
 from agent.modes import Decision, Mode
 from agent.options import World
+from agent.outbox import CommittedOutbox
+from agent.pipeline import SWITCHES_SECONDS, _checked
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
+from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.source.api import ApiError, Client
 from agent.source.switches import ANNOTATION, read_switches
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
-from tests.sim.faults import Answer
+from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, NAMESPACES
+from tests.test_gate import closed, count, counting, executed
 from tests.test_reload import ask_until
 
 LOG = r"/pods/[^/]+/log"
@@ -235,6 +242,135 @@ async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: L
     assert code == 0
     assert asked == {"namespaces", "configmaps"}
     assert missing(truth, world) == {}
+
+
+MANY = tuple(f"team-{at:02}" for at in range(12))
+
+
+async def test_an_off_is_obeyed_in_time_although_every_answer_is_slow(
+    world: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """36 switches of 12 namespaces, each answer a quarter of the time of one look."""
+    monkeypatch.setattr("agent.pipeline.SWITCHES_SECONDS", 1.6)
+    world.changes["namespaces"] = (NAMESPACE, *MANY)
+    for name in MANY:
+        world.cluster.namespace(name)
+    async with world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        world.cluster.server.faults.add(
+            Delay(seconds=0.4),
+            when=lambda call: call.resource in {"namespaces", "configmaps"},
+            times=None,
+        )
+        patch = {"metadata": {"annotations": {ANNOTATION: "true"}}}
+        asked = asyncio.get_running_loop().time()
+        world.cluster.server.store.merge(NAMESPACES, "", MANY[-1], patch)
+        await ended(agent)
+        took = asyncio.get_running_loop().time() - asked
+
+    # From one look's beginning to the next is a second here, and a look takes 1.6 at most.
+    assert took < (1.0 + 1.6) * 1.5
+
+
+def test_an_off_is_obeyed_within_a_minute() -> None:
+    """Set just after it was read, it is found by the next look, by its end at the latest."""
+    assert max(Pace().switches, SWITCHES_SECONDS) + SWITCHES_SECONDS < 60
+
+
+async def test_an_off_is_obeyed_although_another_switch_gives_no_answer(world: Lab) -> None:
+    annotate(world, "true")
+    faults = world.cluster.server.faults
+    faults.add(Answer(500), path="botkube-analytics-config", times=None)
+    faults.add(HalfOpen(), path="botkube-global-config", times=None)
+    async with Client(world.options().access, "test") as client:
+        found = await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+        annotate(world, None)
+        with pytest.raises(ApiError):
+            await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+
+    assert [(one.value, one.is_off) for one in found] == [
+        ("true", True),
+        ("not readable", False),
+        ("not readable", False),
+    ]
+
+
+async def test_an_off_that_comes_while_the_beginning_is_slow_stops_reading_at_once(
+    world: Lab,
+) -> None:
+    """The switches were read before; what followed took longer than from one look to the next."""
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=3600.0)
+    slow = world.cluster.server.faults.add(Delay(seconds=0.5), path="/version", times=None)
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    async with world.agent(waits=False) as agent:
+        await until(lambda: slow.seen > 0)
+        annotate(world, "true")
+        await ended(agent)
+
+    assert agent.task.done()
+    assert world.collector.requests == []
+
+
+async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
+    world: Lab,
+) -> None:
+    """Between `next` and the request the switch may have become unreadable, or said off."""
+    made = counting()
+    count(made, executed())
+    closed(made)
+    outbox = CommittedOutbox(made, world.collector.url, world.clock.seconds)
+    outbox.commit(outbox.keys())
+    tried: list[Batch] = []
+
+    async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
+        tried.append(attrs.evolve(batch, sealed_seconds=int(sent_seconds)))
+        return Delivered()
+
+    checked = _checked(send, lambda: None, outbox)
+    batch = await outbox.next()
+    outbox.may_send.clear()
+    held = await checked(batch, sent_seconds=1.0)
+    outbox.may_send.set()
+    sent = await checked(batch, sent_seconds=2.0)
+    made.switch_off("another stream")
+    gone = await checked(batch, sent_seconds=3.0)
+
+    assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))
+    assert [one.sealed_seconds for one in tried] == [2]
+
+
+async def test_what_is_under_way_when_the_switch_becomes_unreadable_waits_in_the_outbox(
+    world: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole agent: a slow disk keeps the batch between the outbox and the wire."""
+    saving, go_on = asyncio.Event(), asyncio.Event()
+    attempted = CommittedOutbox.attempted
+
+    async def slowly(self: CommittedOutbox, batch: Batch) -> None:
+        await attempted(self, batch)
+        saving.set()
+        await go_on.wait()
+
+    monkeypatch.setattr(CommittedOutbox, "attempted", slowly)
+    async with world.agent() as agent:
+        assert agent.pipeline is not None
+        outbox = agent.pipeline.outbox
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(saving.is_set)
+        where = f"/namespaces/{NAMESPACE}$"
+        world.cluster.server.faults.add(Answer(500), path=where, times=None)
+        await until(lambda: not outbox.may_send.is_set())
+        go_on.set()
+        await after(world, 2 * WINDOW_SECONDS)
+        sent = len(world.collector.requests)
+        world.cluster.server.faults.clear()
+        await until(lambda: missing(truth, world) == {})
+
+    assert sent == 0
 
 
 async def ended(agent: Agent) -> None:

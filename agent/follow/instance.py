@@ -41,7 +41,7 @@ class Pace:
     `status_wait` after its stream ends, and a log that does not fit is believed after
     `gap_confirm`; after a silence of `silence` a short read may ask, at least every `audit`.
     Failures wait `retry`, doubling, with jitter. The user's rule files are looked at every `rules`,
-    the cluster's switches every `switches`.
+    the cluster's switches every `switches`, from one beginning to the next.
     """
 
     tick: float = 0.5
@@ -54,7 +54,7 @@ class Pace:
     audit: float = 60.0
     retry: float = 0.5
     rules: float = 5.0
-    switches: float = 50.0
+    switches: float = 30.0
 
 
 @define(eq=False)

@@ -1,8 +1,13 @@
 """Configuration file, environment and flags -> frozen `Settings`, or every fault of all three.
 
 The only reader of the environment and of the configuration file. Flags win over the environment,
-the environment over the file; a switch that is off anywhere is off. Text that could be a secret is
-never repeated.
+the environment over the file; a switch that is off anywhere is off.
+
+A fault is printed and logged, and anything may have been pasted into the wrong place, so a fault
+repeats a value only where that helps and cannot harm: a short number (`7`, `5.0`, `1h`) or a short
+word of letters in one case (`loud`, `ture`), and of the section `destination`, where keys and
+addresses are, nothing at all. Free text is never repeated. A key is named if it is made of short
+lower-case words as ours are.
 """
 
 from __future__ import annotations
@@ -38,9 +43,11 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "BOTKUBE_ANALYTICS_CONFIG"
 MAX_NUMBER = 10**12
-MAX_SHOWN_CHARS = 24
-"""A longer value is not repeated in a fault: it may be a secret in the wrong place."""
+SECRETIVE = "destination"
+"""The section of which no value is repeated in a fault."""
 
+_HARMLESS = re.compile(r"-?[0-9]{1,7}(\.[0-9]{1,2})?[a-z]?|[A-Z]?[a-z]{1,7}|[A-Z]{1,7}")
+_KEY_NAME = re.compile(r"[a-z]{1,12}(_[a-z]{1,12}){0,3}")
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,4096}")
 _PATTERNS = {
     Kind.NAME: re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?"),
@@ -162,7 +169,7 @@ class _Given:
         near = near or [one.name for one in TABLE if one.key == name]
         fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         # Variables have names; a key of a file may be a secret in the wrong place.
-        is_plain = name.startswith(PREFIX) or re.fullmatch(r"[A-Za-z_]{1,24}", name)
+        is_plain = name.startswith(PREFIX) or _KEY_NAME.fullmatch(name)
         self.fault(name if is_plain else "this key", source, "there is no such setting", fix)
 
     def expand(self, path: str) -> str:
@@ -299,16 +306,16 @@ def _fit(setting: Setting, value: object) -> object:
         return _fit_number(setting, value)
     if setting.kind is Kind.SWITCH:
         if (found := _SWITCH_WORDS.get(str(value).strip().lower())) is None:
-            raise _Unfit(f"{_shown(value)} is neither true nor false")
+            raise _Unfit(f"{_shown(setting, value)} is neither true nor false")
         return found
     if setting.kind is Kind.WORD:
         if value not in setting.options:
-            raise _Unfit(f"{_shown(value)} is not one of its words")
+            raise _Unfit(f"{_shown(setting, value)} is not one of its words")
     elif not isinstance(value, str) or not _PATTERNS[setting.kind].fullmatch(value):
         raise _Unfit(f"this is not a {setting.kind.value}")
     elif setting.kind is Kind.SELECTOR:
         if not is_selector(value):
-            raise _Unfit(f"{_shown(value)} is not a {setting.kind.value}")
+            raise _Unfit(f"this is not a {setting.kind.value}")
     elif setting.kind is Kind.URL:
         try:
             endpoint_for(value)
@@ -319,15 +326,15 @@ def _fit(setting: Setting, value: object) -> object:
 
 def _fit_number(setting: Setting, value: object) -> int:
     if isinstance(value, bool) or not re.fullmatch(r"-?[0-9]{1,12}", str(value)):
-        raise _Unfit(f"{_shown(value)} is not a whole number")
+        raise _Unfit(f"{_shown(setting, value)} is not a whole number")
     number = int(str(value))
     if number < setting.least or (setting.most is not None and number > setting.most):
-        raise _Unfit(f"{number} is out of range")
+        raise _Unfit(f"{_shown(setting, number)} is out of range")
     if setting.divides is not None and setting.divides % number:
-        raise _Unfit(f"{number} does not divide {setting.divides}")
+        raise _Unfit(f"{_shown(setting, number)} does not divide {setting.divides}")
     return number
 
 
-def _shown(value: object) -> str:
-    is_short = isinstance(value, (str, int, float)) and len(str(value)) <= MAX_SHOWN_CHARS
-    return repr(value) if is_short else "this"
+def _shown(setting: Setting, value: object) -> str:
+    is_harmless = setting.section != SECRETIVE and _HARMLESS.fullmatch(str(value))
+    return repr(value) if is_harmless and isinstance(value, (str, int, float)) else "this"

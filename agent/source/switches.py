@@ -6,8 +6,10 @@ it may not be read, which is said; any other answer is none, and is the caller's
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 from attrs import frozen
@@ -15,13 +17,17 @@ from attrs import frozen
 from agent.source.api import ApiError, part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from agent.source.api import Client
+
+Says: TypeAlias = Callable[[dict[str, Any]], object]
+"""What an object says of its switch; None: it is not set."""
 
 ANNOTATION = "botkube-analytics/disable"
 BOTKUBE_CONFIGS = ("botkube-analytics-config", "botkube-global-config")
 """Where BotKube's chart keeps `analytics.disable`: v0.13 in the first, later ones in the second."""
+
+MAX_READS = 16
+"""So many switches are read at a time: with many namespaces one after the other takes too long."""
 
 NOT_SET, NOT_READABLE = "not set", "not readable"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -37,19 +43,52 @@ class ClusterSwitch:
     is_off: bool
 
 
-async def read_switches(client: Client, namespaces: Iterable[str]) -> tuple[ClusterSwitch, ...]:
-    """Return every switch of these namespaces. Raises `ApiError` where one gave no answer."""
-    found: list[ClusterSwitch] = []
+async def read_switches(
+    client: Client, namespaces: Iterable[str], *, limit_seconds: float | None = None
+) -> tuple[ClusterSwitch, ...]:
+    """Return every switch of these namespaces; what has no answer by the limit gave none.
+
+    One that says off is enough, whatever became of the others. Raises `ApiError` where none says
+    off and one gave no answer.
+    """
+    slots = asyncio.Semaphore(MAX_READS)
+
+    async def read(name: str, path: str, says: Says) -> ClusterSwitch:
+        async with slots:
+            return _switch(name, await _read(client, path), says)
+
+    async def ask(name: str, path: str, says: Says) -> ClusterSwitch | ApiError:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await read(name, path, says)
+        except TimeoutError:
+            return ApiError(0, "no answer in time")
+        except ApiError as error:
+            return error
+
+    now = asyncio.get_running_loop().time()
+    deadline = None if limit_seconds is None else now + limit_seconds
+    places = list(_places(namespaces))
+    answers = await asyncio.gather(*(ask(*place) for place in places))
+    is_off = any(isinstance(one, ClusterSwitch) and one.is_off for one in answers)
+    found = []
+    for (name, _path, _says), answer in zip(places, answers, strict=True):
+        if isinstance(answer, ClusterSwitch):
+            found.append(answer)
+        elif is_off:
+            found.append(ClusterSwitch(name, NOT_READABLE, is_off=False))
+        else:
+            raise answer
+    return tuple(found)
+
+
+def _places(namespaces: Iterable[str]) -> Iterable[tuple[str, str, Says]]:
     for namespace in namespaces:
         path = f"/api/v1/namespaces/{namespace}"
-        name = f"annotation {ANNOTATION} of namespace {namespace}"
-        found.append(_switch(name, await _read(client, path), _annotation))
+        yield f"annotation {ANNOTATION} of namespace {namespace}", path, _annotation
         for config in BOTKUBE_CONFIGS:
             name = f"analytics.disable in ConfigMap {namespace}/{config}"
-            found.append(
-                _switch(name, await _read(client, f"{path}/configmaps/{config}"), _disable)
-            )
-    return tuple(found)
+            yield name, f"{path}/configmaps/{config}", _disable
 
 
 async def _read(client: Client, path: str) -> dict[str, Any] | str | None:
@@ -64,9 +103,7 @@ async def _read(client: Client, path: str) -> dict[str, Any] | str | None:
         raise
 
 
-def _switch(
-    name: str, found: dict[str, Any] | str | None, says: Callable[[dict[str, Any]], object]
-) -> ClusterSwitch:
+def _switch(name: str, found: dict[str, Any] | str | None, says: Says) -> ClusterSwitch:
     if isinstance(found, str):
         return ClusterSwitch(name, found, is_off=False)
     said = None if found is None else says(found)

@@ -44,15 +44,22 @@ def fragment(part: Element) -> bytes:
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Part]]) -> Element:
     """Return a table whose first column names its rows."""
-    body = [
-        tag("tr", tag("th", first, scope="row"), *(tag("td", one) for one in others))
-        for first, *others in rows
-    ]
+    return head_and_body(caption, head, map(row, rows))
+
+
+def row(cells: Sequence[Part]) -> Element:
+    """Return a row of a table, named by its first cell."""
+    first, *others = cells
+    return tag("tr", tag("th", first, scope="row"), *(tag("td", one) for one in others))
+
+
+def head_and_body(caption: str, head: Sequence[str], rows: Iterable[Element]) -> Element:
+    """Return a table of rows that are made already."""
     return tag(
         "table",
         tag("caption", caption),
         tag("thead", tag("tr", *(tag("th", one, scope="col") for one in head))),
-        tag("tbody", *body),
+        tag("tbody", *rows),
     )
 
 

@@ -11,8 +11,20 @@ from typing import TYPE_CHECKING
 
 from agent.web import reports
 from agent.web.charts import chart
-from agent.web.html import code, fragment, moment, number, section, serialize, table, tag
+from agent.web.html import (
+    code,
+    fragment,
+    head_and_body,
+    moment,
+    number,
+    row,
+    section,
+    serialize,
+    table,
+    tag,
+)
 from agent.web.lastday import last_day, reported
+from agent.web.room import fit, fit_names, fit_table, more, short
 from agent.web.style import STYLE
 from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
 
@@ -42,8 +54,14 @@ MODES = {
 
 MAIN_ENDS = b"</main>"
 MAX_BYTES = 98_000
-MAX_RULES = 200
-MAX_OWN_FIELDS = 100
+"""The document stays below it whatever there is to show: each list has a room of its own, as bytes,
+and what they leave goes to the exact JSON. The shipped rules and a full day fit with some to spare.
+"""
+SWITCHES_ROOM, WITHHELD_ROOM, DAY_ROOM, GAPS_ROOM = 4_000, 1_000, 14_000, 7_500
+FIELDS_ROOM, RULES_ROOM = 3_000, 20_500
+MAX_IN_ORDER = 24
+"""Of a longer list what matters most stands first, because its end may not fit."""
+STATUS = "see botkube-analytics status or /api/status"
 
 
 def page(view: View) -> bytes:
@@ -108,7 +126,7 @@ def _contents() -> Element:
 
 def _mode(view: View) -> Element:
     quiet = "" if view.mode == "on" and not view.is_quiet else " quiet"
-    says = [tag("p", "Mode: ", tag("b", view.mode), f", because {view.why}.")]
+    says = [tag("p", "Mode: ", tag("b", view.mode), f", because {short(view.why)}.")]
     if view.is_quiet:
         says.append(
             tag(
@@ -131,21 +149,27 @@ def _mode(view: View) -> Element:
         says.append(
             tag(
                 "p",
-                f"The rules newly disclose something of: {', '.join(view.withheld)}. That alone is "
-                "withheld before ",
+                "The rules newly disclose something of: "
+                f"{fit_names(view.withheld, WITHHELD_ROOM)}. That alone is withheld before ",
                 moment(view.withheld_until_seconds),
                 " UTC, and what is counted of it until then is never sent.",
             )
         )
     winner = next((one for one in view.switches if one.is_off), None)
+    # What says off stands first, then what cannot be read: the end of a long list may not fit.
+    ordered = sorted(view.switches, key=lambda one: (not one.is_off, one.value != "not readable"))
     rows = [
-        (code(one.name), one.value, "off" + (", decides" * (one is winner)) if one.is_off else "no")
-        for one in view.switches
+        (
+            code(short(one.name)),
+            short(one.value),
+            "off" + (", decides" * (one is winner)) if one.is_off else "no",
+        )
+        for one in (ordered if len(ordered) > MAX_IN_ORDER else view.switches)
     ]
     figures = view.figures
     delivered = figures.last_delivery_seconds
     facts: list[tuple[str, Part]] = [
-        ("Destination", view.destination or "none"),
+        ("Destination", short(view.destination) or "none"),
         ("Reports sealed", number(view.seq)),
         ("Batches delivered", number(figures.batches_delivered)),
         ("Last delivered", "never" if delivered is None else moment(delivered)),
@@ -169,7 +193,13 @@ def _mode(view: View) -> Element:
             *(tag("div", tag("dt", name), tag("dd", at)) for name, at in facts),
             class_="facts",
         ),
-        table("Every switch. Any that says off wins.", ("switch", "value", "says off"), rows),
+        *fit_table(
+            "Every switch. Any that says off wins.",
+            ("switch", "value", "says off"),
+            rows,
+            room=SWITCHES_ROOM,
+            rest=STATUS,
+        ),
         table("Who reports.", ("id", "value"), ids),
     )
 
@@ -181,14 +211,15 @@ def _when(view: View) -> list[Part]:
     return [
         " The next report leaves after ",
         moment(view.next.end_seconds),
-        f" UTC, to {view.destination}.",
+        f" UTC, to {short(view.destination)}.",
     ]
 
 
 def _day(view: View) -> Element:
     days = last_day(view.entries, now_seconds=view.now_seconds)
     covered = reported(view.entries, now_seconds=view.now_seconds)
-    charts = (chart(day, covered) for day in days)
+    busiest = sorted(days, key=lambda day: -day.total) if len(days) > MAX_IN_ORDER else days
+    charts, left = fit((chart(day, covered) for day in busiest), DAY_ROOM)
     legend = tag(
         "p",
         tag("span", "delivered", class_="key"),
@@ -201,7 +232,7 @@ def _day(view: View) -> Element:
             class_="key none",
         ),
     )
-    shown = (legend, tag("div", *charts, class_="charts"))
+    shown = (legend, tag("div", *charts, class_="charts"), *more(left, STATUS))
     return section("day", "Last day", *(shown if days else (tag("p", "Nothing was counted."),)))
 
 
@@ -217,30 +248,34 @@ def _gaps(view: View) -> Element:
         for one in view.gaps
     ]
     caption = "Intervals in which lines of a container could not be had, the latest first."
-    return section("gaps", "Gaps", table(caption, ("from and to", "reason", "length"), rows))
+    head = ("from and to", "reason", "length")
+    return section(
+        "gaps", "Gaps", *fit_table(caption, head, rows, room=GAPS_ROOM, rest="see /api/status")
+    )
 
 
 def _fields(view: View) -> Element:
     own = {name for names in view.properties.values() for name in names}
-    other = sorted(name for name in own if name not in PROPERTIES)[:MAX_OWN_FIELDS]
+    other = sorted(name for name in own if name not in PROPERTIES)
     rows = [(code(name), says) for name, says in PROPERTIES.items()]
-    rows += [(code(name), sentence(name)) for name in other]
+    kept, left = fit((row((code(short(one)), sentence(one))) for one in other), FIELDS_ROOM)
     head = ("field", "what it tells about you")
     return section(
         "fields",
         "What each field tells about you",
-        table("Properties of counts and reports.", head, rows),
+        head_and_body("Properties of counts and reports.", head, [*map(row, rows), *kept]),
+        *more(left, "see botkube-analytics plan"),
         table("Fields of every call.", head, [(code(one), say) for one, say in EVERY_CALL.items()]),
         table("Around the calls.", head, [(code(one), say) for one, say in AROUND.items()]),
     )
 
 
 def _rules(view: View) -> Element:
-    shown = sorted(view.rules, key=lambda rule: (-rule.hits, rule.id))[:MAX_RULES]
+    shown = sorted(view.rules, key=lambda rule: (-rule.hits, rule.id))
     rows = [
         (
-            tag("span", code(one.id)),
-            tag("span", tag("b", one.event), f": {one.question}")
+            tag("span", code(short(one.id))),
+            tag("span", tag("b", short(one.event)), f": {short(one.question)}")
             if one.event
             else "a fact of the container, or a part of another rule's pair",
             number(one.hits),
@@ -252,7 +287,8 @@ def _rules(view: View) -> Element:
         "hits since the process was started, most first."
     )
     head = ("rule", "what it counts, and which question that answers", "hits")
-    return section("rules", "Rules", table(caption, head, rows))
+    rest = "hits are in /api/status, questions in botkube-analytics plan"
+    return section("rules", "Rules", *fit_table(caption, head, rows, room=RULES_ROOM, rest=rest))
 
 
 def _off() -> Element:
@@ -295,7 +331,7 @@ def _coded(way: tuple[str, ...] | str) -> list[Part]:
 def _verify(view: View) -> Element:
     where: Part = "nowhere; set ledger.path to keep them over a restart"
     if view.ledger_path:
-        where = code(view.ledger_path)
+        where = code(short(view.ledger_path))
     steps = (
         (
             "See what your own logs would give: ",

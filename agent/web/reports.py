@@ -11,7 +11,8 @@ import orjson
 
 from agent.ledger.entries import Answer
 from agent.model import REPORT
-from agent.web.html import code, fragment, moment, number, section, span, table, tag
+from agent.web.html import code, fragment, moment, number, section, span, tag
+from agent.web.room import fit, fit_table, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
     from agent.web.view import View
 
 MAX_REPORTS = 24
-MAX_ROWS = 60
+MAX_PROPERTIES_CHARS = 400
+COUNTS_ROOM, COLLECTION_ROOM, REPORTS_ROOM = 6_500, 7_000, 14_000
+"""Bytes; what is left out is said, and the exact bytes are always one link away."""
 COMMON = frozenset({"stream", "seq", "window_start", "window_end", "count", "botkube_version"})
 ANSWERS = {
     Answer.WAITING: "sent, no answer known",
@@ -47,8 +50,13 @@ def coming(view: View, *, room: int) -> tuple[Element, int]:
     size = sum(map(len, view.next.arrays))
     will = "will be sent" if view.next.is_sent else "will not be sent, only kept in the ledger"
     rows = list(_counts(events))
-    left = len(rows) - MAX_ROWS
-    more = [tag("p", f"{number(left)} more are in the JSON.")] if left > 0 else []
+    counts = fit_table(
+        "What was counted so far.",
+        ("event", "properties", "count"),
+        rows,
+        room=COUNTS_ROOM,
+        rest="they are in the JSON",
+    )
     link = tag("a", "the same bytes", href="/api/next")
     part = section(
         "next",
@@ -59,10 +67,7 @@ def coming(view: View, *, room: int) -> tuple[Element, int]:
             span(view.next.start_seconds, view.next.end_seconds),
             f" UTC. When that is over it {will}.",
         ),
-        table("What was counted so far.", ("event", "properties", "count"), rows[:MAX_ROWS])
-        if rows
-        else tag("p", "Nothing was counted yet in this interval."),
-        *more,
+        *(counts if rows else [tag("p", "Nothing was counted yet in this interval.")]),
         *_collection(events),
         tag(
             "details",
@@ -81,25 +86,34 @@ def _counts(events: Iterable[dict[str, object]]) -> Iterable[tuple[Part, ...]]:
         if not isinstance(properties, dict) or event["event"] == REPORT:
             continue
         own = (f"{name}={value}" for name, value in properties.items() if name not in COMMON)
-        yield str(event["event"]), ", ".join(own), number(properties["count"])
+        said = short(", ".join(own), MAX_PROPERTIES_CHARS)
+        yield short(str(event["event"])), said, number(properties["count"])
 
 
 def _collection(events: Iterable[dict[str, object]]) -> Iterable[Element]:
     for event in events:
         properties = event.get("properties")
         if isinstance(properties, dict) and event["event"] == REPORT:
-            own = [(code(name), _value(at)) for name, at in properties.items()]
-            rows = table(f"Its {REPORT}.", ("field", "value"), own)
+            own = [(code(short(name)), short(_value(at))) for name, at in properties.items()]
             title = f"{REPORT}: {len(own)} fields about the interval itself"
-            yield tag("details", tag("summary", title), rows)
+            rows = fit_table(
+                f"Its {REPORT}.",
+                ("field", "value"),
+                own,
+                room=COLLECTION_ROOM,
+                rest="they are in the JSON",
+            )
+            yield tag("details", tag("summary", title), *rows)
 
 
 def last(view: View, *, room: int) -> Element:
     """Return the last reports, the newest first, with exact bytes as far as there is room."""
     if not view.entries:
         return section("reports", "Last reports", tag("p", "No report was made yet."))
+    latest = view.entries[:MAX_REPORTS]
+    bare, _ = fit((_report(entry, []) for entry in latest), REPORTS_ROOM)
     shown = []
-    for entry in view.entries[:MAX_REPORTS]:
+    for entry, _without in zip(latest, bare, strict=False):
         exact, room = _exact(entry.array, room) if entry.size < room else ([], room)
         shown.append(_report(entry, exact))
     others = len(view.entries) - len(shown)
@@ -122,10 +136,10 @@ def last(view: View, *, room: int) -> Element:
 def _report(entry: Entry, exact: list[Element]) -> Element:
     is_delivered = entry.answer is Answer.DELIVERED
     says = ANSWERS[entry.answer]
-    why = WHY.get(entry.detail, entry.detail)
+    why = WHY.get(entry.detail, short(entry.detail))
     window = entry.summary
     rows: list[tuple[Part, Part]] = [
-        ("Destination", entry.destination or "none"),
+        ("Destination", short(entry.destination) or "none"),
         ("Answer", f"{says}: {why}" if why else says),
         ("Known since", moment(entry.at_seconds)),
         ("Attempts", number(entry.attempts)),

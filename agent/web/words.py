@@ -53,7 +53,7 @@ PROPERTIES = {
     "commands_observable": "Whether BotKube logs at debug, without which commands are not seen.",
     "events_observable": "Whether BotKube logs at debug, without which events are not seen.",
     "<platform>_enabled": "Whether you have this integration switched on.",
-    "gap_seconds_<reason>": "For how many minutes lines could not be had, and why.",
+    "gap_seconds_<reason>": "For how many minutes lines could not be had, why, and so about when.",
     "<event>_delta": "How often this event was counted in the interval, zeros included.",
     "<event>_total": "How often it was counted since the stream began.",
     "<event>_withheld": "That your rules newly disclose something of it, which is held back yet.",
