@@ -223,12 +223,9 @@ def test_a_rule_that_states_a_fact_acts_on_pairs_as_well(run: Run, tmp_path: Pat
     log.write_bytes(SENT)
     _, explained = run("explain", str(log))
     after = explained.partition("line 2:")[2]
-    unreached = measure(RULES, {}).closers
-    mutely = [one for one in unreached if one["by"] == "mattermost-sent-v0"]
 
     assert "states   deliveries" in after
     assert "acts on the pair of line 1: then count" in after
-    assert not mutely
 
 
 def test_explain_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -598,39 +595,53 @@ def test_a_broken_scenario_names_its_place(
 # --- coverage -------------------------------------------------------------------------------------
 
 
-def test_every_rule_is_reached_by_an_example() -> None:
-    assert not measure(RULES, {}).rules
+SPOON = '{"level":"info","msg":"My spoon has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
+
+
+def test_the_shipped_set_is_covered_by_its_own_examples(run: Run) -> None:
+    code, out = run("coverage", "--format", "json", "--strict")
+    found = json.loads(out)
+    totals = found.pop("totals")
+
+    assert found == {"rules": [], "closers": [], "branches": [], "words": {}, "unmatched": []}
+    assert all(totals[what] for what in ("rules", "closers", "branches", "words"))
+    assert code == 0
 
 
 def test_coverage_names_what_is_not_reached(run: Run, tmp_path: Path) -> None:
-    rules = write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
-    code, out = run("coverage", "--format", "json", "--strict", "--rules", rules)
+    rule = edit("My fork has", "My (?:fork|spoon) has")
+    write(tmp_path, rule.replace("vocabulary: bots", "vocabulary: tones"))
+    tones = "vocabularies:\n  tones: {words: {slack: [slack], discord: [soft]}}\n"
+    write(tmp_path, tones, "v.yaml")
+    code, out = run("coverage", "--format", "json", "--strict", "--rules", str(tmp_path))
     found = json.loads(out)
 
     assert code == 1
-    assert {"rule": "mine", "key": "message", "branch": "spoon"} in found["branches"]
-    assert "wait" in found["words"]["verbs"]
+    assert found["branches"] == [{"rule": "mine", "key": "message", "branch": "spoon"}]
+    assert found["words"] == {"tones": ["discord"]}
     assert found["totals"]["rules"] == len(RULES.rules) + 1
 
 
 def test_coverage_shows_a_users_own_rules_first(run: Run, tmp_path: Path) -> None:
-    rules = write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
-    _, out = run("coverage", "--rules", rules)
+    write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
+    line = '{"commGroup":"g","level":"debug","msg":"Message successfully sent"}'
+    taken = "message: 'Message successfully sent$'\nfields: {commGroup: g}\n"
+    write(tmp_path, f"id: taker\npriority: 9\n{taken}hits: ['{line}']\n", "taker.yaml")
+    _, out = run("coverage", "--rules", str(tmp_path))
 
     assert "  mine message: 'spoon'\n" in out
-    assert "of the shipped rules; see --format json" in out
-    assert "annotate" not in out
-    assert "annotate" in run("coverage")[1]
+    assert "  1 of the shipped rules; see --format json\n" in out
+    assert "pagerduty-event" not in out
 
 
 def test_coverage_goes_on_behind_a_scenario_at_fault(run: Run, tmp_path: Path) -> None:
-    write(tmp_path, RULE)
+    write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))
     write(tmp_path, SCENARIO.replace("expect:", "expekt:"), "a.scenario.yaml")
-    write(tmp_path, SCENARIO.replace("get po", "wait x"), "b.scenario.yaml")
+    write(tmp_path, f"log: '{SPOON}'\nexpect: []\n", "b.scenario.yaml")
     code, out = run("coverage", "--format", "json", "--rules", str(tmp_path))
 
     assert code == 1
-    assert "wait" not in json.loads(out)["words"]["verbs"]
+    assert not json.loads(out)["branches"]
 
 
 def test_a_severe_message_without_a_rule_is_not_full_coverage() -> None:
@@ -663,11 +674,14 @@ def test_the_words_of_a_closer_are_reached_through_it(tmp_path: Path) -> None:
     assert found.words["tones"] == ["discord"]
 
 
-def test_a_log_covers_what_examples_do_not() -> None:
-    log = REQUEST.replace("get po", "wait x").encode()
+def test_a_log_covers_what_examples_do_not(tmp_path: Path) -> None:
+    ruleset = load_rules([write(tmp_path, edit("My fork has", "My (?:fork|spoon) has"))])
 
-    assert "wait" in measure(RULES, {}).words["verbs"]
-    assert "wait" not in measure(RULES, {"x.log": log}).words["verbs"]
+    def missing(logs: dict[str, bytes]) -> list[str]:
+        return [one["branch"] for one in measure(ruleset, logs).branches if one["rule"] == "mine"]
+
+    assert missing({}) == ["spoon"]
+    assert not missing({"x.log": SPOON.encode()})
 
 
 def test_unmatched_errors_are_grouped_into_templates(run: Run, tmp_path: Path) -> None:
