@@ -411,7 +411,7 @@ class Counting:
         self.document.outbox = [
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
-        self.is_dirty = self.is_urgent = True
+        self.is_dirty = True
 
 
 def leave_mode(document: Document, stream: str) -> None:

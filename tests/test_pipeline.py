@@ -523,8 +523,9 @@ async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> N
 
 
 @pytest.mark.parametrize("place", ["file", "ConfigMap"])
+@pytest.mark.parametrize("end", ["stopped", "killed"])
 async def test_an_older_copy_of_state_is_recognised(
-    tmp_path: Path, ruleset: RuleSet, place: str
+    tmp_path: Path, ruleset: RuleSet, place: str, end: str
 ) -> None:
     """What somebody puts back from a backup while no agent runs is not counted twice."""
     where: dict[str, object] = {"state_path": None} if place == "ConfigMap" else {}
@@ -536,7 +537,8 @@ async def test_an_older_copy_of_state_is_recognised(
             old = kept(world)
             truth += write(pod, world, 20, seed=2)
             await until(lambda: missing(truth, world) == {})
-            await world.finish(agent)
+            if end == "stopped":
+                await world.finish(agent)
         put_back(world, old)
         async with world.agent(seed=3):
             await until(lambda: world.gaps()["state_lost"] > 0)
