@@ -169,8 +169,8 @@ class Pipeline:
 
         def take_cursors(document: Document) -> None:
             nonlocal sealed, noted
-            self.containers.put_cursors(document)
             self.containers.forget(is_listed=self.is_listed)
+            self.containers.put_cursors(document)
             sealed, noted = self.outbox.keys(), self._worth_noting()
 
         try:
@@ -180,6 +180,8 @@ class Pipeline:
         except BaseException:
             self.counting.is_dirty = self.counting.is_urgent = True
             raise
+        finally:
+            self.counting.rest_bytes = self.keeper.rest_bytes
         if self._trouble:
             log.info("state can be written again")
         self._trouble = ""

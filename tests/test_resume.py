@@ -304,6 +304,11 @@ def test_every_line_is_counted_once_or_a_gap_is_reported(
     assert follower.lost or [line for _, line in written] == follower.counted
 
 
-@pytest.mark.parametrize(("containers", "most"), [(1, 64), (500, 64), (1000, 18), (100_000, 1)])
-def test_the_more_containers_the_fewer_hashes_each_keeps(containers: int, most: int) -> None:
-    assert hashes_kept(containers) == most
+@pytest.mark.parametrize(
+    ("containers", "ended", "most"),
+    [(1, 0, 64), (500, 0, 64), (500, 500, 62), (1000, 0, 18), (1000, 1000, 11), (100_000, 9, 1)],
+)
+def test_the_more_containers_the_fewer_hashes_each_keeps(
+    containers: int, ended: int, most: int
+) -> None:
+    assert hashes_kept(containers, ended) == most
