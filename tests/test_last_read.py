@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from agent.follow import Follow, Pace
+from agent.follow import Follow, Pace, wants_audit
+from agent.follow.audit import look_between
+from agent.lag import Suspect
 from agent.model import Container
+from agent.reader import Reader
 from agent.rules import RuleSet
 from agent.source import podlogs
 from agent.source.api import ApiError, Client
@@ -238,26 +241,68 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
         await until(lambda: pipeline.counting.observed.total() == truth.total())
 
 
-@pytest.mark.parametrize(("wall", "passed", "gives_up"), [(3600, 60, False), (0, 700, True)])
-async def test_a_clock_that_jumps_gives_no_container_up(
-    wall: float, passed: float, *, gives_up: bool
-) -> None:
-    """How long it could not be read is measured by a clock that nobody sets."""
-    times = {"wall": 0.0, "passed": 0.0}
+def alone(times: dict[str, float]) -> Follow:
+    """Return a follow that nobody runs, whose two clocks are the test's."""
     nothing: Any = None
-    one = Follow(
+    reader = Reader(nothing, nothing)
+    return Follow(
         Container("botkube", "pod", "uid", "botkube", "id"),
+        reader,
         nothing,
-        nothing,
-        lambda: times["wall"],
+        lambda: 1e9 + times["wall"],
         lambda: times["passed"],
         random.Random(1),
-        nothing,
+        lambda _one, _released: None,
         nothing,
         Pace(unreadable=600),
         nothing,
         nothing,
     )
+
+
+JUMPS = [(3600.0, 60.0, False), (-3600.0, 700.0, True)]
+
+
+@pytest.mark.parametrize(("wall", "passed", "wants"), [(3600.0, 30.0, False), (-9.0, 61.0, True)])
+async def test_a_clock_that_jumps_asks_no_sooner_and_no_later(
+    wall: float, passed: float, *, wants: bool
+) -> None:
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    one.scope = asyncio.timeout(None)
+    times.update(wall=wall, passed=passed)
+
+    assert wants_audit(one, None) is wants
+
+
+@pytest.mark.parametrize(("wall", "passed", "gives_up"), JUMPS)
+async def test_a_clock_that_jumps_condemns_no_suspect(
+    monkeypatch: pytest.MonkeyPatch, wall: float, passed: float, *, gives_up: bool
+) -> None:
+    async def fail(*_args: object, **_kwargs: object) -> AsyncIterator[bytes]:
+        raise ApiError(502, "Bad Gateway")
+        yield b""
+
+    monkeypatch.setattr(podlogs, "read_chunks", fail)
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    suspect = Suspect(0, b"a", 1, b"b")
+    one.reader.lag.suspects.append(suspect)
+    await look_between(one, suspect)
+    times.update(wall=wall, passed=passed)
+    await look_between(one, suspect)
+
+    assert (suspect not in one.reader.lag.suspects) is gives_up
+    assert bool(one.asked) is not gives_up
+
+
+@pytest.mark.parametrize(("wall", "passed", "gives_up"), JUMPS)
+async def test_a_clock_that_jumps_gives_no_container_up(
+    wall: float, passed: float, *, gives_up: bool
+) -> None:
+    """How long it could not be read is measured by a clock that nobody sets."""
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
     one.fail(ApiError(502, "Bad Gateway"))
     times.update(wall=wall, passed=passed)
 

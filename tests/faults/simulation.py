@@ -62,6 +62,9 @@ class LoopClock(Clock):
     def seconds(self) -> float:
         return super().seconds() + asyncio.get_running_loop().time()
 
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
 
 @attrs.define(eq=False)
 class Stage:
