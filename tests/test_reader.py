@@ -610,7 +610,8 @@ def test_a_debug_line_of_a_plugin_says_nothing_of_the_core() -> None:
 # --- two instances of a container ---
 
 
-def test_a_place_in_the_next_instances_log_is_taken_over() -> None:
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_a_place_in_the_next_instances_log_is_taken_over(*, breaks_off: bool) -> None:
     """Its stream was taken for the log of the one before, and a question in it waits."""
     old, before = read(logfmt("answered a"), logfmt("answered b"))
     texts = [logfmt("a", "debug"), *map(logfmt, ["asked a", "answered a", "asked b", "x", "y"])]
@@ -619,10 +620,11 @@ def test_a_place_in_the_next_instances_log_is_taken_over() -> None:
         before.reader.feed(reply(new, before.reader.reopen()))
         before.reader.settle()
         before.commit()
-    before.reader.reopen()  # the third attempt brings nothing
+    if breaks_off:
+        before.reader.reopen()  # an attempt that brings nothing
     taken = before.cursor.total
     after = Reading(SMALL, SMALL_PREFILTER)
-    is_taken = after.reader.take_over(before.reader, b"no stamp\n" + reply(new, 0))
+    is_taken = after.reader.take_over(before.reader, b"no stamp\n" * 3 + reply(new, 0))
     before.reader.forget()
     # What its lines had told is known to the other now.
     known = set(after.reader._enabled), after.reader._debug_seen
@@ -644,7 +646,8 @@ def test_a_place_in_the_next_instances_log_is_taken_over() -> None:
 
 @pytest.mark.parametrize("left", [1, 2])
 def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
-    kubelet, before = read(*(logfmt(f"answered {word}") for word in "abc"))
+    # Of a line that stands twice, the reply's end alone tells which one is left.
+    kubelet, before = read(*(logfmt(f"answered {word}") for word in "aba"), step=0)
     before.reader.idle(60)
     before.commit()
     kubelet.rotate(3 - left)
@@ -667,11 +670,13 @@ def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head:
     assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
 
 
+@pytest.mark.parametrize("attempts", ["none", "broken off", "whole"])
 @pytest.mark.parametrize("is_gone", [False, True])
-def test_what_is_forgotten_is_read_again_or_is_lost(*, is_gone: bool) -> None:
+def test_what_is_forgotten_is_read_again_or_is_lost(attempts: str, *, is_gone: bool) -> None:
     kubelet, reading = read(logfmt("answered b"), logfmt("asked a"), logfmt("x"))
-    reading.reader.reopen()
-    reading.reader.feed(reply(kubelet, 0))
+    if attempts != "none":
+        since = reading.reader.reopen()
+        reading.reader.feed(reply(kubelet, since) if attempts == "whole" else b"")
     reading.reader.forget()
     since = reading.reader.reopen()
     if is_gone:
