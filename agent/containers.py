@@ -277,7 +277,8 @@ class Containers:
 
     def put_cursors(self, document: Document) -> None:
         """Put into the document how far each follow has come, at the instant of a commit."""
-        most = hashes_kept(len(document.cursors.keys() | self.follows.keys()))
+        living = len(document.cursors.keys() | self.follows.keys())
+        most = hashes_kept(living, max(0, len(document.instances) - living))
         for key, follow in self.follows.items():
             cursor = follow.reader.cursor()
             document.cursors[key] = evolve(cursor, hashes=cursor.hashes[-most:])

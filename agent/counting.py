@@ -18,6 +18,7 @@ from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
+from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
 from agent.withholding import ABSENT, Withholding
 
@@ -33,7 +34,11 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 2
 STOP_TOLERANCE_SECONDS = 600
-OUTBOX_BYTES = 500 * 1024
+OUTBOX_BYTES = 440 * 1024
+"""With the batches of one more window, and with `CURSORS_BYTES`, it fits into a ConfigMap."""
+MAX_INSTANCES = 3000
+"""Beyond it those that have ended and that no status names are forgotten before their window ends.
+"""
 MAX_WINDOWS_A_TICK = 200
 MAX_UNSEEN = 10_000
 """How many crashes of a container may be counted that nobody saw; a status may hold any number."""
@@ -55,6 +60,7 @@ class Counting:
     withholding: Withholding = field(factory=Withholding)
     is_urgent: bool = False
     is_dirty: bool = False
+    rest_bytes: int = 0
     observed: Counter[str] = field(factory=Counter)
     gap_seconds: Counter[str] = field(factory=Counter)
     gaps: deque[Gap] = field(factory=lambda: deque(maxlen=MAX_GAPS))
@@ -259,7 +265,8 @@ class Counting:
         """
         for key in keys:
             ended = self.document.instances[key].ended_seconds
-            if ended is not None and ended >= self.document.windows.closed_until:
+            is_crowded = len(self.document.instances) > MAX_INSTANCES
+            if ended is not None and ended >= self.document.windows.closed_until and not is_crowded:
                 continue  # its window is still open
             if ended is None:
                 cursor = self.document.cursors.get(key)
@@ -311,8 +318,12 @@ class Counting:
 
     @property
     def is_full(self) -> bool:
-        """Whether the outbox has used its budget, so that reading must wait."""
-        return self.document.outbox_bytes > OUTBOX_BYTES
+        """Whether the outbox has used its budget, so that reading must wait.
+
+        What the rest of State takes beyond its share is taken from that of the outbox.
+        """
+        used, beyond = self.document.outbox_bytes, max(0, self.rest_bytes - CURSORS_BYTES)
+        return used > 0 and used + beyond > OUTBOX_BYTES
 
     def _close(self, start: int, now_seconds: int) -> None:
         document, windows, rules = self.document, self.document.windows, self.ruleset
@@ -411,7 +422,7 @@ class Counting:
         self.document.outbox = [
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
-        self.is_dirty = self.is_urgent = True
+        self.is_dirty = True
 
 
 def leave_mode(document: Document, stream: str) -> None:

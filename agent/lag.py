@@ -31,7 +31,6 @@ class Suspect:
     before: bytes
     after_ns: int
     after: bytes
-    noticed_ns: int = 0
 
 
 @define
@@ -52,11 +51,11 @@ class Lag:
         """Take the next line of the stream and when it arrived."""
         lag = now_ns - at_ns - self.skew_ns
         if self._lag_ns > SMALL_LAG_NS and 2 * lag < self._lag_ns:
-            self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line, now_ns))
+            self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
             if len(self.suspects) > MAX_SUSPECTS:
                 late, early = self.suspects.pop(), self.suspects.pop()
                 self.suspects.append(
-                    Suspect(early.before_ns, early.before, late.after_ns, late.after, now_ns)
+                    Suspect(early.before_ns, early.before, late.after_ns, late.after)
                 )
         self._last_ns, self._last, self._lag_ns = at_ns, line, lag
 

@@ -49,8 +49,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-QUIET_COMMIT_SECONDS = 600
-"""Lines that matched nothing are only read again after a crash; they are not worth more writes."""
+QUIET_COMMIT_SECONDS = 900
+"""Lines that matched nothing are only read again after a crash, and a batch that was delivered is
+only sent again, with the same ids; they are not worth more writes."""
 
 LEDGER_STOP_SECONDS = 0.5
 """A slow disk must not keep a stopped agent: a report is on it before it leaves."""
@@ -87,10 +88,13 @@ class Pipeline:
     commit_failures: int = 0
     _last_commit: float = 0.0
     _trouble: str = ""
-    _noted: Withholding = field(init=False)
+    _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._noted = self.counting.withholding
+        self._noted = self._worth_noting()
+
+    def _worth_noting(self) -> tuple[int, Withholding]:
+        return self.counting.document.seq, self.counting.withholding
 
     @property
     def is_settled(self) -> bool:
@@ -127,9 +131,6 @@ class Pipeline:
                 )
             self._hold_back()
             await self._commit_if_due()
-            if self.counting.withholding is not self._noted:
-                self._noted = self.counting.withholding
-                await self.note()
             await self.counting.ledger.save()
 
     def _hold_back(self) -> None:
@@ -143,9 +144,12 @@ class Pipeline:
             may_read.set()
 
     async def _commit_if_due(self) -> None:
-        since = self.world.clock() - self._last_commit
+        now = self.world.clock()
+        since = now - self._last_commit
         is_urgent = self.counting.is_urgent and since >= self.options.commit_seconds
         is_overdue = self.counting.is_dirty and since >= QUIET_COMMIT_SECONDS
+        # A window that is over is about to be closed, which must be written at once.
+        is_overdue = is_overdue and self.counting.due(now_seconds=now) is None
         clock_was_set_back = since < 0
         if not (is_urgent or is_overdue or clock_was_set_back):
             return
@@ -165,12 +169,13 @@ class Pipeline:
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
         sealed: frozenset[BatchKey] = frozenset()
+        noted = self._noted
 
         def take_cursors(document: Document) -> None:
-            nonlocal sealed
-            self.containers.put_cursors(document)
+            nonlocal sealed, noted
             self.containers.forget(is_listed=self.is_listed)
-            sealed = self.outbox.keys()
+            self.containers.put_cursors(document)
+            sealed, noted = self.outbox.keys(), self._worth_noting()
 
         try:
             await self.keeper.commit(
@@ -179,10 +184,16 @@ class Pipeline:
         except BaseException:
             self.counting.is_dirty = self.counting.is_urgent = True
             raise
+        finally:
+            self.counting.rest_bytes = self.keeper.rest_bytes
         if self._trouble:
             log.info("state can be written again")
         self._trouble = ""
         self.commits += 1
+        if noted != self._noted:
+            # Before anything of a closed window is sent: an older copy of State would send it anew.
+            self._noted = noted
+            await self.note()
         self.outbox.commit(sealed)
 
 

@@ -239,7 +239,8 @@ class Reader:
     def take_over(self, before: Reader, reply: bytes) -> bool:
         """Take over another reader's place if `reply`, this instance's log, continues it.
 
-        The other then goes back to where its own log was last continued.
+        The other then goes back to where its own log was last continued. What it holds is for the
+        caller to let it `forget`.
         """
         cursor = before.cursor()
         proof = Proof(self._key, cursor)
@@ -250,7 +251,6 @@ class Reader:
         if proof.verdict is Continuity.GAP or not proof.seen:
             return False
         self._cursor, before._cursor = cursor, before._before_gap
-        self._held = before._held = ()
         self._enabled |= before._enabled
         self._debug_seen = self._debug_seen or before._debug_seen
         self._begin()

@@ -22,7 +22,9 @@ MAX_HASHES = 64
 CURSORS_BYTES = 400 * 1024
 """What all cursors may take of State; a ConfigMap holds 1 MiB with the outbox in it."""
 CONTAINER_BYTES = 260
-"""What a container takes of State beside its hashes: ids, counts and facts, as measured."""
+ENDED_BYTES = 60
+"""What a container takes of State beside its hashes (ids, counts and facts), and what one of its
+instances that has ended, as measured."""
 MAX_TRAIL_BYTES = 1 << 20
 HASH_BYTES = 8
 
@@ -36,9 +38,9 @@ def hash_line(key: bytes, line: bytes) -> bytes:
     return hashlib.blake2b(line, digest_size=HASH_BYTES, key=key).digest()
 
 
-def hashes_kept(containers: int) -> int:
+def hashes_kept(containers: int, ended: int) -> int:
     """Return how many hashes a cursor may keep in State beside those of so many containers."""
-    room = CURSORS_BYTES // max(containers, 1) - CONTAINER_BYTES
+    room = (CURSORS_BYTES - ended * ENDED_BYTES) // max(containers, 1) - CONTAINER_BYTES
     return min(max(room // HASH_BYTES, 1), MAX_HASHES)
 
 

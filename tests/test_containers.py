@@ -58,3 +58,24 @@ async def test_a_namespace_that_is_not_known_yet_holds_all_windows(
             assert world.reports() == []
             world.cluster.server.faults.clear()
             await until(lambda: missing(truth, world) == {})
+
+
+async def test_instances_that_have_ended_take_room_from_the_hashes_of_the_others(
+    tmp_path: Path, ruleset: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def kept(containers: int, ended: int) -> int:
+        asked.append((containers, ended))
+        return 1
+
+    monkeypatch.setattr("agent.containers.hashes_kept", kept)
+    async with lab(tmp_path, ruleset) as world, world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        pod.crash(at=world.clock.ns())
+        pod.restart(at=world.clock.ns())
+        await until(lambda: asked[-1] == (1, 1))
+
+    assert (1, 0) in asked

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import random
 import string
-import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -15,11 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.aggregate import Instance, Window, Windows
-from agent.counting import OUTBOX_BYTES
 from agent.model import Batch, Cursor
-from agent.resume import hashes_kept
-from agent.sink.batch import MAX_BODY_BYTES
-from agent.state.configmap import MAX_OBJECT_BYTES
 from agent.state.document import (
     FORMAT_VERSION,
     Document,
@@ -336,23 +330,3 @@ def test_a_batch_is_marked_as_attempted() -> None:
 
 def test_the_outbox_knows_its_size() -> None:
     assert small().outbox_bytes == len(BODY)
-
-
-@pytest.mark.parametrize("containers", [50, 500, 1000])
-def test_a_full_document_fits_into_a_config_map(containers: int) -> None:
-    rng = random.Random(containers)
-    document = Document(rng.randbytes(32), str(uuid.UUID(int=rng.getrandbits(128))), Windows(3600))
-    hashes = hashes_kept(containers)
-    for number in range(containers):
-        uid = uuid.UUID(int=rng.getrandbits(128))
-        key = f"{uid}/containerd://{rng.randbytes(32).hex()}"
-        kept = tuple(rng.randbytes(8) for _ in range(hashes))
-        last_ns = (1_800_000_000 + number) * 10**9
-        document.cursors[key] = Cursor(number, hashes, rng.randbytes(8), kept, 10**6, last_ns)
-        document.instances[key] = Instance("v1.14.0", debug=True, bots={"slack"}, sinks={"webhook"})
-        document.restarts[f"{uid}/botkube"] = (1, key)
-    while document.outbox_bytes < OUTBOX_BYTES:
-        body = gzip.compress(rng.randbytes(MAX_BODY_BYTES - 100))
-        document.outbox.append(Batch(len(document.outbox), 0, body, 50, 1_800_000_000))
-
-    assert len(encode(document)) < MAX_OBJECT_BYTES

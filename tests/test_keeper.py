@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from attrs import define, field
@@ -10,6 +12,10 @@ from attrs import define, field
 from agent.state.document import Document
 from agent.state.keeper import Keeper
 from agent.state.store import StateError, Stored
+from tests.agents import NAMESPACE
+from tests.faults import virtual
+from tests.faults.simulation import open_lab
+from tests.sim.faults import Call, Reset
 
 
 @define
@@ -72,3 +78,45 @@ async def test_a_commit_that_is_not_answered_is_given_up() -> None:
     await keeper.load(window_seconds=60)
     with pytest.raises(StateError, match="did not answer within 30"):
         await commit(keeper)
+
+
+HOURS = 2
+IDLE = b'time="2027-01-15T08:00:00Z" level=info msg="nothing that counts"\n'
+
+
+async def live_quietly(folder: Path, pauses_seconds: float) -> dict[str, list[float]]:
+    """Let a BotKube print a line now and then that no rule takes; return when what was written."""
+    async with open_lab(folder, window_seconds=3600) as lab:
+        # So that a quarter of an hour is over when the window is, before it is closed.
+        lab.clock.moved = 1.5
+        async with lab.agent() as agent:
+            pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns())
+            await asyncio.sleep(1800)
+            written: dict[str, list[float]] = {"state": [], "installation": []}
+
+            def note_write(call: Call) -> bool:
+                for name, times in written.items():
+                    if call.verb == "update" and call.name == f"botkube-analytics-{name}":
+                        times.append(lab.clock.seconds())
+                return False
+
+            lab.cluster.server.faults.add(Reset(), path="/configmaps/", times=None, when=note_write)
+            end = lab.clock.seconds() + HOURS * 3600
+            while lab.clock.seconds() < end:
+                pod.write(IDLE, at=lab.clock.ns())
+                await asyncio.sleep(pauses_seconds)
+            assert not agent.task.done()
+            assert len(lab.reports()) == HOURS
+            return {name: [at for at in times if at < end] for name, times in written.items()}
+
+
+@pytest.mark.parametrize("pauses_seconds", [47.0, 1000.0])
+def test_a_quiet_botkube_costs_at_most_five_small_writes_an_hour(
+    tmp_path: Path, pauses_seconds: float
+) -> None:
+    written = virtual.run(live_quietly(tmp_path, pauses_seconds), seed=1)
+
+    # Both objects at each window's end, and State once each quarter of an hour between.
+    assert len(written["installation"]) == HOURS
+    assert HOURS < len(written["state"]) <= 4 * HOURS
+    assert min(after - before for before, after in pairwise(written["state"])) > 600

@@ -11,16 +11,22 @@ from typing import Any
 
 import pytest
 
-from agent.follow import Follow, Pace
+from agent.follow import Follow, Pace, audit, wants_audit
+from agent.follow.audit import look_between
+from agent.follow.last_read import _is_anothers
+from agent.lag import Suspect
 from agent.model import Container
+from agent.reader import Reader
 from agent.rules import RuleSet
 from agent.source import podlogs
 from agent.source.api import ApiError, Client
-from tests.agents import NAMESPACE, WINDOW_SECONDS, Lab, after, lab, missing, until, write
+from agent.source.discovery import Ended
+from tests.agents import NAMESPACE, NANOS, WINDOW_SECONDS, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact, replay
 from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.faults import Answer, Cut, Delay, Fault, HalfOpen, Reset, in_band
 from tests.sim.pods import Pod
+from tests.strategies import NOON, stamp
 
 LOG = r"/pods/[^/]+/log"
 
@@ -238,26 +244,104 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
         await until(lambda: pipeline.counting.observed.total() == truth.total())
 
 
-@pytest.mark.parametrize(("wall", "passed", "gives_up"), [(3600, 60, False), (0, 700, True)])
-async def test_a_clock_that_jumps_gives_no_container_up(
-    wall: float, passed: float, *, gives_up: bool
-) -> None:
-    """How long it could not be read is measured by a clock that nobody sets."""
-    times = {"wall": 0.0, "passed": 0.0}
+def alone(times: dict[str, float]) -> Follow:
+    """Return a follow that nobody runs, whose two clocks are the test's."""
     nothing: Any = None
-    one = Follow(
+    reader = Reader(nothing, lambda _text: False)
+    return Follow(
         Container("botkube", "pod", "uid", "botkube", "id"),
+        reader,
         nothing,
-        nothing,
-        lambda: times["wall"],
+        lambda: 1e9 + times["wall"],
         lambda: times["passed"],
         random.Random(1),
-        nothing,
+        lambda _one, _released: None,
         nothing,
         Pace(unreadable=600),
         nothing,
         nothing,
     )
+
+
+@pytest.mark.parametrize(
+    ("finished", "first", "is_anothers"),
+    [(NOON, NOON, False), (NOON, NOON + 1, False), (NOON, NOON + 2, True), (0, NOON, False)],
+)
+def test_a_log_that_begins_after_an_instance_had_finished_is_anothers(
+    finished: int, first: int, *, is_anothers: bool
+) -> None:
+    one = alone({"wall": 0.0, "passed": 0.0})
+    one.ended = Ended("id", 2, "Error", finished)
+    chunk = b"no stamp\n" + stamp(first * NANOS) + b" a\n" + stamp((NOON + 9) * NANOS) + b" b\n"
+
+    assert _is_anothers(one, chunk) is is_anothers
+    assert not _is_anothers(one, b"no stamp\n")
+
+
+@pytest.mark.parametrize("comes", [False, True])
+async def test_an_audit_says_nothing_of_lines_that_came_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, *, comes: bool
+) -> None:
+    """Its answer is older than they are, and what follows them is still to come."""
+    one = alone({"wall": 0.0, "passed": 0.0})
+    one.scope = asyncio.timeout(None)
+    first, second = (stamp(NOON * NANOS + n) + b" line\n" for n in range(2))
+    await one.take(first)
+
+    async def answer(*_args: object, **_kwargs: object) -> bytes:
+        if comes:
+            await one.take(second)
+        return first
+
+    monkeypatch.setattr(podlogs, "read", answer)
+    await audit(one)
+
+    assert (one.clear_seconds > 0) is not comes
+
+
+JUMPS = [(3600.0, 60.0, False), (-3600.0, 700.0, True)]
+
+
+@pytest.mark.parametrize(("wall", "passed", "wants"), [(3600.0, 30.0, False), (-9.0, 61.0, True)])
+async def test_a_clock_that_jumps_asks_no_sooner_and_no_later(
+    wall: float, passed: float, *, wants: bool
+) -> None:
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    one.scope = asyncio.timeout(None)
+    times.update(wall=wall, passed=passed)
+
+    assert wants_audit(one, None) is wants
+
+
+@pytest.mark.parametrize(("wall", "passed", "gives_up"), JUMPS)
+async def test_a_clock_that_jumps_condemns_no_suspect(
+    monkeypatch: pytest.MonkeyPatch, wall: float, passed: float, *, gives_up: bool
+) -> None:
+    async def fail(*_args: object, **_kwargs: object) -> AsyncIterator[bytes]:
+        raise ApiError(502, "Bad Gateway")
+        yield b""
+
+    monkeypatch.setattr(podlogs, "read_chunks", fail)
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    suspect = Suspect(0, b"a", 1, b"b")
+    one.reader.lag.suspects.append(suspect)
+    await look_between(one, suspect)
+    times.update(wall=wall, passed=passed)
+    await look_between(one, suspect)
+
+    assert (suspect not in one.reader.lag.suspects) is gives_up
+    assert bool(one.asked) is not gives_up
+
+
+@pytest.mark.parametrize(("wall", "passed", "gives_up"), JUMPS)
+async def test_a_clock_that_jumps_gives_no_container_up(
+    wall: float, passed: float, *, gives_up: bool
+) -> None:
+    """How long it could not be read is measured by a clock that nobody sets."""
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
     one.fail(ApiError(502, "Bad Gateway"))
     times.update(wall=wall, passed=passed)
 

@@ -523,8 +523,9 @@ async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> N
 
 
 @pytest.mark.parametrize("place", ["file", "ConfigMap"])
+@pytest.mark.parametrize("end", ["stopped", "killed"])
 async def test_an_older_copy_of_state_is_recognised(
-    tmp_path: Path, ruleset: RuleSet, place: str
+    tmp_path: Path, ruleset: RuleSet, place: str, end: str
 ) -> None:
     """What somebody puts back from a backup while no agent runs is not counted twice."""
     where: dict[str, object] = {"state_path": None} if place == "ConfigMap" else {}
@@ -536,7 +537,8 @@ async def test_an_older_copy_of_state_is_recognised(
             old = kept(world)
             truth += write(pod, world, 20, seed=2)
             await until(lambda: missing(truth, world) == {})
-            await world.finish(agent)
+            if end == "stopped":
+                await world.finish(agent)
         put_back(world, old)
         async with world.agent(seed=3):
             await until(lambda: world.gaps()["state_lost"] > 0)
@@ -867,10 +869,13 @@ async def test_a_pod_that_crashes_and_is_deleted_is_counted_with_its_last_words(
     assert missing(replay(actions), world) == {}
 
 
+@pytest.mark.parametrize(("outbox", "rest"), [(1000, 10_000), (2500, 0)])
 async def test_a_full_outbox_stops_reading_until_there_is_room(
-    world: Lab, monkeypatch: pytest.MonkeyPatch
+    world: Lab, monkeypatch: pytest.MonkeyPatch, outbox: int, rest: int
 ) -> None:
-    monkeypatch.setattr("agent.counting.OUTBOX_BYTES", 1000)
+    """What the rest of State takes beyond its share is taken from that of the outbox."""
+    monkeypatch.setattr("agent.counting.OUTBOX_BYTES", outbox)
+    monkeypatch.setattr("agent.counting.CURSORS_BYTES", rest)
     sick = world.collector.faults.add(Answer(503), path=BATCH, times=None)
     async with world.agent() as agent:
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
@@ -881,6 +886,7 @@ async def test_a_full_outbox_stops_reading_until_there_is_room(
         truth.update(write(pod, world, 20, seed=2))
         await after(world, 60)
         assert counting(agent).lines == read
+        assert (counting(agent).document.outbox_bytes > outbox) == (rest > 0)
 
         world.collector.faults.clear()
         await until(lambda: missing(truth, world) == {})

@@ -607,6 +607,90 @@ def test_a_debug_line_of_a_plugin_says_nothing_of_the_core() -> None:
     assert reading.total.facts == []
 
 
+# --- two instances of a container ---
+
+
+@pytest.mark.parametrize("breaks_off", [False, True])
+def test_a_place_in_the_next_instances_log_is_taken_over(*, breaks_off: bool) -> None:
+    """Its stream was taken for the log of the one before, and a question in it waits."""
+    old, before = read(logfmt("answered a"), logfmt("answered b"))
+    texts = [logfmt("a", "debug"), *map(logfmt, ["asked a", "answered a", "asked b", "x", "y"])]
+    new = stamped((NOON * NANOS + n, text) for n, text in enumerate(texts, 100))
+    for _attempt in range(2):
+        before.reader.feed(reply(new, before.reader.reopen()))
+        before.reader.settle()
+        before.commit()
+    if breaks_off:
+        before.reader.reopen()  # an attempt that brings nothing
+    taken = before.cursor.total
+    after = Reading(SMALL, SMALL_PREFILTER)
+    is_taken = after.reader.take_over(before.reader, b"no stamp\n" * 3 + reply(new, 0))
+    before.reader.forget()
+    # What its lines had told is known to the other now.
+    known = set(after.reader._enabled), after.reader._debug_seen
+    new.write((NOON + 1) * NANOS, logfmt("answered b"))
+    old.write((NOON + 1) * NANOS, logfmt("answered c"))
+    for reading, kubelet in ((after, new), (before, old)):
+        reading.reader.feed(reply(kubelet, reading.reader.reopen(accept_gap=False)))
+        reading.reader.finish()
+        reading.commit()
+
+    assert (is_taken, taken) == (True, 2 + 3)
+    assert (before.total.lines, after.total.lines) == (2 + 3 + 1, 4)
+    assert (before.cursor.total, after.cursor.total) == (2 + 1, 2 + 3 + 4)
+    events = [[one.event for one in each.total.observations] for each in (before, after)]
+    assert events == [["Answered", "Answered", "Asked", "Answered"], ["Asked"]]
+    assert [len(before.total.gaps), len(after.total.gaps)] == [1, 0]
+    assert known == ({"mattermost", "level=debug"}, True)
+
+
+@pytest.mark.parametrize("left", [1, 2])
+def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
+    # Of a line that stands twice, the reply's end alone tells which one is left.
+    kubelet, before = read(*(logfmt(f"answered {word}") for word in "aba"), step=0)
+    before.reader.idle(60)
+    before.commit()
+    kubelet.rotate(3 - left)
+    after = Reading(SMALL, SMALL_PREFILTER)
+
+    assert after.reader.take_over(before.reader, reply(kubelet, 0))
+    assert after.reader.cursor().total == 3
+
+
+@pytest.mark.parametrize("texts", [[], ["answered a"]])
+@pytest.mark.parametrize("head", [[], ["answered x"], ["answered x", "y", "z"]])
+def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head: list[str]) -> None:
+    _, before = read(*map(logfmt, texts))
+    before.reader.idle(60)
+    before.commit()
+    other = stamped((NOON * NANOS + n, logfmt(text)) for n, text in enumerate(head, 100))
+    after = Reading(SMALL, SMALL_PREFILTER)
+
+    assert not after.reader.take_over(before.reader, reply(other, 0))
+    assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
+
+
+@pytest.mark.parametrize("attempts", ["none", "broken off", "whole"])
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_what_is_forgotten_is_read_again_or_is_lost(attempts: str, *, is_gone: bool) -> None:
+    kubelet, reading = read(logfmt("answered b"), logfmt("asked a"), logfmt("x"))
+    if attempts != "none":
+        since = reading.reader.reopen()
+        reading.reader.feed(reply(kubelet, since) if attempts == "whole" else b"")
+    reading.reader.forget()
+    since = reading.reader.reopen()
+    if is_gone:
+        reading.reader.abandon()
+    else:
+        reading.reader.feed(reply(kubelet, since))
+        reading.reader.finish()
+    reading.commit()
+
+    assert (reading.total.lines, reading.total.gaps) == (1 if is_gone else 3, [])
+    expected = ["Answered"] if is_gone else ["Answered", "Asked"]
+    assert [one.event for one in reading.total.observations] == expected
+
+
 # --- audit ---
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.model import NANOS, Continuity, Cursor
 from agent.resume import (
     MAX_HASHES,
+    MAX_TORN,
     MAX_TRAIL_BYTES,
     SLACK_SECONDS,
     Proof,
@@ -304,6 +305,92 @@ def test_every_line_is_counted_once_or_a_gap_is_reported(
     assert follower.lost or [line for _, line in written] == follower.counted
 
 
-@pytest.mark.parametrize(("containers", "most"), [(1, 64), (500, 64), (1000, 18), (100_000, 1)])
-def test_the_more_containers_the_fewer_hashes_each_keeps(containers: int, most: int) -> None:
-    assert hashes_kept(containers) == most
+@pytest.mark.parametrize(
+    ("containers", "ended", "most"),
+    [(1, 0, 64), (500, 0, 64), (500, 500, 62), (1000, 0, 18), (1000, 1000, 11), (100_000, 9, 1)],
+)
+def test_the_more_containers_the_fewer_hashes_each_keeps(
+    containers: int, ended: int, most: int
+) -> None:
+    assert hashes_kept(containers, ended) == most
+
+
+def describe(lines: list[bytes]) -> tuple[int, bytes, tuple[bytes, ...]]:
+    """Return count, chain and last hashes of lines, as a Cursor says them."""
+    trail = Trail(KEY, Cursor())
+    for line in lines:
+        trail.add(0, line)
+    cursor = trail.cursor()
+    return cursor.count, cursor.chain, cursor.hashes
+
+
+@given(lives(), bounds)
+@example(([T0] * 20 + [T0 + 9 * NANOS], []), 60)
+@example(([T0] * 20 + [T0 + 2 * NANOS], []), 60)
+@example(([T0] * 20 + [T0 + 3 * NANOS], []), 60)
+@example(([T0 + NANOS] + [T0] * 20 + [T0 + 3 * NANOS], []), 60)
+@example(([T0] * 20 + [T0 + 9 * NANOS] * 20, []), 60)
+def test_a_cursor_says_which_lines_a_reply_since_its_second_begins_with(
+    life: tuple[list[int], list[tuple[int, int]]], max_bytes: int
+) -> None:
+    """However much of a burst is kept as count, chain and last hashes alone."""
+    times, commits = life
+    trail, lines = Trail(KEY, Cursor(), max_bytes=max_bytes), []
+    for number, at_ns in enumerate(times):
+        lines.append((at_ns, b"line %d" % number))
+        trail.add(*lines[-1])
+        if number in {place for place, _ in commits}:
+            trail.cursor()
+    cursor = trail.cursor()
+    served = [line for at_ns, line in lines if at_ns // NANOS >= cursor.since_seconds]
+
+    assert (cursor.count, cursor.chain, cursor.hashes) == describe(served)
+    assert (cursor.total, cursor.last_ns) == (len(lines), max(times, default=0))
+
+
+def expect(folded: str, head: str, known: int) -> tuple[Continuity, int]:
+    """Return what a whole reply says of lines that were folded, the last `known` by their hashes.
+
+    The most lines that can be explained are: all of them, or their end, behind a torn line or two.
+    """
+    if head.startswith(folded):
+        return Continuity.CONTINUOUS, len(folded)
+    if len(folded) > known:
+        for seen in range(min(len(head), len(folded)), 0, -1):
+            if folded[-known:].endswith(head[:seen][-known:]):
+                return Continuity.ROTATED, seen
+        return Continuity.GAP, 0
+    for torn in range(MAX_TORN + 1):
+        for seen in range(len(folded), 0, -1):
+            if len(head) >= torn + seen and head[torn : torn + seen] == folded[-seen:]:
+                whole = seen == len(folded)
+                return Continuity.CONTINUOUS if whole else Continuity.ROTATED, torn + seen
+        if head[torn:] in folded:
+            break  # it ends among lines that were folded, before the last one: nothing is torn
+    return Continuity.GAP, 0
+
+
+def words(letters: str, most: int) -> list[str]:
+    return ["".join(one) for size in range(most + 1) for one in product(letters, repeat=size)]
+
+
+@pytest.mark.parametrize("known", [1, 2, 3, MAX_HASHES])
+def test_of_every_short_head_the_most_lines_are_recognised(known: int) -> None:
+    wrong = []
+    for folded in filter(None, words("ab", 4)):
+        trail = Trail(KEY, Cursor())
+        for text in folded:
+            trail.add(T0, stamp(T0) + b" " + text.encode())
+        cursor = trail.cursor()
+        cursor = evolve(cursor, hashes=cursor.hashes[-known:])
+        for head in words("abc", 5):
+            proof = Proof(KEY, cursor)
+            for text in head:
+                if proof.verdict is None:
+                    proof.take(stamp(T0) + b" " + text.encode())
+            proof.settle()
+            found = (proof.verdict, len(proof.seen))
+            if found != expect(folded, head, known):
+                wrong.append((folded, head, found, expect(folded, head, known)))
+
+    assert wrong == []

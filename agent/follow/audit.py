@@ -22,12 +22,8 @@ AUDIT_READ_SECONDS = 10.0
 
 def wants_audit(one: Follow, due_seconds: int | None) -> bool:
     """Whether a short read would tell something: a window waits, or a pair, or it is time."""
-    now = one.clock()
-    silence = now - one.last_bytes
-    since_audit = now - one.last_audit
-    if min(silence, since_audit) < 0:
-        # The clock was set back: begin to measure anew.
-        one.last_bytes = one.last_audit = now
+    now = one.monotonic()
+    silence, since_audit = now - one.last_bytes, now - one.last_audit
     if one.is_auditing or not _is_open(one):
         return False
     if one.reader.lag.suspects:
@@ -43,9 +39,10 @@ def wants_audit(one: Follow, due_seconds: int | None) -> bool:
 
 async def audit(one: Follow) -> None:
     """Ask by a short read whether anything follows what was read, or stands in between."""
-    one.last_audit = began = one.clock()
+    began, one.last_audit = one.clock(), one.monotonic()
     for suspect in tuple(one.reader.lag.suspects):
         await look_between(one, suspect)
+    silence = one.monotonic() - one.last_bytes
     since = one.reader.cursor().since_seconds
     read_before = one.reader.lines_read
     try:
@@ -64,13 +61,13 @@ async def audit(one: Follow) -> None:
     verdict = one.reader.audit(reply)
     if verdict in {Continuity.CONTINUOUS, Continuity.ROTATED}:
         one.failing_since = None
-        one.reader.idle(began - one.last_bytes)
+        one.reader.idle(silence)
         one.fold_released()
         if not one.reader.is_holding:
             one.clear_seconds = max(one.clear_seconds, began - (one.skew_seconds or 0.0))
         # What comes from now on has just been written.
         one.is_live = True
-    elif began - one.last_bytes > 2 * one.pace.silence:
+    elif silence > 2 * one.pace.silence:
         one.interrupt()  # a silently dead stream, or another file
 
 
@@ -82,6 +79,7 @@ def _is_open(one: Follow) -> bool:
 async def look_between(one: Follow, suspect: Suspect) -> None:
     """Ask whether two lines are neighbours; if not, files between them were skipped."""
     neighbours = Neighbours(suspect)
+    asked_first = one.asked.setdefault(suspect, one.monotonic())
     reply = podlogs.read_chunks(
         one.client,
         one.container,
@@ -97,7 +95,7 @@ async def look_between(one: Follow, suspect: Suspect) -> None:
                     break
     except ApiError as error:
         one.fail(error)
-    waited = one.clock() - suspect.noticed_ns / NANOS
+    waited = one.monotonic() - asked_first
     # A reply that broke off proves nothing; but windows do not wait for ever.
     if neighbours.verdict or neighbours.is_conclusive or waited > one.pace.unreadable:
         settle(one, suspect, are_neighbours=neighbours.verdict)
@@ -108,5 +106,7 @@ def settle(one: Follow, suspect: Suspect, *, are_neighbours: bool) -> None:
     if suspect not in one.reader.lag.suspects:
         return
     one.reader.lag.suspects.remove(suspect)
+    if not one.reader.lag.suspects:
+        one.asked.clear()
     if not are_neighbours:
         one.lose(Gap("overtaken", suspect.before_ns, suspect.after_ns))

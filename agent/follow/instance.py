@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from random import Random
 
+    from agent.lag import Suspect
     from agent.model import Container
     from agent.reader import Reader
     from agent.source.api import ApiError, Client
@@ -64,8 +65,9 @@ class Follow:
     `status` is the latest picture of its container, None once the pod is gone; `ended` is how the
     instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to which
     nothing is left to read. `before` is the previous instance of the same container while it is
-    still being read. `saw_end` says that the stream came to its end, at `end_seconds`, with
-    `at_end`, as far as the log was read then.
+    still being read. `last_bytes`, `last_audit` and since when a suspect is `asked` about are times
+    of the clock that nobody sets. `saw_end` says that the stream came to its end, at `end_seconds`,
+    with `at_end`, as far as the log was read then.
     """
 
     container: Container
@@ -96,6 +98,7 @@ class Follow:
     skew_seconds: float | None = None
     last_bytes: float = 0.0
     last_audit: float = 0.0
+    asked: dict[Suspect, float] = field(factory=dict)
     saw_end: bool = False
     end_seconds: float = 0.0
     at_end: tuple[int, bytes] | None = None

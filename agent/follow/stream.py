@@ -62,7 +62,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
     since = reader.reopen(accept_gap=accept_gap, gap_reason=one.gap_reason("rotated"))
     one.opened += 1
     one.saw_end = one.is_live = False
-    one.last_bytes = one.clock()
+    one.last_bytes = one.monotonic()
     age = one.random.uniform(*one.pace.max_age)
     unstamped = reader.unstamped
     try:
@@ -75,7 +75,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
                 gather_seconds=one.pace.gather,
             ):
                 one.failing_since = None
-                one.last_bytes = one.clock()
+                one.last_bytes = one.monotonic()
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
                     one.was_held_back = False

@@ -31,7 +31,8 @@ class Keeper:
     """The one owner of the document in this process.
 
     `new_id` gives fresh random ids, `new_key` random bytes; `before_encode` puts the readers'
-    cursors into the document at the instant of a commit.
+    cursors into the document at the instant of a commit. `rest_bytes` is what the document took of
+    its place at the last one, beside the outbox.
     """
 
     store: Store
@@ -40,6 +41,7 @@ class Keeper:
     document: Document = field(init=False)
     is_new: bool = field(default=False, init=False)
     committed: int = field(default=0, init=False)
+    rest_bytes: int = field(default=0, init=False)
     was_unreadable: bool = field(default=False, init=False)
     _end: float = field(default=math.inf, init=False)
     _version: str = field(default="", init=False)
@@ -89,6 +91,7 @@ class Keeper:
             document.nonce = self.new_id()
             document.saved_seconds = now_seconds
             data = encode(document)
+            self.rest_bytes = len(data) - document.outbox_bytes
             nonce = document.nonce
             # A commit that has begun is finished even if its task is cancelled, so that this
             # process knows what stands in the store.

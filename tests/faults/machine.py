@@ -538,8 +538,7 @@ class World:
         if cursor.total and reply is not None and reader.take_over(before.reader, reply):
             counting.take_over(self._container(before.instance).key, container.key)
             self.truth.counted.take_over(before.instance, instance)
-        else:
-            before.reader.forget()
+        before.reader.forget()
 
     def _read_rest(self, following: Following) -> None:
         """Read an ended instance to its end, by its id."""

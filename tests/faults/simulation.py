@@ -62,6 +62,9 @@ class LoopClock(Clock):
     def seconds(self) -> float:
         return super().seconds() + asyncio.get_running_loop().time()
 
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
+
 
 @attrs.define(eq=False)
 class Stage:
@@ -328,7 +331,8 @@ def is_follow(call: Call) -> bool:
 
 
 @asynccontextmanager
-async def _lab(folder: Path) -> AsyncIterator[Lab]:
+async def open_lab(folder: Path, *, window_seconds: int = WINDOW_SECONDS) -> AsyncIterator[Lab]:
+    """Open a laboratory whose agents wait as they do in a cluster, in virtual time."""
     clock = LoopClock()
     async with Cluster.running(ApiOptions(now=clock.ns)) as cluster:
         collector = Collector("write-key")
@@ -343,7 +347,7 @@ async def _lab(folder: Path) -> AsyncIterator[Lab]:
                 {
                     "state_path": None,
                     "commit_seconds": COMMIT_SECONDS,
-                    "window_seconds": WINDOW_SECONDS,
+                    "window_seconds": window_seconds,
                     "pace": Pace(),
                 },
             )
@@ -352,7 +356,7 @@ async def _lab(folder: Path) -> AsyncIterator[Lab]:
 async def _play(seed: int, *, reuses_names: bool) -> list[str]:
     rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
-        async with _lab(Path(folder)) as lab:
+        async with open_lab(Path(folder)) as lab:
             stage = Stage(rng, lab, loses=rng.random() < 0.4)
             if reuses_names:
                 stage.reuses = random.Random(f"{seed} names")

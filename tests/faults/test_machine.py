@@ -147,3 +147,47 @@ def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
 def test_whatever_happens_lines_count_once_or_are_reported_lost(part: int) -> None:
     for seed in range(FROM + part, FROM + SEEDS, PARTS):
         play(seed)
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("size", [90, 300])
+def test_a_head_that_was_cut_off_before_it_was_decided_is_read_again(
+    size: int, *, is_killed: bool, rotates: bool
+) -> None:
+    """Nothing of it was counted, and what is gone of it by then is a gap."""
+    world = World()
+    try:
+        _read(world, entries=5)
+        world.kill()
+        for _ in range(3):
+            world.append(step_ns=0)
+        world.connect()
+        world.receive(size)
+        assert world.following is not None
+        reader = world.following.reader
+        assert not reader.is_proved
+        assert reader.lines_stamped > 0
+        world.commit()
+        if is_killed:
+            world.kill()
+        world.disconnect()
+        if rotates:
+            world.rotate()
+            world.append(step_ns=0)
+        world.settle()
+
+        assert len(world.truth.counted.lines) == (6 if rotates else 8)
+        assert bool(world.gaps) is rotates
+    finally:
+        world.close()
+
+
+def _read(world: World, *, entries: int) -> None:
+    """Let so many entries be printed, counted and committed."""
+    for _ in range(entries):
+        world.append(step_ns=0)
+    world.observe()
+    world.connect()
+    world.receive(1 << 20)
+    world.commit()
