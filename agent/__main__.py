@@ -346,6 +346,7 @@ def _options(loaded: settings.Settings) -> Options:
         rules_paths=loaded.rules.paths,
         minimum=loaded.privacy.minimum,
         lease_name=loaded.lease.name,
+        slots=loaded.state.slots,
     )
 
 

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from agent.containers import MAX_FOLLOWS, warn_missing
-from agent.counting import Counting, leave_mode
+from agent.counting import STOP_TOLERANCE_SECONDS, Counting, leave_mode
 from agent.model import Identity
+from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
 from agent.source.api import Client
+from agent.source.discovery import Selection, find_nodes
 from agent.source.switches import NOT_READABLE, read_switches
 from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
@@ -85,8 +87,12 @@ async def begin(
     sends: bool,
     switched: Callable[[tuple[ClusterSwitch, ...]], None],
     check: Callable[[], None],
+    standing_since: int = 0,
 ) -> Begun:
     """Look at the switches, find out who this is, and claim State, in this order.
+
+    With slots `standing_since` is the second since which this process has waited for its turn:
+    of what nobody had claimed before, lines that were written long before it do not count.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff`, and what
     `check` raises.
@@ -94,10 +100,14 @@ async def begin(
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
-    state, installation_store = _stores(options, client)
+    stores, installation_store = _stores(options, client)
     # A beginning that fails is tried again, and must not meet its own lock.
-    stack.callback(state.close)
-    keeper = Keeper(state, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
+    for store in stores:
+        stack.callback(store.close)
+
+    def keep(store: Store) -> Keeper:
+        return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
+
     # Before any log is read, and before an id is chosen.
     found = await read_switches(client, options.namespaces)
     switched(found)
@@ -105,7 +115,8 @@ async def begin(
         if one.value == NOT_READABLE:
             warn_missing(one.name, "get")
     if any(one.is_off for one in found):
-        await _discard_unsent(keeper, options, new_stream=str(world.new_uuid()), now_seconds=now)
+        for store in stores:
+            await _discard_unsent(keep(store), options, str(world.new_uuid()), now_seconds=now)
         raise SwitchedOff
 
     async def choose_id() -> str:
@@ -135,8 +146,15 @@ async def begin(
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
 
-    async def take_over() -> Counting:
-        await keeper.load(window_seconds=options.window_seconds, known_commits=installation.commits)
+    async def take_over() -> tuple[str, Keeper, Counting]:
+        slot, store, node = await _find_store(options, client, stores, now_seconds=now)
+        keeper, known_commits = keep(store), installation.commits_of(slot)
+        await keeper.load(window_seconds=options.window_seconds, known_commits=known_commits)
+        count_from = quiet_until if options.quiet_period_seconds else 0
+        if node is not None and take_slot(keeper, node, str(world.new_uuid()), now_seconds=now):
+            since = standing_since - STOP_TOLERANCE_SECONDS
+            if since > installation.first_start_seconds:
+                count_from = max(count_from, since)
         counting = Counting(
             keeper.document,
             ruleset,
@@ -150,30 +168,41 @@ async def begin(
         counting.begin(
             now_seconds=now,
             window_seconds=options.window_seconds,
-            count_from=quiet_until if options.quiet_period_seconds else 0,
-            was_lost=keeper.was_unreadable or (keeper.is_new and installation.commits > 0),
+            count_from=count_from,
+            was_lost=keeper.was_unreadable or (keeper.is_new and known_commits > 0),
             new_stream=lambda: str(world.new_uuid()),
             is_new_installation=installation.is_new,
         )
         # The epoch stands before anything is read or sent: from here on others are fenced.
         check()
         await keeper.commit(now_seconds=now, before_encode=lambda _document: None)
-        return counting
+        return slot, keeper, counting
 
     for _attempt in range(MAX_TAKE_OVERS - 1):
         # An agent that still runs may commit between our look and our claim: then look again.
         with suppress(Conflict):
-            counting = await take_over()
+            slot, keeper, counting = await take_over()
             break
     else:
-        counting = await take_over()
-    note = partial(_note, installation_store, keeper, counting)
+        slot, keeper, counting = await take_over()
+    note = partial(_note, installation_store, slot, keeper, counting)
     await note()
     return Begun(client, counting, keeper, note)
 
 
+async def _find_store(
+    options: Options, client: Client, stores: list[Store], *, now_seconds: int
+) -> tuple[str, Store, Node | None]:
+    """Return the slot to claim, its place and this node; without slots the one State."""
+    if not options.slots:
+        return "", stores[0], None
+    node = Node(options.node or "", await find_nodes(client, _everywhere(options)))
+    index = await choose_slot(stores, node, now_seconds=now_seconds)
+    return str(index), stores[index], node
+
+
 async def _discard_unsent(
-    keeper: Keeper, options: Options, *, new_stream: str, now_seconds: int
+    keeper: Keeper, options: Options, new_stream: str, *, now_seconds: int
 ) -> None:
     """Mark State as off, once, so that what is written meanwhile never counts."""
     await keeper.load(window_seconds=options.window_seconds)
@@ -182,7 +211,7 @@ async def _discard_unsent(
         await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
 
 
-async def _note(store: Store, keeper: Keeper, counting: Counting) -> None:
+async def _note(store: Store, slot: str, keeper: Keeper, counting: Counting) -> None:
     """Tell the installation how often State was written, and which series are acknowledged.
 
     By the one an older copy is recognised. What could not be noted is withheld anew at next start.
@@ -190,19 +219,30 @@ async def _note(store: Store, keeper: Keeper, counting: Counting) -> None:
     try:
         async with asyncio.timeout(NOTE_SECONDS):
             await installations.note(
-                store, commits=keeper.committed, withholding=counting.withholding
+                store, slot=slot, commits=keeper.committed, withholding=counting.withholding
             )
     except (StateError, TimeoutError):
         log.warning("installation cannot be written")
 
 
-def _stores(options: Options, client: Client) -> tuple[Store, Store]:
+def _everywhere(options: Options) -> list[Selection]:
+    """Return the selections of the pods of every node."""
+    return [
+        Selection(namespace, selector, options.containers)
+        for namespace in options.namespaces
+        for selector in options.selectors
+    ]
+
+
+def _stores(options: Options, client: Client) -> tuple[list[Store], Store]:
+    """Return State, or its slots, and the installation object."""
     if options.state_path is not None:
         path = options.state_path
-        return FileStore(path), FileStore(
-            path.with_name(f"{path.stem}.installation.json"), is_owner=False
-        )
+        installation = path.with_name(f"{path.stem}.installation.json")
+        return [FileStore(path)], FileStore(installation, is_owner=False)
+    name, namespace = options.state_name, options.state_namespace
+    names = [f"{name}-{index}" for index in range(options.slots)] or [name]
     return (
-        ConfigMapStore(client, options.state_namespace, options.state_name),
-        ConfigMapStore(client, options.state_namespace, options.installation_name),
+        [ConfigMapStore(client, namespace, one) for one in names],
+        ConfigMapStore(client, namespace, options.installation_name),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.aggregate import Instance
+from agent.aggregate import Instance, Windows
 from agent.disclosure import OTHER, releases
 from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
@@ -423,6 +423,16 @@ class Counting:
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
         self.is_dirty = True
+
+
+def begin_stream(document: Document, stream: str) -> None:
+    """Begin anew with a slot that nobody held: what was counted in it ends where it ended."""
+    document.stream, document.seq = stream, 0
+    document.totals.clear()
+    document.restarts.clear()
+    document.identified_digest = ""
+    document.windows = Windows(document.windows.seconds)
+    document.stopped_seconds = None
 
 
 def leave_mode(document: Document, stream: str) -> None:

@@ -45,6 +45,7 @@ class Options:
     minimum: int = 0
     pace: Pace = field(factory=Pace)
     lease_name: str | None = None
+    slots: int = 0
     lease_times: LeaseTimes = field(factory=LeaseTimes)
 
 

@@ -88,6 +88,8 @@ class Pipeline:
     commit_failures: int = 0
     _last_commit: float = 0.0
     _trouble: str = ""
+    is_drained: asyncio.Event = field(factory=asyncio.Event)
+    """Set once a slot has nothing left that would have to be read, closed or sent."""
     _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -132,6 +134,13 @@ class Pipeline:
             self._hold_back()
             await self._commit_if_due()
             await self.counting.ledger.save()
+            if self.options.slots and self._has_drained():
+                self.is_drained.set()
+
+    def _has_drained(self) -> bool:
+        document, containers = self.counting.document, self.containers
+        is_read = self.is_listed and not containers.pods and not containers.follows
+        return is_read and not (document.cursors or document.windows.open or document.outbox)
 
     def _hold_back(self) -> None:
         """Stop reading while the outbox is full, and go on when it is not."""
@@ -147,7 +156,9 @@ class Pipeline:
         now = self.world.clock()
         since = now - self._last_commit
         is_urgent = self.counting.is_urgent and since >= self.options.commit_seconds
-        is_overdue = self.counting.is_dirty and since >= QUIET_COMMIT_SECONDS
+        # A slot is held by being written.
+        is_due = self.counting.is_dirty or self.options.slots
+        is_overdue = is_due and since >= QUIET_COMMIT_SECONDS
         # A window that is over is about to be closed, which must be written at once.
         is_overdue = is_overdue and self.counting.due(now_seconds=now) is None
         clock_was_set_back = since < 0
@@ -208,8 +219,9 @@ async def run(
     ledger: Ledger,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
     check: Callable[[], None] = _always,
+    standing_since: int = 0,
 ) -> None:
-    """Run until `stop` is set. `send` None means local: collect, show, send nothing.
+    """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 
     What is sent, and what would be, is kept in the ledger; `switched` hears of the cluster's
     switches whenever they were read.
@@ -227,6 +239,7 @@ async def run(
             sends=send is not None,
             switched=switched,
             check=check,
+            standing_since=standing_since,
         )
         begun = await unless(stop, beginning)
         if begun is None:
@@ -267,7 +280,7 @@ async def run(
                     delivery = deliver(outbox, checked, clock=world.clock)
                     tasks.append(group.create_task(delivery, name="deliver"))
                 try:
-                    await stop.wait()
+                    await unless(stop, pipeline.is_drained.wait())
                 except asyncio.CancelledError:
                     # All that is in memory is dropped: what became of a write under way is for
                     # the next run to find out.
@@ -279,7 +292,10 @@ async def run(
                 containers.cancel()
                 for task in tasks:
                     task.cancel()
-            counting.document.stopped_seconds = int(world.clock())
+            if stop.is_set():
+                counting.document.stopped_seconds = int(world.clock())
+            else:
+                counting.document.holder = ""
             try:
                 await pipeline.commit()
                 await begun.note()

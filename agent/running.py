@@ -53,9 +53,11 @@ class Running:
     rejected: int = 0
     events: int = 0
     last_delivery: float | None = None
+    since_seconds: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
+        self.since_seconds = int(self.clock())
 
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
         """Put another rule set in force."""

@@ -15,6 +15,7 @@ from agent.election import run_elected
 from agent.logs import ANNOUNCEMENT
 from agent.match import make_prefilter
 from agent.modes import Mode
+from agent.on_node import run_on_node
 from agent.pipeline import Pipeline, run
 from agent.reload import refusal_of, watch_rules
 from agent.running import Running
@@ -209,7 +210,22 @@ async def _run(
     stop: asyncio.Event,
     switched: Callable[[Iterable[Switch]], None],
 ) -> None:
-    """Run as the only agent, or as one of several replicas."""
+    """Run as the only agent, as one of several replicas, or as the one of its node."""
+    if options.slots:
+        await run_on_node(
+            options,
+            lambda: running.ruleset,
+            world,
+            send=send,
+            started=started,
+            stand_by=running.stand_by,
+            lead=running.lead,
+            stop=stop,
+            ledger=running.ledger,
+            standing_since=running.since_seconds,
+            switched=switched,
+        )
+        return
     if options.lease_name is None:
         await run(
             options,

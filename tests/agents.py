@@ -25,6 +25,7 @@ from agent.follow import Pace
 from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
 from agent.model import REPORT
+from agent.on_node import run_on_node
 from agent.options import Options, World
 from agent.pipeline import Pipeline, run
 from agent.rules import RuleSet
@@ -121,11 +122,12 @@ class Lab:
         waits: bool = True,
         wrong_seconds: float = 0.0,
         check: Callable[[], None] = lambda: None,
+        node: str | None = None,
     ) -> AsyncIterator[Agent]:
         """Run an agent; leaving without `finish` kills it as SIGKILL would.
 
         It has begun when the body runs, unless `waits` is off. `wrong_seconds` is how far its wall
-        clock is out; `check` is the pipeline's, without a lease.
+        clock is out; `check` is the pipeline's, without a lease; `node` is where it runs.
         """
         stop = asyncio.Event()
         async with open_session("test") as session:
@@ -147,6 +149,7 @@ class Lab:
                 ledger=ledger,
                 wrong_seconds=wrong_seconds,
                 check=check,
+                node=node,
             )
             agent = Agent(stop, asyncio.create_task(life), ledger)
             _LIVING.add(agent.task)
@@ -168,6 +171,7 @@ class Lab:
         ledger: Ledger,
         wrong_seconds: float = 0.0,
         check: Callable[[], None] = lambda: None,
+        node: str | None = None,
     ) -> Coroutine[None, None, None]:
         """Return the life of an agent, elected or alone as the options say."""
         ids = random.Random(seed)
@@ -179,6 +183,19 @@ class Lab:
             self.clock.monotonic,
         )
         options, send = self.options(), None if segment is None else segment.send
+        if options.slots:
+            return run_on_node(
+                attrs.evolve(options, node=node or options.node),
+                lambda: self.ruleset,
+                world,
+                send=send,
+                started=started,
+                stand_by=stand_by,
+                lead=lambda: None,
+                stop=stop,
+                ledger=ledger,
+                standing_since=int(world.clock()),
+            )
         if options.lease_name is None:
             return run(
                 options,

@@ -65,6 +65,7 @@ VALUES = [
     ("window.seconds", "60", 60),
     ("state.path", "/var/state.json", "/var/state.json"),
     ("state.configmap", "other", "other"),
+    ("state.slots", "4", 4),
     ("state.installation_configmap", "another", "another"),
     ("state.namespace", "observability", "observability"),
     ("lease.name", "botkube-analytics", "botkube-analytics"),
@@ -83,10 +84,41 @@ VALUES = [
 ]
 
 
+NODE = {"BOTKUBE_ANALYTICS_KUBERNETES_NODE": "node-1"}
+SLOTS = {"BOTKUBE_ANALYTICS_STATE_SLOTS": "2"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        pytest.param(NODE | SLOTS, [], id="whole"),
+        pytest.param(NODE, [], id="no-slots"),
+        pytest.param(SLOTS, ["state.slots: slots need `kubernetes.node`"], id="no-node"),
+        pytest.param(
+            NODE | SLOTS | {"BOTKUBE_ANALYTICS_LEASE_NAME": "x"},
+            ["lease.name: this does not go with `state.slots`"],
+            id="lease",
+        ),
+        pytest.param(
+            NODE | SLOTS | {"BOTKUBE_ANALYTICS_STATE_PATH": "/x"},
+            ["state.path: this does not go with `state.slots`"],
+            id="file",
+        ),
+    ],
+)
+def test_slots_need_a_node_and_the_cluster(environ: Mapping[str, str], expected: list[str]) -> None:
+    if not expected:
+        load(CLUSTER | environ, {}, reader({}))
+        return
+    found = [fault.partition(": ")[2].partition(";")[0] for fault in faults(CLUSTER | environ)]
+
+    assert expected == found
+
+
 @pytest.mark.parametrize(("name", "text", "expected"), VALUES)
 def test_each_setting_from_each_place(name: str, text: str, expected: object) -> None:
     setting = next(one for one in TABLE if one.name == name)
-    home = CLUSTER | {"HOME": "/me"}
+    home = CLUSTER | {"HOME": "/me"} | (NODE if name == "state.slots" else {})
     items = [part.strip() for part in text.split(";")]
     written = (
         "[" + ", ".join(f"'{item}'" for item in items) + "]" if setting.is_list else f"'{text}'"

@@ -118,6 +118,7 @@ def load(
             given.take(one, 2, one.flag, flags[one.name])
     _take_write_key_file(given, read_text)
     _check_state_path(given)
+    _check_slots(given)
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for setting, layers in given.values.items():
         values[setting.section][setting.key] = layers[max(layers)][1]
@@ -282,6 +283,22 @@ def _check_state_path(given: _Given) -> None:
     for source, path in given.values.get(setting, {}).values():
         if path.rpartition("/")[2] in {"", ".", ".."}:
             given.fault(setting.name, source, "this names a folder", "name a file in it")
+
+
+def _check_slots(given: _Given) -> None:
+    """Slots share one cluster's pods out between nodes: they need a node, and rule out the rest."""
+    in_force = {
+        setting.name: layers[max(layers)] for setting, layers in given.values.items() if layers
+    }
+    source, slots = in_force.get("state.slots", ("", 0))
+    if not slots:
+        return
+    if "kubernetes.node" not in in_force:
+        given.fault("state.slots", source, "slots need `kubernetes.node`", "set it, or no slots")
+    for name in ("lease.name", "state.path"):
+        if name in in_force:
+            fix = f"remove it, or the slots at {source}"
+            given.fault(name, in_force[name][0], "this does not go with `state.slots`", fix)
 
 
 def _off_switches(given: _Given, do_not_track: str) -> tuple[Switch, ...]:

@@ -182,6 +182,12 @@ class State:
     installation_configmap: str = _name(
         "botkube-analytics-installation", "the ConfigMap of the installation id"
     )
+    slots: int = _number(
+        0,
+        "DaemonSet: how many state ConfigMaps there are, `<state.configmap>-0` and so on, of which "
+        "a replica claims one; 0: a single one",
+        most=64,
+    )
     namespace: str | None = _name(
         None, "where both ConfigMaps and the Lease are; none: the agent's own"
     )

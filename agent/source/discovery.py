@@ -31,6 +31,8 @@ WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
+MAX_PAGES = 200
+"""A list that goes on longer has no end: there are no clusters of so many pods."""
 MAX_COUNT = (1 << 31) - 1
 """What the API has for restarts and exit codes is an int32."""
 
@@ -198,29 +200,47 @@ def pause_seconds(
     return random.uniform(base / 5, min(60.0, base * 2 ** min(failures, 10)))
 
 
+async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[str, str]:
+    """Return the node of each pod there is, by uid; one that waits for a node has an empty name.
+
+    Raises `ApiError`.
+    """
+    nodes: dict[str, str] = {}
+    for selection in selections:
+        async for items, _version in _pages(client, selection):
+            for item in items:
+                nodes[_uid(item)] = _text(part(as_object(item), "spec").get("nodeName"))
+    return nodes
+
+
 async def _list(client: Client, selection: Selection, pods: Pods) -> str:
     uids: list[str] = []
-    is_whole = True
+    version = ""
+    async for items, listed in _pages(client, selection):
+        uids += [_take_pod(item, selection, pods) for item in items]
+        version = listed
+    if all(uids):
+        # Else one of those that are not in it may be the one that could not be read.
+        pods.keep_only(selection.name, uids)
+    return version
+
+
+async def _pages(client: Client, selection: Selection) -> AsyncIterator[tuple[list[Any], str]]:
+    """Ask for a list page by page; yield the items of each, and the list's resourceVersion."""
     page = {**selection.params, "limit": LIST_PAGE}
-    while True:
+    for _number in range(MAX_PAGES):
         found = await client.get(selection.path, page)
         if "items" not in found:
             raise ApiError(0, "the answer is no list")  # and not an empty one
         metadata = part(found, "metadata")
-        for item in _items(found, "items"):
-            uid = _take_pod(item, selection, pods)
-            uids.append(uid)
-            is_whole = is_whole and bool(uid)
+        yield _items(found, "items"), _text(metadata.get("resourceVersion"))
         following = metadata.get("continue")
         if not following:
-            break
+            return
         if not isinstance(following, str):
             raise ApiError(0, "the answer has another shape")
         page["continue"] = following
-    if is_whole:
-        # Else one of those that are not in it may be the one that could not be read.
-        pods.keep_only(selection.name, uids)
-    return _text(metadata.get("resourceVersion"))
+    raise ApiError(0, "the list has no end")
 
 
 def _take_pod(found: object, selection: Selection, pods: Pods) -> str:

@@ -45,8 +45,8 @@ class Document:
 
     `key` hashes lines in cursors and is never sent. `stream` names one lineage of this document,
     `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
-    recognised. `sends` is whether the mode was `on` when it was written. `stopped_seconds` is set
-    by an orderly stop alone.
+    recognised. `holder` is whose this slot is, where there are several documents. `sends` is
+    whether the mode was `on` when it was written. `stopped_seconds` is set by an orderly stop.
     """
 
     key: bytes
@@ -54,6 +54,7 @@ class Document:
     windows: Windows
     epoch: str = ""
     nonce: str = ""
+    holder: str = ""
     commits: int = 0
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
@@ -88,6 +89,7 @@ def _json(document: Document) -> bytes:
             "stream": document.stream,
             "epoch": document.epoch,
             "nonce": document.nonce,
+            "holder": document.holder,
             "commits": document.commits,
             "seq": document.seq,
             "totals": dict(document.totals),
@@ -135,6 +137,8 @@ def decode(data: bytes) -> Document:
             stream=_text(found["stream"]),
             epoch=_text(found["epoch"]),
             nonce=_text(found["nonce"]),
+            # The first documents were the only ones of their installation.
+            holder=_text(found.get("holder", "")),
             commits=_number(found["commits"]),
             seq=_number(found["seq"]),
             totals=Counter(_numbers(found["totals"])),
@@ -168,6 +172,12 @@ def decode(data: bytes) -> Document:
     ) as error:
         what = f"State is not readable: {type(error).__name__}"
         raise DocumentError(what) from error
+
+
+def pods_of(document: Document) -> set[str]:
+    """Return the uids of the pods of which it knows anything."""
+    keys = document.cursors.keys() | document.instances.keys() | document.restarts.keys()
+    return {key.partition("/")[0] for key in keys}
 
 
 def mark_attempted(document: Document, batch: Batch) -> None:

@@ -6,11 +6,12 @@ rotates the id.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-from attrs import define
+from attrs import define, field
 
 from agent.state.document import MAX_SECOND
 from agent.state.store import Conflict, StateError
@@ -28,7 +29,8 @@ class Installation:
     """Who this installation is, and when the agent was first started for it.
 
     `commits` is how often State is known to have been written: one that says less is an older copy.
-    Without any, a first start was cut short, and nothing is lost if there is no State.
+    Without any, a first start was cut short, and nothing is lost if there is no State. `slots` says
+    the same of each slot, by its name.
     `withholding` says which series are acknowledged; None if nobody noted it.
     """
 
@@ -37,6 +39,11 @@ class Installation:
     commits: int = 0
     is_new: bool = False
     withholding: Withholding | None = None
+    slots: dict[str, int] = field(factory=dict)
+
+    def commits_of(self, slot: str) -> int:
+        """How often a slot is known to have been written; without a name it is the only State."""
+        return self.slots.get(slot, 0) if slot else self.commits
 
 
 async def load_installation(
@@ -61,16 +68,26 @@ async def load_installation(
     raise StateError(what)
 
 
-async def note(store: Store, *, commits: int, withholding: Withholding) -> None:
+async def note(store: Store, *, slot: str, commits: int, withholding: Withholding) -> None:
     """Keep how often State was written, and what is acknowledged. Raises `StateError`."""
-    stored = await store.load()
-    if stored.data is None:
-        return
-    known = _decode(stored.data, store.where)
-    if known.commits < commits or known.withholding != withholding:
-        known.commits = max(known.commits, commits)
+    for _attempt in range(3):
+        stored = await store.load()
+        if stored.data is None:
+            return
+        known = _decode(stored.data, store.where)
+        before = known.commits_of(slot)
+        if before >= commits and known.withholding == withholding:
+            return
+        if slot:
+            known.slots[slot] = max(before, commits)
+        else:
+            known.commits = max(before, commits)
         known.withholding = withholding
-        await store.save(_encode(known), stored.version)
+        with suppress(Conflict):  # the owner of another slot was faster
+            await store.save(_encode(known), stored.version)
+            return
+    what = f"{store.where} keeps changing"
+    raise StateError(what)
 
 
 def _encode(installation: Installation) -> bytes:
@@ -80,6 +97,8 @@ def _encode(installation: Installation) -> bytes:
         "first_start_seconds": installation.first_start_seconds,
         "commits": installation.commits,
     }
+    if installation.slots:
+        said["slots"] = installation.slots
     if installation.withholding is not None:
         said["series"] = _series_out(installation.withholding.sent_from)
     return orjson.dumps(said)
@@ -92,7 +111,11 @@ def _decode(data: bytes, where: str) -> Installation:
         commits = _whole(found.get("commits", 1))
         held = Withholding(_series_in(found["series"])) if "series" in found else None
         return Installation(
-            str(UUID(found["id"])), _whole(found["first_start_seconds"]), commits, withholding=held
+            str(UUID(found["id"])),
+            _whole(found["first_start_seconds"]),
+            commits,
+            withholding=held,
+            slots={name: _whole(count) for name, count in found.get("slots", {}).items()},
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
