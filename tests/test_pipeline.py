@@ -869,7 +869,7 @@ async def test_a_pod_that_crashes_and_is_deleted_is_counted_with_its_last_words(
     assert missing(replay(actions), world) == {}
 
 
-@pytest.mark.parametrize(("outbox", "rest"), [(1000, 10_000), (2500, 0)])
+@pytest.mark.parametrize(("outbox", "rest"), [(1000, 10_000), (2000, 0)])
 async def test_a_full_outbox_stops_reading_until_there_is_room(
     world: Lab, monkeypatch: pytest.MonkeyPatch, outbox: int, rest: int
 ) -> None:
