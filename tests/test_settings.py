@@ -108,9 +108,9 @@ SLOTS = {"BOTKUBE_ANALYTICS_STATE_SLOTS": "2"}
 )
 def test_slots_need_a_node_and_the_cluster(environ: Mapping[str, str], expected: list[str]) -> None:
     if not expected:
-        load(CLUSTER | environ, {}, reader({}))
+        load({**CLUSTER, **environ}, {}, reader({}))
         return
-    found = [fault.partition(": ")[2].partition(";")[0] for fault in faults(CLUSTER | environ)]
+    found = [fault.partition(": ")[2].partition(";")[0] for fault in faults({**CLUSTER, **environ})]
 
     assert expected == found
 
