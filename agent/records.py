@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 import orjson
@@ -39,6 +40,7 @@ _LOGFMT_FIELD = re.compile(rb"([A-Za-z_][\w.-]*)=(%b)(?: |$)" % _VALUE)
 _LOGFMT_CUT = re.compile(rb'([A-Za-z_][\w.-]*)="((?:[^"\\]|\\.)*)\\?')
 _SHORTEST_CUT = MAX_LINE_BYTES - 64
 """A line that was too long has lost its end; what stands before it is read."""
+_LONGEST_ESCAPE = len(r"\ud83d\ude00")
 _KLOG = re.compile(
     rb"(?:ERROR: logging before flag\.Parse: )?([IWEF])\d{4} \d\d:\d\d:\d\d\.\d{6} +\d+ [^\]]*\] ?"
 )
@@ -101,11 +103,15 @@ def _parse_json(text: bytes) -> _Parts | None:
 
 
 def _parse_json_leniently(text: bytes) -> object:
-    """Read JSON with bytes that are not UTF-8 (they become replacement characters)."""
-    try:
-        return orjson.loads(text.decode("utf-8", "replace").encode())
-    except orjson.JSONDecodeError:
-        return None
+    """Read JSON with bytes that are not UTF-8 (they become replacement characters), or cut off."""
+    text = text.decode("utf-8", "replace").encode()
+    with suppress(orjson.JSONDecodeError):
+        return orjson.loads(text)
+    # What a line that was too long ends in the middle of is a text, perhaps in an escape of it.
+    for lost in range(_LONGEST_ESCAPE) if len(text) > _SHORTEST_CUT else ():
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(text[: len(text) - lost] + b'"}')
+    return None
 
 
 def _parse_logfmt(text: bytes) -> _Parts | None:

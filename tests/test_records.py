@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 import orjson
@@ -10,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.entries import Entries
+from agent.lines import MAX_LINE_BYTES
 from agent.model import NANOS, Entry, Format, Record
 from agent.records import parse, unquote
 from tests.strategies import NOON, clock, levels, names, render, words
@@ -52,6 +54,31 @@ def test_json_fields_have_any_name(level: str, message: str, fields: dict[str, s
 @example("info", "", {"a": "", "b": '"', "c": "\\"})
 def test_logfmt_is_read_as_it_was_written(level: str, message: str, fields: dict[str, str]) -> None:
     check_round_trip(Format.LOGFMT, level, message, fields, message)
+
+
+@given(levels, st.text(min_size=1, max_size=12), st.integers(0, 16), st.booleans())
+@example("debug", "\\", 1, False)  # noqa: FBT003
+@example("debug", "\U0001f600", 3, True)  # noqa: FBT003
+@example("debug", '"', 0, False)  # noqa: FBT003
+def test_of_json_that_was_too_long_the_head_is_read(
+    level: str, text: str, off: int, escaped: bool
+) -> None:
+    message = text * (2 * MAX_LINE_BYTES // len(text))
+    fields = {"bot": "Slack", "level": level, "msg": message, "time": "x"}
+    line = json.dumps(fields, ensure_ascii=escaped, separators=(",", ":")).encode()
+    record = read(Format.JSON, line[: MAX_LINE_BYTES - off])
+
+    assert record is not None
+    assert (record.level, record.fields) == (level, {"bot": b"Slack"})
+    # A torn piece of UTF-8 is a replacement character.
+    whole = record.message.decode().rstrip("\ufffd")
+    assert message.replace("\ufffd", "").startswith(whole.replace("\ufffd", ""))
+    assert len(record.message) > MAX_LINE_BYTES // 12
+
+
+@pytest.mark.parametrize("text", [b'{"level":"info","msg":"x', b'{"level":"info","msg":"x"'])
+def test_json_that_is_torn_is_none(text: bytes) -> None:
+    assert read(Format.JSON, text) is None
 
 
 uncoloured = st.text(st.characters(codec="utf-8", exclude_characters="\x1b"), max_size=80)
