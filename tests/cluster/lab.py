@@ -57,6 +57,10 @@ class Agent:
                 env=dict(self.environment), cwd=ROOT, stdout=output, stderr=output,
             )  # fmt: skip
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
     async def end(self, number: signal.Signals) -> int:
         assert self.process is not None
         if self.process.returncode is None:
