@@ -98,6 +98,7 @@ def test_the_pod_is_one_that_a_restricted_namespace_takes(world: Lab) -> None:
     del template["spec"]["containers"][0]["securityContext"]
     with pytest.raises(Refused, match="violates PodSecurity"):
         world.api.ask("POST", path, pod)
+    world.api.ask("DELETE", f"/api/v1/namespaces/{name}")
 
 
 # --- rights that are not needed -------------------------------------------------------------------
@@ -152,8 +153,8 @@ def optional(namespace: str) -> dict[str, Optional]:
     }
 
 
-def grant(world: Lab, wanted: Iterable[Optional]) -> None:
-    """Give the account what it needs, and these."""
+def grant(world: Lab, wanted: Iterable[Optional]) -> list[Json]:
+    """Give the account what it needs, and these; return what no namespace takes away with it."""
     wanted = list(wanted)
     role(world, without("watch", "pods") + [one.rule for one in wanted if not one.is_cluster_wide])
     group = "rbac.authorization.k8s.io"
@@ -172,6 +173,7 @@ def grant(world: Lab, wanted: Iterable[Optional]) -> None:
     }
     for found in (of_cluster, binding):
         world.api.apply(world.namespace, found)
+    return [binding, of_cluster]
 
 
 def install_botkube(world: Lab) -> Pod:
@@ -197,7 +199,7 @@ async def unknown(cluster: ControlPlane | Given, folder: Path, missing: str | No
     """Let an agent work without one of the rights, or with all; it counts, and says which."""
     async with lab(cluster, folder) as world:
         rights = optional(world.namespace)
-        grant(world, [one for name, one in rights.items() if name != missing])
+        made = grant(world, [one for name, one in rights.items() if name != missing])
         pod = install_botkube(world)
         agent = await world.agent()
         await world.writes(pod, 3)
@@ -208,6 +210,8 @@ async def unknown(cluster: ControlPlane | Given, folder: Path, missing: str | No
 
         assert said == set(rights[missing].unknown if missing else ()), missing
         assert has_cluster_id == (missing != "kube-system"), missing
+        for one in made:
+            world.api.delete(world.namespace, one)
         assert versions == {"other" if missing == "deployments" else f"v{VERSION}"}, missing
 
 
