@@ -12,10 +12,10 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test faults lint fmt lock wheel image clean
+.PHONY: help venv demo test test-cluster faults lint fmt lock wheel image clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-6s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
 
 venv: $(STAMP) ## make .venv with the agent and its tools
 
@@ -32,6 +32,11 @@ demo: $(STAMP) ## run the agent against a simulated cluster and a local collecto
 
 test: $(STAMP) ## run the default test suite
 	$(BIN)/python -m pytest --numprocesses 6
+
+# Go builds its programs into .cache on first use.
+test-cluster: $(STAMP) ## run the agent against a real API server, about six minutes
+	$(BIN)/python -m tests.cluster.binaries
+	$(BIN)/python -m pytest -m cluster tests/cluster
 
 # Another seed each time; a failure names its own. FAULTS_FROM=... repeats a whole run.
 FAULTS_FROM ?= $(shell date +%s)

@@ -340,8 +340,8 @@ def test_every_exit_code_is_in_the_table() -> None:
 
 
 def test_every_make_target_exists_and_is_shown() -> None:
-    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
-    named = set(re.findall(r"(?:^|`)make ([a-z]+)", _readme(), re.MULTILINE))
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", _readme(), re.MULTILINE))
 
     assert targets == named
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -10,9 +11,12 @@ import orjson
 import pytest
 from attrs import frozen
 
+from agent.source.api import Access, Client
 from agent.state.configmap import ConfigMapStore
 from agent.state.installation import load_installation
 from agent.state.store import StateError
+from tests.sim.cluster import Cluster
+from tests.sim.store import CONFIGMAPS
 
 ID = str(UUID(int=7, version=4))
 WHOLE = {
@@ -88,6 +92,29 @@ async def test_an_object_with_an_odd_value_is_refused(change: dict[str, object])
 async def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(StateError, match="holds no installation"):
         await load(config_map(data))
+
+
+async def test_what_others_wrote_into_the_metadata_stays(tmp_path: Path) -> None:
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "1"}
+    theirs = {
+        "labels": {"a": "b"},
+        "annotations": {"c": "d"},
+        "ownerReferences": [owner],
+        "finalizers": ["example.org/wait"],
+    }
+    async with Cluster.running() as cluster:
+        cluster.namespace("botkube")
+        objects = cluster.server.store
+        made = {"metadata": {"name": "installation", **theirs}}
+        objects.create(CONFIGMAPS, "botkube", made, at=0)
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_bytes(orjson.dumps(cluster.server.kubeconfig()))
+        async with Client(Access(str(kubeconfig)), "test") as client:
+            kept = ConfigMapStore(client, "botkube", "installation")
+            await kept.save(b"{}", (await kept.load()).version)
+        metadata = objects.get(CONFIGMAPS, "botkube", "installation")["metadata"]
+
+    assert {key: metadata[key] for key in theirs} == theirs
 
 
 ODD = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -57,6 +58,20 @@ async def test_a_kubeconfig_that_cannot_be_used_is_no_cluster(tmp_path: Path, te
     with pytest.raises(NoCluster, match="kubeconfig"):
         async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
             pass
+
+
+async def test_an_authority_that_lacks_what_python_3_13_asks_of_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of EKS name no key, those of older microk8s no use of it."""
+    strict = ssl.create_default_context()
+    strict.verify_flags |= ssl.VERIFY_X509_STRICT
+    monkeypatch.setattr(ssl, "create_default_context", lambda **_: strict)
+    (tmp_path / "kubeconfig").write_text(kubeconfig("https://127.0.0.1:1"))
+    async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
+        assert not strict.verify_flags & ssl.VERIFY_X509_STRICT
+        assert strict.check_hostname
+        assert strict.verify_mode is ssl.CERT_REQUIRED
 
 
 @asynccontextmanager

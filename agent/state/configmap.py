@@ -18,6 +18,7 @@ from agent.state.store import Conflict, StateError, Stored
 MAX_OBJECT_BYTES = 1_000_000
 KEY = "state"
 
+_OTHERS = {"labels", "annotations", "ownerReferences", "finalizers"}
 _OTHER_SHAPE = (AttributeError, LookupError, TypeError, ValueError)
 """What reading an answer raises that is JSON and no ConfigMap."""
 
@@ -64,8 +65,8 @@ class ConfigMapStore:
             found = await self._create()
         try:
             metadata = found["metadata"]
-            # Labels and annotations are the chart's; a PUT without them would take them away.
-            kept = {"labels", "annotations"} & metadata.keys()
+            # What others wrote there is theirs; a PUT without it would take it away.
+            kept = _OTHERS & metadata.keys()
             self._kept = {name: metadata[name] for name in kept}
             return _stored(found)
         except _OTHER_SHAPE as error:

@@ -7,22 +7,49 @@ argument of every step, in nanoseconds since the epoch.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Protocol
 
 import attrs
 
-from tests.sim.apiserver import ApiServer
 from tests.sim.botkube import Action
 from tests.sim.crilog import Instance, Stream
 from tests.sim.gotime import SECOND, seconds_stamp
-from tests.sim.status import Json
+from tests.sim.status import Json, Kind
 from tests.sim.store import PODS
+
+
+class Logs(Protocol):
+    """Where the logs of container instances are."""
+
+    @property
+    def instances(self) -> Mapping[str, Instance]: ...
+    def add(self, container_id: str) -> Instance: ...
+    def remove(self, container_id: str) -> None: ...
+
+
+class Objects(Protocol):
+    """Where the pods are, to report on them."""
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Json: ...
+    def update(self, kind: Kind, namespace: str, name: str, obj: Json) -> Json: ...
+    def delete(self, kind: Kind, namespace: str, name: str) -> object: ...
+
+
+class Server(Protocol):
+    """What a pod needs of a cluster: the simulated one, or a real one in `tests/cluster`."""
+
+    @property
+    def kubelet(self) -> Logs: ...
+    @property
+    def store(self) -> Objects: ...
 
 
 @attrs.define(eq=False)
 class Pod:
     """One pod; its first container is the one that the steps mean when none is named."""
 
-    server: ApiServer
+    server: Server
     namespace: str
     name: str
     uid: str

@@ -1,0 +1,1 @@
+"""The agent against a real API server; `make test-cluster`."""

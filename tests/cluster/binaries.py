@@ -1,0 +1,90 @@
+"""The programs of a control plane: built from Go modules on first use, kept under `.cache/`.
+
+`python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache" / "cluster"
+PACKAGES = {
+    "etcd": "go.etcd.io/etcd/server/v3",
+    "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
+    "kubelet": "./kubelet",
+}
+SOURCES = ("go.mod", "go.sum", "kubelet/main.go")
+MOST_SECONDS = 45 * 60
+VERSION = re.findall(r"k8s.io/kubernetes (v\S+)", (HERE / "go.mod").read_text())[0]
+
+
+class Missing(Exception):  # noqa: N818 a state of affairs, not a fault of a test
+    """A program is not there and cannot be built here; the message says why."""
+
+
+def programs(*names: str) -> Mapping[str, Path]:
+    """Return where each program is, or each of these, built if need be. Raises `Missing`."""
+    return {name: _program(name) for name in names or PACKAGES}
+
+
+def _program(name: str) -> Path:
+    wanted = b"".join((HERE / one).read_bytes() for one in SOURCES)
+    folder = CACHE / hashlib.sha256(wanted).hexdigest()[:12]
+    if not (folder / name).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _build(PACKAGES[name], folder / name)
+    return folder / name
+
+
+def _build(package: str, target: Path) -> None:
+    go = shutil.which("go")
+    if go is None:
+        raise Missing(f"{target.name} is built with Go 1.24 or newer, and there is no `go` here")
+    began = time.monotonic()
+    print(f"building {target.name}, some minutes, once", file=sys.stderr, flush=True)  # noqa: T201
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        built = Path(folder, target.name)
+        # A release is told its version by the linker; without, the API server says v0.0.0.
+        flags = f"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"
+        command = (go, "build", "-mod=readonly", "-trimpath", flags, "-o", str(built), package)
+        try:
+            done = subprocess.run(  # noqa: S603 the arguments are our own
+                command,
+                cwd=HERE,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                timeout=MOST_SECONDS,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise Missing(f"{target.name} was not built within {MOST_SECONDS} s") from error
+        if done.returncode != 0:
+            said = done.stderr.decode(errors="replace").strip().splitlines() or ["no word"]
+            raise Missing(f"{target.name} cannot be built (no network?): go says: {said[-1]}")
+        built.replace(target)
+    print(f"built {target.name} in {time.monotonic() - began:.0f} s", file=sys.stderr)  # noqa: T201
+
+
+def main() -> int:
+    try:
+        programs(*sys.argv[1:])
+    except Missing as missing:
+        print(f"no control plane: {missing}")  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,21 @@
+"""`python -m agent run` as in its pod: only the folder of the service account's files is another.
+
+Ours is in POD_FILES, because the one that Kubernetes mounts has a fixed place on every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from kubernetes_asyncio.config import incluster_config
+
+import agent.__main__ as agent
+
+if __name__ == "__main__":
+    files = Path(os.environ.pop("POD_FILES"))
+    incluster_config.SERVICE_TOKEN_FILENAME = str(files / "token")
+    incluster_config.SERVICE_CERT_FILENAME = str(files / "ca.crt")
+    agent.SERVICE_ACCOUNT_NAMESPACE = files / "namespace"
+    sys.exit(agent.main(["run"]))
