@@ -306,14 +306,14 @@ def own_rules(count: int) -> dict[str, str]:
     return files
 
 
-@pytest.mark.timeout(180)  # an agent with 600 rules that watches 200 namespaces
+@pytest.mark.timeout(180)  # an agent with 400 rules that watches 60 namespaces
 async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path: Path) -> None:
     brews = [
         f'{{"level":"info","msg":"My fork brews{at:03}","time":"2025-06-18T08:28:13Z"}}\n'.encode()
-        for at in range(500)
+        for at in range(300)
     ]
-    ruleset = await asyncio.to_thread(compile_rules, {**TEXTS, **own_rules(500)})
-    names = [NAMESPACE, *(f"team-{at:03}-{'x' * 50}" for at in range(199))]
+    ruleset = await asyncio.to_thread(compile_rules, {**TEXTS, **own_rules(300)})
+    names = [NAMESPACE, *(f"team-{at:03}-{'x' * 50}" for at in range(59))]
     async with lab(tmp_path, ruleset, window_seconds=3600, namespaces=tuple(names)) as world:
         for name in names[1:]:
             world.cluster.namespace(name)
@@ -325,7 +325,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
             running = agent.pipeline
             await until(lambda: running.is_settled)
             for hour in range(1, 13):
-                for line in brews[: 500 if hour > 10 else 20]:
+                for line in brews[: 300 if hour > 10 else 20]:
                     pod.write(line, at=world.clock.ns())
                 await until(lambda: running.containers.may_close(int(world.clock.seconds())))
                 running.counting.add_gap(Gap("rotated", world.clock.ns() - NANOS, world.clock.ns()))
@@ -333,14 +333,14 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
                 await until(lambda: len({one["seq"] for one in world.reports()}) >= hour)  # noqa: B023
             for line in brews:
                 pod.write(line, at=world.clock.ns())
-            await until(lambda: running.counting.observed.total() >= 10 * 20 + 3 * 500)
+            await until(lambda: running.counting.observed.total() >= 10 * 20 + 3 * 300)
             said = await ask(port)
             status_ = orjson.loads((await ask(port, "/api/status")).body)
 
     assert len(said.body) <= MAX_BYTES
-    assert len(status_["rules"]) == len(ruleset.rules) > 600
-    assert len(status_["switches"]) == 3 * 200
-    assert len(status_["last_day"]) >= 500
+    assert len(status_["rules"]) == len(ruleset.rules) > 400
+    assert len(status_["switches"]) == 3 * 60
+    assert len(status_["last_day"]) >= 300
     assert said.body.count(b" more: ") >= 4
 
 

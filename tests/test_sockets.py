@@ -19,7 +19,7 @@ from tests.agents import NAMESPACE
 from tests.sim.apiserver import ApiOptions
 from tests.sim.cluster import Cluster
 from tests.sim.collector import Collector
-from tests.watched import PREFIX, Watched, settings_of, watched
+from tests.watched import Watched, settings_of, watched
 
 INET, STREAM = str(int(socket.AF_INET)), str(int(socket.SOCK_STREAM))
 UNIX = str(int(socket.AF_UNIX))
@@ -115,6 +115,7 @@ async def test_no_command_makes_a_socket_while_off(
     assert ("DO_NOT_TRACK" in agent.out) is (command == ("status",))
 
 
+# Without a write key the destination, the region's server, is not even looked up.
 @pytest.mark.parametrize("has_key", [False, True], ids=["local", "on"])
 async def test_local_reaches_the_api_server_alone_and_on_the_destination_as_well(
     tmp_path: Path, *, has_key: bool
@@ -128,12 +129,13 @@ async def test_local_reaches_the_api_server_alone_and_on_the_destination_as_well
     ):
         cluster.namespace(NAMESPACE)
         pod = cluster.botkube(NAMESPACE, at=time.time_ns())
-        others = {"DESTINATION_WRITE_KEY": KEY} if has_key else {}
+        others = (
+            {"DESTINATION_WRITE_KEY": KEY, "DESTINATION_ENDPOINT": collector.url} if has_key else {}
+        )
         environment = settings_of(
             folder,
             cluster.server.kubeconfig(),
             KUBERNETES_NAMESPACES=NAMESPACE,
-            DESTINATION_ENDPOINT=collector.url,
             **others,
         )
         async with watched(folder, "run", **environment) as agent:
@@ -158,27 +160,3 @@ async def test_local_reaches_the_api_server_alone_and_on_the_destination_as_well
     assert kept
     assert asked_of(events) == reached
     assert bool(collector.requests) is has_key
-
-
-async def test_local_asks_for_no_name_of_a_destination(tmp_path: Path) -> None:
-    """Without a write key the region's server is not even looked up; the API server is."""
-    folder = tmp_path / "agent"
-    folder.mkdir()
-    async with Cluster.running(ApiOptions(now=time.time_ns)) as cluster:
-        cluster.namespace(NAMESPACE)
-        config = cluster.server.kubeconfig()
-        port = cluster.server.url.rpartition(":")[2]
-        config["clusters"][0]["cluster"]["server"] = f"http://localhost:{port}"
-        environment = settings_of(folder, config, KUBERNETES_NAMESPACES=NAMESPACE)
-        async with watched(folder, "run", **environment) as agent:
-            await agent.said("started")
-            # Two windows, after which something would have been sent.
-            await asyncio.sleep(6)
-            await agent.end()
-        asked = asked_of(agent.events())
-
-    names = {one.split()[1] for one in asked if one.startswith("socket.getaddrinfo")}
-    reached = {one for one in asked if one.startswith("socket.connect")}
-    assert names == {"localhost"}
-    assert f"{PREFIX}DESTINATION_WRITE_KEY" not in environment
-    assert all(f", {port}" in one for one in reached)
