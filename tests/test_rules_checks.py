@@ -46,6 +46,18 @@ ONE = {
         12,
         5,
     ),
+    "hit-that-is-no-text": (
+        edit("log: '{", "log: {").replace("\"}'\n    exp", '"}\n    exp'),
+        "type",
+        12,
+        10,
+    ),
+    "line-as-a-hit": (
+        edit("- log: '{", "- {").replace("\"}'\n    exp", '"}\n#    exp'),
+        "type",
+        12,
+        5,
+    ),
     "no-hits": (edit("hits:\n", "hits: []\n").partition("  - log")[0], "no-example", 11, 7),
     "tag": (edit("level: info", "level: !!set {info}"), "yaml", 4, 8),
     "null": (edit("level: info", "level:"), "type", 4, 7),
@@ -106,6 +118,14 @@ ADVICE = {
     "name": (edit("id:", "name:"), "did you mean id?"),
     "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
     "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
+    "log-like-a-mapping": (
+        edit("log: '{", "log: {").replace("\"}'\n    exp", '"}\n    exp'),
+        "write one text; one that begins with { in single quotes",
+    ),
+    "message-like-a-list": (
+        edit("'Starting bot${tail}'", "[a-z]"),
+        "write one text; one that begins",
+    ),
     "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
     "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
     "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
@@ -135,6 +155,37 @@ def test_one_slip_has_the_advice_that_mends_it(text: str, hint: str) -> None:
     assert found.place.path == "rule.yaml"
     assert hint in found.hint
     assert found.hint.startswith(hint) or "alone" in hint
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "fix"),
+    [
+        ("[true, false]", "'true'", "write it without quotes: true"),
+        ("[1, 2]", "'1'", "write it without quotes: 1"),
+        ("[bot, 'no']", "no", "put it in quotes: 'no' without quotes is false"),
+        ("[bot, '12']", "12", "put it in quotes: '12' without quotes is 12"),
+    ],
+)
+def test_a_declared_value_of_another_type_is_told_how_to_be_written(
+    type_: str, value: str, fix: str
+) -> None:
+    shared = SHARED.replace("type: [bot]", f"type: {type_}")
+    right = type_.strip("[]").split(", ")[-1]
+    rule = edit("  type: bot\n", f"  type: {right}\n")
+    (expected,) = problems(rule.replace("type: bot}", f"type: {value}}}"), shared)
+    (given,) = problems(rule.replace(f"type: {right}\n", f"type: {value}\n"), shared)[:1]
+
+    assert (expected.code, expected.hint) == ("unknown-name", fix)
+    assert expected.message.startswith("no value of type is ")
+    assert (given.code, given.hint.split("; ")[0]) == ("value", fix)
+
+
+def test_a_word_that_yaml_reads_as_false_is_told_to_be_quoted() -> None:
+    found = problems(shared=SHARED.replace("type: [bot]", "type: [bot, off]"))
+
+    assert [one.hint.split(";")[0] for one in found] == [
+        "put it in quotes: 'off' without quotes is false"
+    ]
 
 
 def test_a_rule_that_is_to_be_enabled_no_more_is_taken_out_by_disable() -> None:

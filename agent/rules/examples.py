@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from agent.model import CRASHED, Format
-from agent.rules.keys import Reader, said
+from agent.rules.keys import Reader, fix_text, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import Problem, Problems
 from agent.rules.ruleset import LEVELS, Event, Example
-from agent.rules.values import is_declared, write_value
+from agent.rules.values import is_declared, other_type, say_value, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,8 +37,10 @@ def read_examples(
     for node in reader.items(key):
         if isinstance(node, Scalar) and isinstance(node.value, str) and not event:
             found.append(Example(node.place, node.value, ()))
-        elif isinstance(node, Mapping):
+        elif isinstance(node, Mapping) and not _is_line(node):
             found.append(_read_example(node, event, shared))
+        elif isinstance(node, Mapping):
+            reader.problems.add("type", node.place, "a log line is a text", fix_text(node))
         else:
             reader.problems.add(
                 "type", node.place, "an example has `log` and `expect`", "write `log: '...'`"
@@ -54,7 +56,14 @@ _BEGINNINGS = {
     Format.TEXT: "{short}[2026-11-23T21:32:45Z] {message}",
 }
 """How a line begins in each of the formats that have a level."""
+_OF_JSON = frozenset({"level", "msg", "time"})
 _OF_A_LINE = re.compile(r'level=|"level"|\b[A-Z]{4}(?:\x1b\[0m)?\[')
+
+
+def _is_line(node: Mapping) -> bool:
+    """Whether a mapping is a log line in JSON that has no quotes around it."""
+    is_json = node.place.written.startswith('{"') or not node.entries.keys().isdisjoint(_OF_JSON)
+    return is_json and "log" not in node.entries
 
 
 def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
@@ -128,9 +137,17 @@ def read_properties(node: Mapping, event: Event, problems: Problems) -> dict[str
         if isinstance(found, str | int | bool) and is_known:
             values[near] = found
             continue
-        problems.unknown(
-            f"value of {near}", said(value) or "", value.place, map(write_value, declared)
-        )
+        written = said(value) or ""
+        known = sorted(map(write_value, declared))
+        if written in known:
+            problems.add(
+                "unknown-name",
+                value.place,
+                f"no value of {near} is {say_value(found)}",
+                other_type(written, found),
+            )
+            continue
+        problems.unknown(f"value of {near}", written, value.place, known)
     return values
 
 
