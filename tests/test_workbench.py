@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -435,6 +436,52 @@ def test_what_cannot_be_read_hides_no_other_fault(run: Run, tmp_path: Path) -> N
         ("utf.yaml", "file"),
     ]
     assert all(one["fix"] for one in json.loads(out))
+
+
+@pytest.fixture
+def hidden() -> Iterator[Path]:
+    """Return a folder in which something can be hidden from us, even from a root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, who = Path(name), os.geteuid()
+        folder.chmod(0o755)
+        yield folder
+        os.seteuid(who)
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755)
+
+
+def hide(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+@pytest.mark.parametrize(("mode", "name"), [(0, "more"), (0o311, "more"), (0o644, "mine.yaml")])
+def test_a_folder_that_cannot_be_read_is_a_fault(
+    run: Run, hidden: Path, mode: int, name: str
+) -> None:
+    write(hidden, RULE, "good.yaml")
+    (hidden / "more").mkdir()
+    write(hidden / "more", edit("level: info", "level: inof"))
+    hide(hidden / "more", mode)
+    code, out = run("check", "--format", "json", str(hidden))
+
+    assert [(Path(one["file"]).name, one["code"]) for one in json.loads(out)] == [(name, "file")]
+    assert "cannot be read: Permission denied" in json.loads(out)[0]["message"]
+    assert code == 1
+    with pytest.raises(RuleError):
+        rulefiles.load_rules([str(hidden)])
+
+
+@pytest.mark.parametrize("name", ["", "mine.yaml"])
+def test_what_is_named_and_cannot_be_read_ends_with_2(run: Run, hidden: Path, name: str) -> None:
+    write(hidden, RULE)
+    hide(hidden / name, 0)
+    code, out = run("check", str(hidden / name))
+
+    assert code == 2
+    assert "cannot be read: Permission denied" in out
+    assert "1 fault\n" in out
 
 
 @pytest.mark.parametrize("command", ["check", "test", "fmt"])

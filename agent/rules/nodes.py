@@ -117,8 +117,8 @@ class _Nodes:
 
     def convert(self, node: yaml.Node, depth: int) -> Node:
         """Return a node and all in it."""
-        is_written = isinstance(node, yaml.ScalarNode) or node.flow_style
-        end = node.end_mark if is_written else None
+        is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+        end = None if is_block else node.end_mark
         place = self._lines.place(node.start_mark, end)
         self._count += 1
         if self._count > MAX_NODES:

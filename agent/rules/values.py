@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.names import MAX_NUMBER, MAX_TEXT_CHARS
-from agent.rules.keys import Reader
+from agent.rules.keys import Reader, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import listed, nearest_name
 from agent.rules.sources import MAX_VALUES, values_of
@@ -51,12 +51,12 @@ def read_values(
         for value in found:
             if values and type(value) is not type(values[0]):
                 all_one = "a property is all words, all numbers, or true and false"
-                is_word = isinstance(values[0], str) and isinstance(item, Scalar)
+                written = said(item) if isinstance(values[0], str) else None
                 problems.add(
                     "type",
                     item.place,
                     f"{say_value(value)} is of another type than {say_value(values[0])} before it",
-                    f"{other_type(item.text, value)}; {all_one}" if is_word else all_one,
+                    f"{other_type(written, value)}; {all_one}" if written else all_one,
                 )
                 break
             values.append(value)
