@@ -60,6 +60,27 @@ ONE = {
     ),
     "no-hits": (edit("hits:\n", "hits: []\n").partition("  - log")[0], "no-example", 11, 7),
     "tag": (edit("level: info", "level: !!set {info}"), "yaml", 4, 8),
+    "tag-of-a-list": (edit("level: info", "level: !!python/object ['id']"), "yaml", 4, 8),
+    "no-event": (
+        edit("event: Integration enabled\n", "").replace("enables: true\n", ""),
+        "missing-key",
+        7,
+        3,
+    ),
+    "empty-message": (edit("'Starting bot${tail}'", "''"), "literal", 5, 10),
+    "empty-message-of-captures": (
+        edit("'Starting bot${tail}'", "''").replace("capture: bot", "capture: which"),
+        "literal",
+        5,
+        10,
+    ),
+    "vocabulary-in-a-rule": (
+        f"{RULE}vocabularies:\n  more:\n    words: {{a: b}}\n",
+        "unknown-name",
+        14,
+        1,
+    ),
+    "override-that-is-neither": (edit("level: info", "override: yes please"), "type", 4, 11),
     "null": (edit("level: info", "level:"), "type", 4, 7),
     "word": (edit("level: info", "alone: no"), "unknown-name", 4, 8),
     "octal": (edit("level: info", "priority: 010"), "type", 4, 11),
@@ -114,6 +135,7 @@ ADVICE = {
     "tests": (edit("hits:", "tests:"), "did you mean hits?"),
     "regex": (edit("message:", "regex:"), "did you mean message?"),
     "pattern": (edit("message:", "pattern:"), "did you mean message?"),
+    "expr": (edit("message:", "expr:"), "did you mean message?"),
     "severity": (edit("level:", "severity:"), "did you mean level?"),
     "name": (edit("id:", "name:"), "did you mean id?"),
     "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
@@ -178,6 +200,27 @@ def test_a_declared_value_of_another_type_is_told_how_to_be_written(
     assert (expected.code, expected.hint) == ("unknown-name", fix)
     assert expected.message.startswith("no value of type is ")
     assert (given.code, given.hint.split("; ")[0]) == ("value", fix)
+
+
+@pytest.mark.parametrize(
+    ("twice", "line", "column"),
+    [
+        ("events:\n  Integration enabled:\n    category: x\n    properties: {a: [b]}\n", 2, 3),
+        ("events:\n  Integration enabled: {category: x, properties: {type: [c]}}\n", 2, 3),
+        ("vocabularies:\n  bots: {words: {x: }}\n", 2, 3),
+        ("facts:\n  generation: [x]\n", 2, 3),
+        ("fragments:\n  tail: '(?P<x>y)'\n", 2, 3),
+    ],
+)
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_what_is_declared_twice_is_one_fault(twice: str, line: int, column: int, name: str) -> None:
+    """Whichever comes first, what it means is not known."""
+    (found,) = problems(**{name: twice})
+
+    assert found.code == "duplicate"
+    assert f"{name}.yaml" in f"{found.place.path} {found.hint}"
+    if name == "z":
+        assert at((found,), "z.yaml") == [("duplicate", line, column)]
 
 
 def test_a_word_that_yaml_reads_as_false_is_told_to_be_quoted() -> None:

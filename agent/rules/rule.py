@@ -107,7 +107,7 @@ class RuleCompiler:
                 # Of an event that does not exist no example can be right or wrong.
                 reader,
                 "hits",
-                event or ("" if reader.has("event") else None),
+                event or ("" if reader.has("event") or self._has_lost_event() else None),
                 self.shared,
             ),
             misses=read_examples(reader, "misses", None, self.shared),
@@ -119,6 +119,11 @@ class RuleCompiler:
         if not self.is_readable or not re.fullmatch(ID, name):
             self.written.clear()
         return rule
+
+    def _has_lost_event(self) -> bool:
+        """Whether its event was forgotten: its properties can belong to nothing else."""
+        has = self.reader.has
+        return has("properties") and not has("enables") and not has("pair")
 
     def _check_whole(self, rule: Rule) -> None:
         add = self.problems.add
@@ -164,6 +169,10 @@ class RuleCompiler:
         node = self.reader.take("message")
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             self.is_readable = False
+        elif not text and not self.reader.has("literals"):
+            self.is_readable = False
+            fix = "write how the messages begin that this rule takes"
+            self.problems.add("literal", place, "the message is empty", fix)
         pattern = self._expand(text, place)
         return pattern.text, self._compile(pattern)
 
