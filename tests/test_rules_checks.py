@@ -327,7 +327,7 @@ def test_one_rule_is_replaced_or_taken_out_once(first: str, second: str) -> None
     found = problems(x=first, y=second)
 
     assert [one.code for one in found] == ["duplicate"]
-    assert found[0].hint.startswith(("first in x.yaml:1:1", "first in y.yaml:1:1"))
+    assert found[0].hint.startswith(("first in x.yaml:1:5", "first in y.yaml:1:5"))
 
 
 def test_an_unknown_flag_of_an_override_is_not_passed_over() -> None:
@@ -530,12 +530,13 @@ UNSEEN = {
 def test_a_hit_that_the_agent_would_not_look_at_is_a_fault(rule: str, literal: str) -> None:
     ruleset = compile_rules(files(rule))
     (problem,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+    line, column = 11 + rule.count("\n") - RULE.count("\n") + 1, 5
+    if "literals:" in rule:
+        line = rule[: rule.index("literals:")].count("\n") + 1
+        column = len("literals: ") + 1
 
     assert problem.code == "literal"
-    assert (11 + rule.count("\n") - RULE.count("\n") + 1, 5) == (
-        problem.place.line,
-        problem.place.column,
-    )
+    assert (line, column) == (problem.place.line, problem.place.column)
     assert repr(literal) in problem.message
 
 
@@ -577,7 +578,100 @@ def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
     ruleset = compile_rules(files(edit("level: info", "level: error")))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
 
-    assert "`rules explain` shows" in found.hint
+    assert found.hint == "no rule takes it: `level` (line 4) wants error, and the line has info"
+
+
+WHY = {
+    "formats": (
+        ("level: info", "formats: text"),
+        "`formats` (line 4) wants text, and the line is json",
+    ),
+    "origin": (
+        ("level: info", "origin: plugin"),
+        "`origin` (line 4) wants lines of a plugin, and this is one of the core",
+    ),
+    "message": (
+        ("Starting bot${tail}", "Starting bots?\\\\ now"),
+        "`message` (line 5) says `\\\\ now` where the line ends",
+    ),
+    "message-from-its-beginning": (
+        ("'Starting bot${tail}'", "“Starting bot”"),
+        "`message` (line 5) says `“Starting bot”` where the line says `Starting bot`",
+    ),
+    "message-of-alike-words": (
+        ("'Starting bot${tail}'", "Starting * bots"),
+        "`message` (line 5) says `bots` where the line says `bot`",
+    ),
+    "message-of-two": (
+        ("'Starting bot${tail}'", "'Ending|Begin'\nliterals: [Start]"),
+        "`message` (line 5) says `Ending|Begin` where the line says `Starting bot`",
+    ),
+    "field": (
+        ("bot: '.+'", "bot: 'x'"),
+        "`fields` (line 6) wants another value of 'bot', and the line has `Slack`",
+    ),
+    "no-field": (
+        ("bot: '.+'", "bot: '.+', user: x"),
+        "`fields` (line 6) wants another value of 'user', and the line has no such field",
+    ),
+    "when": (
+        ("level: info", "when: {generation: [old]}"),
+        "`when` (line 4) does not hold for 'generation'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), WHY.values(), ids=WHY)
+def test_an_example_that_no_rule_takes_is_told_which_key_failed(
+    change: tuple[str, str], reason: str
+) -> None:
+    rule = edit(*change)
+    shared = SHARED if "${tail}" in rule else SHARED.replace("fragments:\n  tail: '(?s:.*)'\n", "")
+    ruleset = compile_rules(files(rule, shared))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "hit"
+    assert found.hint == f"no rule takes it: {reason}"
+
+
+def test_an_absent_field_that_is_there_is_told() -> None:
+    rule = edit("bot: '.+'", "level2: 'x'").replace('\'{"bot"', '\'{"level2":"x","bot"')
+    rule = rule.replace("level: info", "absent_fields: [bot]").replace(
+        "capture: bot", "capture: level2"
+    )
+    ruleset = compile_rules(files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint.endswith("`absent_fields` (line 4) wants no field bot, and the line has it")
+
+
+@pytest.mark.parametrize("line", ['level":"info","msg":"x"}', "Starting bot"])
+def test_a_miss_that_is_no_line_is_a_fault(line: str) -> None:
+    ruleset = compile_rules(files(f"{RULE}misses:\n  - '{line}'\n"))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert (found.code, found.place.line, found.place.column) == ("miss", 15, 5)
+    assert found.hint.startswith("an example is a whole line")
+
+
+def test_a_coloured_line_is_no_mere_message() -> None:
+    line = "\\e[31mERRO\\e[0m[2022-05-22T03:36:26Z] Starting bot"
+    begin = RULE.index("'{\"bot")
+    rule = f'{RULE[:begin]}"{line}"{RULE[RULE.index(chr(10) + "    expect") :]}'
+    ruleset = compile_rules(files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint.startswith("no rule takes it: `level`")
+
+
+def test_a_pair_that_counts_nothing_alone_is_told_to_be_closed() -> None:
+    rule = waits("result: ignore, ").replace("fields: {bot: '.+'}", "fields: {bot: '.+'}")
+    ruleset = compile_rules(files(rule, closes=CLOSES))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint == (
+        "its pair counts when bot-closed ends it: add such a line to `log:`, or expect `[]`"
+    )
 
 
 # --- unreachable ----------------------------------------------------------------------------------
@@ -667,17 +761,17 @@ hits: ['{"name":"x","level":"info","msg":"Bot is closed","time":"2026-11-23T21:3
 AGAIN = PAIR.replace("id: bot-started", "id: bot-again").replace("Starting bot", "Bot again")
 
 BLAMED = {
-    "same-id": (RULE.replace("Starting", "Ending"), [("duplicate", 1, 1)]),
+    "same-id": (RULE.replace("Starting", "Ending"), [("duplicate", 1, 5)]),
     "vocabulary": ("vocabularies:\n  bots: {words: {a: [b]}}\n", [("duplicate", 2, 3)]),
     "event": ("events:\n  Integration enabled: {category: x}\n", [("duplicate", 2, 3)]),
     "fragment": ("fragments:\n  tail: ''\n", [("duplicate", 2, 3)]),
     "capture-that-a-pair-of-ours-reads": (
         CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true").replace("?P<which>", ""),
-        [("unknown-name", 1, 1)],
+        [("unknown-name", 1, 5)],
     ),
     "pair-that-a-pair-of-ours-needs": (
         AGAIN.replace(AGAIN[AGAIN.index("pair:") : AGAIN.index("message:")], "override: true\n"),
-        [("pair", 1, 1)],
+        [("pair", 1, 5)],
     ),
 }
 

@@ -384,7 +384,7 @@ def test_a_rule_that_the_agent_would_not_find_is_a_fault(run: Run, tmp_path: Pat
     code, out = run("check", "--format", "json", path)
 
     assert code == 1
-    assert [(one["code"], one["line"]) for one in json.loads(out)] == [("literal", 10)]
+    assert [(one["code"], one["line"]) for one in json.loads(out)] == [("literal", 4)]
 
 
 def test_a_rule_that_takes_shipped_lines_is_the_users_fault(run: Run, tmp_path: Path) -> None:
@@ -537,7 +537,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert found == [
         ("a.scenario.yaml", 4, "unknown-name"),
-        ("b.scenario.yaml", 5, "scenario"),
+        ("b.scenario.yaml", 7, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
         ("e.scenario.yaml", 2, "file"),
     ]
@@ -610,7 +610,7 @@ def test_a_failing_scenario_shows_what_differs(run: Run, tmp_path: Path) -> None
     key = "event: Command executed, properties: {command: kubectl get, platform: slack, result"
 
     assert code == 1
-    assert f"{tmp_path}/a.scenario.yaml:5:3: scenario" in out
+    assert f"{tmp_path}/a.scenario.yaml:7:12: scenario" in out
     assert f"- {{{key}: unknown}}, count: 3}}" in out
     assert f"+ {{{key}: unknown}}, count: 2}}" in out
 
@@ -629,7 +629,7 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
         ("expect:", "expects:", "did you mean expect?"),
         ("Command executed", "Command execute", "did you mean Command executed?"),
         ("platform: slack", "platform: slak", "did you mean slack?"),
-        ("log: |", "log: x\nfile: |", "a `log` or a `file`"),
+        ("log: |", "log: x\nfile: |", "a.scenario.yaml:2:1: duplicate: a scenario has a `log` or"),
         ("count: 2", "count: 0", "from 1 to 1000000"),
     ],
 )

@@ -16,7 +16,7 @@ CODES = {
     "id": "An id is not made of words of a-z and 0-9 with hyphens between.",
     "internal": "A rule set cannot be read for a reason that is a fault of ours.",
     "literal": "No plain text to look for stands in each line that a rule takes.",
-    "miss": "A rule takes a line that it says is not its own.",
+    "miss": "A rule takes a line that it says is not its own, or it is no line.",
     "missing-key": "A key that must be there is missing.",
     "missing-property": "A rule leaves out a property that its event needs.",
     "no-example": "A rule has no example.",

@@ -212,7 +212,7 @@ def _choose(
             reader.flag("disable")
             if name and name not in shipped:
                 _tell_nothing(name, reader.place("id"), "take out", shipped, problems)
-            _act(name, node.place, acted, problems)
+            _act(name, reader.place("id"), acted, problems)
             rules.pop(name, None)
     return rules
 

@@ -80,7 +80,7 @@ class RuleCompiler:
         pair = read_pair(node, event, captures, properties, self.shared) if node else None
         rule = Rule(
             id=name,
-            place=self.node.place,
+            place=reader.place("id"),
             event=event,
             question=reader.text("question", None if event else ""),
             versions=read_versions(reader),
@@ -112,6 +112,7 @@ class RuleCompiler:
             ),
             misses=read_examples(reader, "misses", None, self.shared),
             captures=frozenset(self.captures),
+            places={key: reader.place(key) for key in reader.node.entries},
         )
         self._check_whole(rule)
         reader.flag("override")
