@@ -188,6 +188,15 @@ def test_a_value_that_could_leave_undeclared_does_not_compile(
     assert any(fix in one.hint for one in found)
 
 
+@pytest.mark.parametrize("buckets", ["[5, 2]", "[5, 5]"])
+def test_the_bounds_of_buckets_rise(buckets: str) -> None:
+    shared = SHARED.replace("type: [bot]", "type: [0, 2, 5]")
+    rule = edit("type: bot\n", f"type: {{capture: bot, buckets: {buckets}}}\n")
+    (found,) = problems(rule.replace("type: bot", "type: 2"), shared)
+
+    assert at((found,)) == [("buckets", 10, 37)]
+
+
 NUMBERS = SHARED.replace(
     "type: [bot]", "type: [bot]\n      size: [0, 1]\n      heard: [true, false]"
 )

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from agent.rules.places import Place
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
+LEVELS_OF: dict[Format, frozenset[str]] = {
+    Format.STANDARD: frozenset(),
+    Format.KLOG: frozenset({"info", "warning", "error", "fatal"}),
+    Format.PANIC: frozenset({"panic"}),
+}
+"""The formats whose lines have no fields, each with the levels that they may have."""
 MAX_SECONDS = 3600
 """How long a pair waits at most."""
 SKIP = "skip"
