@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from agent import rulefiles
 from agent.__main__ import main
+from agent.lines import MAX_LINE_BYTES
 from agent.rulefiles import load_rules, read_files, shipped_folder
 from agent.rules import RuleError, compile_rules, rule, scenarios, shared
 from agent.rules.branches import branches_of
@@ -242,6 +243,24 @@ def test_explain_reads_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch)
 
 def test_explain_refuses_a_file_that_is_not_there(run: Run) -> None:
     assert run("explain", "missing.log") == (2, "")
+
+
+def test_explain_takes_a_line_without_a_space_for_a_line(run: Run) -> None:
+    code, out = run("explain", '{"level":"info","msg":"x"}')
+
+    assert code == 0
+    assert "line 1: json, level info, from the core" in out
+    assert "1 line, 1 entry, 0 counted" in out
+
+
+def test_explain_refuses_nothing_at_all(run: Run) -> None:
+    assert run("explain", "")[0] == 2
+
+
+def test_explain_tells_a_line_that_is_too_long(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, f'{{"level":"info","msg":"{"x" * MAX_LINE_BYTES}"}}\n', "long.log")
+
+    assert f"cut at {MAX_LINE_BYTES} bytes" in run("explain", path)[1]
 
 
 def test_explain_shows_the_path_of_a_rules_file(run: Run, tmp_path: Path) -> None:
