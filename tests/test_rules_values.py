@@ -49,6 +49,12 @@ def test_a_property_cannot_have_a_name_that_loses_the_event(name: str) -> None:
     assert problem.hint
 
 
+def test_a_property_that_cannot_be_is_not_told_to_be_missing() -> None:
+    (found,) = problems(shared=SHARED.replace("      type:", "      timestamp: [a]\n      type:"))
+
+    assert found.code == "reserved"
+
+
 def test_what_the_agent_adds_to_an_event_is_what_rules_leave_free() -> None:
     """And whatever the compiler lets pass, the builder of batches keeps."""
     report = Report(0, 60, (Aggregate("Mine", (("kind", "a"),), "v1.14.0", 1),), ())

@@ -634,6 +634,27 @@ def test_a_failing_scenario_shows_what_differs(run: Run, tmp_path: Path) -> None
     assert f"+ {{{key}: unknown}}, count: 2}}" in out
 
 
+def test_a_failing_scenario_is_told_at_the_entry_that_is_wrong(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, SCENARIO.replace("kubectl get,", "kubectl top,"), "a.scenario.yaml")
+
+    assert f"{path}:5:5: scenario" in run("check", path)[1]
+
+
+@pytest.mark.parametrize("kind", ["events", "vocabularies", "facts"])
+def test_what_we_declare_is_declared_once_more_with_one_fault(
+    run: Run, tmp_path: Path, kind: str
+) -> None:
+    made = {"vocabularies": "{words: {x: }}", "facts": "[x]"}
+    event = "{category: commands, properties: {x: [y]}}"
+    names = getattr(RULES, kind)
+    more = "".join(f"  {name}: {made.get(kind, event)}\n" for name in names)
+    _, out = run("check", "--format", "json", write(tmp_path, f"{kind}:\n{more}"))
+    found = json.loads(out)
+
+    assert len(found) == len(names)
+    assert {one["code"] for one in found} == {"duplicate"}
+
+
 def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
     code, out = run("test", write(tmp_path, edit("expect: {platform: slack}", "expect: []")))
 

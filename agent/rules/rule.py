@@ -13,7 +13,7 @@ import re2
 
 from agent.model import Format
 from agent.rules.examples import read_examples
-from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.keys import Reader, entries, fix_text, said
 from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
@@ -122,6 +122,14 @@ class RuleCompiler:
         if not self.is_readable or not re.fullmatch(ID, name):
             self.written.clear()
         return rule
+
+    def _is_doubtful(self, name: str) -> bool:
+        """Whether a property reads a vocabulary of which no word is known, as it is at fault."""
+        sources = self.reader.take("properties")
+        source = sources.entries.get(name) if isinstance(sources, Mapping) else None
+        named = source.entries.get("vocabulary") if isinstance(source, Mapping) else None
+        found = self.shared.vocabularies.get(said(named) or "")
+        return found is not None and not found.words
 
     def _has_lost_event(self) -> bool:
         """Whether its event was forgotten: its properties can belong to nothing else."""
@@ -259,6 +267,8 @@ class RuleCompiler:
             place = self.reader.place("enables")
             self.problems.add("enables", place, "`enables` needs a property `platform`", "add it")
             return {}
+        if self._is_doubtful("platform"):
+            return {"": "bot"}  # it enables something
         kinds = self.shared.kinds
         words = map(str, values_of(properties["platform"]))
         return {word: kinds[word] for word in words if word in kinds}

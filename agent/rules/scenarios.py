@@ -36,8 +36,8 @@ MAX_COUNT = 1_000_000
 class Scenario:
     """A log, given or in a file, and how often it counts each event with its properties.
 
-    `place` is that of what is expected, `places` those of each count, `source` that of the log or
-    of the name of its file.
+    `place` is that of what is expected, `places` those of each entry and its count, `source` that
+    of the log or of the name of its file.
     """
 
     place: Place
@@ -45,13 +45,15 @@ class Scenario:
     log: str | None
     file: str | None
     expected: Counts
-    places: MappingType[tuple[str, Properties], Place] = field(factory=dict)
+    places: MappingType[tuple[str, Properties], tuple[Place, Place]] = field(factory=dict)
 
     def wrong(self, found: Counts) -> Place:
-        """Return where it expects what is not counted: an entry's count, if that alone is wrong."""
+        """Return where it expects what is not counted: an entry, or its count, if it is one."""
         differing = [key for key in self.expected if self.expected[key] != found[key]]
-        is_one = len(differing) == 1 and found.keys() <= self.expected.keys()
-        return self.places.get(differing[0], self.place) if is_one else self.place
+        if len(differing) != 1:
+            return self.place
+        entry, number = self.places[differing[0]]
+        return number if found.keys() <= self.expected.keys() else entry
 
 
 def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str, str]) -> Scenario:
@@ -84,11 +86,11 @@ def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str,
             "write `expect: []` for nothing",
         )
     expected: Counts = Counter()
-    places: dict[tuple[str, Properties], Place] = {}
+    places: dict[tuple[str, Properties], tuple[Place, Place]] = {}
     for item in reader.items("expect"):
         key, count, place = _expected(item, ruleset, problems)
         expected[key] += count
-        places.setdefault(key, place)
+        places.setdefault(key, (item.place, place))
     if problems.found:
         raise RuleError(problems.found)
     source = reader.place("log" if file is None else "file")
