@@ -5,6 +5,7 @@ Owns finding and reading the files. Must not know what stands in them; `rules` d
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from attrs import field, frozen
 from agent.rules import Place, Problem, RuleError, RuleSet, compile_rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from agent.rules.nodes import Mapping
@@ -23,6 +24,7 @@ SUFFIXES = frozenset({".yaml", ".yml"})
 SCENARIO_ENDS = (".scenario.yaml", ".scenario.yml")
 MAX_FILE_BYTES = 1 << 20
 
+_MAY_READ = "check the path, and who may read it"
 _WHOLE_SET = re.compile(r"^platforms[ \t]*:", re.MULTILINE)
 
 
@@ -153,7 +155,7 @@ def read_text(path: Path) -> str | Problem:
         return path.read_text(encoding="utf-8")
     except OSError as error:
         what = f"this file cannot be read: {error.strerror}"
-        return _problem(path, what, "check the path, and who may read it")
+        return _problem(path, what, _MAY_READ)
     except UnicodeDecodeError:
         return _problem(path, "this file is not UTF-8", "save it as UTF-8")
 
@@ -214,25 +216,46 @@ def _is_folder(path: Path) -> bool:
         return False
 
 
+def _is_file(path: Path) -> bool:
+    """Whether it is a file; one that nobody may look at is, so that reading it says so."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
+
+
+def _leads_nowhere(path: Path) -> bool:
+    try:
+        return path.is_symlink() and not path.exists()
+    except OSError:
+        return False
+
+
 def _files(folder: Path) -> list[Path]:
-    return [path for path in _named(folder) if path.is_file()]
+    return [path for path in _named(folder) if _is_file(path)]
 
 
 def _lost(folder: Path) -> Iterator[Problem]:
-    """Yield a problem for each link to a rule file that is not there."""
-    for path in _named(folder):
-        if path.is_symlink() and not path.exists():
+    """Yield a problem for each folder that cannot be read, and each link to no rule file."""
+    refused: list[OSError] = []
+    named = _named(folder, refused.append)
+    for error in refused:
+        what = f"this folder cannot be read: {error.strerror}"
+        yield _problem(Path(error.filename), what, _MAY_READ)
+    for path in named:
+        if _leads_nowhere(path):
             yield _problem(path, "this link leads to no file", "remove it, or put the file there")
 
 
-def _named(folder: Path) -> list[Path]:
-    # A mounted ConfigMap holds its files twice, once behind `..data`; hidden folders are skipped.
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+def _named(folder: Path, refuse: Callable[[OSError], None] | None = None) -> list[Path]:
+    """Return what is called like a rule file below a folder; `refuse` takes what cannot be read."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        # A mounted ConfigMap holds its files twice, once behind `..data`; hidden ones are skipped.
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        shown = [name for name in (*folders, *names) if not name.startswith(".")]
+        found += [path for name in shown if (path := Path(place, name)).suffix in SUFFIXES]
+    return sorted(found)
 
 
 def _problem(path: Path, message: str, hint: str) -> Problem:

@@ -6,12 +6,13 @@ counted is counted by its own reader.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.anonymize import state_facts
 from agent.entries import Entries
 from agent.lines import Framer
-from agent.match import match
+from agent.match import first_failed, match
 from agent.model import learn
 from agent.reader import Reader
 from agent.records import parse
@@ -20,7 +21,7 @@ from agent.rules import Run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agent.model import Entry
+    from agent.model import Entry, Record
     from agent.rules import Rule, RuleSet
 
 
@@ -35,7 +36,16 @@ def try_log(ruleset: RuleSet, log: str) -> Run:
         reader.take().observations,
         tuple(rule.id for rule, _ in matched),
         frozenset(rule.id for rule, is_seen in matched if not is_seen),
+        partial(_failures, text),
     )
+
+
+def _failures(text: bytes, rule: Rule) -> Iterator[tuple[str, Record]]:
+    """Yield each entry that a rule does not take, with the first condition that failed."""
+    for record in filter(None, map(parse, _entries(text))):
+        failed = first_failed(rule, record)
+        if failed is not None:
+            yield failed, record
 
 
 def _matched(ruleset: RuleSet, text: bytes) -> Iterator[tuple[Rule, bool]]:

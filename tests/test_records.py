@@ -14,6 +14,7 @@ from agent.entries import Entries
 from agent.lines import MAX_LINE_BYTES
 from agent.model import NANOS, Entry, Format, Record
 from agent.records import parse, unquote
+from agent.rules.ruleset import LEVELS_OF
 from tests.strategies import NOON, clock, levels, names, render, words
 
 
@@ -342,3 +343,18 @@ def test_parsing_never_raises(shape: Format, text: bytes) -> None:
 
 def test_a_clock_of_strategies_is_logrus_time() -> None:
     assert clock(NOON) == "2026-01-01T12:00:00Z"
+
+
+def test_the_rules_know_which_formats_have_which_levels() -> None:
+    texts = {
+        Format.STANDARD: [b"2022/05/22 03:36:26 x"],
+        Format.KLOG: [b"%c0821 13:26:24.099247       1 x.go:1] x" % letter for letter in b"IWEF"],
+        Format.PANIC: [b"panic: x"],
+    }
+    records = {one: [read(one, text) for text in lines] for one, lines in texts.items()}
+
+    assert {
+        one: frozenset(record.level for record in found if record and record.level)
+        for one, found in records.items()
+    } == LEVELS_OF
+    assert not any(record is None or record.fields for one in records.values() for record in one)

@@ -46,8 +46,60 @@ ONE = {
         12,
         5,
     ),
+    "hit-that-is-no-text": (
+        edit("log: '{", "log: {").replace("\"}'\n    exp", '"}\n    exp'),
+        "type",
+        12,
+        10,
+    ),
+    "line-as-a-hit": (
+        edit("- log: '{", "- {").replace("\"}'\n    exp", '"}\n#    exp'),
+        "type",
+        12,
+        5,
+    ),
     "no-hits": (edit("hits:\n", "hits: []\n").partition("  - log")[0], "no-example", 11, 7),
     "tag": (edit("level: info", "level: !!set {info}"), "yaml", 4, 8),
+    "tag-of-a-list": (edit("level: info", "level: !!python/object ['id']"), "yaml", 4, 8),
+    "no-event": (
+        edit("event: Integration enabled\n", "").replace("enables: true\n", ""),
+        "missing-key",
+        7,
+        3,
+    ),
+    "empty-message": (edit("'Starting bot${tail}'", "''"), "literal", 5, 10),
+    "empty-message-of-captures": (
+        edit("'Starting bot${tail}'", "''").replace("capture: bot", "capture: which"),
+        "literal",
+        5,
+        10,
+    ),
+    "vocabulary-in-a-rule": (
+        f"{RULE}vocabularies:\n  more:\n    words: {{a: b}}\n",
+        "unknown-name",
+        14,
+        1,
+    ),
+    "override-that-is-neither": (edit("level: info", "override: yes please"), "type", 4, 11),
+    "absent-field-that-must-be-there": (
+        edit("level: info", "absent_fields: [user, bot]"),
+        "impossible",
+        4,
+        23,
+    ),
+    "absent-field-that-may-be-there": (
+        edit("level: info", "optional_fields: [user]\nabsent_fields: user"),
+        "impossible",
+        5,
+        16,
+    ),
+    "level-of-no-such-format": (
+        edit("level: info", "formats: [standard, panic]\nlevel: info"),
+        "impossible",
+        4,
+        10,
+    ),
+    "fields-of-no-such-format": (edit("level: info", "formats: klog"), "impossible", 4, 10),
     "null": (edit("level: info", "level:"), "type", 4, 7),
     "word": (edit("level: info", "alone: no"), "unknown-name", 4, 8),
     "octal": (edit("level: info", "priority: 010"), "type", 4, 11),
@@ -102,10 +154,19 @@ ADVICE = {
     "tests": (edit("hits:", "tests:"), "did you mean hits?"),
     "regex": (edit("message:", "regex:"), "did you mean message?"),
     "pattern": (edit("message:", "pattern:"), "did you mean message?"),
+    "expr": (edit("message:", "expr:"), "did you mean message?"),
     "severity": (edit("level:", "severity:"), "did you mean level?"),
     "name": (edit("id:", "name:"), "did you mean id?"),
     "name-beside-an-id": (edit("level: info", "name: Bot"), "`id` is there already"),
     "enabled": (edit("level: info", "enabled: false"), "`disable: true` alone in a file"),
+    "log-like-a-mapping": (
+        edit("log: '{", "log: {").replace("\"}'\n    exp", '"}\n    exp'),
+        "write one text; one that begins with { in single quotes",
+    ),
+    "message-like-a-list": (
+        edit("'Starting bot${tail}'", "[a-z]"),
+        "write one text; one that begins",
+    ),
     "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
     "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
     "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
@@ -135,6 +196,58 @@ def test_one_slip_has_the_advice_that_mends_it(text: str, hint: str) -> None:
     assert found.place.path == "rule.yaml"
     assert hint in found.hint
     assert found.hint.startswith(hint) or "alone" in hint
+
+
+@pytest.mark.parametrize(
+    ("type_", "value", "fix"),
+    [
+        ("[true, false]", "'true'", "write it without quotes: true"),
+        ("[1, 2]", "'1'", "write it without quotes: 1"),
+        ("[bot, 'no']", "no", "put it in quotes: 'no' without quotes is false"),
+        ("[bot, '12']", "12", "put it in quotes: '12' without quotes is 12"),
+    ],
+)
+def test_a_declared_value_of_another_type_is_told_how_to_be_written(
+    type_: str, value: str, fix: str
+) -> None:
+    shared = SHARED.replace("type: [bot]", f"type: {type_}")
+    right = type_.strip("[]").split(", ")[-1]
+    rule = edit("  type: bot\n", f"  type: {right}\n")
+    (expected,) = problems(rule.replace("type: bot}", f"type: {value}}}"), shared)
+    (given,) = problems(rule.replace(f"type: {right}\n", f"type: {value}\n"), shared)[:1]
+
+    assert (expected.code, expected.hint) == ("unknown-name", fix)
+    assert expected.message.startswith("no value of type is ")
+    assert (given.code, given.hint.split("; ")[0]) == ("value", fix)
+
+
+@pytest.mark.parametrize(
+    ("twice", "line", "column"),
+    [
+        ("events:\n  Integration enabled:\n    category: x\n    properties: {a: [b]}\n", 2, 3),
+        ("events:\n  Integration enabled: {category: x, properties: {type: [c]}}\n", 2, 3),
+        ("vocabularies:\n  bots: {words: {x: }}\n", 2, 3),
+        ("facts:\n  generation: [x]\n", 2, 3),
+        ("fragments:\n  tail: '(?P<x>y)'\n", 2, 3),
+    ],
+)
+@pytest.mark.parametrize("name", ["a", "z"])
+def test_what_is_declared_twice_is_one_fault(twice: str, line: int, column: int, name: str) -> None:
+    """Whichever comes first, what it means is not known."""
+    (found,) = problems(**{name: twice})
+
+    assert found.code == "duplicate"
+    assert f"{name}.yaml" in f"{found.place.path} {found.hint}"
+    if name == "z":
+        assert at((found,), "z.yaml") == [("duplicate", line, column)]
+
+
+def test_a_word_that_yaml_reads_as_false_is_told_to_be_quoted() -> None:
+    found = problems(shared=SHARED.replace("type: [bot]", "type: [bot, off]"))
+
+    assert [one.hint.split(";")[0] for one in found] == [
+        "put it in quotes: 'off' without quotes is false"
+    ]
 
 
 def test_a_rule_that_is_to_be_enabled_no_more_is_taken_out_by_disable() -> None:
@@ -233,7 +346,7 @@ def test_one_rule_is_replaced_or_taken_out_once(first: str, second: str) -> None
     found = problems(x=first, y=second)
 
     assert [one.code for one in found] == ["duplicate"]
-    assert found[0].hint.startswith(("first in x.yaml:1:1", "first in y.yaml:1:1"))
+    assert found[0].hint.startswith(("first in x.yaml:1:5", "first in y.yaml:1:5"))
 
 
 def test_an_unknown_flag_of_an_override_is_not_passed_over() -> None:
@@ -436,12 +549,13 @@ UNSEEN = {
 def test_a_hit_that_the_agent_would_not_look_at_is_a_fault(rule: str, literal: str) -> None:
     ruleset = compile_rules(files(rule))
     (problem,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+    line, column = 11 + rule.count("\n") - RULE.count("\n") + 1, 5
+    if "literals:" in rule:
+        line = rule[: rule.index("literals:")].count("\n") + 1
+        column = len("literals: ") + 1
 
     assert problem.code == "literal"
-    assert (11 + rule.count("\n") - RULE.count("\n") + 1, 5) == (
-        problem.place.line,
-        problem.place.column,
-    )
+    assert (line, column) == (problem.place.line, problem.place.column)
     assert repr(literal) in problem.message
 
 
@@ -483,7 +597,100 @@ def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
     ruleset = compile_rules(files(edit("level: info", "level: error")))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
 
-    assert "`rules explain` shows" in found.hint
+    assert found.hint == "no rule takes it: `level` (line 4) wants error, and the line has info"
+
+
+WHY = {
+    "formats": (
+        ("level: info", "formats: text"),
+        "`formats` (line 4) wants text, and the line is json",
+    ),
+    "origin": (
+        ("level: info", "origin: plugin"),
+        "`origin` (line 4) wants lines of a plugin, and this is one of the core",
+    ),
+    "message": (
+        ("Starting bot${tail}", "Starting bots?\\\\ now"),
+        "`message` (line 5) says `\\\\ now` where the line ends",
+    ),
+    "message-from-its-beginning": (
+        ("'Starting bot${tail}'", "“Starting bot”"),
+        "`message` (line 5) says `“Starting bot”` where the line says `Starting bot`",
+    ),
+    "message-of-alike-words": (
+        ("'Starting bot${tail}'", "Starting * bots"),
+        "`message` (line 5) says `bots` where the line says `bot`",
+    ),
+    "message-of-two": (
+        ("'Starting bot${tail}'", "'Ending|Begin'\nliterals: [Start]"),
+        "`message` (line 5) says `Ending|Begin` where the line says `Starting bot`",
+    ),
+    "field": (
+        ("bot: '.+'", "bot: 'x'"),
+        "`fields` (line 6) wants another value of 'bot', and the line has `Slack`",
+    ),
+    "no-field": (
+        ("bot: '.+'", "bot: '.+', user: x"),
+        "`fields` (line 6) wants another value of 'user', and the line has no such field",
+    ),
+    "when": (
+        ("level: info", "when: {generation: [old]}"),
+        "`when` (line 4) does not hold for 'generation'",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "reason"), WHY.values(), ids=WHY)
+def test_an_example_that_no_rule_takes_is_told_which_key_failed(
+    change: tuple[str, str], reason: str
+) -> None:
+    rule = edit(*change)
+    shared = SHARED if "${tail}" in rule else SHARED.replace("fragments:\n  tail: '(?s:.*)'\n", "")
+    ruleset = compile_rules(files(rule, shared))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.code == "hit"
+    assert found.hint == f"no rule takes it: {reason}"
+
+
+def test_an_absent_field_that_is_there_is_told() -> None:
+    rule = edit("bot: '.+'", "level2: 'x'").replace('\'{"bot"', '\'{"level2":"x","bot"')
+    rule = rule.replace("level: info", "absent_fields: [bot]").replace(
+        "capture: bot", "capture: level2"
+    )
+    ruleset = compile_rules(files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint.endswith("`absent_fields` (line 4) wants no field bot, and the line has it")
+
+
+@pytest.mark.parametrize("line", ['level":"info","msg":"x"}', "Starting bot"])
+def test_a_miss_that_is_no_line_is_a_fault(line: str) -> None:
+    ruleset = compile_rules(files(f"{RULE}misses:\n  - '{line}'\n"))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert (found.code, found.place.line, found.place.column) == ("miss", 15, 5)
+    assert found.hint.startswith("an example is a whole line")
+
+
+def test_a_coloured_line_is_no_mere_message() -> None:
+    line = "\\e[31mERRO\\e[0m[2022-05-22T03:36:26Z] Starting bot"
+    begin = RULE.index("'{\"bot")
+    rule = f'{RULE[:begin]}"{line}"{RULE[RULE.index(chr(10) + "    expect") :]}'
+    ruleset = compile_rules(files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint.startswith("no rule takes it: `level`")
+
+
+def test_a_pair_that_counts_nothing_alone_is_told_to_be_closed() -> None:
+    rule = waits("result: ignore, ").replace("fields: {bot: '.+'}", "fields: {bot: '.+'}")
+    ruleset = compile_rules(files(rule, closes=CLOSES))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert found.hint == (
+        "its pair counts when bot-closed ends it: add such a line to `log:`, or expect `[]`"
+    )
 
 
 # --- unreachable ----------------------------------------------------------------------------------
@@ -573,17 +780,17 @@ hits: ['{"name":"x","level":"info","msg":"Bot is closed","time":"2026-11-23T21:3
 AGAIN = PAIR.replace("id: bot-started", "id: bot-again").replace("Starting bot", "Bot again")
 
 BLAMED = {
-    "same-id": (RULE.replace("Starting", "Ending"), [("duplicate", 1, 1)]),
+    "same-id": (RULE.replace("Starting", "Ending"), [("duplicate", 1, 5)]),
     "vocabulary": ("vocabularies:\n  bots: {words: {a: [b]}}\n", [("duplicate", 2, 3)]),
     "event": ("events:\n  Integration enabled: {category: x}\n", [("duplicate", 2, 3)]),
     "fragment": ("fragments:\n  tail: ''\n", [("duplicate", 2, 3)]),
     "capture-that-a-pair-of-ours-reads": (
         CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true").replace("?P<which>", ""),
-        [("unknown-name", 1, 1)],
+        [("unknown-name", 1, 5)],
     ),
     "pair-that-a-pair-of-ours-needs": (
         AGAIN.replace(AGAIN[AGAIN.index("pair:") : AGAIN.index("message:")], "override: true\n"),
-        [("pair", 1, 1)],
+        [("pair", 1, 5)],
     ),
 }
 

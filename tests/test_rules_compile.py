@@ -379,7 +379,7 @@ SHARED_BROKEN = {
         8,
         3,
     ),
-    "two-words-one-text": (SHARED.replace("[Discord]", "[slack]"), "duplicate", 11, 7),
+    "two-words-one-text": (SHARED.replace("[Discord]", "[slack]"), "duplicate", 11, 17),
     "unknown-section": (SHARED.replace("facts:", "fact:"), "unknown-name", 12, 1),
     "vocabulary-of-a-value": (
         SHARED.replace("type: [bot]", "type: [{vocabularies: [bost]}]"),

@@ -49,6 +49,12 @@ def test_a_property_cannot_have_a_name_that_loses_the_event(name: str) -> None:
     assert problem.hint
 
 
+def test_a_property_that_cannot_be_is_not_told_to_be_missing() -> None:
+    (found,) = problems(shared=SHARED.replace("      type:", "      timestamp: [a]\n      type:"))
+
+    assert found.code == "reserved"
+
+
 def test_what_the_agent_adds_to_an_event_is_what_rules_leave_free() -> None:
     """And whatever the compiler lets pass, the builder of batches keeps."""
     report = Report(0, 60, (Aggregate("Mine", (("kind", "a"),), "v1.14.0", 1),), ())
@@ -186,6 +192,15 @@ def test_a_value_that_could_leave_undeclared_does_not_compile(
 
     assert ("value", line, column) in at(found)
     assert any(fix in one.hint for one in found)
+
+
+@pytest.mark.parametrize("buckets", ["[5, 2]", "[5, 5]"])
+def test_the_bounds_of_buckets_rise(buckets: str) -> None:
+    shared = SHARED.replace("type: [bot]", "type: [0, 2, 5]")
+    rule = edit("type: bot\n", f"type: {{capture: bot, buckets: {buckets}}}\n")
+    (found,) = problems(rule.replace("type: bot", "type: 2"), shared)
+
+    assert at((found,)) == [("buckets", 10, 37)]
 
 
 NUMBERS = SHARED.replace(

@@ -8,8 +8,9 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from jsonschema import Draft202012Validator
 
 from agent import rulefiles
 from agent.__main__ import main
+from agent.lines import MAX_LINE_BYTES
 from agent.rulefiles import load_rules, read_files, shipped_folder
 from agent.rules import RuleError, compile_rules, rule, scenarios, shared
 from agent.rules.branches import branches_of
@@ -240,6 +242,24 @@ def test_explain_refuses_a_file_that_is_not_there(run: Run) -> None:
     assert run("explain", "missing.log") == (2, "")
 
 
+def test_explain_takes_a_line_without_a_space_for_a_line(run: Run) -> None:
+    code, out = run("explain", '{"level":"info","msg":"x"}')
+
+    assert code == 0
+    assert "line 1: json, level info, from the core" in out
+    assert "1 line, 1 entry, 0 counted" in out
+
+
+def test_explain_refuses_nothing_at_all(run: Run) -> None:
+    assert run("explain", "")[0] == 2
+
+
+def test_explain_tells_a_line_that_is_too_long(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, f'{{"level":"info","msg":"{"x" * MAX_LINE_BYTES}"}}\n', "long.log")
+
+    assert f"cut at {MAX_LINE_BYTES} bytes" in run("explain", path)[1]
+
+
 def test_explain_shows_the_path_of_a_rules_file(run: Run, tmp_path: Path) -> None:
     rules = write(tmp_path, RULE)
     line = '{"level":"info","msg":"My fork has sent it to Slack","time":"2025-06-18T08:28:13Z"}'
@@ -380,7 +400,7 @@ def test_a_rule_that_the_agent_would_not_find_is_a_fault(run: Run, tmp_path: Pat
     code, out = run("check", "--format", "json", path)
 
     assert code == 1
-    assert [(one["code"], one["line"]) for one in json.loads(out)] == [("literal", 10)]
+    assert [(one["code"], one["line"]) for one in json.loads(out)] == [("literal", 4)]
 
 
 def test_a_rule_that_takes_shipped_lines_is_the_users_fault(run: Run, tmp_path: Path) -> None:
@@ -432,6 +452,52 @@ def test_what_cannot_be_read_hides_no_other_fault(run: Run, tmp_path: Path) -> N
         ("utf.yaml", "file"),
     ]
     assert all(one["fix"] for one in json.loads(out))
+
+
+@pytest.fixture
+def hidden() -> Iterator[Path]:
+    """Return a folder in which something can be hidden from us, even from a root."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, who = Path(name), os.geteuid()
+        folder.chmod(0o755)
+        yield folder
+        os.seteuid(who)
+        for path in (folder, *folder.iterdir()):
+            path.chmod(0o755)
+
+
+def hide(path: Path, mode: int) -> None:
+    path.chmod(mode)
+    if os.geteuid() == 0:
+        os.seteuid(65534)
+
+
+@pytest.mark.parametrize(("mode", "name"), [(0, "more"), (0o311, "more"), (0o644, "mine.yaml")])
+def test_a_folder_that_cannot_be_read_is_a_fault(
+    run: Run, hidden: Path, mode: int, name: str
+) -> None:
+    write(hidden, RULE, "good.yaml")
+    (hidden / "more").mkdir()
+    write(hidden / "more", edit("level: info", "level: inof"))
+    hide(hidden / "more", mode)
+    code, out = run("check", "--format", "json", str(hidden))
+
+    assert [(Path(one["file"]).name, one["code"]) for one in json.loads(out)] == [(name, "file")]
+    assert "cannot be read: Permission denied" in json.loads(out)[0]["message"]
+    assert code == 1
+    with pytest.raises(RuleError):
+        rulefiles.load_rules([str(hidden)])
+
+
+@pytest.mark.parametrize("name", ["", "mine.yaml"])
+def test_what_is_named_and_cannot_be_read_ends_with_2(run: Run, hidden: Path, name: str) -> None:
+    write(hidden, RULE)
+    hide(hidden / name, 0)
+    code, out = run("check", str(hidden / name))
+
+    assert code == 2
+    assert "cannot be read: Permission denied" in out
+    assert "1 fault\n" in out
 
 
 @pytest.mark.parametrize("command", ["check", "test", "fmt"])
@@ -487,7 +553,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     assert code == 1
     assert found == [
         ("a.scenario.yaml", 4, "unknown-name"),
-        ("b.scenario.yaml", 5, "scenario"),
+        ("b.scenario.yaml", 7, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
         ("e.scenario.yaml", 2, "file"),
     ]
@@ -560,9 +626,30 @@ def test_a_failing_scenario_shows_what_differs(run: Run, tmp_path: Path) -> None
     key = "event: Command executed, properties: {command: kubectl get, platform: slack, result"
 
     assert code == 1
-    assert f"{tmp_path}/a.scenario.yaml:5:3: scenario" in out
+    assert f"{tmp_path}/a.scenario.yaml:7:12: scenario" in out
     assert f"- {{{key}: unknown}}, count: 3}}" in out
     assert f"+ {{{key}: unknown}}, count: 2}}" in out
+
+
+def test_a_failing_scenario_is_told_at_the_entry_that_is_wrong(run: Run, tmp_path: Path) -> None:
+    path = write(tmp_path, SCENARIO.replace("kubectl get,", "kubectl top,"), "a.scenario.yaml")
+
+    assert f"{path}:5:5: scenario" in run("check", path)[1]
+
+
+@pytest.mark.parametrize("kind", ["events", "vocabularies", "facts"])
+def test_what_we_declare_is_declared_once_more_with_one_fault(
+    run: Run, tmp_path: Path, kind: str
+) -> None:
+    made = {"vocabularies": "{words: {x: }}", "facts": "[x]"}
+    event = "{category: commands, properties: {x: [y]}}"
+    names = getattr(RULES, kind)
+    more = "".join(f"  {name}: {made.get(kind, event)}\n" for name in names)
+    _, out = run("check", "--format", "json", write(tmp_path, f"{kind}:\n{more}"))
+    found = json.loads(out)
+
+    assert len(found) == len(names)
+    assert {one["code"] for one in found} == {"duplicate"}
 
 
 def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
@@ -579,7 +666,7 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
         ("expect:", "expects:", "did you mean expect?"),
         ("Command executed", "Command execute", "did you mean Command executed?"),
         ("platform: slack", "platform: slak", "did you mean slack?"),
-        ("log: |", "log: x\nfile: |", "a `log` or a `file`"),
+        ("log: |", "log: x\nfile: |", "a.scenario.yaml:2:1: duplicate: a scenario has a `log` or"),
         ("count: 2", "count: 0", "from 1 to 1000000"),
     ],
 )

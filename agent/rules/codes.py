@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 CODES = {
+    "buckets": "The bounds of buckets do not rise.",
     "contradiction": "Two examples say different things of the same log.",
     "duplicate": "The same name is declared twice.",
     "duplicate-key": "The same key stands twice in one mapping.",
@@ -14,9 +15,10 @@ CODES = {
     "hide": "`hide` has no group, or its vocabulary is not searched.",
     "hit": "An example of a rule counts something else than it expects.",
     "id": "An id is not made of words of a-z and 0-9 with hyphens between.",
+    "impossible": "A key of a rule excludes what another one wants, so that it takes no line.",
     "internal": "A rule set cannot be read for a reason that is a fault of ours.",
     "literal": "No plain text to look for stands in each line that a rule takes.",
-    "miss": "A rule takes a line that it says is not its own.",
+    "miss": "A rule takes a line that it says is not its own, or it is no line.",
     "missing-key": "A key that must be there is missing.",
     "missing-property": "A rule leaves out a property that its event needs.",
     "no-example": "A rule has no example.",

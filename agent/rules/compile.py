@@ -95,6 +95,14 @@ def _compile(
     problems.shared = {node.place.path for node in declaring}
     cut = [_cut(node, problems) for node in files if _is_rule(node)]
     shared.take([*declaring, *(more for _, more in cut if more.entries)])
+    for _, more in cut:
+        # What stands where nothing is declared is told to be moved, and is not told to be unused.
+        shared.used |= {
+            (key, name)
+            for key, one in more.entries.items()
+            if isinstance(one, Mapping)
+            for name in one.entries
+        }
     files = [node for node, _ in cut]
     compilers = [
         RuleCompiler(node, shared, problems) for node in files if not _says(node, "disable")
@@ -189,7 +197,9 @@ def _choose(
     shipped = dict(rules)
     acted: dict[str, Place] = {}
     for one, rule in overrides:
-        if rule.id and rule.id not in shipped:
+        said = one.node.entries["override"]
+        is_sure = isinstance(said, Scalar) and said.value is True
+        if rule.id and rule.id not in shipped and is_sure:
             _tell_nothing(rule.id, one.reader.place("id"), "replace", shipped, problems)
         _act(rule.id, rule.place, acted, problems)
         rules[rule.id] = rule
@@ -202,7 +212,7 @@ def _choose(
             reader.flag("disable")
             if name and name not in shipped:
                 _tell_nothing(name, reader.place("id"), "take out", shipped, problems)
-            _act(name, node.place, acted, problems)
+            _act(name, reader.place("id"), acted, problems)
             rules.pop(name, None)
     return rules
 

@@ -56,10 +56,13 @@ def read_event(
             problems.add("missing-key", place, what, _NO_PROPERTIES)
         return None
     properties: dict[str, frozenset[Value]] = {}
-    for key, value in entries(listed):
-        _check_property(key, listed.keys[key], properties, problems)
-        properties[key] = read_values(value, vocabularies, problems)
     optional = set()
+    for key, value in entries(listed):
+        before = len(problems.found)
+        _check_property(key, listed.keys[key], properties, problems)
+        if len(problems.found) > before:
+            optional.add(key)  # what it will be called nobody knows
+        properties[key] = read_values(value, vocabularies, problems)
     for at, key in reader.placed_texts("optional"):
         near = key if key in properties else None
         near = near or problems.unknown(f"property of {name}", key, at, properties)

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from agent.model import CRASHED, Format
-from agent.rules.keys import Reader, said
+from agent.rules.keys import Reader, fix_text, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import Problem, Problems
+from agent.rules.reasons import say_reason
 from agent.rules.ruleset import LEVELS, Event, Example
-from agent.rules.values import is_declared, write_value
+from agent.rules.values import is_declared, other_type, say_value, write_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from agent.model import Observation, Value
     from agent.rules.places import Place
+    from agent.rules.reasons import Failure
     from agent.rules.ruleset import Rule, RuleSet
     from agent.rules.shared import Shared
 
@@ -37,8 +39,10 @@ def read_examples(
     for node in reader.items(key):
         if isinstance(node, Scalar) and isinstance(node.value, str) and not event:
             found.append(Example(node.place, node.value, ()))
-        elif isinstance(node, Mapping):
+        elif isinstance(node, Mapping) and not _is_line(node):
             found.append(_read_example(node, event, shared))
+        elif isinstance(node, Mapping):
+            reader.problems.add("type", node.place, "a log line is a text", fix_text(node))
         else:
             reader.problems.add(
                 "type", node.place, "an example has `log` and `expect`", "write `log: '...'`"
@@ -54,7 +58,15 @@ _BEGINNINGS = {
     Format.TEXT: "{short}[2026-11-23T21:32:45Z] {message}",
 }
 """How a line begins in each of the formats that have a level."""
-_OF_A_LINE = re.compile(r'level=|"level"|\b[A-Z]{4}(?:\x1b\[0m)?\[')
+_OF_JSON = frozenset({"level", "msg", "time"})
+_OF_A_LINE = re.compile(r'level=|"level"|(?<![A-Z])[A-Z]{4}(?:\x1b\[0m)?\[')
+_WHOLE_LINE = "an example is a whole line as in the pod's log"
+
+
+def _is_line(node: Mapping) -> bool:
+    """Whether a mapping is a log line in JSON that has no quotes around it."""
+    is_json = node.place.written.startswith('{"') or not node.entries.keys().isdisjoint(_OF_JSON)
+    return is_json and "log" not in node.entries
 
 
 def _read_example(node: Mapping, event: str | None, shared: Shared) -> Example:
@@ -128,9 +140,17 @@ def read_properties(node: Mapping, event: Event, problems: Problems) -> dict[str
         if isinstance(found, str | int | bool) and is_known:
             values[near] = found
             continue
-        problems.unknown(
-            f"value of {near}", said(value) or "", value.place, map(write_value, declared)
-        )
+        written = said(value) or ""
+        known = sorted(map(write_value, declared))
+        if written in known:
+            problems.add(
+                "unknown-name",
+                value.place,
+                f"no value of {near} is {say_value(found)}",
+                other_type(written, found),
+            )
+            continue
+        problems.unknown(f"value of {near}", written, value.place, known)
     return values
 
 
@@ -164,12 +184,14 @@ def check_contradictions(rules: Iterable[Rule], problems: Problems) -> None:
 class Run:
     """What a run of a log gave: what was counted, and which rules its entries belonged to.
 
-    `unseen` are the rules that took an entry in which none of their literals stands.
+    `unseen` are the rules that took an entry in which none of their literals stands, `failures`
+    tells which condition of a rule each entry fails that it does not take.
     """
 
     observations: tuple[Observation, ...]
     matched: tuple[str, ...]
     unseen: frozenset[str] = frozenset()
+    failures: Callable[[Rule], Iterable[Failure]] = lambda _rule: ()
 
 
 def try_examples(
@@ -203,6 +225,9 @@ def try_examples(
                     f"this line belongs to {rule.id!r}, which says that it does not",
                     "narrow the message, or add a field or `unless`",
                 )
+            elif not found.matched and not any(found.failures(rule)):
+                fix = _whole_line(rule, example) or _WHOLE_LINE
+                problems.add("miss", example.place, "no rule could take this: it is no line", fix)
     return tuple(problems.found)
 
 
@@ -221,20 +246,30 @@ def _may_need(lost: Iterable[str], rule: Rule, example: Example, found: Run) -> 
 def _tell_unseen(rule: Rule, example: Example, problems: Problems) -> None:
     """Note a line that an agent would never look at: no literal of the rule stands in it."""
     literals = " or ".join(repr(one.decode()) for one in rule.literals)
+    given = rule.places.get("literals")
+    place = given or example.place
+    if any(one.code == "literal" and one.place == place for one in problems.found):
+        return
+    line = "this line" if given is None else f"the example in line {example.place.line}"
     problems.add(
         "literal",
-        example.place,
-        f"{rule.id!r} takes this line, but {literals}, by which it is looked for, is not in it",
-        "give `literals: [...]`, one of which stands in each of its lines as it is written",
+        place,
+        f"{rule.id!r} takes {line}, but {literals}, by which it is looked for, is not in it",
+        "remove them, or write one that stands in each of its lines as it is written"
+        if given
+        else "give `literals: [...]`, one of which stands in each of its lines as it is written",
     )
 
 
 def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
-    matched = [found.matched for found in runs]
+    found_all = list(runs)
+    matched = [found.matched for found in found_all]
     if not matched or any(rule.id in found for found in matched):
         return
     others = sorted({name for found in matched for name in found})
-    fix = "its examples match no rule; `rules explain` shows the first condition that failed"
+    reasons = (say_reason(rule, found.failures(rule)) for found in found_all)
+    reason = next(filter(None, reasons), "`rules explain` shows the first condition that failed")
+    fix = f"its examples match no rule: {reason}"
     problems.add(
         "shadowed",
         rule.place if others else rule.hits[0].place,
@@ -256,7 +291,7 @@ def _whole_line(rule: Rule, example: Example) -> str | None:
     if form is not Format.TEXT:
         message = json.dumps(message, ensure_ascii=False)[:-1]
     begin = _BEGINNINGS[form].format(level=level, short=level[:4].upper(), message=message)
-    return f"an example is a whole line as in the pod's log; it would begin {begin}"
+    return f"{_WHOLE_LINE}; it would begin {begin}"
 
 
 def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> None:
@@ -266,11 +301,16 @@ def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> No
         return
     if not want:
         fix = f"if that is right, write `expect: {_written(rule, got)}`"
+    elif rule.id in found.matched and not got and rule.pair and rule.pair.result == "ignore":
+        closers = ", ".join(dict.fromkeys(name for one in rule.pair.closers for name in one.rules))
+        fix = f"its pair counts when {closers} ends it: add such a line to `log:`, or expect `[]`"
     elif rule.id in found.matched:
         fix = f"expected is {_say(want)}; change the rule, or what is under `expect:`"
     else:
         others = ", ".join(sorted(set(found.matched))) or "no rule"
-        fix = f"{others} takes it; `rules explain` shows the first condition that failed"
+        reason = say_reason(rule, found.failures(rule))
+        reason = reason or "`rules explain` shows the first condition that failed"
+        fix = f"{others} takes it: {reason}"
         fix = (None if found.matched else _whole_line(rule, example)) or fix
     place = _wrong(example, got) if rule.id in found.matched else example.place
     problems.add("hit", place, f"this example of {rule.id!r} counts {_say(got)}", fix)

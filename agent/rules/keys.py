@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from agent.rules.places import Place, Problems
 
 
+_ONE_TEXT = "write one text"
 _ITEM = "write `- ` before each of its items"
 _OTHER_KEYS = {
     "attributes": "properties",
     "description": "question",
     "examples": "hits",
+    "expr": "message",
+    "expression": "message",
     "labels": "properties",
+    "line": "log",
+    "match": "message",
+    "msg": "message",
     "name": "id",
     "pattern": "message",
     "props": "properties",
@@ -233,7 +239,8 @@ def entries(node: Mapping | None) -> Iterable[tuple[str, Node]]:
 def fix_text(node: Node) -> str:
     """Say what to write where a text is wanted."""
     if not isinstance(node, Scalar):
-        return "write one text"
+        begin = node.place.written[:1]
+        return f"{_ONE_TEXT}; one that begins with {begin} in single quotes" if begin else _ONE_TEXT
     if node.value is None:
         return "write a text after the colon, or remove the key"
     return f"put it in quotes: '{node.text}'"

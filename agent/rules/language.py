@@ -61,7 +61,8 @@ RULE: dict[str, tuple[str, Schema]] = {
     "message": (
         (
             "An RE2 pattern for the begin of the message. `(?P<name>...)` captures; `${name}` "
-            "stands for a fragment."
+            "stands for a fragment. A message may have several lines: `.` stops at the end of one, "
+            "`(?s:.*)` does not."
         ),
         TEXT,
     ),
@@ -190,7 +191,7 @@ SOURCE: dict[str, tuple[str, Schema]] = {
     "vocabulary": ("The vocabulary whose word is given.", TEXT),
     "otherwise": ("What is given where there is no word; `other` without it.", ref("source")),
     "buckets": (
-        "Bounds: given is the highest that the number reaches, else 0.",
+        "Rising bounds: given is the highest that the number reaches, else 0.",
         {"type": "array", "items": {"type": "integer"}},
     ),
     "present": ("The capture of which it is said whether it is there.", TEXT),

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLOSE_QUOTE = "close the quote that begins here"
+_IN_QUOTES = "put the text in single quotes, each ' in it twice"
 _HINTS = (
     ("'\\t'", "indent with spaces"),
-    ("cannot start any token", "put the text in quotes"),
+    ("cannot start any token", _IN_QUOTES),
     ("mapping values are not allowed", "put a text with a colon in it in quotes"),
     ("unexpected end of stream", _CLOSE_QUOTE),
     ("could not find expected ':'", "write `key: value`, with a space after the colon"),
@@ -34,8 +35,10 @@ _HINTS = (
     ("expected '<document start>'", "write one rule a file, and nothing after `...`"),
 )
 _INDENT = "check the indentation: it is like that of no line above"
+_ODD_STARTS = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.TagToken)
 _ODD_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 _INDENTED_KEY = re.compile(r"(?P<indent> +)[A-Za-z_][\w-]*(?=:)")
+_NO_SPACE = re.compile(r" *-(?=[A-Za-z_][\w-]*:)")
 _NO_COLON = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*) +[\[{]")
 
 
@@ -119,7 +122,8 @@ def _read(error: yaml.MarkedYAMLError, text: str) -> tuple[Mark | None, str]:
     if end is not None and "mapping values are not allowed" in what:
         return _missing_colon(text, end) or _too_far_in(text, end) or (mark, hint)
     if end is not None and "expected <block end>" in what:
-        return _misquoted(text, end) or (mark, hint)
+        found = _unquoted(text, end) or _misquoted(text, end) or _no_space(text, end)
+        return found or (mark, hint)
     return mark, hint
 
 
@@ -156,6 +160,38 @@ def _too_far_in(text: str, at: Mark) -> tuple[Mark, str] | None:
     column = len(found["indent"])
     mark = Mark(at.name, begin + column, at.line, column, None, 0)
     return mark, "indent this key like those above it"
+
+
+def _unquoted(text: str, at: Mark) -> tuple[Mark, str] | None:
+    """See a text that begins like a list, a mapping or a tag, and goes on behind it."""
+    begin: Mark | None = None
+    is_next = False
+    depth = 0
+    for token in _tokens(text):
+        if token.start_mark.index >= at.index:
+            break
+        if isinstance(token, yaml.ValueToken | yaml.BlockEntryToken) and not depth:
+            begin, is_next = None, True
+            continue
+        if is_next and isinstance(token, _ODD_STARTS):
+            begin = token.start_mark
+        is_next = False
+        depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+        depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+    is_here = begin is not None and begin.line == at.line
+    return (begin, _IN_QUOTES) if begin is not None and is_here else None
+
+
+def _no_space(text: str, at: Mark) -> tuple[Mark, str] | None:
+    """See `-log: ...` in this line, or in the one above of which this one goes on."""
+    begin = at.index - at.column
+    for line, start in ((at.line, begin), (at.line - 1, text.rfind("\n", 0, begin - 1) + 1)):
+        found = _NO_SPACE.match(text, start) if start < begin or line == at.line else None
+        if found is not None:
+            column = found.end() - start
+            mark = Mark(at.name, found.end(), line, column, None, 0)
+            return mark, "write a space after the hyphen"
+    return None
 
 
 def _misquoted(text: str, at: Mark) -> tuple[Mark, str] | None:

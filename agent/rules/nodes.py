@@ -117,7 +117,8 @@ class _Nodes:
 
     def convert(self, node: yaml.Node, depth: int) -> Node:
         """Return a node and all in it."""
-        end = node.end_mark if isinstance(node, yaml.ScalarNode) else None
+        is_block = isinstance(node, yaml.CollectionNode) and not node.flow_style
+        end = None if is_block else node.end_mark
         place = self._lines.place(node.start_mark, end)
         self._count += 1
         if self._count > MAX_NODES:
@@ -131,13 +132,16 @@ class _Nodes:
             self._refuse(place, f"this stands more than {MAX_DEPTH} deep", "close the brackets")
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)
+        kind = "seq" if isinstance(node, yaml.SequenceNode) else "map"
+        if node.tag != f"{_TAG}{kind}":
+            self._add(place, _A_TAG, _NO_TAG)
+            if depth:
+                return Scalar(place, None)  # what is meant by it nobody knows
         self._open.add(id(node))
         made: Node
         if isinstance(node, yaml.SequenceNode):
-            self._check_tag(node, "seq", place)
             made = Items(place, tuple(self.convert(item, depth + 1) for item in node.value))
         else:
-            self._check_tag(node, "map", place)
             made = self._mapping(node, place, depth)
         self._open.discard(id(node))
         return made
@@ -192,10 +196,6 @@ class _Nodes:
         except ValueError:  # Python reads no number of more than 4,300 digits
             self._add(place, "this number is too long", "write fewer digits")
             return Scalar(place, 0, text)
-
-    def _check_tag(self, node: yaml.Node, kind: str, place: Place) -> None:
-        if node.tag != f"{_TAG}{kind}":
-            self._add(place, _A_TAG, _NO_TAG)
 
     def _add(self, place: Place, message: str, hint: str) -> None:
         self._problems.add("yaml", place, message, hint)

@@ -13,13 +13,13 @@ import re2
 
 from agent.model import Format
 from agent.rules.examples import read_examples
-from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.keys import Reader, entries, fix_text, said
 from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.pairing import check_complete, read_pair
 from agent.rules.patterns import Pattern, captures_in, compile_pattern
 from agent.rules.places import stem
-from agent.rules.ruleset import LEVELS, Constant, Each, Rule, Source
+from agent.rules.ruleset import LEVELS, LEVELS_OF, Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
 from agent.rules.values import check_source, check_values
@@ -55,6 +55,7 @@ class RuleCompiler:
         self.shared = shared
         self.problems = problems
         self.captures: set[str] = set()
+        self.absent_fields: tuple[tuple[Place, str], ...] = ()
         self.written: dict[str, Place] = {}
         # A pattern that cannot be read may capture anything.
         self.is_readable = True
@@ -72,6 +73,7 @@ class RuleCompiler:
             field: self._sub_pattern(value, f"field {field!r}") for field, value in entries(node)
         }
         optional_fields = reader.texts("optional_fields")
+        self.absent_fields = reader.placed_texts("absent_fields")
         self.captures |= {*fields, *optional_fields}
         each = self._each()
         properties = self._properties(event)
@@ -80,7 +82,7 @@ class RuleCompiler:
         pair = read_pair(node, event, captures, properties, self.shared) if node else None
         rule = Rule(
             id=name,
-            place=self.node.place,
+            place=reader.place("id"),
             event=event,
             question=reader.text("question", None if event else ""),
             versions=read_versions(reader),
@@ -91,7 +93,7 @@ class RuleCompiler:
             pattern=pattern,
             fields=fields,
             optional_fields=optional_fields,
-            absent_fields=reader.texts("absent_fields"),
+            absent_fields=tuple(name for _, name in self.absent_fields),
             literals=read_literals(reader, pattern) if self.is_readable else (),
             properties=properties,
             priority=reader.number("priority", 0, -100, 100),
@@ -107,11 +109,12 @@ class RuleCompiler:
                 # Of an event that does not exist no example can be right or wrong.
                 reader,
                 "hits",
-                event or ("" if reader.has("event") else None),
+                event or ("" if reader.has("event") or self._has_lost_event() else None),
                 self.shared,
             ),
             misses=read_examples(reader, "misses", None, self.shared),
             captures=frozenset(self.captures),
+            places={key: reader.place(key) for key in reader.node.entries},
         )
         self._check_whole(rule)
         reader.flag("override")
@@ -120,9 +123,45 @@ class RuleCompiler:
             self.written.clear()
         return rule
 
+    def _is_doubtful(self, name: str) -> bool:
+        """Whether a property reads a vocabulary of which no word is known, as it is at fault."""
+        sources = self.reader.take("properties")
+        source = sources.entries.get(name) if isinstance(sources, Mapping) else None
+        named = source.entries.get("vocabulary") if isinstance(source, Mapping) else None
+        found = self.shared.vocabularies.get(said(named) or "")
+        return found is not None and not found.words
+
+    def _has_lost_event(self) -> bool:
+        """Whether its event was forgotten: its properties can belong to nothing else."""
+        has = self.reader.has
+        return has("properties") and not has("enables") and not has("pair")
+
+    def _check_possible(self, rule: Rule) -> None:
+        """Note keys of which one excludes what another wants."""
+        formats = " or ".join(sorted(rule.formats))
+        levels = " or ".join(sorted(rule.levels))
+        has_levels = {level for one in rule.formats for level in LEVELS_OF.get(one, LEVELS)}
+        if rule.levels and has_levels.isdisjoint(rule.levels):
+            self._impossible(
+                "formats", f"no line of the format {formats} has the level {levels}", "`level`"
+            )
+        elif rule.fields and rule.formats <= LEVELS_OF.keys():
+            self._impossible("formats", f"no line of the format {formats} has fields", "`fields`")
+        wanted = {*rule.fields, *rule.optional_fields}
+        for place, name in self.absent_fields:
+            if name in wanted:
+                key = "fields" if name in rule.fields else "optional_fields"
+                what = f"the field {name!r} must not be there, but `{key}` names it"
+                self._impossible("absent_fields", what, f"it from `{key}`", place)
+
+    def _impossible(self, key: str, what: str, other: str, place: Place | None = None) -> None:
+        fix = f"change `{key}`, or remove {other}"
+        self.problems.add("impossible", place or self.reader.place(key), what, fix)
+
     def _check_whole(self, rule: Rule) -> None:
         add = self.problems.add
         reader = self.reader
+        self._check_possible(rule)
         if rule.once and not rule.enables:
             add("once", reader.place("once"), "`once` is told by `enables`", "add `enables: true`")
         if rule.each and rule.pair:
@@ -164,6 +203,10 @@ class RuleCompiler:
         node = self.reader.take("message")
         if not isinstance(node, Scalar) or not isinstance(node.value, str):
             self.is_readable = False
+        elif not text and not self.reader.has("literals"):
+            self.is_readable = False
+            fix = "write how the messages begin that this rule takes"
+            self.problems.add("literal", place, "the message is empty", fix)
         pattern = self._expand(text, place)
         return pattern.text, self._compile(pattern)
 
@@ -224,6 +267,8 @@ class RuleCompiler:
             place = self.reader.place("enables")
             self.problems.add("enables", place, "`enables` needs a property `platform`", "add it")
             return {}
+        if self._is_doubtful("platform"):
+            return {"": "bot"}  # it enables something
         kinds = self.shared.kinds
         words = map(str, values_of(properties["platform"]))
         return {word: kinds[word] for word in words if word in kinds}

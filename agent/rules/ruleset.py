@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from agent.rules.places import Place
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
+LEVELS_OF: dict[Format, frozenset[str]] = {
+    Format.STANDARD: frozenset(),
+    Format.KLOG: frozenset({"info", "warning", "error", "fatal"}),
+    Format.PANIC: frozenset({"panic"}),
+}
+"""The formats whose lines have no fields, each with the levels that they may have."""
 MAX_SECONDS = 3600
 """How long a pair waits at most."""
 SKIP = "skip"
@@ -200,7 +206,9 @@ class Example:
 
 @define(eq=False)
 class Rule:
-    """One declaration. `event` is None for a line that only opens, closes or states a fact.
+    """One declaration, whose `place` is that of its id.
+
+    `event` is None for a line that only opens, closes or states a fact.
 
     `plugin` None means that plugins' lines and the core's are looked at alike. `enables` says of
     each platform that the rule can name whether it is a bot or a sink. `when` lists the values
@@ -235,6 +243,8 @@ class Rule:
     hits: tuple[Example, ...] = ()
     misses: tuple[Example, ...] = ()
     captures: frozenset[str] = field(factory=frozenset)
+    places: Mapping[str, Place] = field(factory=dict)
+    """Where the value of each of its keys stands."""
 
     @property
     def counts(self) -> bool:

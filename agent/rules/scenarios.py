@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import field, frozen
 
 from agent.rules.examples import declared_of, read_properties
 from agent.rules.keys import Reader
@@ -36,7 +36,8 @@ MAX_COUNT = 1_000_000
 class Scenario:
     """A log, given or in a file, and how often it counts each event with its properties.
 
-    `place` is that of what is expected, `source` that of the log or of the name of its file.
+    `place` is that of what is expected, `places` those of each entry and its count, `source` that
+    of the log or of the name of its file.
     """
 
     place: Place
@@ -44,6 +45,15 @@ class Scenario:
     log: str | None
     file: str | None
     expected: Counts
+    places: MappingType[tuple[str, Properties], tuple[Place, Place]] = field(factory=dict)
+
+    def wrong(self, found: Counts) -> Place:
+        """Return where it expects what is not counted: an entry, or its count, if it is one."""
+        differing = [key for key in self.expected if self.expected[key] != found[key]]
+        if len(differing) != 1:
+            return self.place
+        entry, number = self.places[differing[0]]
+        return number if found.keys() <= self.expected.keys() else entry
 
 
 def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str, str]) -> Scenario:
@@ -61,7 +71,10 @@ def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str,
     reader.text("description", "")
     log = reader.text("log", "") if reader.has("log") else None
     file = reader.text("file", "") if reader.has("file") else None
-    if (log is None) == (file is None):
+    if log is not None and file is not None:
+        what = "a scenario has a `log` or a `file`, and not both"
+        problems.add("duplicate", reader.node.keys["file"], what, "remove one of the two")
+    elif log is None and file is None:
         problems.add(
             "missing-key", node.place, "a scenario has a `log` or a `file`", "write one of the two"
         )
@@ -73,30 +86,33 @@ def read_scenario(path: str, text: str, ruleset: RuleSet, lost: MappingType[str,
             "write `expect: []` for nothing",
         )
     expected: Counts = Counter()
+    places: dict[tuple[str, Properties], tuple[Place, Place]] = {}
     for item in reader.items("expect"):
-        key, count = _expected(item, ruleset, problems)
+        key, count, place = _expected(item, ruleset, problems)
         expected[key] += count
+        places.setdefault(key, (item.place, place))
     if problems.found:
         raise RuleError(problems.found)
     source = reader.place("log" if file is None else "file")
-    return Scenario(reader.place("expect"), source, log, file, expected)
+    return Scenario(reader.place("expect"), source, log, file, expected, places)
 
 
 def _expected(
     node: Node, ruleset: RuleSet, problems: Problems
-) -> tuple[tuple[str, Properties], int]:
+) -> tuple[tuple[str, Properties], int, Place]:
     if not isinstance(node, Mapping):
         problems.add(
             "type", node.place, "what is expected is a mapping", "begin with `- event: ...`"
         )
-        return ("", ()), 0
+        return ("", ()), 0, node.place
     reader = Reader(node, "expect", problems, EXPECT_KEYS)
     name = reader.text("event")
     event = declared_of(name, reader, ruleset.events, ruleset.facts) if name else None
     listed = reader.mapping("properties")
     values = read_properties(listed, event, problems) if listed and event else {}
     count = reader.number("count", 1, 1, MAX_COUNT)
-    return (event.name if event else "", tuple(sorted(values.items()))), count
+    key = (event.name if event else "", tuple(sorted(values.items())))
+    return key, count, reader.place("count")
 
 
 def count(observations: Iterable[Observation]) -> Counts:

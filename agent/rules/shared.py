@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from agent.model import Format
+from agent.model import Format, Value
 from agent.names import check_name, snake
 from agent.rules.events import read_event
 from agent.rules.keys import Reader, entries, fix_text
@@ -27,7 +27,6 @@ from agent.rules.words import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from agent.model import Value
     from agent.rules.places import Place, Problem
 
 FORMAT_VERSION = 1
@@ -140,8 +139,22 @@ class Shared:
                     f"{name!r} is declared twice",
                     f"first in {first}{alone if key == 'platforms' else '; give it another name'}",
                 )
+                self._doubt(key, name, node)
             else:
                 take(name, node)
+
+    def _doubt(self, key: str, name: str, node: Node) -> None:
+        """Forget what a name means that is declared twice: which of the two is meant is unknown."""
+        if key == "events" and name in self.events:
+            first = self.events[name]
+            listed = node.entries.get("properties") if isinstance(node, Mapping) else None
+            more = listed.entries.keys() if isinstance(listed, Mapping) else set()
+            either = dict.fromkeys([*first.properties, *more], frozenset[Value]())
+            self.events[name] = Event(name, first.category, either, frozenset(either))
+        elif key == "vocabularies":
+            self.vocabularies[name] = Vocabulary(name, self.places[key, name], "exact", {})
+        elif key == "facts":
+            self.facts[name] = frozenset()
 
     def _fragment(self, name: str, node: Node) -> None:
         if isinstance(node, Scalar) and isinstance(node.value, str):

@@ -127,10 +127,17 @@ class Sources:
         return Constant("other") if node is None else self.read(node, name)
 
     def _bounds(self, reader: Reader) -> tuple[int, ...]:
-        bounds = []
+        bounds: list[int] = []
         for item in reader.items("buckets"):
             value = item.value if isinstance(item, Scalar) else None
             if isinstance(value, int) and not isinstance(value, bool):
+                if bounds and value <= bounds[-1]:
+                    self.problems.add(
+                        "buckets",
+                        item.place,
+                        f"the bound {value} comes behind {bounds[-1]}",
+                        "write each bound once, the lowest first",
+                    )
                 bounds.append(value)
             else:
                 self.problems.add(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.names import MAX_NUMBER, MAX_TEXT_CHARS
-from agent.rules.keys import Reader
+from agent.rules.keys import Reader, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import listed, nearest_name
 from agent.rules.sources import MAX_VALUES, values_of
@@ -50,11 +50,13 @@ def read_values(
             )
         for value in found:
             if values and type(value) is not type(values[0]):
+                all_one = "a property is all words, all numbers, or true and false"
+                written = said(item) if isinstance(values[0], str) else None
                 problems.add(
                     "type",
                     item.place,
-                    f"{_say(value)} is of another type than {_say(values[0])} before it",
-                    "a property is all words, all numbers, or true and false",
+                    f"{say_value(value)} is of another type than {say_value(values[0])} before it",
+                    f"{other_type(written, value)}; {all_one}" if written else all_one,
                 )
                 break
             values.append(value)
@@ -122,7 +124,9 @@ def check_source(
     for value in sorted(missing, key=str):
         wrong.setdefault(_place_of(node, value), []).append(value)
     for place, values in wrong.items():
-        several = ", ".join(map(_say, values[:MAX_SHOWN])) + (", ..." if values[MAX_SHOWN:] else "")
+        several = ", ".join(map(say_value, values[:MAX_SHOWN])) + (
+            ", ..." if values[MAX_SHOWN:] else ""
+        )
         plural = "s" if values[1:] else ""
         problems.add(
             "value",
@@ -146,9 +150,9 @@ def check_values(
 
 def _fix(node: Node, value: Value, declared: list[str]) -> str:
     written = [one for one in written_values(node) if _is_same(one, value)]
-    if isinstance(value, bool) and written and written[0].text not in {"true", "false"}:
-        alone = f"'{written[0].text}' without quotes is {write_value(value)}"
-        return f"put it in quotes: {alone}; {listed(declared)}"
+    is_yes = isinstance(value, bool) and written and written[0].text not in {"true", "false"}
+    if written and (is_yes or written[0].text in declared):
+        return f"{other_type(written[0].text, value)}; {listed(declared)}"
     near = nearest_name(str(value), declared) if isinstance(value, str) else None
     if near is not None:
         return f"did you mean {near}?"
@@ -183,14 +187,22 @@ def written_values(node: Node) -> Iterator[Scalar]:
                     yield from written_values(value)
 
 
+def other_type(written: str, value: object) -> str:
+    """Say how to write what stands there so that it is of the other type, a text or none."""
+    if isinstance(value, str):
+        return f"write it without quotes: {written}"
+    return f"put it in quotes: '{written}' without quotes is {say_value(value)}"
+
+
 def _is_same(scalar: Scalar, value: Value) -> bool:
     return type(scalar.value) is type(value) and scalar.value == value
 
 
-def _say(value: Value) -> str:
+def say_value(value: object) -> str:
+    """Return a value as a fault names it: a text in quotes."""
     return repr(value) if isinstance(value, str) else write_value(value)
 
 
-def write_value(value: Value) -> str:
+def write_value(value: object) -> str:
     """Return a value as YAML has it."""
     return str(value).lower() if isinstance(value, bool) else str(value)

@@ -49,7 +49,7 @@ def read_vocabulary(name: str, node: Node, shared: Shared) -> Vocabulary:
                 for word, found in patterns.items()
             }
         words = {word: tuple(text for _, text in found) for word, found in texts.items()}
-        _check_twice(kind, words, listed, problems)
+        _check_twice(kind, texts, problems)
     if not words and (listed is not None or not reader.has("words")):
         problems.add("type", node.place, f"vocabulary {name!r} has no words", "add `words:`")
     return Vocabulary(name, node.place, kind, words, _hide(reader, kind, shared))
@@ -93,18 +93,16 @@ def _check_search(words: dict[str, tuple[Pattern, ...]], problems: Problems) -> 
                 catchall = (one.place, one.text)
 
 
-def _check_twice(
-    kind: str, words: dict[str, tuple[str, ...]], listed: Mapping, problems: Problems
-) -> None:
+def _check_twice(kind: str, words: dict[str, _Texts], problems: Problems) -> None:
     """Note a text that two words claim; it would belong to the first in silence."""
     seen: dict[str, str] = {}
     for word, texts in words.items():
-        for text in texts:
+        for place, text in texts:
             first = seen.setdefault(text.lower() if kind == "exact" else text, word)
             if first != word:
                 problems.add(
                     "duplicate",
-                    listed.keys[word],
+                    place,
                     f"{text!r} already stands for {first!r}",
                     "remove it from one of the two words",
                 )

@@ -53,8 +53,13 @@ def say_examples(ruleset: RuleSet, left_out: int) -> str:
 
 def is_missing(path: str) -> bool:
     """Whether a path that was given does not lead to anything that can be looked at."""
+    found = Path(path)
     try:
-        return not Path(path).exists()
+        if found.is_dir():
+            next(found.iterdir(), None)
+        elif found.is_file():
+            found.open("rb").close()
+        return not found.exists()
     except (OSError, RuntimeError):
         return True
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from agent.lines import MAX_LINE_BYTES, MAX_STAMP_BYTES
 from agent.match import first_failed
 from agent.trace import Step, Trace, trace_log
 from agent.workbench.faults import nearest
@@ -68,7 +69,9 @@ def _tell(ruleset: RuleSet, trace: Trace) -> Iterator[str]:
         following = step.line + step.line_count
     yield from _tell_strays(range(following, trace.lines + 1), is_stamped=trace.is_stamped)
     counted = len(trace.observations)
-    yield f"{trace.lines} lines, {len(trace.steps)} entries, {counted} counted"
+    entries = len(trace.steps)
+    lines = f"{trace.lines} line{'' if trace.lines == 1 else 's'}"
+    yield f"{lines}, {entries} {'entry' if entries == 1 else 'entries'}, {counted} counted"
 
 
 def _tell_strays(lines: range, *, is_stamped: bool) -> Iterator[str]:
@@ -88,7 +91,9 @@ def _tell_step(ruleset: RuleSet, step: Step) -> Iterator[str]:
         else f"lines {step.line}-{step.line + step.line_count - 1}, one entry"
     )
     if record is None:
-        yield f"{which}: begins like {step.entry.format}, but cannot be read as that (torn?)"
+        is_long = len(step.entry.text.partition(b"\n")[0]) >= MAX_LINE_BYTES - MAX_STAMP_BYTES
+        why = f"cut at {MAX_LINE_BYTES} bytes, as the agent cuts it" if is_long else "torn?"
+        yield f"{which}: begins like {step.entry.format}, but cannot be read as that ({why})"
         return
     origin = "a plugin" if record.plugin else "the core"
     yield f"{which}: {record.format}, level {record.level or 'none'}, from {origin}"

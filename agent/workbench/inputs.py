@@ -28,9 +28,11 @@ def read_log(name: str) -> bytes:
 
 def read_log_or_line(argument: str) -> bytes:
     """Read a log file or standard input; what is neither is a log text itself."""
-    if argument == STANDARD_INPUT or _is_file(argument):
+    if argument == STANDARD_INPUT or (argument and _is_file(argument)):
         return read_log(argument)
-    if not any(char.isspace() for char in argument.strip()):
+    # A line in JSON may have no space; a name that begins like one is hardly a file's.
+    is_line = argument.startswith('{"') or any(char.isspace() for char in argument.strip())
+    if not is_line:
         raise InputError(f"{argument!r} is no file, and no log line either")
     return argument.encode("utf-8", "surrogateescape")
 

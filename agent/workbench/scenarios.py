@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.rulefiles import read_text
-from agent.rules import Problem, RuleError, RuleSet
+from agent.rules import Place, Problem, RuleError, RuleSet
 from agent.rules.scenarios import Scenario, count, differences, read_scenario
 from agent.trace import trace_log
 from agent.workbench.inputs import InputError, read_log
@@ -46,10 +46,12 @@ def read_scenarios(
     return found, problems
 
 
-def differing(scenario: Scenario, text: bytes, ruleset: RuleSet) -> tuple[str, ...]:
-    """Return a line for each count if a scenario counts something else than it expects."""
+def differing(scenario: Scenario, text: bytes, ruleset: RuleSet) -> tuple[Place, tuple[str, ...]]:
+    """Return where a scenario is wrong, and a line for each count if it counts something else."""
     found = count(trace_log(ruleset, text).observations)
-    return () if found == scenario.expected else tuple(differences(scenario.expected, found))
+    is_right = found == scenario.expected
+    lines = () if is_right else tuple(differences(scenario.expected, found))
+    return scenario.wrong(found), lines
 
 
 def failing_scenarios(
@@ -58,13 +60,13 @@ def failing_scenarios(
     """Return the faults of scenario files, those that count something else among them."""
     found, problems = read_scenarios(paths, ruleset, lost)
     for scenario, text in found if not lost else ():
-        lines = differing(scenario, text, ruleset)
+        place, lines = differing(scenario, text, ruleset)
         wrong = [line for line in lines if not line.startswith(" ")]
         if wrong:
             problems.append(
                 Problem(
                     "scenario",
-                    scenario.place,
+                    place,
                     f"the log counts something else: {'; '.join(wrong)}",
                     "`rules test` shows all counts, `rules explain` each line",
                 )

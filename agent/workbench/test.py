@@ -40,9 +40,9 @@ def test(paths: Sequence[str]) -> int:
     failures = list(_examples(ruleset, problems))
     readable, faults = read_scenarios(scenarios, ruleset)
     for scenario, text in readable:
-        lines = differing(scenario, text, ruleset)
+        place, lines = differing(scenario, text, ruleset)
         if lines:
-            failures.append(Failure(scenario.place, "scenario: - expected, + counted", lines))
+            failures.append(Failure(place, "scenario: - expected, + counted", lines))
     for failure in failures:
         place = failure.place
         print(f"{nearest(place.path)}:{place.line}:{place.column}: {failure.title}")
