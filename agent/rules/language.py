@@ -72,7 +72,13 @@ RULE: dict[str, tuple[str, Schema]] = {
         ),
         TEXTS,
     ),
-    "fields": ("Fields that must be there, and a pattern for the whole of each value.", NAMES),
+    "fields": (
+        (
+            "Fields that must be there, and a pattern for the whole of each value; one in JSON "
+            "that is no text is matched as JSON without spaces, and `null` is not there."
+        ),
+        NAMES,
+    ),
     "optional_fields": ("Fields that properties may use where they are there.", TEXTS),
     "absent_fields": ("Fields that must not be there.", TEXTS),
     "when": (
