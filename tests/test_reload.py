@@ -27,6 +27,7 @@ from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.web.metrics import Snapshot, exposition
 from agent.web.server import serve
+from agent.workbench.check import find_faults
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact
 
@@ -241,6 +242,18 @@ async def test_a_broken_set_is_refused_and_the_last_good_one_stays(
     assert (said["count"], said["code"]) == (1, "unknown-name")
     assert said["place"].endswith("own.yaml:4")
     assert "secret-word" not in str(said)
+
+
+async def test_what_only_check_tells_stops_no_reload(world: Lab, mount: Mount) -> None:
+    """One standard for a start and a reload: a set that compiles."""
+    async with world.agent() as agent, reloading(world, agent, mount) as state:
+        wrong = OWN.replace("command: ping, result", "command: get, result")
+        mount.put({"own.yaml": wrong, "more.yaml": "fragments: {idle: x}\n"})
+        await until(lambda: digest_in_force(agent) != world.ruleset.digest)
+
+        assert (state.failures, state.is_refused) == (0, False)
+    _, found, _ = await asyncio.to_thread(find_faults, [str(mount.folder)])
+    assert [one.code for one in found] == ["unused-fragment", "hit"]
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,9 @@ def files(rule: str = RULE, shared: str = SHARED, **more: str) -> dict[str, str]
 
 def problems(rule: str = RULE, shared: str = SHARED, **more: str) -> tuple[Problem, ...]:
     try:
-        compile_rules(files(rule, shared, **more))
+        return compile_rules(files(rule, shared, **more)).problems
     except RuleError as error:
         return error.problems
-    return ()
 
 
 def test_the_ground_of_these_tests_compiles() -> None:

@@ -354,6 +354,47 @@ def test_a_file_that_does_not_compile_hides_no_example_of_another(run: Run, tmp_
     assert [one["code"] for one in json.loads(out)] == ["yaml", "hit"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        pytest.param("id: mine", "id: mine", "unused-fragment", id="of-a-set"),
+        pytest.param("My fork has", "My (?P<fork>fork) has", "unused-capture", id="of-the-rule"),
+    ],
+)
+def test_a_name_that_nobody_uses_hides_no_example_and_no_scenario(
+    run: Run, tmp_path: Path, old: str, new: str, code: str
+) -> None:
+    write(
+        tmp_path, edit("expect: {platform: slack}", "expect: {platform: discord}").replace(old, new)
+    )
+    if code == "unused-fragment":
+        write(tmp_path, "fragments: {idle: x}\n", "shared.yaml")
+    write(
+        tmp_path,
+        "log: x\nexpect: [{event: Event handled, properties: {platform: slack}}]\n",
+        "a.scenario.yaml",
+    )
+    _, out = run("check", "--format", "json", str(tmp_path))
+
+    assert sorted([code, "hit", "scenario"]) == sorted(one["code"] for one in json.loads(out))
+
+
+def test_of_two_examples_that_differ_the_one_at_fault_is_told_once(
+    run: Run, tmp_path: Path
+) -> None:
+    text = edit("  - log", "  - log: 'x'\n    expect: {platform: slack}\n  - log")
+    example = RULE[RULE.index("  - log") : RULE.index("misses")]
+    write(tmp_path, text.replace("misses:", f"{example.replace('slack', 'discord')}misses:"))
+    _, checked = run("check", "--format", "json", str(tmp_path))
+    code, tested = run("test", str(tmp_path))
+
+    assert [(one["code"], one["line"]) for one in json.loads(checked)] == [
+        ("hit", 9),
+        ("contradiction", 13),
+    ]
+    assert (code, tested.count("contradiction")) == (1, 1)
+
+
 def test_check_speaks_sarif(run: Run, tmp_path: Path) -> None:
     code, out = run("check", "--format", "sarif", write(tmp_path, edit("id: mine", "id: Mine")))
     log = json.loads(out)

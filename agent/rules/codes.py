@@ -42,3 +42,18 @@ CODES = {
     "versions": "Versions are not a first and a last one.",
     "yaml": "A file is not YAML.",
 }
+
+HARMLESS = frozenset(
+    {
+        "contradiction",
+        "unused-capture",
+        "unused-event",
+        "unused-fact",
+        "unused-fragment",
+        "unused-vocabulary",
+    }
+)
+"""Faults of a set that compiles all the same: they change nothing of what it counts."""
+
+OF_A_RUN = frozenset({"hit", "miss", "scenario", "shadowed", "shadows"})
+"""Faults that only a run of examples and scenarios shows."""

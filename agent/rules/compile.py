@@ -17,6 +17,7 @@ from agent.rules.checks import (
     check_shared,
     check_taken_out,
 )
+from agent.rules.codes import HARMLESS
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
 from agent.rules.nodes import Mapping, Scalar, read
@@ -46,6 +47,8 @@ def compile_rules(
     sound: dict[str, Mapping] | None = None,
 ) -> RuleSet:
     """Compile the files of a rule set, given as name -> text. Raises `RuleError` with all faults.
+
+    Where all of them are harmless they come with the set instead.
 
     A file with `id` and `disable: true` takes the rule of this id out; one with `override: true`
     stands in its place. Both need the rule to be there. Places show a file's path from `paths`,
@@ -115,8 +118,9 @@ def _compile(
     check_reachable(order, problems)
     check_contradictions(order, problems)
     check_shared(shared, problems)
-    if problems.found or problems.unread:
-        raise RuleError(sorted(_first_causes(problems), key=lambda one: (one.place, one.code)))
+    found = sorted(_first_causes(problems), key=lambda one: (one.place, one.code))
+    if problems.unread or any(one.code not in HARMLESS for one in found):
+        raise RuleError(found)
     return RuleSet(
         tuple(order),
         shared.events,
@@ -126,6 +130,7 @@ def _compile(
         shared.platforms["sinks"],
         digest,
         tuple(shared.uncovered),
+        tuple(found),
     )
 
 

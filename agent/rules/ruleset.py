@@ -18,7 +18,7 @@ from agent.rules.words import Vocabulary, options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.rules.places import Place
+    from agent.rules.places import Place, Problem
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
 MAX_SECONDS = 3600
@@ -244,7 +244,10 @@ class Rule:
 
 @frozen(eq=False, slots=False)
 class RuleSet:
-    """All rules, validated and compiled. `digest` names the set in every report."""
+    """All rules, validated and compiled. `digest` names the set in every report.
+
+    `problems` are its faults that change nothing of what it counts.
+    """
 
     rules: tuple[Rule, ...]
     events: Mapping[str, Event]
@@ -254,6 +257,7 @@ class RuleSet:
     sinks: tuple[str, ...]
     digest: str
     uncovered: tuple[Uncovered, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @cached_property
     def messages(self) -> re2.Set:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 from agent.rulefiles import RuleFiles, is_shipped, read_files, split_scenarios
 from agent.rules import Problem, Rule, RuleError, RuleSet, try_examples
+from agent.rules.codes import HARMLESS
 from agent.trial import try_log
 from agent.workbench.faults import FORMATS, sources
 from agent.workbench.scenarios import failing_scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from agent.rules import Place
@@ -67,9 +68,10 @@ def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem], in
     problems = list(files.problems)
     try:
         ruleset = files.compile()
+        problems += ruleset.problems
     except RuleError as error:
         problems += error.problems
-    faulty = {one.place.path for one in problems}
+    faulty = _at_fault(problems)
     left_out = 0
     tried = ruleset if ruleset is not None else _without(files, faulty)
     if tried is not None:
@@ -143,5 +145,10 @@ def _without(files: RuleFiles, faulty: set[str]) -> RuleSet | None:
         try:
             return files.without(faulty)
         except RuleError as error:
-            faulty |= {one.place.path for one in error.problems}
+            faulty |= _at_fault(error.problems)
     return None
+
+
+def _at_fault(problems: Iterable[Problem]) -> set[str]:
+    """Return the paths of the files without which a set may compile."""
+    return {one.place.path for one in problems if one.code not in HARMLESS}
