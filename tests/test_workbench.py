@@ -26,6 +26,7 @@ from agent.rules.language import SECTIONS
 from agent.rules.schema import make_schema
 from agent.trace import trace_log
 from agent.trial import try_log
+from agent.workbench.check import load_sound
 from agent.workbench.coverage import Coverage, Unmatched, measure
 from agent.workbench.docs import CATEGORIES, rows_of
 from agent.workbench.explain import tell_lines
@@ -792,7 +793,41 @@ def test_every_command_says_what_it_is_for(run: Run, command: str) -> None:
 def test_a_broken_rule_is_told_by_the_other_commands_too(run: Run, tmp_path: Path) -> None:
     rules = write(tmp_path, edit("level: info", "level: inof"))
 
-    assert run("explain", "--rules", rules, REQUEST)[0] == 2
+    assert run("docs", "--rules", rules)[0] == 2
+
+
+COMMANDS = [("explain", "--rules"), ("coverage", "--rules"), ("test",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+def test_commands_run_with_what_compiles(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    write(tmp_path, edit("level: info", "level: inof"))
+    other = RULE.replace("id: mine", "id: sound").replace("My fork", "Our fork")
+    write(tmp_path, other, "sound.yaml")
+    line = '{"level":"info","msg":"Our fork has sent it to Slack"}'
+    code, out = run(*command, str(tmp_path), *([line] if command[0] == "explain" else []))
+
+    says = {"explain": ", by sound", "coverage": " reached", "test": "0 scenarios, 0 failed"}
+    assert (code, says[command[0]] in out) == (1, True)
+
+
+def test_files_that_are_left_out_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_sound([write(tmp_path, edit("level: info", "level: inof"))])
+
+    assert "mine.yaml\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["nowhere", "empty", "faulty"])
+def test_rules_of_which_nothing_is_left_are_told(run: Run, tmp_path: Path, path: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "faulty").mkdir()
+    write(tmp_path / "faulty", "platforms: {bots: [a], sinks: []}\nevents: x\n")
+
+    assert run("explain", "--rules", str(tmp_path / path), REQUEST)[0] == 2
 
 
 # --- schema ---------------------------------------------------------------------------------------

@@ -29,17 +29,16 @@ _TO_QUOTE = re.compile(r'^"|[\s,=]')
 MAX_NEAR = 12
 
 
-def explain(ruleset: RuleSet, text: bytes, *, as_json: bool) -> int:
+def explain(ruleset: RuleSet, text: bytes, *, as_json: bool) -> None:
     """Print what became of each line of a log."""
     trace = trace_log(ruleset, text)
     if as_json:
         for one in tell_lines(trace):
             sys.stdout.buffer.write(orjson.dumps(one) + b"\n")
         sys.stdout.buffer.flush()
-        return 0
+        return
     for line in _tell(ruleset, trace):
         print(line)
-    return 0
 
 
 def tell_lines(trace: Trace) -> Iterator[dict[str, object]]:
