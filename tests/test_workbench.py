@@ -32,7 +32,7 @@ from agent.workbench.docs import CATEGORIES, rows_of
 from agent.workbench.explain import tell_lines
 from agent.workbench.fmt import format_text, meaning
 from agent.workbench.templates import template_of
-from tests.shipped import RULES, TEXTS, read
+from tests.shipped import RULES, TEXTS, read, tell
 
 SAMPLES = Path(__file__).parent / "data" / "samples"
 LOGS = [
@@ -132,6 +132,30 @@ def test_lines_count_as_they_stand_in_a_file_with_lines_that_have_no_stamp() -> 
 
     assert [step.line for step in trace.steps] == [1, 3]
     assert trace.lines == 3
+
+
+STAMP = "2025-06-18T08:28:13.000000001Z"
+
+
+@pytest.mark.parametrize("log", EXAMPLES)
+def test_an_example_counts_the_same_with_stamps_and_without(log: str) -> None:
+    lines = log.splitlines(keepends=True)
+    own = [re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line) for line in lines]
+    stamps = [found[0] if found else STAMP for found in own]
+    stamped = "".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
+    plain, ran = try_log(RULES, log), try_log(RULES, f"no stamp\n{stamped}")
+
+    assert tell(plain.observations) == tell(ran.observations)
+    assert (plain.matched, plain.unseen) == (ran.matched, ran.unseen)
+
+
+def test_the_stamps_of_an_example_tell_how_long_a_pair_waits() -> None:
+    ours = next(rule for rule in RULES.rules if rule.id == "command-request")
+    (log, *_) = (one.log for one in ours.hits if one.log.count("\n") > 1)
+    late = log.splitlines()
+    text = "\n".join(f"2025-06-18T08:{28 + at * 20}:13Z {line}" for at, line in enumerate(late))
+
+    assert try_log(RULES, text).observations != try_log(RULES, log).observations
 
 
 # --- explain --------------------------------------------------------------------------------------
