@@ -221,7 +221,7 @@ SHARED: dict[str, tuple[str, Schema]] = {
             }
         ),
     ),
-    "fragments": ("Pieces of patterns, for `${name}` in a pattern.", NAMES),
+    "fragments": ("Pieces of patterns, for `${name}` in a pattern or another piece.", NAMES),
     "vocabularies": (
         "Closed lists of words.",
         {"type": "object", "additionalProperties": ref("vocabulary")},
