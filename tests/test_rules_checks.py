@@ -523,6 +523,31 @@ def test_a_mere_fact_takes_no_entry_from_a_rule_that_counts() -> None:
     assert not problems(fact=f"{fact}hits: ['x']\n")
 
 
+HIDDEN = {
+    "within": ("[kube]", "[kube/helm]", True),
+    "escaped": ("[a.b]", "['a\\.b\\.c']", True),
+    "a-pattern": ("['ku(be|de)']", "[kube/helm]", True),
+    "the-second-text": ("[x, kube]", "[kube/helm]", True),
+    "other-letters": ("[Kube]", "[kube/helm]", False),
+    "at-the-end": ("[kube$]", "[in kube]", False),
+    "at-a-bound": ("['\\bkube']", "[kube/helm]", False),
+    "of-no-plain-text": ("[kube]", "['kubes?']", False),
+    "of-a-class": ("[kube]", "['kube\\w']", False),
+    "elsewhere": ("[kube/helm]", "[kube]", False),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "is_hidden"), HIDDEN.values(), ids=HIDDEN)
+def test_a_word_is_unreachable_if_each_of_its_texts_gives_another(
+    first: str, second: str, *, is_hidden: bool
+) -> None:
+    words = f"    match: search\n    words: {{slack: {first}, discord: {second}}}\n"
+    begin, end = SHARED.index("    words:"), SHARED.index("facts:")
+    found = problems(shared=f"{SHARED[:begin]}{words}{SHARED[end:]}")
+
+    assert [one.code for one in found] == (["unreachable"] if is_hidden else [])
+
+
 # --- captures -------------------------------------------------------------------------------------
 
 

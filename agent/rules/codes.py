@@ -32,7 +32,7 @@ CODES = {
     "type": "A value is of another type than its key needs.",
     "uncovered": "A reason why something is not covered is incomplete.",
     "unknown-name": "A key or a name is not known.",
-    "unreachable": "A rule or a word comes behind one that takes all that it would take.",
+    "unreachable": "A rule or a text of a word comes behind one that takes all it would take.",
     "unused-capture": "Nothing uses a capture.",
     "unused-event": "No rule uses an event.",
     "unused-fact": "No rule uses a fact.",
