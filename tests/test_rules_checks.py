@@ -523,6 +523,32 @@ def test_a_mere_fact_takes_no_entry_from_a_rule_that_counts() -> None:
     assert not problems(fact=f"{fact}hits: ['x']\n")
 
 
+def test_a_name_of_a_key_that_no_closer_has_is_never_compared() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    other = CLOSED.replace("?P<which>", "")
+
+    assert at(problems(waits, closed=other)) == [("unused-key", 5, 13)]
+    assert not problems(waits, closed=other.replace("name: '(", "name: '(?P<bot>"))
+    assert not problems(WAITS, closed=CLOSED)
+
+
+def test_a_misspelt_capture_of_a_closer_is_one_fault() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    found = problems(waits, closed=CLOSED.replace("which", "bott"))
+
+    assert [one.code for one in found] == ["unused-key"]
+    assert found[0].hint == "a closer has 'bott': call both the same"
+
+
+def test_a_rule_that_replaces_a_closer_without_its_capture_is_at_fault() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    ours = files(waits, closed=CLOSED.replace("which", "bot"))
+    own = CLOSED.replace("?P<which>", "").replace("closed\n", "closed\noverride: true\n", 1)
+    found = compile_rules({**ours, "own.yaml": own}, shipped=frozenset(ours)).problems
+
+    assert [(one.code, one.place.path) for one in found] == [("unused-key", "own.yaml")]
+
+
 HIDDEN = {
     "within": ("[kube]", "[kube/helm]", True),
     "escaped": ("[a.b]", "['a\\.b\\.c']", True),

@@ -37,6 +37,7 @@ CODES = {
     "unused-event": "No rule uses an event.",
     "unused-fact": "No rule uses a fact.",
     "unused-fragment": "No rule uses a fragment.",
+    "unused-key": "No closer has a name of a pair's key.",
     "unused-vocabulary": "No rule uses a vocabulary.",
     "value": "A property could take a value that its event or fact does not declare.",
     "versions": "Versions are not a first and a last one.",
@@ -50,6 +51,7 @@ HARMLESS = frozenset(
         "unused-event",
         "unused-fact",
         "unused-fragment",
+        "unused-key",
         "unused-vocabulary",
     }
 )

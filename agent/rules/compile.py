@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.rules.checks import (
     check_captures,
     check_closers,
+    check_keys,
     check_passes,
     check_reachable,
     check_shared,
@@ -107,12 +108,14 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
+    meant = check_keys(rules, shipped, problems)
     check_taken_out(rules, _gone(files), problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
         [rule for _, rule in compiled],
         {rule.id: one.written for one, rule in compiled if rules.get(rule.id) is rule},
+        meant,
         problems,
     )
     check_reachable(order, problems)

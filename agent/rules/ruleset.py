@@ -143,6 +143,8 @@ class Pair:
     result: str
     closers: tuple[Closer, ...]
     also: Mapping[str, str] = field(factory=dict)
+    places: Mapping[str, Place] = field(factory=dict, eq=False)
+    """Where the names of the key are written."""
 
     @cached_property
     def closers_of(self) -> Mapping[str, tuple[Closer, ...]]:
