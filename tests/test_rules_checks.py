@@ -681,6 +681,17 @@ def test_a_rule_without_which_another_cannot_count_is_not_taken_out_alone() -> N
     assert not _faults({**ours, **out, "opener-out.yaml": "id: bot-started\ndisable: true\n"})
 
 
+def test_a_closer_names_no_rule_that_is_taken_out() -> None:
+    waits = PAIR.replace("Starting", "Ending").replace("id: bot-started", "id: own")
+    ours = files(closed=CLOSED, again=RULE.replace("bot-started", "bot-again").replace("St", "Sp"))
+    out = {"own.yaml": waits.replace("next", "count"), "out.yaml": "id: bot-again\ndisable: true\n"}
+    found = _faults({**ours, **out})
+
+    assert at(found, "own.yaml") == [("pair", 5, 71)]
+    assert found[0].hint == "remove it here, or what takes it out: out.yaml:1:5"
+    assert len(found) == 1
+
+
 def _faults(texts: dict[str, str]) -> tuple[Problem, ...]:
     try:
         return compile_rules(texts, shipped=OURS | {"closed.yaml", "again.yaml"}).problems

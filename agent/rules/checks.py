@@ -124,11 +124,23 @@ def _blame(place: Place, present: Sequence[Rule], shipped: AbstractSet[str]) -> 
 
 
 def check_taken_out(
-    rules: Mapping[str, Rule], gone: Mapping[str, Place], problems: Problems
+    rules: Mapping[str, Rule],
+    gone: Mapping[str, Place],
+    shipped: AbstractSet[str],
+    problems: Problems,
 ) -> None:
-    """Note rules taken out without which another one's event can never count."""
+    """Note rules taken out that a user's own pair names, or needs for its event to count at all."""
     for name, place in gone.items():
         idle = sorted(one.id for one in rules.values() if _needs(one, name, gone))
+        own = [one for one in rules.values() if one.place.path not in shipped]
+        for closer in (closer for one in own if one.pair for closer in one.pair.closers):
+            if name in closer.rules and not idle:
+                problems.add(
+                    "pair",
+                    closer.places[name],
+                    f"{name!r} is taken out, so it never ends this pair",
+                    f"remove it here, or what takes it out: {place}",
+                )
         if idle:
             several = ", ".join(idle)
             problems.add(

@@ -109,7 +109,7 @@ def _compile(
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
     meant = check_keys(rules, shipped, problems)
-    check_taken_out(rules, _gone(files), problems)
+    check_taken_out(rules, _gone(files), shipped, problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
