@@ -215,7 +215,12 @@ def show_running(found: Mapping[str, Any], port: int) -> int:
             f"sent before {_time(found['withheld_until_seconds'])}, nor counted for it until then",
             markup=False,
         )
-    console.print(f"rules: {figures['rules_loaded']}, digest {figures['rules_digest']}")
+    refused = figures["are_rules_refused"]
+    console.print(
+        f"rules: {figures['rules_loaded']}, digest {figures['rules_digest']}"
+        f"{'; the files have changed and do not compile, see `rules check`' if refused else ''}",
+        soft_wrap=True,
+    )
     console.print(f"destination: {found['destination'] or 'none'}", markup=False)
     if coming is not None:
         will = "will be sent" if coming["is_sent"] else "will not be sent"

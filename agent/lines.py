@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 from calendar import monthrange, timegm
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from agent.model import NANOS, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 MAX_LINE_BYTES = 256 * 1024
 MAX_STAMP_BYTES = 40
@@ -126,6 +130,19 @@ def parse_stamp(line: bytes) -> tuple[int, int] | None:
         end -= 1  # an empty line whose trailing space was lost on the way
     at_ns = _nanoseconds(found)
     return None if at_ns is None else (at_ns, end + 1)
+
+
+def is_stamped(lines: Sequence[bytes]) -> bool:
+    """Whether a saved log stands with the API's stamps (`kubectl logs --timestamps`) or without.
+
+    The first line that begins an entry decides; kubectl or an editor may have put others before.
+    """
+    for line in lines:
+        whole = line.removesuffix(b"\r")
+        stamp = parse_stamp(whole)
+        if read_head(whole if stamp is None else whole[stamp[1] :]) is not None:
+            return stamp is not None
+    return any(parse_stamp(line.removesuffix(b"\r")) is not None for line in lines)
 
 
 @frozen

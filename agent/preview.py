@@ -15,7 +15,7 @@ from attrs import frozen
 
 from agent.aggregate import Instance, Windows
 from agent.gate import admit, make_gate
-from agent.lines import parse_stamp, read_head
+from agent.lines import is_stamped
 from agent.match import make_prefilter
 from agent.model import CRASHED, Batch, Identity
 from agent.reader import Reader
@@ -112,7 +112,7 @@ def _read(
         head += chunk
         if len(head) >= _HEAD_BYTES:
             break
-    reader = Reader(ruleset, prefilter, stamped=_is_stamped(head), count_crashes=True)
+    reader = Reader(ruleset, prefilter, stamped=is_stamped(head.split(b"\n")), count_crashes=True)
     reader.feed(head)
     yield reader
     for chunk in chunks:
@@ -138,16 +138,3 @@ def decode(chunks: Iterator[bytes]) -> Iterator[bytes]:
             return
     yield head
     yield from chunks
-
-
-def _is_stamped(head: bytes) -> bool:
-    """Whether saved logs stand with the API's stamps (`kubectl logs --timestamps`) or without.
-
-    The first line that begins an entry decides; kubectl or an editor may have put others before.
-    """
-    lines = [line.removesuffix(b"\r") for line in head.split(b"\n")]
-    for line in lines:
-        stamp = parse_stamp(line)
-        if read_head(line if stamp is None else line[stamp[1] :]) is not None:
-            return stamp is not None
-    return any(parse_stamp(line) is not None for line in lines)

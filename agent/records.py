@@ -95,11 +95,18 @@ def _parse_json(text: bytes) -> _Parts | None:
     level, message = found.pop("level", None), found.pop("msg", None)
     if not isinstance(level, str) or level not in _LEVEL_WORDS or not isinstance(message, str):
         return None
-    fields = {
-        name: value.encode("utf-8", "replace") if isinstance(value, str) else b""
-        for name, value in found.items()
-    }
+    fields = {name: _json_field(value) for name, value in found.items() if value is not None}
     return level, message.encode("utf-8", "replace"), fields
+
+
+def _json_field(value: object) -> bytes:
+    """Return a text as it is, and anything else as JSON without spaces; `null` is no value."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace")
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # nested more deeply than it is written
+        return b""
 
 
 def _parse_json_leniently(text: bytes) -> object:

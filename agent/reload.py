@@ -1,8 +1,8 @@
 """Watches the user's rule files and hands over each new set that compiles.
 
 Owns noticing a change, be it a swap of a mounted ConfigMap's `..data` or an edit, and refusing a
-set with faults: the last good one stays in force. Must not know what is done with a set. Reading
-and compiling happen in a thread; files that change meanwhile are read again.
+set that does not compile: the last good one stays in force. Must not know what is done with a set.
+Reading and compiling happen in a thread; files that change meanwhile are read again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from attrs import define
 from agent.match import make_prefilter
 from agent.rulefiles import load_rules
 from agent.rules import Place, Problem, RuleError
+from agent.rules.codes import HARMLESS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -79,7 +80,7 @@ def _tell(error: RuleError) -> None:
 
 def refusal_of(error: RuleError) -> dict[str, object]:
     """Return what may be logged of a refusal: no text of a rule file."""
-    first = error.problems[0]
+    first = next((one for one in error.problems if one.code not in HARMLESS), error.problems[0])
     return {
         "count": len(error.problems),
         "code": first.code,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from agent.entries import Entries
-from agent.lines import Framer, parse_stamp
+from agent.lines import Framer, is_stamped, parse_stamp
 from agent.match import match
 from agent.pairs import Acted, Counted, Note, Opened, Pairs
 from agent.records import parse
@@ -102,9 +102,9 @@ def trace_log(
 
     pairs = Pairs(set(), count_crashes=True, note=note)
     lines = Framer().feed(text if text.endswith(b"\n") or not text else text + b"\n")
-    is_stamped = parse_stamp(next((line for line in lines if line), b"")) is not None
     offsets: list[int] = []
-    for entry in _entries(lines, numbers, offsets, is_stamped=is_stamped):
+    has_stamps = is_stamped(lines)
+    for entry in _entries(lines, numbers, offsets, is_stamped=has_stamps):
         record = parse(entry)
         known = frozenset(pairs.enabled)
         counted, stated = match(record, ruleset, known) if record is not None else (None, None)
@@ -119,7 +119,7 @@ def trace_log(
                 pairs.take(found, offset=offsets[entry.first_line - 1])
     pairs.end()
     pairs.released()
-    return Trace(tuple(steps.values()), len(lines), is_stamped)
+    return Trace(tuple(steps.values()), len(lines), has_stamps)
 
 
 def _entries(

@@ -1,4 +1,4 @@
-"""A log text -> what a rule set makes of it: how an example is run, without stamps or prefilter.
+"""A log text -> what a rule set makes of it: how an example, stamped or plain, is run.
 
 Owns the way of tools and tests through the core. The agent itself does not come here; what is
 counted is counted by its own reader.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.anonymize import state_facts
 from agent.entries import Entries
-from agent.lines import Framer
+from agent.lines import Framer, is_stamped, parse_stamp
 from agent.match import first_failed, match
 from agent.model import learn
 from agent.reader import Reader
@@ -19,7 +19,7 @@ from agent.records import parse
 from agent.rules import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent.model import Entry, Record
     from agent.rules import Rule, RuleSet
@@ -28,30 +28,33 @@ if TYPE_CHECKING:
 def try_log(ruleset: RuleSet, log: str) -> Run:
     """Read a whole log of one container instance; fatal and panic entries count as crashes."""
     text = log.encode()
-    reader = Reader(ruleset, lambda _text: True, stamped=False, count_crashes=True)
+    lines = Framer().feed(text if text.endswith(b"\n") else text + b"\n")
+    has_stamps = is_stamped(lines)
+    reader = Reader(ruleset, lambda _text: True, stamped=has_stamps, count_crashes=True)
     reader.feed(text)
     reader.finish()
-    matched = list(_matched(ruleset, text))
+    plain = tuple(_without_stamps(lines) if has_stamps else lines)
+    matched = list(_matched(ruleset, plain))
     return Run(
         reader.take().observations,
         tuple(rule.id for rule, _ in matched),
         frozenset(rule.id for rule, is_seen in matched if not is_seen),
-        partial(_failures, text),
+        partial(_failures, plain),
     )
 
 
-def _failures(text: bytes, rule: Rule) -> Iterator[tuple[str, Record]]:
+def _failures(lines: Iterable[bytes], rule: Rule) -> Iterator[tuple[str, Record]]:
     """Yield each entry that a rule does not take, with the first condition that failed."""
-    for record in filter(None, map(parse, _entries(text))):
+    for record in filter(None, map(parse, _entries(lines))):
         failed = first_failed(rule, record)
         if failed is not None:
             yield failed, record
 
 
-def _matched(ruleset: RuleSet, text: bytes) -> Iterator[tuple[Rule, bool]]:
+def _matched(ruleset: RuleSet, lines: Iterable[bytes]) -> Iterator[tuple[Rule, bool]]:
     """Yield the rules to which entries belong, and whether a literal of theirs stands there."""
     known: set[str] = set()
-    for entry in _entries(text):
+    for entry in _entries(lines):
         record = parse(entry)
         for found in match(record, ruleset, known) if record else ():
             if found is not None:
@@ -60,9 +63,16 @@ def _matched(ruleset: RuleSet, text: bytes) -> Iterator[tuple[Rule, bool]]:
                     learn(known, fact)
 
 
-def _entries(text: bytes) -> Iterator[Entry]:
+def _without_stamps(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines that have a stamp without it: others are none of BotKube's."""
+    for line in lines:
+        stamp = parse_stamp(line)
+        if stamp is not None:
+            yield line[stamp[1] :]
+
+
+def _entries(lines: Iterable[bytes]) -> Iterator[Entry]:
     entries = Entries()
-    lines = Framer().feed(text if text.endswith(b"\n") else text + b"\n")
     for number, line in enumerate(lines, 1):
         yield from entries.feed(line, None, number)
     yield from entries.finish()

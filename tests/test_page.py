@@ -384,6 +384,14 @@ def test_what_is_withheld_is_said_with_its_time(ruleset: RuleSet) -> None:
     assert "The rules newly disclose" not in page(whole(ruleset)).decode()
 
 
+def test_refused_rules_are_said(ruleset: RuleSet) -> None:
+    view = whole(ruleset)
+    figures = attrs.evolve(view.figures, are_rules_refused=True)
+
+    assert "do not compile" in page(attrs.evolve(view, figures=figures)).decode()
+    assert "do not compile" not in page(view).decode()
+
+
 def test_headings_tables_and_regions_are_named(ruleset: RuleSet) -> None:
     text = page(whole(ruleset)).decode()
 

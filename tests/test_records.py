@@ -51,6 +51,26 @@ def test_json_fields_have_any_name(level: str, message: str, fields: dict[str, s
     check_round_trip(Format.JSON, level, message, kept, message)
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        pytest.param("7", {"a": b"7"}, id="number"),
+        pytest.param("-1.5", {"a": b"-1.5"}, id="fraction"),
+        pytest.param("true", {"a": b"true"}, id="boolean"),
+        pytest.param("null", {}, id="null-is-absent"),
+        pytest.param('[1, "é", null]', {"a": '[1,"é",null]'.encode()}, id="list"),
+        pytest.param('{"b": {"c": 1}}', {"a": b'{"b":{"c":1}}'}, id="object"),
+        pytest.param("[" * 900 + "]" * 900, {"a": b""}, id="too-deep"),
+    ],
+)
+def test_json_fields_that_are_no_text_are_their_json(
+    written: str, expected: dict[str, bytes]
+) -> None:
+    line = f'{{"level":"info","msg":"x","a":{written}}}'.encode()
+
+    assert ("info", b"x", expected) == shown(read(Format.JSON, line))
+
+
 @given(levels, words, st.dictionaries(names, words, max_size=4))
 @example("info", "", {"a": "", "b": '"', "c": "\\"})
 def test_logfmt_is_read_as_it_was_written(level: str, message: str, fields: dict[str, str]) -> None:
@@ -165,10 +185,10 @@ def test_logfmt(text: bytes, expected: tuple[str, bytes, dict[str, bytes]] | Non
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b'{"level":"info","msg":"\\u003ca\\u003e","n":7}', ("info", b"<a>", {"n": b""})),
+        (b'{"level":"info","msg":"\\u003ca\\u003e","n":7}', ("info", b"<a>", {"n": b"7"})),
         (
             b'{"level":"info","msg":"x","bindings":["a"],"url":{"a":1}}',
-            ("info", b"x", {"bindings": b"", "url": b""}),
+            ("info", b"x", {"bindings": b'["a"]', "url": b'{"a":1}'}),
         ),
         (b'{"level":"info","msg":"\xff"}', ("info", "\ufffd".encode(), {})),
         (b'{"level":"info","msg":"tor', None),

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from agent import reload
+from agent.commands import show_running
 from agent.ledger.ledger import Ledger
 from agent.logs import JsonFormatter
 from agent.modes import Decision, Mode
@@ -27,6 +28,8 @@ from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.web.metrics import Snapshot, exposition
 from agent.web.server import serve
+from agent.web.view import View, status
+from agent.workbench.check import find_faults
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.sim.botkube import Fact
 
@@ -224,7 +227,8 @@ async def test_a_broken_set_is_refused_and_the_last_good_one_stays(
         mount.put({"own.yaml": OWN})
         await until(lambda: digest_in_force(agent) != world.ruleset.digest)
         good = digest_in_force(agent)
-        mount.put({"own.yaml": OWN.replace("level: info", "level: secret-word")})
+        broken = OWN.replace("level: info", "level: secret-word")
+        mount.put({"idle.yaml": "fragments: {idle: x}\n", "own.yaml": broken})
         await until(lambda: state.failures == 1)
         truth = write(pod, world, 30)
         await until(lambda: missing(truth, world) == {})
@@ -238,9 +242,21 @@ async def test_a_broken_set_is_refused_and_the_last_good_one_stays(
         assert digest_in_force(agent) == good
     (refused,) = [one for one in caught.records if one.levelno == logging.ERROR]
     said = vars(refused)
-    assert (said["count"], said["code"]) == (1, "unknown-name")
+    assert (said["count"], said["code"]) == (2, "unknown-name")
     assert said["place"].endswith("own.yaml:4")
     assert "secret-word" not in str(said)
+
+
+async def test_what_only_check_tells_stops_no_reload(world: Lab, mount: Mount) -> None:
+    """One standard for a start and a reload: a set that compiles."""
+    async with world.agent() as agent, reloading(world, agent, mount) as state:
+        wrong = OWN.replace("command: ping, result", "command: get, result")
+        mount.put({"own.yaml": wrong, "more.yaml": "fragments: {idle: x}\n"})
+        await until(lambda: digest_in_force(agent) != world.ruleset.digest)
+
+        assert (state.failures, state.is_refused) == (0, False)
+    _, found, _ = await asyncio.to_thread(find_faults, [str(mount.folder)])
+    assert [one.code for one in found] == ["unused-fragment", "hit"]
 
 
 @pytest.mark.parametrize(
@@ -394,6 +410,18 @@ async def test_the_health_port_tells_of_refused_rules_and_stays_ready() -> None:
         "reasons": ["listed", "rules_refused"],
     }
     assert b"botkube_agent_rules_reload_failures_total 2.0" in exposition(snapshot)
+    assert b"botkube_agent_rules_refused 1.0" in exposition(snapshot)
+    assert b"botkube_agent_rules_refused 0.0" in exposition(Snapshot())
+
+
+def test_status_tells_of_refused_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    said = []
+    for is_refused in (False, True):
+        view = View(0, "1", "local", "a test", figures=Snapshot(are_rules_refused=is_refused))
+        show_running(status(view), 1)
+        said.append("do not compile" in capsys.readouterr().out)
+
+    assert said == [False, True]
 
 
 def test_the_digest_does_not_depend_on_the_folder(tmp_path: Path) -> None:

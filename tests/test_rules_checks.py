@@ -730,6 +730,57 @@ def test_a_mere_fact_takes_no_entry_from_a_rule_that_counts() -> None:
     assert not problems(fact=f"{fact}hits: ['x']\n")
 
 
+def test_a_name_of_a_key_that_no_closer_has_is_never_compared() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    other = CLOSED.replace("?P<which>", "")
+
+    assert at(problems(waits, closed=other)) == [("unused-key", 5, 13)]
+    assert not problems(waits, closed=other.replace("name: '(", "name: '(?P<bot>"))
+    assert not problems(WAITS, closed=CLOSED)
+
+
+def test_a_misspelt_capture_of_a_closer_is_one_fault() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    found = problems(waits, closed=CLOSED.replace("which", "bott"))
+
+    assert [one.code for one in found] == ["unused-key"]
+    assert found[0].hint == "a closer has 'bott': call both the same"
+
+
+def test_a_rule_that_replaces_a_closer_without_its_capture_is_at_fault() -> None:
+    waits = edit("level: info", "level: info\npair: {key: bot, closers: [{by: bot-closed}]}")
+    ours = files(waits, closed=CLOSED.replace("which", "bot"))
+    own = CLOSED.replace("?P<which>", "").replace("closed\n", "closed\noverride: true\n", 1)
+    found = compile_rules({**ours, "own.yaml": own}, shipped=frozenset(ours)).problems
+
+    assert [(one.code, one.place.path) for one in found] == [("unused-key", "own.yaml")]
+
+
+HIDDEN = {
+    "within": ("[kube]", "[kube/helm]", True),
+    "escaped": ("[a.b]", "['a\\.b\\.c']", True),
+    "a-pattern": ("['ku(be|de)']", "[kube/helm]", True),
+    "the-second-text": ("[x, kube]", "[kube/helm]", True),
+    "other-letters": ("[Kube]", "[kube/helm]", False),
+    "at-the-end": ("[kube$]", "[in kube]", False),
+    "at-a-bound": ("['\\bkube']", "[kube/helm]", False),
+    "of-no-plain-text": ("[kube]", "['kubes?']", False),
+    "of-a-class": ("[kube]", "['kube\\w']", False),
+    "elsewhere": ("[kube/helm]", "[kube]", False),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "is_hidden"), HIDDEN.values(), ids=HIDDEN)
+def test_a_word_is_unreachable_if_each_of_its_texts_gives_another(
+    first: str, second: str, *, is_hidden: bool
+) -> None:
+    words = f"    match: search\n    words: {{slack: {first}, discord: {second}}}\n"
+    begin, end = SHARED.index("    words:"), SHARED.index("facts:")
+    found = problems(shared=f"{SHARED[:begin]}{words}{SHARED[end:]}")
+
+    assert [one.code for one in found] == (["unreachable"] if is_hidden else [])
+
+
 # --- captures -------------------------------------------------------------------------------------
 
 
@@ -837,12 +888,22 @@ def test_a_rule_without_which_another_cannot_count_is_not_taken_out_alone() -> N
     assert not _faults({**ours, **out, "opener-out.yaml": "id: bot-started\ndisable: true\n"})
 
 
+def test_a_closer_names_no_rule_that_is_taken_out() -> None:
+    waits = PAIR.replace("Starting", "Ending").replace("id: bot-started", "id: own")
+    ours = files(closed=CLOSED, again=RULE.replace("bot-started", "bot-again").replace("St", "Sp"))
+    out = {"own.yaml": waits.replace("next", "count"), "out.yaml": "id: bot-again\ndisable: true\n"}
+    found = _faults({**ours, **out})
+
+    assert at(found, "own.yaml") == [("pair", 5, 71)]
+    assert found[0].hint == "remove it here, or what takes it out: out.yaml:1:5"
+    assert len(found) == 1
+
+
 def _faults(texts: dict[str, str]) -> tuple[Problem, ...]:
     try:
-        compile_rules(texts, shipped=OURS | {"closed.yaml", "again.yaml"})
+        return compile_rules(texts, shipped=OURS | {"closed.yaml", "again.yaml"}).problems
     except RuleError as error:
         return error.problems
-    return ()
 
 
 def test_a_place_shows_the_path_of_its_file() -> None:

@@ -149,7 +149,7 @@ def test_no_small_file_can_be_large(text: str, line: int, column: int) -> None:
 
     assert problem.code in {"too-large", "yaml"}
     assert (line, column) == (problem.place.line, problem.place.column), problem
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 1
 
 
 def test_as_deep_as_it_may_be() -> None:

@@ -7,11 +7,13 @@ import re2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.rules import compile_rules
 from agent.rules.branches import branches_of
 from agent.rules.literals import longest_literal
 from agent.rules.patterns import Pattern, captures_in, compile_pattern
 from agent.rules.places import Place, Problems
 from agent.rules.words import options
+from tests.test_rules_compile import SHARED, files, problems
 
 LITERALS = {
     # pattern: (the text that must stand in every match, something that matches)
@@ -179,3 +181,55 @@ def test_a_refused_pattern_says_where(pattern: str, index: int) -> None:
     compile_pattern(Pattern(Place("a.yaml", 1, 1, pattern), pattern), problems)
 
     assert [index + 1] == [one.place.column for one in problems.found]
+
+
+# --- fragments ------------------------------------------------------------------------------------
+
+
+def fragments(text: str) -> str:
+    return SHARED.replace("  tail: '(?s:.*)'\n", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("  tail: 'x${in}'\n  in: 'y${most}z'\n  most: 'a?b'\n", id="outer-first"),
+        pytest.param("  most: 'a?b'\n  in: 'y${most}z'\n  tail: 'x${in}'\n", id="inner-first"),
+    ],
+)
+def test_fragments_may_name_others(text: str) -> None:
+    patterns = [rule.pattern for rule in compile_rules(files(shared=fragments(text))).rules]
+
+    assert "Starting botxya?bz" in patterns
+
+
+NESTED = {
+    "itself": ("  tail: 'x${tail}'\n", [("pattern", 6, 11)]),
+    "each-other": ("  tail: 'x${in}'\n  in: 'yy${tail}'\n", [("pattern", 7, 10)]),
+    "unknown": ("  tail: 'x${inn}'\n  in: 'y'\n", [("unknown-name", 6, 11)]),
+    "unknown-within": ("  in: 'x${zz}'\n  tail: '${in}'\n", [("unknown-name", 6, 9)]),
+    "torn": ("  tail: 'x${in}'\n  in: 'y('\n", [("pattern", 7, 9)]),
+}
+
+
+@pytest.mark.parametrize(("text", "faults"), NESTED.values(), ids=NESTED)
+def test_a_fault_of_nested_fragments_is_told_once(
+    text: str, faults: list[tuple[str, int, int]]
+) -> None:
+    found = problems(shared=fragments(text))
+
+    assert faults == [(one.code, one.place.line, one.place.column) for one in found]
+
+
+def test_nested_fragments_end_where_a_pattern_may() -> None:
+    deep = "".join(f"  f{at}: '${{f{at + 1}}}${{f{at + 1}}}'\n" for at in range(60))
+    wide = f"  f60: xy\n  tail: '{'${f0}' * 1000}'\n"
+    (found,) = problems(shared=fragments(f"{deep}{wide}"))
+
+    assert (found.code, found.place.path) == ("pattern", "rule.yaml")
+
+
+def test_a_long_chain_of_fragments_is_written_out() -> None:
+    chain = "".join(f"  f{at}: '${{f{at + 1}}}'\n" for at in range(3000))
+
+    assert not problems(shared=fragments(f"  tail: '${{f0}}'\n{chain}  f3000: x\n"))

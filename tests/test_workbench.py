@@ -28,12 +28,13 @@ from agent.rules.language import SECTIONS
 from agent.rules.schema import make_schema
 from agent.trace import trace_log
 from agent.trial import try_log
+from agent.workbench.check import load_sound
 from agent.workbench.coverage import Coverage, Unmatched, measure
 from agent.workbench.docs import CATEGORIES, rows_of
 from agent.workbench.explain import tell_lines
 from agent.workbench.fmt import format_text, meaning
 from agent.workbench.templates import template_of
-from tests.shipped import RULES, TEXTS, read
+from tests.shipped import RULES, TEXTS, read, tell
 
 SAMPLES = Path(__file__).parent / "data" / "samples"
 LOGS = [
@@ -135,6 +136,30 @@ def test_lines_count_as_they_stand_in_a_file_with_lines_that_have_no_stamp() -> 
     assert trace.lines == 3
 
 
+STAMP = "2025-06-18T08:28:13.000000001Z"
+
+
+@pytest.mark.parametrize("log", EXAMPLES)
+def test_an_example_counts_the_same_with_stamps_and_without(log: str) -> None:
+    lines = log.splitlines(keepends=True)
+    own = [re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line) for line in lines]
+    stamps = [found[0] if found else STAMP for found in own]
+    stamped = "".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
+    plain, ran = try_log(RULES, log), try_log(RULES, f"no stamp\n{stamped}")
+
+    assert tell(plain.observations) == tell(ran.observations)
+    assert (plain.matched, plain.unseen) == (ran.matched, ran.unseen)
+
+
+def test_the_stamps_of_an_example_tell_how_long_a_pair_waits() -> None:
+    ours = next(rule for rule in RULES.rules if rule.id == "command-request")
+    (log, *_) = (one.log for one in ours.hits if one.log.count("\n") > 1)
+    late = log.splitlines()
+    text = "\n".join(f"2025-06-18T08:{28 + at * 20}:13Z {line}" for at, line in enumerate(late))
+
+    assert try_log(RULES, text).observations != try_log(RULES, log).observations
+
+
 # --- explain --------------------------------------------------------------------------------------
 
 
@@ -174,7 +199,7 @@ def test_explain_names_the_parts_of_an_entry_and_its_rule(run: Run) -> None:
 
     assert code == 0
     assert "line 1: json, level debug, from the core" in out
-    assert "fields   bot, commGroup, time" in out
+    assert "fields   bot=" in out
     assert "command-request" in out
     assert "nothing ended it: its result is count" in out
     assert "counts   Command executed {command: kubectl get, platform: slack" in out
@@ -211,6 +236,21 @@ def test_explain_names_a_field_that_is_missing(run: Run) -> None:
     _, out = run("explain", '{"level":"info","msg":"Starting bot","time":"2025-06-18T08:28:13Z"}')
 
     assert "bot-started: fields.bot: the field is missing; it must match '.+'" in out
+
+
+def test_explain_shows_values_of_fields_and_patterns_as_written(run: Run, tmp_path: Path) -> None:
+    rule = """\
+id: many-restarts
+message: Restarting now
+fields: {restarts: '\\d\\d'}
+hits: ['{"level":"info","msg":"Restarting now","restarts":10}']
+"""
+    write(tmp_path, rule)
+    line = '{"level":"info","msg":"Restarting now","note":"a b","restarts":7,"x":"%s"}' % ("y" * 90)
+    _, out = run("explain", "--rules", str(tmp_path), line)
+
+    assert f'fields   note="a b", restarts=7, x={"y" * 60} ...\n' in out
+    assert r"fields.restarts: the field is 7, which does not match '\d\d'" in out
 
 
 SENT = (
@@ -354,6 +394,47 @@ def test_a_file_that_does_not_compile_hides_no_example_of_another(run: Run, tmp_
     _, out = run("check", "--format", "json", str(tmp_path))
 
     assert [one["code"] for one in json.loads(out)] == ["yaml", "hit"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        pytest.param("id: mine", "id: mine", "unused-fragment", id="of-a-set"),
+        pytest.param("My fork has", "My (?P<fork>fork) has", "unused-capture", id="of-the-rule"),
+    ],
+)
+def test_a_name_that_nobody_uses_hides_no_example_and_no_scenario(
+    run: Run, tmp_path: Path, old: str, new: str, code: str
+) -> None:
+    write(
+        tmp_path, edit("expect: {platform: slack}", "expect: {platform: discord}").replace(old, new)
+    )
+    if code == "unused-fragment":
+        write(tmp_path, "fragments: {idle: x}\n", "shared.yaml")
+    write(
+        tmp_path,
+        "log: x\nexpect: [{event: Event handled, properties: {platform: slack}}]\n",
+        "a.scenario.yaml",
+    )
+    _, out = run("check", "--format", "json", str(tmp_path))
+
+    assert sorted([code, "hit", "scenario"]) == sorted(one["code"] for one in json.loads(out))
+
+
+def test_of_two_examples_that_differ_the_one_at_fault_is_told_once(
+    run: Run, tmp_path: Path
+) -> None:
+    text = edit("  - log", "  - log: 'x'\n    expect: {platform: slack}\n  - log")
+    example = RULE[RULE.index("  - log") : RULE.index("misses")]
+    write(tmp_path, text.replace("misses:", f"{example.replace('slack', 'discord')}misses:"))
+    _, checked = run("check", "--format", "json", str(tmp_path))
+    code, tested = run("test", str(tmp_path))
+
+    assert [(one["code"], one["line"]) for one in json.loads(checked)] == [
+        ("hit", 9),
+        ("contradiction", 13),
+    ]
+    assert (code, tested.count("contradiction")) == (1, 1)
 
 
 def test_check_speaks_sarif(run: Run, tmp_path: Path) -> None:
@@ -837,7 +918,41 @@ def test_every_command_says_what_it_is_for(run: Run, command: str) -> None:
 def test_a_broken_rule_is_told_by_the_other_commands_too(run: Run, tmp_path: Path) -> None:
     rules = write(tmp_path, edit("level: info", "level: inof"))
 
-    assert run("explain", "--rules", rules, REQUEST)[0] == 2
+    assert run("docs", "--rules", rules)[0] == 2
+
+
+COMMANDS = [("explain", "--rules"), ("coverage", "--rules"), ("test",)]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
+def test_commands_run_with_what_compiles(
+    run: Run, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    write(tmp_path, edit("level: info", "level: inof"))
+    other = RULE.replace("id: mine", "id: sound").replace("My fork", "Our fork")
+    write(tmp_path, other, "sound.yaml")
+    line = '{"level":"info","msg":"Our fork has sent it to Slack"}'
+    code, out = run(*command, str(tmp_path), *([line] if command[0] == "explain" else []))
+
+    says = {"explain": ", by sound", "coverage": " reached", "test": "0 scenarios, 0 failed"}
+    assert (code, says[command[0]] in out) == (1, True)
+
+
+def test_files_that_are_left_out_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_sound([write(tmp_path, edit("level: info", "level: inof"))])
+
+    assert "mine.yaml\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["nowhere", "empty", "faulty"])
+def test_rules_of_which_nothing_is_left_are_told(run: Run, tmp_path: Path, path: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "faulty").mkdir()
+    write(tmp_path / "faulty", "platforms: {bots: [a], sinks: []}\nevents: x\n")
+
+    assert run("explain", "--rules", str(tmp_path / path), REQUEST)[0] == 2
 
 
 # --- schema ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.model import Value
+from agent.rules.places import nearest_name
 from agent.rules.sources import captures_of, values_of
 from agent.rules.values import MAX_SHOWN, is_declared
 
@@ -37,6 +38,40 @@ def check_closers(
             present = [rules[name] for name in closer.rules if name in rules]
             if present:
                 _check_closer(closer, present, shipped, problems)
+
+
+def check_keys(
+    rules: Mapping[str, Rule], shipped: AbstractSet[str], problems: Problems
+) -> set[str]:
+    """Note names of a pair's key that no closer has: they are never compared.
+
+    Returns the captures that were probably meant.
+    """
+    meant: set[str] = set()
+    for rule in rules.values():
+        closers = rule.pair.closers if rule.pair else ()
+        names = {name for closer in closers for name in closer.rules}
+        if rule.pair is None or not names or not names <= rules.keys():
+            continue  # another rule was meant, or is gone
+        present = [rules[name] for name in sorted(names)]
+        have = frozenset[str]().union(*(one.captures for one in present))
+        joined = {name for one in closers for name in (*one.join, *one.prefer, *one.also)}
+        blamed = _blame(rule.place, present, shipped)
+        for name in sorted({*rule.pair.key} - have - joined):
+            place = rule.pair.places[name]
+            if problems.names(name, place, [one.place.path for one in present]):
+                continue
+            near = nearest_name(name, have)
+            meant |= {near} if near is not None else set()
+            problems.add(
+                "unused-key",
+                blamed.place if blamed is not None else place,
+                f"no closer of {rule.id!r} has {name!r}, so it is never compared",
+                f"a closer has {near!r}: call both the same"
+                if near is not None
+                else "capture it in a closer's rule, name that capture under `join`, or remove it",
+            )
+    return meant
 
 
 def _check_closer(
@@ -89,11 +124,23 @@ def _blame(place: Place, present: Sequence[Rule], shipped: AbstractSet[str]) -> 
 
 
 def check_taken_out(
-    rules: Mapping[str, Rule], gone: Mapping[str, Place], problems: Problems
+    rules: Mapping[str, Rule],
+    gone: Mapping[str, Place],
+    shipped: AbstractSet[str],
+    problems: Problems,
 ) -> None:
-    """Note rules taken out without which another one's event can never count."""
+    """Note rules taken out that a user's own pair names, or needs for its event to count at all."""
     for name, place in gone.items():
         idle = sorted(one.id for one in rules.values() if _needs(one, name, gone))
+        own = [one for one in rules.values() if one.place.path not in shipped]
+        for closer in (closer for one in own if one.pair for closer in one.pair.closers):
+            if name in closer.rules and not idle:
+                problems.add(
+                    "pair",
+                    closer.places[name],
+                    f"{name!r} is taken out, so it never ends this pair",
+                    f"remove it here, or what takes it out: {place}",
+                )
         if idle:
             several = ", ".join(idle)
             problems.add(
@@ -166,11 +213,13 @@ def check_captures(
     rules: Mapping[str, Rule],
     openers: Iterable[Rule],
     written: Mapping[str, Mapping[str, Place]],
+    meant: AbstractSet[str],
     problems: Problems,
 ) -> None:
     """Note captures that nobody reads: a mistake, or they should not be captured.
 
-    Rules that a user has taken out are among the `openers`: what they read is no mistake.
+    Those that were `meant` by another name are told there. Rules that a user has taken out are
+    among the `openers`: what they read is no mistake.
     """
     used = {name: _own_uses(rule) for name, rule in rules.items()}
     faulty = problems.faulty
@@ -188,7 +237,7 @@ def check_captures(
                     used[name] |= wanted
     for name, places in written.items():
         own = rules[name].place
-        unused = sorted(places.keys() - used.get(name, places.keys()))
+        unused = sorted(places.keys() - used.get(name, places.keys()) - meant)
         if unused and problems.names(name, own, faulty - {own.path}):
             continue  # one of those may be a pair that reads them
         for capture in unused:

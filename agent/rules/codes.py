@@ -34,13 +34,30 @@ CODES = {
     "type": "A value is of another type than its key needs.",
     "uncovered": "A reason why something is not covered is incomplete.",
     "unknown-name": "A key or a name is not known.",
-    "unreachable": "A rule or a word comes behind one that takes all that it would take.",
+    "unreachable": "A rule or a text of a word comes behind one that takes all it would take.",
     "unused-capture": "Nothing uses a capture.",
     "unused-event": "No rule uses an event.",
     "unused-fact": "No rule uses a fact.",
     "unused-fragment": "No rule uses a fragment.",
+    "unused-key": "No closer has a name of a pair's key.",
     "unused-vocabulary": "No rule uses a vocabulary.",
     "value": "A property could take a value that its event or fact does not declare.",
     "versions": "Versions are not a first and a last one.",
     "yaml": "A file is not YAML.",
 }
+
+HARMLESS = frozenset(
+    {
+        "contradiction",
+        "unused-capture",
+        "unused-event",
+        "unused-fact",
+        "unused-fragment",
+        "unused-key",
+        "unused-vocabulary",
+    }
+)
+"""Faults of a set that compiles all the same: they change nothing of what it counts."""
+
+OF_A_RUN = frozenset({"hit", "miss", "scenario", "shadowed", "shadows"})
+"""Faults that only a run of examples and scenarios shows."""

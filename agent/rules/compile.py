@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 from agent.rules.checks import (
     check_captures,
     check_closers,
+    check_keys,
     check_passes,
     check_reachable,
     check_shared,
     check_taken_out,
 )
+from agent.rules.codes import HARMLESS
 from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
 from agent.rules.nodes import Mapping, Scalar, read
@@ -46,6 +48,8 @@ def compile_rules(
     sound: dict[str, Mapping] | None = None,
 ) -> RuleSet:
     """Compile the files of a rule set, given as name -> text. Raises `RuleError` with all faults.
+
+    Where all of them are harmless they come with the set instead.
 
     A file with `id` and `disable: true` takes the rule of this id out; one with `override: true`
     stands in its place. Both need the rule to be there. Places show a file's path from `paths`,
@@ -112,19 +116,22 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
-    check_taken_out(rules, _gone(files), problems)
+    meant = check_keys(rules, shipped, problems)
+    check_taken_out(rules, _gone(files), shipped, problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
         [rule for _, rule in compiled],
         {rule.id: one.written for one, rule in compiled if rules.get(rule.id) is rule},
+        meant,
         problems,
     )
     check_reachable(order, problems)
     check_contradictions(order, problems)
     check_shared(shared, problems)
-    if problems.found or problems.unread:
-        raise RuleError(sorted(_first_causes(problems), key=lambda one: (one.place, one.code)))
+    found = sorted(_first_causes(problems), key=lambda one: (one.place, one.code))
+    if problems.unread or any(one.code not in HARMLESS for one in found):
+        raise RuleError(found)
     return RuleSet(
         tuple(order),
         shared.events,
@@ -134,6 +141,7 @@ def _compile(
         shared.platforms["sinks"],
         digest,
         tuple(shared.uncovered),
+        tuple(found),
     )
 
 

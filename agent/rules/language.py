@@ -73,7 +73,13 @@ RULE: dict[str, tuple[str, Schema]] = {
         ),
         TEXTS,
     ),
-    "fields": ("Fields that must be there, and a pattern for the whole of each value.", NAMES),
+    "fields": (
+        (
+            "Fields that must be there, and a pattern for the whole of each value; one in JSON "
+            "that is no text is matched as JSON without spaces, and `null` is not there."
+        ),
+        NAMES,
+    ),
     "optional_fields": ("Fields that properties may use where they are there.", TEXTS),
     "absent_fields": ("Fields that must not be there.", TEXTS),
     "when": (
@@ -216,7 +222,7 @@ SHARED: dict[str, tuple[str, Schema]] = {
             }
         ),
     ),
-    "fragments": ("Pieces of patterns, for `${name}` in a pattern.", NAMES),
+    "fragments": ("Pieces of patterns, for `${name}` in a pattern or another piece.", NAMES),
     "vocabularies": (
         "Closed lists of words.",
         {"type": "object", "additionalProperties": ref("vocabulary")},

@@ -8,7 +8,6 @@ or faults go out.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import yaml
@@ -100,8 +99,11 @@ def _compose(text: str, loader: yaml.SafeLoader) -> yaml.Node | None:
     """Compose with libyaml, ten times as fast; faults are left to the one whose words we know."""
     if _FAST is not None:
         fast: yaml.SafeLoader = _FAST(text)
-        with suppress(yaml.YAMLError):
+        try:
             return fast.get_single_node()
+        except yaml.YAMLError as error:
+            if "nesting depth" in str(error):
+                raise RecursionError from error  # the other one takes seconds to find out
     return loader.get_single_node()
 
 

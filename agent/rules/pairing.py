@@ -45,10 +45,10 @@ def read_pair(
     """Read a rule's `pair`; `captures` are the rule's own, which may join, or None if unknown."""
     problems = shared.problems
     reader = Reader(node, "pair", problems, PAIR_KEYS)
-    key = [
-        _meant(name, captures, "capture or field", place, shared)
+    key = {
+        _meant(name, captures, "capture or field", place, shared): place
         for place, name in reader.placed_texts("key")
-    ]
+    }
     closers = [_read_closer(item, event, shared) for item in reader.items("closers")]
     made = Pair(
         lines=reader.number("lines", 1000, 1, 100_000),
@@ -57,6 +57,7 @@ def read_pair(
         result=reader.word("result", ("count", "ignore"), "count" if event else "ignore"),
         closers=tuple(closer for closer in closers if closer is not None),
         also=_read_names(reader, "also", shared),
+        places=key,
     )
     for name, capture in made.also.items():
         _meant(name, made.key, "name of the key", reader.place("also"), shared)

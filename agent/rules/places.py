@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
+from agent.rules.codes import HARMLESS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -100,8 +102,8 @@ class Problems:
 
     @property
     def faulty(self) -> set[str]:
-        """The paths of all files at fault."""
-        return self.unread | {one.place.path for one in self.found}
+        """The paths of all files at fault, but for faults that change nothing."""
+        return self.unread | {one.place.path for one in self.found if one.code not in HARMLESS}
 
     def names(self, name: str, place: Place, among: Iterable[str]) -> bool:
         """Whether one of these files at fault has a name, at another place than this one."""

@@ -18,7 +18,7 @@ from agent.rules.words import Vocabulary, options
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agent.rules.places import Place
+    from agent.rules.places import Place, Problem
 
 LEVELS = ("trace", "debug", "info", "warning", "error", "fatal", "panic")
 LEVELS_OF: dict[Format, frozenset[str]] = {
@@ -149,6 +149,8 @@ class Pair:
     result: str
     closers: tuple[Closer, ...]
     also: Mapping[str, str] = field(factory=dict)
+    places: Mapping[str, Place] = field(factory=dict, eq=False)
+    """Where the names of the key are written."""
 
     @cached_property
     def closers_of(self) -> Mapping[str, tuple[Closer, ...]]:
@@ -254,7 +256,10 @@ class Rule:
 
 @frozen(eq=False, slots=False)
 class RuleSet:
-    """All rules, validated and compiled. `digest` names the set in every report."""
+    """All rules, validated and compiled. `digest` names the set in every report.
+
+    `problems` are its faults that change nothing of what it counts.
+    """
 
     rules: tuple[Rule, ...]
     events: Mapping[str, Event]
@@ -264,6 +269,7 @@ class RuleSet:
     sinks: tuple[str, ...]
     digest: str
     uncovered: tuple[Uncovered, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @cached_property
     def messages(self) -> re2.Set:

@@ -21,6 +21,7 @@ from agent.rules.language import (
 from agent.rules.shapes import TEXT, TEXTS, VALUE, Schema, mapping_of, ref
 from agent.rules.sources import FORMS
 
+LOG = "Whole lines of the log of one container, stamped or plain."
 URL = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -55,7 +56,7 @@ def make_schema() -> Schema:
             "closer": mapping_of(CLOSER, "by"),
             "source": {"oneOf": [VALUE, *map(_source, FORMS)]},
             "hit": {"oneOf": [TEXT, _hit()]},
-            "miss": {"oneOf": [TEXT, mapping_of({"log": ("The log.", TEXT)}, "log")]},
+            "miss": {"oneOf": [TEXT, mapping_of({"log": (LOG, TEXT)}, "log")]},
             "vocabulary": mapping_of(VOCABULARY, "words"),
             "event": mapping_of(EVENT, "category"),
             "values": {"oneOf": [value, {"type": "array", "items": value, "minItems": 1}]},
@@ -78,7 +79,7 @@ def _hit() -> Schema:
     expected = {"type": "object", "additionalProperties": VALUE}
     what = "The properties of what it counts, with `event` where it is another; `[]` for nothing."
     either = {"oneOf": [expected, {"type": "array", "items": expected}]}
-    return mapping_of({"log": ("The log.", TEXT), "expect": (what, either)}, "log")
+    return mapping_of({"log": (LOG, TEXT), "expect": (what, either)}, "log")
 
 
 def _switched_off() -> Schema:

@@ -15,7 +15,7 @@ from agent.names import check_name, snake
 from agent.rules.events import read_event
 from agent.rules.keys import Reader, entries, fix_text
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.patterns import Pattern, compile_pattern
+from agent.rules.patterns import MAX_PATTERN_CHARACTERS, Pattern, compile_pattern
 from agent.rules.places import Problems
 from agent.rules.ruleset import Captured, Event, Source, Uncovered
 from agent.rules.sources import within
@@ -51,6 +51,9 @@ class Shared:
         self.platforms: dict[str, tuple[str, ...]] = {"bots": (), "sinks": ()}
         self.uncovered: list[Uncovered] = []
         self.used: set[tuple[str, str]] = set()
+        self._pieces: dict[str, Scalar] = {}
+        self._partial: set[str] = set()
+        """Fragments that name one that is not there, or themselves."""
         self.listed_in: dict[str, str] = {}
         """Vocabularies whose words an event or a fact declares, and what that is."""
         self.places: dict[tuple[str, str], Place] = {}
@@ -69,6 +72,7 @@ class Shared:
             check_format(reader)
             self._each(reader, "fragments", self._fragment)
             self._each(reader, "platforms", self._platforms)
+        self._write_out_fragments()
         for reader in readers:
             self._each(reader, "vocabularies", self._vocabulary)
         for reader in readers:
@@ -92,9 +96,11 @@ class Shared:
                 at = place.within(pattern, begin)
                 near = self.problems.unknown("fragment", name, at, self.fragments)
             self.used.add(("fragments", near or name))
-            is_whole &= near is not None
+            is_whole &= near is not None and near not in self._partial
             torn = torn or self.torn.get(near or name)
-            piece = self.fragments.get(near or name, "")
+            # Of what is too large no more is written out.
+            is_small = len(text) <= MAX_PATTERN_CHARACTERS
+            piece = self.fragments.get(near or name, "") if is_small else ""
             text += pattern[end:begin] + piece
             origins += [*range(end, begin), *[begin] * len(piece)]
             end = found.end()
@@ -159,13 +165,52 @@ class Shared:
     def _fragment(self, name: str, node: Node) -> None:
         if isinstance(node, Scalar) and isinstance(node.value, str):
             self.fragments[name] = node.value
-            # A piece may be a pattern only together with others: its fault is told where it is one.
-            alone = Problems()
-            compile_pattern(Pattern(node.place, node.value), alone)
-            if alone.found:
-                self.torn[name] = alone.found[0]
+            self._pieces[name] = node
         else:
             self.problems.add("type", node.place, "a fragment is a text", fix_text(node))
+
+    def _write_out_fragments(self) -> None:
+        """Put the fragments that others name into those, each before the ones that name it."""
+        done: set[str] = set()
+        for first in self._pieces:
+            begun = {first: _FRAGMENT.finditer(self._pieces[first].text)}
+            while begun:
+                name, names = next(reversed(begun.items()))
+                inner = next(
+                    (one for one in names if one[1] in self._pieces and one[1] not in done), None
+                )
+                if inner is not None and inner[1] not in begun:
+                    begun[inner[1]] = _FRAGMENT.finditer(self._pieces[inner[1]].text)
+                    continue
+                if inner is not None:
+                    self._tell_cycle(name, inner)
+                elif name not in done:
+                    self._write_out(name)
+                done.add(name)
+                del begun[name]
+
+    def _tell_cycle(self, name: str, inner: re.Match[str]) -> None:
+        node = self._pieces[name]
+        self.problems.add(
+            "pattern",
+            node.place.within(node.text, inner.start()),
+            f"the fragment {inner[1]!r} holds itself",
+            "write the text itself",
+        )
+        self.used.add(("fragments", inner[1]))
+        self._partial.add(name)
+
+    def _write_out(self, name: str) -> None:
+        before = len(self.problems.found)
+        made = self.expand(self._pieces[name].text, self._pieces[name].place)
+        if len(self.problems.found) > before or not made.is_whole:
+            self._partial.add(name)
+        self.fragments[name] = made.text
+        # A piece may be a pattern only together with others: its fault is told where it is one.
+        alone = Problems()
+        compile_pattern(made, alone)
+        if alone.found:
+            self.torn[name] = alone.found[0]
 
     def _platforms(self, name: str, node: Node) -> None:
         if name not in self.platforms:

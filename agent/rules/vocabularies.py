@@ -5,19 +5,24 @@ Owns the keys of a vocabulary, and what one word takes from another.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
+
+import re2
 
 from agent.rules.keys import Reader
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.patterns import Pattern, compile_pattern
-from agent.rules.words import Vocabulary
+from agent.rules.words import Vocabulary, options
 
 if TYPE_CHECKING:
-    import re2
-
     from agent.rules.places import Place, Problems
     from agent.rules.shared import Shared
 
+_NOT_PLAIN = re.compile(r"(?<!\\)(?:\\\\)*(?:[.*+?()\[\]{}|^$]|\\\w)")
+_ESCAPED = re.compile(r"\\(.)")
+_BY_WHAT_IS_AROUND = re.compile(r"[$^]|\\[AzbB]")
+"""What is found in a text, and maybe not where more stands around it."""
 KEYS = ("match", "used_by", "words", "hide")
 
 
@@ -74,6 +79,7 @@ def _texts(listed: Mapping, word: str, problems: Problems) -> _Texts:
 def _check_search(words: dict[str, tuple[Pattern, ...]], problems: Problems) -> None:
     """Note patterns that cannot be read, and one that leaves nothing for the words behind it."""
     catchall: tuple[Place, str] | None = None
+    sound: list[tuple[str, Pattern]] = []
     for word, texts in words.items():
         if catchall is not None:
             place, text = catchall
@@ -89,8 +95,34 @@ def _check_search(words: dict[str, tuple[Pattern, ...]], problems: Problems) -> 
                 continue
             before = len(problems.found)
             made = compile_pattern(one, problems)
-            if len(problems.found) == before and made.search(b"") is not None:
+            if len(problems.found) > before:
+                continue
+            if made.search(b"") is not None:
                 catchall = (one.place, one.text)
+            else:
+                sound.append((word, one))
+    _check_hidden(sound, problems)
+
+
+def _check_hidden(texts: list[tuple[str, Pattern]], problems: Problems) -> None:
+    """Note a plain text in which a pattern of an earlier word is found, wherever it stands."""
+    anywhere = [one for one in texts if not _BY_WHAT_IS_AROUND.search(one[1].text)]
+    found = re2.Set.SearchSet(options())
+    for _, one in anywhere:
+        found.Add(one.text.encode())
+    found.Compile()
+    order = {word: at for at, (word, _) in reversed([*enumerate(texts)])}
+    for word, later in texts if anywhere else ():
+        text = _ESCAPED.sub(r"\1", later.text)
+        hits = () if _NOT_PLAIN.search(later.text) else found.Match(text.encode())
+        first, one = anywhere[min(hits)] if hits else (word, later)
+        if order[first] < order[word] and one.text != later.text:
+            problems.add(
+                "unreachable",
+                later.place,
+                f"{text!r} never gives {word!r}: {one.text!r} of {first!r} is found in it",
+                f"put {word!r} before {first!r}, or narrow that",
+            )
 
 
 def _check_twice(kind: str, words: dict[str, _Texts], problems: Problems) -> None:

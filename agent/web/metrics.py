@@ -196,8 +196,13 @@ METRICS = (
     ),
     Declared(
         "rules_reload_failures_total",
-        "Changed rule sets that had faults; the last good one stayed in force",
+        "Changed rule sets that did not compile; the last good one stayed in force",
         _one("rules_reload_failures"),
+    ),
+    Declared(
+        "rules_refused",
+        "1 while the rule files do not compile and the last good set is in force, else 0",
+        lambda one: {"": int(one.are_rules_refused)},
     ),
 )
 

@@ -155,6 +155,16 @@ def _mode(view: View) -> Element:
                 " UTC, and what is counted of it until then is never sent.",
             )
         )
+    if view.figures.are_rules_refused:
+        says.append(
+            tag(
+                "p",
+                "The rule files have changed and do not compile, so the last good set stays in "
+                "force. The log names the first fault, ",
+                code("botkube-analytics rules check"),
+                " all of them.",
+            )
+        )
     winner = next((one for one in view.switches if one.is_off), None)
     # What says off stands first, then what cannot be read: the end of a long list may not fit.
     ordered = sorted(view.switches, key=lambda one: (not one.is_off, one.value != "not readable"))

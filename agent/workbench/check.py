@@ -6,18 +6,20 @@ does not keep the examples of the others from being tried.
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.rulefiles import RuleFiles, is_shipped, read_files, split_scenarios
 from agent.rules import Problem, Rule, RuleError, RuleSet, try_examples
+from agent.rules.codes import HARMLESS
 from agent.trial import try_log
-from agent.workbench.faults import FORMATS, sources
+from agent.workbench.faults import FORMATS, nearest, sources
 from agent.workbench.scenarios import failing_scenarios
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
     from agent.rules import Place
@@ -65,25 +67,50 @@ def is_missing(path: str) -> bool:
 
 
 def find_faults(paths: Sequence[str]) -> tuple[RuleSet | None, list[Problem], int]:
-    """Return the rule set, if it compiles, all faults by place, and the examples left out."""
+    """Return what compiles of a rule set, all faults by place, and the examples left out."""
     rules, scenarios = split_scenarios(paths)
-    files = read_files(rules)
-    ruleset: RuleSet | None = None
+    ruleset, problems, lost = _compile(read_files(rules))
+    left_out = 0
+    if ruleset is not None:
+        failing, left_out = failing_examples(ruleset, lost.values())
+        problems += failing
+        # Of a scenario with another set than the one that was meant nothing can be said.
+        problems += failing_scenarios(scenarios, ruleset, lost=lost)
+    return ruleset, sorted(problems, key=lambda one: (one.place, one.code)), left_out
+
+
+def load_sound(paths: Sequence[str]) -> tuple[RuleSet, dict[str, str]]:
+    """Compile the given rules, or what is left of them without the files at fault.
+
+    Those are told on standard error, and returned with their texts. Raises `RuleError` where
+    nothing is left, or a path leads nowhere.
+    """
+    ruleset, problems, lost = _compile(read_files(paths))
+    is_meant = lost or all(one.code in HARMLESS for one in problems)
+    if ruleset is None or not ruleset.rules or not is_meant or any(map(is_missing, paths)):
+        raise RuleError(problems)
+    if lost and sys.stderr is not None:
+        names = ", ".join(map(nearest, sorted(lost)))
+        print(
+            f"botkube-analytics: left out, for their faults or those of files that they need "
+            f"(see `rules check`): {names}",
+            file=sys.stderr,
+        )
+    return ruleset, lost
+
+
+def _compile(files: RuleFiles) -> tuple[RuleSet | None, list[Problem], dict[str, str]]:
+    """Return what compiles, all faults, and the texts of the files that had to be left out."""
     problems = list(files.problems)
     try:
         ruleset = files.compile()
     except RuleError as error:
         problems += error.problems
-    faulty = {one.place.path for one in problems}
-    left_out = 0
-    tried = ruleset if ruleset is not None else _without(files, faulty)
-    if tried is not None:
-        lost = files.lost(faulty) if ruleset is None else {}
-        failing, left_out = failing_examples(tried, lost.values())
-        problems += failing
-        # Of a scenario with another set than the one that was meant nothing can be said.
-        problems += failing_scenarios(scenarios, tried, lost=lost)
-    return ruleset, sorted(problems, key=lambda one: (one.place, one.code)), left_out
+    else:
+        return ruleset, [*problems, *ruleset.problems], {}
+    faulty = _at_fault(problems)
+    left = _without(files, faulty)
+    return left, problems, files.lost(faulty)
 
 
 def failing_examples(ruleset: RuleSet, lost: Collection[str] = ()) -> tuple[list[Problem], int]:
@@ -148,5 +175,10 @@ def _without(files: RuleFiles, faulty: set[str]) -> RuleSet | None:
         try:
             return files.without(faulty)
         except RuleError as error:
-            faulty |= {one.place.path for one in error.problems}
+            faulty |= _at_fault(error.problems)
     return None
+
+
+def _at_fault(problems: Iterable[Problem]) -> set[str]:
+    """Return the paths of the files without which a set may compile."""
+    return {one.place.path for one in problems if one.code not in HARMLESS}

@@ -161,16 +161,20 @@ def _add_rules(parser: argparse.ArgumentParser) -> None:
 
 
 def _explain(given: argparse.Namespace) -> int:
+    from agent.workbench.check import load_sound
     from agent.workbench.explain import explain
 
     try:
         text = read_log_or_line(given.log)
     except InputError as error:
         return _refuse(error)
-    return explain(load_rules(given.rules), text, as_json=given.format == "json")
+    ruleset, lost = load_sound(given.rules)
+    explain(ruleset, text, as_json=given.format == "json")
+    return 1 if lost else 0
 
 
 def _coverage(given: argparse.Namespace) -> int:
+    from agent.workbench.check import load_sound
     from agent.workbench.coverage import measure
     from agent.workbench.scenarios import read_scenarios
     from agent.workbench.unreached import show
@@ -179,14 +183,14 @@ def _coverage(given: argparse.Namespace) -> int:
         logs = {name: read_log(name) for name in given.logs}
     except InputError as error:
         return _refuse(error)
-    ruleset = load_rules(given.rules)
+    ruleset, lost = load_sound(given.rules)
     _, paths = split_scenarios([str(shipped_folder()), *given.rules])
-    scenarios, faults = read_scenarios(paths, ruleset)
+    scenarios, faults = read_scenarios(paths, ruleset, lost)
     found = measure(ruleset, logs, [text for _, text in scenarios])
     show(found, as_json=given.format == "json", has_logs=bool(logs))
     for line in as_text(faults, sources(one.place.path for one in faults)):
         print(line, file=sys.stderr)
-    return 1 if faults or (given.strict and not found.is_full) else 0
+    return 1 if lost or faults or (given.strict and not found.is_full) else 0
 
 
 def _refuse(error: InputError) -> int:

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from agent.model import Format
 from agent.rules import shared
-from agent.rules.codes import CODES
+from agent.rules.codes import CODES, HARMLESS, OF_A_RUN
 from agent.rules.language import SECTIONS
 from agent.rules.schema import make_schema
 from agent.rules.versions import between
@@ -239,8 +239,16 @@ def _cell(rules: Iterable[str], reasons: Iterable[str]) -> str:
 
 def _codes() -> Iterator[str]:
     yield "## Codes of faults\n"
+    yield (
+        "`rules check` tells them all. A set with one that is refused is never in force, neither "
+        "at the start of an agent nor later; the others stop nothing.\n"
+    )
     yield from _table(
-        ("code", "what is wrong"), ((f"`{one}`", what) for one, what in CODES.items())
+        ("code", "what is wrong", "a set with it"),
+        (
+            (f"`{one}`", what, "runs" if one in HARMLESS | OF_A_RUN else "is refused")
+            for one, what in CODES.items()
+        ),
     )
 
 

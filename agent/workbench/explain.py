@@ -5,6 +5,8 @@ Owns the words for a step of `trace`. The text shown is the reader's own.
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from typing import TYPE_CHECKING
 
@@ -23,20 +25,21 @@ if TYPE_CHECKING:
     from agent.trace import Act
 
 SHOWN_CHARACTERS = 100
+SHOWN_OF_FIELD = 60
+_TO_QUOTE = re.compile(r'^"|[\s,=]')
 MAX_NEAR = 12
 
 
-def explain(ruleset: RuleSet, text: bytes, *, as_json: bool) -> int:
+def explain(ruleset: RuleSet, text: bytes, *, as_json: bool) -> None:
     """Print what became of each line of a log."""
     trace = trace_log(ruleset, text)
     if as_json:
         for one in tell_lines(trace):
             sys.stdout.buffer.write(orjson.dumps(one) + b"\n")
         sys.stdout.buffer.flush()
-        return 0
+        return
     for line in _tell(ruleset, trace):
         print(line)
-    return 0
 
 
 def tell_lines(trace: Trace) -> Iterator[dict[str, object]]:
@@ -101,7 +104,8 @@ def _tell_step(ruleset: RuleSet, step: Step) -> Iterator[str]:
     cut = " ..." if len(shown) > SHOWN_CHARACTERS else ""
     yield f"  message  {shown[:SHOWN_CHARACTERS]}{cut}"
     if record.fields:
-        yield f"  fields   {', '.join(sorted(record.fields))}"
+        fields = (f"{name}={_value(value)}" for name, value in sorted(record.fields.items()))
+        yield f"  fields   {', '.join(fields)}"
     yield from _tell_rules(step)
     near = list(_near(ruleset, step, record))
     if near:
@@ -111,6 +115,15 @@ def _tell_step(ruleset: RuleSet, step: Step) -> Iterator[str]:
             yield f"    and {len(near) - MAX_NEAR} more"
     elif step.rule is None:
         yield "  near     no rule: none of their literals stands in this entry"
+
+
+def _value(text: bytes) -> str:
+    """Return a field's value, cut, in quotes where it could be taken for something else."""
+    value = text.decode("utf-8", "replace")
+    cut = " ..." if len(value) > SHOWN_OF_FIELD else ""
+    value = value[:SHOWN_OF_FIELD]
+    is_plain = value.isprintable() and not _TO_QUOTE.search(value) and value
+    return f"{value if is_plain else json.dumps(value, ensure_ascii=False)}{cut}"
 
 
 def _tell_rules(step: Step) -> Iterator[str]:
@@ -199,12 +212,17 @@ def _why(rule: Rule, record: Record, failed: str | None, step: Step) -> str:
             wanted = "plugins" if rule.plugin else "the core"
             return f"origin: it wants lines of {wanted}"
         case "message":
-            return f"message: {_literal(rule, step)}, but does not match {rule.pattern!r}"
+            return f"message: {_literal(rule, step)}, but does not match '{rule.pattern}'"
         case "fields":
             pattern = rule.fields[name].pattern
             wanted = pattern.decode() if isinstance(pattern, bytes) else str(pattern)
-            state = "does not match" if name in record.fields else "is missing; it must match"
-            return f"fields.{name}: the field {state} {wanted!r}"
+            value = record.fields.get(name)
+            state = (
+                "is missing; it must match"
+                if value is None
+                else f"is {_value(value)}, which does not match"
+            )
+            return f"fields.{name}: the field {state} '{wanted}'"
         case "absent_fields":
             there = ", ".join(one for one in rule.absent_fields if one in record.fields)
             return f"absent_fields: there must be no field {there}"
