@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -143,7 +144,9 @@ STAMP = "2025-06-18T08:28:13.000000001Z"
 def test_an_example_counts_the_same_with_stamps_and_without(log: str) -> None:
     lines = log.splitlines(keepends=True)
     own = [re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line) for line in lines]
-    stamps = [found[0] if found else STAMP for found in own]
+    # A line without a time of its own is written with the one before.
+    stamps = list(accumulate(own, lambda last, found: found[0] if found else last, initial=STAMP))
+    del stamps[0]
     stamped = "".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
     plain, ran = try_log(RULES, log), try_log(RULES, f"no stamp\n{stamped}")
 

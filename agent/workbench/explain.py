@@ -93,13 +93,15 @@ def _tell_step(ruleset: RuleSet, step: Step) -> Iterator[str]:
         if step.line_count == 1
         else f"lines {step.line}-{step.line + step.line_count - 1}, one entry"
     )
+    is_long = len(step.entry.text.partition(b"\n")[0]) >= MAX_LINE_BYTES - MAX_STAMP_BYTES
+    cut_off = f"cut at {MAX_LINE_BYTES} bytes, as the agent cuts it"
     if record is None:
-        is_long = len(step.entry.text.partition(b"\n")[0]) >= MAX_LINE_BYTES - MAX_STAMP_BYTES
-        why = f"cut at {MAX_LINE_BYTES} bytes, as the agent cuts it" if is_long else "torn?"
+        why = cut_off if is_long else "torn?"
         yield f"{which}: begins like {step.entry.format}, but cannot be read as that ({why})"
         return
     origin = "a plugin" if record.plugin else "the core"
-    yield f"{which}: {record.format}, level {record.level or 'none'}, from {origin}"
+    so_far = f", {cut_off}" if is_long else ""
+    yield f"{which}: {record.format}, level {record.level or 'none'}, from {origin}{so_far}"
     shown = record.message.decode("utf-8", "replace").replace("\n", r"\n")
     cut = " ..." if len(shown) > SHOWN_CHARACTERS else ""
     yield f"  message  {shown[:SHOWN_CHARACTERS]}{cut}"
