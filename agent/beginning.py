@@ -100,7 +100,7 @@ async def begin(
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
-    stores, installation_store = _stores(options, client)
+    stores, installation_store = stores_of(options, client)
     # A beginning that fails is tried again, and must not meet its own lock.
     for store in stores:
         stack.callback(store.close)
@@ -234,7 +234,7 @@ def _everywhere(options: Options) -> list[Selection]:
     ]
 
 
-def _stores(options: Options, client: Client) -> tuple[list[Store], Store]:
+def stores_of(options: Options, client: Client) -> tuple[list[Store], Store]:
     """Return State, or its slots, and the installation object."""
     if options.state_path is not None:
         path = options.state_path

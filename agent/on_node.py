@@ -1,7 +1,7 @@
 """As a DaemonSet: runs the pipeline while BotKube is on this node, and waits for it otherwise.
 
 Owns when a replica begins and ends to work; which slot of State it takes is `slots`' matter. A
-replica that waits opens one watch for each selection and nothing else.
+replica that waits has looked at the slots once, and opens one watch for each selection.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import logging
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from agent.beginning import unless
+from agent.beginning import stores_of, unless
 from agent.pipeline import run
+from agent.slots import Node, is_unfinished
 from agent.source.api import Client
 from agent.source.discovery import Pods, Selection, watch
 
@@ -55,7 +56,7 @@ async def run_on_node(
                 return
             stand_by()
             log.info("waiting for BotKube on this node")
-            await unless(stop, _first_pod(client, options, world))
+            await unless(stop, _has_work(client, options, world))
         if stop.is_set():
             return
         lead()
@@ -70,6 +71,14 @@ async def run_on_node(
             switched=switched,
             standing_since=standing_since,
         )
+
+
+async def _has_work(client: Client, options: Options, world: World) -> None:
+    """Wait until there is something to do: what an earlier process left, or a pod."""
+    stores, _ = stores_of(options, client)
+    node = Node(options.node or "", {})
+    if not await is_unfinished(stores, node, now_seconds=int(world.clock())):
+        await _first_pod(client, options, world)
 
 
 async def _first_pod(client: Client, options: Options, world: World) -> None:

@@ -7,6 +7,7 @@ exist. Must not know what is read or sent; the claim is fenced by the write that
 
 from __future__ import annotations
 
+from contextlib import suppress
 from enum import IntEnum
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
@@ -80,6 +81,18 @@ async def choose_slot(stores: Sequence[Store], node: Node, *, now_seconds: int) 
     return claims.index(best)
 
 
+async def is_unfinished(stores: Sequence[Store], node: Node, *, now_seconds: int) -> bool:
+    """Whether a slot of this node's holds what is to be closed or sent. Raises `StateError`."""
+    for store in stores:
+        stored = await store.load()
+        with suppress(DocumentError):
+            found = decode(stored.data) if stored.data is not None else None
+            claim = claim_of(found, node, now_seconds=now_seconds)
+            if found is not None and claim is Claim.OURS and not _is_empty(found):
+                return True
+    return False
+
+
 def take_slot(keeper: Keeper, node: Node, stream: str, *, now_seconds: int) -> bool:
     """Make a slot that was loaded this node's; return whether nobody's counting goes on in it.
 
@@ -108,4 +121,8 @@ def claim_of(document: Document | None, node: Node, *, now_seconds: int) -> Clai
     is_held = bool(document.holder) and now_seconds < document.saved_seconds + HELD_SECONDS
     if is_held or uids & node.nodes.keys():
         return Claim.NEVER
-    return Claim.LEFT if uids or document.windows.open or document.outbox else Claim.EMPTY
+    return Claim.EMPTY if _is_empty(document) else Claim.LEFT
+
+
+def _is_empty(document: Document) -> bool:
+    return not (pods_of(document) or document.windows.open or document.outbox)

@@ -292,6 +292,26 @@ async def test_what_a_lost_node_left_is_finished_by_the_next_that_needs_a_slot(
     assert len({report["stream"] for report in world.reports()}) == 1
 
 
+async def test_a_replica_that_starts_again_finishes_what_it_left_without_a_pod(
+    world: Lab,
+) -> None:
+    pod = botkube(world, "node-1")
+    unreachable = world.collector.faults.add(Reset(), times=None)
+    async with world.agent(node="node-1") as first:
+        truth = write(pod, world, 20)
+        await until(lambda: bool(slots(world)[0].outbox))
+        await after(world, 5)
+        await world.kill(first)
+    world.collector.faults.schedules.remove(unreachable)
+    remove(world, pod)
+    async with world.agent(seed=2, node="node-1") as second:
+        await until(lambda: not missing(truth, world))
+        await until(lambda: not leads(second))
+
+    assert slots(world)[0].holder == ""
+    assert not slots(world)[0].outbox
+
+
 async def test_a_slot_whose_pods_exist_is_left_alone(world: Lab) -> None:
     world.changes["slots"] = 1
     pod = botkube(world, "node-1")
