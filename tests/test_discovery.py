@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from agent.source.api import Access, ApiError, Client
 from agent.source.discovery import (
     MAX_EVENT_BYTES,
+    MAX_PAGES,
     MIN_WATCH_SECONDS,
     WATCH_SECONDS,
     Pod,
@@ -349,6 +350,21 @@ def test_an_answer_that_is_no_list_changes_nothing(body: bytes) -> None:
 
     assert scene.lists == [200, 0, 200]
     assert max(scene.changes.values()) < 10
+
+
+def test_a_list_that_has_no_end_changes_nothing() -> None:
+    endless = b'{"metadata":{"continue":"x","resourceVersion":"1"},"items":[]}'
+
+    async def script(scene: Scene) -> None:
+        await sleep(5)
+        scene.fault(Answer(200, endless), verb=LIST, times=MAX_PAGES)
+        scene.cluster.server.expire_watches()
+        await sleep(60)
+        assert heard(scene) == {"one"}
+
+    scene = play(script, lambda scene: scene.pod("one"))
+
+    assert scene.lists == [200, 0, 200]
 
 
 @pytest.mark.parametrize(
