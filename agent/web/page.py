@@ -165,6 +165,16 @@ def _mode(view: View) -> Element:
                 " all of them.",
             )
         )
+    says.append(
+        tag(
+            "p",
+            "To stop it, set ",
+            code("BOTKUBE_ANALYTICS_DISABLE=true"),
+            " or scale it to zero: ",
+            tag("a", "all ways", href="#off"),
+            ".",
+        )
+    )
     winner = next((one for one in view.switches if one.is_off), None)
     # What says off stands first, then what cannot be read: the end of a long list may not fit.
     ordered = sorted(view.switches, key=lambda one: (not one.is_off, one.value != "not readable"))
