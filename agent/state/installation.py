@@ -68,6 +68,12 @@ async def load_installation(
     raise StateError(what)
 
 
+async def read_installation(store: Store) -> Installation | None:
+    """Read the object and choose nothing; None: there is none yet. Raises `StateError`."""
+    stored = await store.load()
+    return None if stored.data is None else _decode(stored.data, store.where)
+
+
 async def note(store: Store, *, slot: str, commits: int, withholding: Withholding) -> None:
     """Keep how often State was written, and what is acknowledged. Raises `StateError`."""
     for _attempt in range(3):

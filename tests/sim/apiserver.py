@@ -2,8 +2,9 @@
 
 Owns the way of a request from its path to the part that answers it: authentication and rights
 (`access`, reviews of one's own rights among them), single objects (`crud`), lists and watches
-(`watching`), pod logs (`podlogs`); faults come first. Written with aiohttp alone: kmock's emulator serves neither versions, conflicts,
-selectors, bookmarks nor 410 (see `store`), and these are what a watcher has to survive.
+(`watching`), pod logs (`podlogs`); faults come first. Written with aiohttp alone: kmock's emulator
+serves neither versions, conflicts, selectors, bookmarks nor 410 (see `store`), and these are what a
+watcher has to survive.
 
 Not modelled: TLS, gzip, protobuf, tables, discovery, managedFields, server-side apply, priority and
 fairness, `sendInitialEvents`, `stream=` of split log streams (off by default in 1.34).
