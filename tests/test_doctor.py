@@ -322,6 +322,12 @@ async def test_a_token_that_is_refused_is_named(settled: Lab) -> None:
     assert "log" not in {one.subresource for one in settled.cluster.server.calls}
 
 
+async def test_an_api_server_that_hides_its_version_is_asked_for_the_rest(settled: Lab) -> None:
+    settled.cluster.server.faults.add(Answer(403), path="^/version$", times=None)
+
+    assert bad(await lines_of(settled)) == {"clock": Verdict.WARN}
+
+
 async def test_each_check_has_its_seconds(settled: Lab) -> None:
     """A server that stops to answer after the first question costs a few of them."""
     settled.cluster.server.faults.add(

@@ -90,7 +90,7 @@ def of_api(refusal: Refusal | None, no_cluster: str = "") -> Line:
         says, fix = f"{no_cluster}", "run it in a pod with a service account, or name a kubeconfig"
         return Line("API server", Verdict.FAIL, says, fix)
     if refusal is None:
-        return Line("API server", Verdict.OK, "reached, and it knows this account")
+        return Line("API server", Verdict.OK, "reached, and it answers")
     if refusal.status == 401:  # noqa: PLR2004 the statuses of HTTP
         fix = "renew the token or log in again; in a pod: is the service account still there?"
         return Line("API server", Verdict.FAIL, "reached, but it refuses the credentials", fix)
