@@ -256,6 +256,16 @@ async def test_a_right_to_create_is_needed_where_nothing_is_there(settled: Lab, 
     assert "apply the manifest" in line.fix
 
 
+async def test_where_the_manifest_was_applied_and_no_agent_began_nothing_fails(
+    world: Lab, pod: Pod
+) -> None:
+    world.cluster.server.access.deny("create", "configmaps")
+    lines = await lines_of(world)
+
+    assert bad(lines) == dict.fromkeys(("state", "installation", "lease"), Verdict.WARN)
+    assert "both are there" in lines["right: create on ConfigMaps"].says
+
+
 async def test_rights_that_cannot_be_asked_for_are_said_to_be_so(settled: Lab) -> None:
     settled.cluster.server.access.deny("create", "selfsubjectaccessreviews")
     lines = await lines_of(settled)
@@ -429,7 +439,8 @@ async def test_no_pod_is_a_warning_and_on_a_node_is_none(settled: Lab) -> None:
     elsewhere = attrs.evolve(options, selectors=("app=another",))
     here = attrs.evolve(options, node="node-2")
 
-    assert (await lines_of(settled, options=elsewhere))["BotKube"].verdict is Verdict.WARN
+    line = (await lines_of(settled, options=elsewhere))["BotKube"]
+    assert (line.verdict, "kubernetes.selectors" in line.fix) == (Verdict.WARN, True)
     assert (await lines_of(settled, options=here))["BotKube"].verdict is Verdict.OK
     missing = attrs.evolve(options, containers=frozenset({"another"}))
     line = (await lines_of(settled, options=missing))["BotKube"]
@@ -466,6 +477,14 @@ async def test_a_botkube_at_info_is_a_warning_with_the_fix(settled: Lab) -> None
     assert "1 of 2 containers log at debug" in line.says
     assert quiet.name in line.says
     assert "settings.log.level" in line.fix
+
+
+async def test_a_log_that_cannot_be_read_fails(settled: Lab, pod: Pod) -> None:
+    settled.cluster.server.faults.add(Answer(500, CANARY.encode()), path="/log$", times=None)
+    line = (await lines_of(settled))["log level"]
+
+    assert line.verdict is Verdict.FAIL
+    assert f"(status 500 Internal Server Error): botkube/{pod.name}" in line.says
 
 
 async def test_what_state_knows_of_a_level_is_not_read_in_the_log(settled: Lab, pod: Pod) -> None:

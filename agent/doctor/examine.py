@@ -33,7 +33,7 @@ from agent.source.rights import may
 from agent.source.switches import BOTKUBE_CONFIGS, read_switches
 from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
 from agent.state.disk import FileStore
-from agent.state.installation import Installation, read_installation
+from agent.state.installation import read_installation
 from agent.state.lease import look
 from agent.state.store import StateError
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from agent.options import Options
     from agent.rules import RuleSet
     from agent.source.discovery import Pod
+    from agent.state.installation import Installation
     from agent.state.store import Store
 
 T = TypeVar("T")
@@ -92,11 +93,16 @@ class _Cluster:
 
 @frozen
 class _Keeping:
-    """What is kept: State or its slots, and the installation, or why that cannot be read."""
+    """What is kept: State or its slots, and the installation and whether its object is there.
+
+    `trouble` is why the installation cannot be read.
+    """
 
     objects: tuple[Kept, ...]
-    installation: Installation | str | None
     where: str
+    installation: Installation | None = None
+    has_object: bool = False
+    trouble: str = ""
 
 
 async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
@@ -244,15 +250,14 @@ async def _may(cluster: _Cluster, action: Action) -> bool | Refusal:
 
 
 def _around(pods: Iterable[Pod], keeping: _Keeping, lease: LeaseFound | Refusal | None) -> Around:
-    is_known = not any(one.trouble for one in keeping.objects)
-    has_installation = isinstance(keeping.installation, Installation)
-    has_objects = has_installation and all(one.exists for one in keeping.objects)
+    is_known = not keeping.trouble and not any(one.trouble for one in keeping.objects)
+    has_objects = keeping.has_object and all(one.exists for one in keeping.objects)
     is_no_lease = isinstance(lease, Refusal) and lease.status == HTTPStatus.NOT_FOUND
     return Around(
         pods_in=frozenset(pod.namespace for pod in pods),
-        has_state=has_objects if is_known and not isinstance(keeping.installation, str) else None,
+        has_state=has_objects if is_known else None,
         has_lease=True if isinstance(lease, LeaseFound) else False if is_no_lease else None,
-        has_installation=has_installation,
+        has_installation=keeping.installation is not None,
     )
 
 
@@ -340,11 +345,11 @@ async def _keeping(patient: Patient, client: Client | None) -> _Keeping:
         at = options.state_namespace
         own = ConfigMapStore(client, at, options.installation_name, is_owner=False)
         stores += [ConfigMapStore(client, at, one, is_owner=False) for one in _state_names(options)]
-    installation, objects = await asyncio.gather(
+    (installation, has_object, trouble), objects = await asyncio.gather(
         _installation(own, patient.check_seconds),
         asyncio.gather(*(_kept(one, patient.check_seconds) for one in stores)),
     )
-    return _Keeping(tuple(objects), installation, own.where)
+    return _Keeping(tuple(objects), own.where, installation, has_object, trouble)
 
 
 async def _kept(store: Store, seconds: float) -> Kept:
@@ -357,17 +362,19 @@ async def _kept(store: Store, seconds: float) -> Kept:
     return Kept(store.where, stored.data, exists=bool(stored.version))
 
 
-async def _installation(store: Store, seconds: float) -> Installation | str | None:
+async def _installation(store: Store, seconds: float) -> tuple[Installation | None, bool, str]:
     try:
         found = await _ask(read_installation(store), seconds)
     except StateError as error:
-        return str(error)
-    return f"cannot read {store.where}: {found}" if isinstance(found, Refusal) else found
+        return None, False, str(error)
+    if isinstance(found, Refusal):
+        return None, False, f"cannot read {store.where}: {found}"
+    return *found, ""
 
 
 def _judge_keeping(patient: Patient, keeping: _Keeping) -> list[Line]:
     options, now = patient.options, int(patient.clock())
-    found = keeping.installation if isinstance(keeping.installation, Installation) else None
+    found = keeping.installation
     limits = Limits(
         now_seconds=now,
         window_seconds=options.window_seconds,
@@ -384,9 +391,12 @@ def _judge_keeping(patient: Patient, keeping: _Keeping) -> list[Line]:
     else:
         lines = [states.of_state(one, limits, known_commits=known("")) for one in keeping.objects]
     first = (0 if found is None else found.first_start_seconds, found is not None)
-    said = keeping.installation if isinstance(keeping.installation, str) else first
-    quiet = options.quiet_period_seconds
-    judged = states.of_installation(said, keeping.where, now_seconds=now, quiet_seconds=quiet)
+    judged = states.of_installation(
+        keeping.trouble or first,
+        keeping.where,
+        now_seconds=now,
+        quiet_seconds=options.quiet_period_seconds,
+    )
     return [*lines, judged]
 
 

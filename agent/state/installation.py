@@ -68,10 +68,14 @@ async def load_installation(
     raise StateError(what)
 
 
-async def read_installation(store: Store) -> Installation | None:
-    """Read the object and choose nothing; None: there is none yet. Raises `StateError`."""
+async def read_installation(store: Store) -> tuple[Installation | None, bool]:
+    """Read the object and choose nothing; return what it says, and whether the object is there.
+
+    Raises `StateError`.
+    """
     stored = await store.load()
-    return None if stored.data is None else _decode(stored.data, store.where)
+    said = None if stored.data is None else _decode(stored.data, store.where)
+    return said, bool(stored.version)
 
 
 async def note(store: Store, *, slot: str, commits: int, withholding: Withholding) -> None:
