@@ -274,6 +274,22 @@ async def test_rights_that_cannot_be_asked_for_are_said_to_be_so(settled: Lab) -
     assert "cannot be asked for (status 403 Forbidden)" in lines[name_of(RIGHTS[0])].says
 
 
+@pytest.mark.parametrize("body", [b'{"status":{}}', b'{"status":{"allowed":"no"}}', b"[]"])
+async def test_a_review_of_another_shape_is_no_answer(settled: Lab, body: bytes) -> None:
+    settled.cluster.server.faults.add(Answer(201, body), path="reviews$", times=None)
+    line = (await lines_of(settled))[name_of(RIGHTS[0])]
+
+    assert (line.verdict, "the answer has another shape" in line.says) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize("name", [STATE, INSTALLATION])
+async def test_what_is_kept_and_may_not_be_read_fails(settled: Lab, name: str) -> None:
+    settled.cluster.server.access.deny("get", "configmaps", NAMESPACE, name)
+    line = (await lines_of(settled))["state" if name == STATE else "installation"]
+
+    assert (line.verdict, "lacks `get configmaps`" in line.says) == (Verdict.FAIL, True)
+
+
 async def test_a_namespace_that_nobody_named_may_be_closed(settled: Lab) -> None:
     options = attrs.evolve(settled.options(), namespaces=("default", NAMESPACE))
     settled.cluster.server.access.granted = [
@@ -861,7 +877,7 @@ def test_the_worst_is_the_last_of_ok_warn_and_fail() -> None:
 async def test_rules_with_faults_fail_and_the_rest_is_looked_at(
     settled: Lab, tmp_path: Path
 ) -> None:
-    (tmp_path / "rule.yaml").write_text(f"id: {CANARY}\nnever: {CANARY}\n")
+    (tmp_path / "rule.yaml").write_text(f"{CANARY}: x\n{CANARY}: x\n")
     lines = await lines_of(settled, load_rules=lambda: load_rules([str(tmp_path / "rule.yaml")]))
 
     assert bad(lines) == {"rules": Verdict.FAIL}
