@@ -1,4 +1,4 @@
-"""The command line: run, preview, audit, rules, status, ledger.
+"""The command line: run, preview, audit, rules, status, doctor, ledger.
 
 Owns arguments, exit codes and what a person reads. Everything else is a call into the package,
 which each command imports for itself: those that read files alone need no HTTP client. Bad input
@@ -164,6 +164,26 @@ def _parser() -> argparse.ArgumentParser:
     settings.add_flags(status)
     status.set_defaults(command=_status)
 
+    doctor = commands.add_parser(
+        "doctor",
+        help="check rights, reachability, clock and what is kept, with the fix of each fault",
+        description="Ask the cluster and the destination what the agent needs of them, and judge "
+        "it: ok, warn or fail, and the fix. Changes nothing and sends no event: the destination, "
+        "in mode on alone, is asked for GET / without key or id. While a local switch says off, "
+        "nothing is contacted; while one in the cluster does, no log is read.",
+        epilog="exit codes:\n  0  nothing fails\n  1  something fails\n"
+        "  2  the command or a setting is wrong; nothing was looked at\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    doctor.add_argument("--format", choices=("text", "json"), default="text")
+    doctor.add_argument(
+        "--deployed",
+        action="store_true",
+        help="look at what an agent in the cluster keeps, in place of this machine's state file",
+    )
+    settings.add_flags(doctor)
+    doctor.set_defaults(command=_doctor)
+
     ledger = commands.add_parser(
         "ledger",
         help="list the reports that were sent, and those that were not",
@@ -307,6 +327,34 @@ def _status(arguments: argparse.Namespace) -> int:
     # Broken rules must not hide which switch says off.
     ruleset = None if mode.mode is Mode.OFF else load_rules(loaded.rules.paths)
     return asyncio.run(show_status(mode, settings.switches(loaded), ruleset, _options(loaded)))
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    import asyncio
+
+    from attrs import evolve
+
+    from agent import logs
+    from agent.doctor.examine import Patient
+    from agent.doctor.report import show_doctor
+
+    loaded = _load(arguments)
+    logs.configure("error")
+    options = _options(loaded)
+    if arguments.deployed:
+        # An agent keeps its State where it runs, which from elsewhere is taken to be with BotKube.
+        is_in_pod = SERVICE_ACCOUNT_NAMESPACE.exists()
+        at = options.state_namespace if is_in_pod else options.namespaces[-1]
+        options = evolve(options, state_path=None, state_namespace=loaded.state.namespace or at)
+    patient = Patient(
+        options,
+        settings.switches(loaded),
+        has_write_key=loaded.destination.write_key is not None,
+        load_rules=lambda: load_rules(loaded.rules.paths),
+        clock=time.time,
+        guessed=frozenset() if loaded.kubernetes.namespaces else frozenset(options.namespaces),
+    )
+    return asyncio.run(show_doctor(patient, as_json=arguments.format == "json"))
 
 
 def _ledger(arguments: argparse.Namespace) -> int:

@@ -103,6 +103,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         "plan",
         "rules",
         "status",
+        "doctor",
         "0 ",
         "1 ",
         "2 ",
@@ -112,7 +113,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         assert f"  {word}" in said.out
 
 
-@pytest.mark.parametrize("name", ["run", "preview", "status", "ledger"])
+@pytest.mark.parametrize("name", ["run", "preview", "status", "doctor", "ledger"])
 def test_help_of_a_command_tells_flags_values_and_defaults(
     capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -413,7 +414,7 @@ def test_all_wrong_settings_are_said_at_once(
     assert SECRET not in said.err
 
 
-@pytest.mark.parametrize("name", ["run", "preview", "status"])
+@pytest.mark.parametrize("name", ["run", "preview", "status", "doctor"])
 def test_a_wrong_setting_stops_every_command(capsys: pytest.CaptureFixture[str], name: str) -> None:
     said = call(capsys, name, "--health-port", "many")
 

@@ -35,6 +35,7 @@ from agent.disclosure import (
     event_names,
     questions,
 )
+from agent.doctor.rights import RIGHTS, Scope, actions
 from agent.model import CRASHED, REPORT, Format, Identity
 from agent.plan import bounds
 from agent.preview import preview
@@ -96,6 +97,12 @@ def metrics_table() -> str:
             )
             for one in METRICS
         ),
+    )
+
+
+def rights_table() -> str:
+    return table(
+        ("right", "without it"), ((one.text, one.without) for one in RIGHTS if one.in_table)
     )
 
 
@@ -208,7 +215,7 @@ def worst_table() -> str:
 
 WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
 TABLES = {
-    README: {"settings": settings_table, "metrics": metrics_table},
+    README: {"rights": rights_table, "settings": settings_table, "metrics": metrics_table},
     PRIVACY: {
         "questions": questions_table,
         "events": events_table,
@@ -316,7 +323,8 @@ def shown_commands() -> list[str]:
         for line in [*lines, *spans(_readme())]
         if (
             found := re.search(
-                r"botkube-analytics ((?:run|preview|audit|prove|plan|rules|status|ledger)\b.*)",
+                r"botkube-analytics "
+                r"((?:run|preview|audit|prove|plan|rules|status|doctor|ledger)\b.*)",
                 line,
             )
         )
@@ -641,6 +649,28 @@ def granted(namespace: str) -> list[Rule]:
         for resource in given["resources"]
         for name in given.get("resourceNames", [""])
     ]
+
+
+def test_the_role_of_the_manifest_is_the_list_of_rights() -> None:
+    defaults = settings.Settings()
+    scope = Scope(
+        namespaces=(NAMESPACE,),
+        guessed=frozenset(),
+        deployments=(),
+        state_namespace=NAMESPACE,
+        state_names=(defaults.state.configmap, defaults.state.installation_configmap),
+        lease="botkube-analytics",
+        has_cluster_id=True,
+        switch_names=(),
+    )
+    wanted = {
+        Rule(one.verb, one.resource, one.namespace, one.name)
+        for right in RIGHTS
+        if right.in_role
+        for one in actions(right, scope)
+    }
+
+    assert wanted == set(granted(NAMESPACE))
 
 
 @pytest.mark.parametrize("lease", [None, "botkube-analytics"], ids=["alone", "elected"])

@@ -378,3 +378,70 @@ async def test_stopping_does_not_wait_for_running_watches() -> None:
             answer = await session.get(f"{cluster.server.url}/api/v1/pods?watch=1")
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.read()
+
+
+# --- reviews of one's own rights ------------------------------------------------------------------
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+def review(**attributes: str) -> Json:
+    kind = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+    return kind | {"spec": {"resourceAttributes": attributes}}
+
+
+async def allowed(api: Client, **attributes: str) -> bool:
+    code, body = await api.call("POST", REVIEWS, review(**attributes))
+    assert code == 201
+    return bool(body["status"]["allowed"])
+
+
+async def test_a_review_says_what_the_rules_say(api: Client) -> None:
+    access = api.cluster.server.access
+    access.granted = [Rule("get", "configmaps", "botkube", "state"), Rule("get", "pods/log")]
+    state = {"verb": "get", "resource": "configmaps", "namespace": "botkube", "name": "state"}
+    log = {"verb": "get", "resource": "pods", "subresource": "log", "namespace": "botkube"}
+
+    assert await allowed(api, **state)
+    assert await allowed(api, **log)
+    assert not await allowed(api, **state | {"verb": "update"})
+    assert not await allowed(api, **state | {"name": ""})
+    assert not await allowed(api, **state | {"namespace": "default"})
+    assert not await allowed(api, **log | {"subresource": ""})
+    assert not await allowed(api, **state | {"group": "apps"})
+    access.deny("get", "configmaps")
+    assert not await allowed(api, **state)
+
+
+async def test_a_review_agrees_with_what_is_then_answered(api: Client) -> None:
+    api.cluster.server.access.granted = [Rule("get", "namespaces", "kube-system", "kube-system")]
+
+    for name in ("kube-system", "botkube"):
+        may = await allowed(api, verb="get", resource="namespaces", namespace=name, name=name)
+        code, _ = await api.get(f"/api/v1/namespaces/{name}")
+        assert may is (code == 200)
+
+
+async def test_a_review_asks_one_thing_and_is_not_kept(api: Client) -> None:
+    code, body = await api.call("POST", REVIEWS, {"spec": {}})
+    assert (code, body["details"]["causes"][0]["field"]) == (422, "spec.resourceAttributes")
+    both = {"resourceAttributes": {}, "nonResourceAttributes": {"path": "/"}}
+    code, body = await api.call("POST", REVIEWS, {"spec": both})
+    assert (code, body["details"]["causes"][0]["field"]) == (422, "spec.nonResourceAttributes")
+    assert (await api.get(REVIEWS))[0] == 405
+
+
+async def test_only_who_is_known_may_ask_for_a_review(api: Client) -> None:
+    api.cluster.server.access.tokens = {"secret": "agent"}
+    answers = [
+        (await api.call("POST", REVIEWS, review(verb="get"), headers=headers))[0]
+        for headers in ({}, {"Authorization": "Bearer secret"}, {"Authorization": "Bearer other"})
+    ]
+
+    assert answers == [403, 201, 401]
+
+
+async def test_the_date_is_the_servers_own(api: Client) -> None:
+    api.cluster.server.date = lambda: 1_800_000_000.9
+    async with api.session.get(api.cluster.server.url + "/version") as answer:
+        assert answer.headers["Date"] == "Fri, 15 Jan 2027 08:00:00 GMT"

@@ -154,6 +154,14 @@ class Client:
                 raise ApiError(0, "the answer is not JSON") from error
             return as_object(found)
 
+    async def read_date(self, path: str) -> str | None:
+        """GET a path and return the Date that stands on the answer. Raises `ApiError`."""
+        limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
+        assert self._control is not None
+        call = _Call("GET", path, None, limits, "application/json")
+        async with self._open(self._control, call) as response:
+            return response.headers.get("Date")
+
     @asynccontextmanager
     async def stream(
         self, path: str, params: Mapping[str, str], *, read_seconds: float, accept: str

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,21 @@ async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[st
             for item in items:
                 nodes[_uid(item)] = _text(part(as_object(item), "spec").get("nodeName"))
     return nodes
+
+
+async def find_pods(client: Client, selections: Iterable[Selection]) -> list[Pod]:
+    """Return the pods there are now, each once; one that cannot be read is left out.
+
+    Raises `ApiError`.
+    """
+    pods: dict[str, Pod] = {}
+    for selection in selections:
+        async for items, _version in _pages(client, selection):
+            for item in items:
+                with suppress(ApiError):
+                    pod = read_pod(item, selection.containers)
+                    pods[pod.uid] = pod
+    return list(pods.values())
 
 
 async def _list(client: Client, selection: Selection, pods: Pods) -> str:

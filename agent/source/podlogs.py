@@ -113,6 +113,29 @@ async def read_chunks(
             raise ApiError(0, type(error).__name__) from error
 
 
+async def read_tail(
+    client: Client, container: Container, *, lines: int, most_bytes: int, read_seconds: float
+) -> bytes:
+    """Return the last lines of a log, at most so many bytes of them. Raises `ApiError`."""
+    params = {
+        **_params(container, 0),
+        "tailLines": str(lines),
+        "limitBytes": str(most_bytes),
+    }
+    parts = bytearray()
+    async with client.stream(
+        _path(container), params, read_seconds=read_seconds, accept="text/plain, */*"
+    ) as content:
+        try:
+            async for chunk in content.iter_any():
+                parts += chunk
+                if len(parts) >= most_bytes:
+                    break
+        except aiohttp.ClientError as error:
+            raise ApiError(0, type(error).__name__) from error
+    return bytes(parts)
+
+
 def _path(container: Container) -> str:
     return f"/api/v1/namespaces/{container.namespace}/pods/{container.pod}/log"
 

@@ -68,6 +68,16 @@ async def load_installation(
     raise StateError(what)
 
 
+async def read_installation(store: Store) -> tuple[Installation | None, bool]:
+    """Read the object and choose nothing; return what it says, and whether the object is there.
+
+    Raises `StateError`.
+    """
+    stored = await store.load()
+    said = None if stored.data is None else _decode(stored.data, store.where)
+    return said, bool(stored.version)
+
+
 async def note(store: Store, *, slot: str, commits: int, withholding: Withholding) -> None:
     """Keep how often State was written, and what is acknowledged. Raises `StateError`."""
     for _attempt in range(3):

@@ -207,7 +207,35 @@ class Lease:
 
     @property
     def _path(self) -> str:
-        return f"/apis/coordination.k8s.io/v1/namespaces/{self.namespace}/leases/{self.name}"
+        return _path(self.namespace, self.name)
+
+
+@frozen
+class LeaseSeen:
+    """What a Lease says to somebody who only looks: times are its holder's."""
+
+    holder: str
+    renewed_seconds: float | None
+    duration_seconds: int
+
+
+async def look(client: Requester, namespace: str, name: str) -> LeaseSeen:
+    """Read a Lease without taking part. Raises what the client raises."""
+    found = (await client.request("GET", _path(namespace, name))).get("spec")
+    spec = found if isinstance(found, dict) else {}
+    holder = spec.get("holderIdentity")
+    try:
+        time = datetime.fromisoformat(str(spec.get("renewTime")))
+        at = None if time.tzinfo is None else time.timestamp()
+    except (ValueError, OverflowError):
+        at = None
+    return LeaseSeen(
+        holder if isinstance(holder, str) else "", at, _duration(spec, LeaseTimes().duration)
+    )
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{name}"
 
 
 def _spec(found: dict[str, Any]) -> dict[str, Any]:

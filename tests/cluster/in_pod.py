@@ -1,6 +1,7 @@
-"""`python -m agent run` as in its pod: only the folder of the service account's files is another.
+"""`python -m agent run`, or another command, as in its pod.
 
-Ours is in POD_FILES, because the one that Kubernetes mounts has a fixed place on every machine.
+Only the folder of the service account's files is another: ours is in POD_FILES, because the one
+that Kubernetes mounts has a fixed place on every machine.
 """
 
 from __future__ import annotations
@@ -18,4 +19,4 @@ if __name__ == "__main__":
     incluster_config.SERVICE_TOKEN_FILENAME = str(files / "token")
     incluster_config.SERVICE_CERT_FILENAME = str(files / "ca.crt")
     agent.SERVICE_ACCOUNT_NAMESPACE = files / "namespace"
-    sys.exit(agent.main(["run"]))
+    sys.exit(agent.main(sys.argv[1:] or ["run"]))

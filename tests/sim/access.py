@@ -1,16 +1,20 @@
 """Who may do what: bearer tokens and rules in the manner of RBAC.
 
 Owns the order of answers: an unknown token is 401, no token is `system:anonymous`, who may see
-little more than `/version`, and a right that is missing is 403 with the API's own words.
+little more than `/version`, and a right that is missing is 403 with the API's own words. Everybody
+who is known may ask for their own rights, unless that is denied.
 """
 
 from __future__ import annotations
+
+import json
 
 import attrs
 
 from tests.sim import status
 from tests.sim.faults import Call
-from tests.sim.status import Kind
+from tests.sim.status import Json, Kind
+from tests.sim.store import KINDS, REVIEWS
 
 ADMIN = "system:admin"
 ANONYMOUS = "system:anonymous"
@@ -71,9 +75,7 @@ class Access:
             if user == ANONYMOUS and call.path.rstrip("/") not in PUBLIC_PATHS:
                 raise status.forbidden_path(user, call.verb, call.path)
             return
-        granted = self.granted is None or any(rule.covers(call) for rule in self.granted)
-        denied = any(rule.covers(call) for rule in self.denied)
-        if user == ANONYMOUS or denied or not granted:
+        if not self._may(user, call, kind):
             raise status.forbidden(
                 user,
                 call.verb,
@@ -82,3 +84,63 @@ class Access:
                 subresource=call.subresource,
                 namespace=call.namespace,
             )
+
+    def review(self, user: str, asked: Json) -> Json:
+        """Answer a SelfSubjectAccessReview, or raise 422."""
+        spec = asked.get("spec") or {}
+        resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
+        if resource is not None and path is not None:
+            shown = json.dumps(path, separators=(",", ":"))
+            what = "cannot be specified in combination with resourceAttributes"
+            message = f"Invalid value: {shown}: {what}"
+            raise _invalid("nonResourceAttributes", message)
+        if resource is None and path is None:
+            message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            raise _invalid("resourceAttributes", f"Invalid value: null: {message}")
+        is_allowed = (
+            self._may_path(user, path or {}) if resource is None else self._named(user, resource)
+        )
+        found: Json = {"allowed": is_allowed}
+        if is_allowed:
+            found |= {"reason": f'RBAC: allowed by RoleBinding "simulated" to User "{user}"'}
+        return {
+            "kind": REVIEWS.kind,
+            "apiVersion": REVIEWS.api_version,
+            "metadata": {},
+            "spec": spec,
+            "status": found,
+        }
+
+    def _named(self, user: str, asked: Json) -> bool:
+        """Whether the caller may do what a review's `resourceAttributes` say."""
+        group, resource = asked.get("group", ""), asked.get("resource", "")
+        kinds = (one for one in KINDS if (one.group, one.plural) == (group, resource))
+        if (kind := next(kinds, None)) is None:
+            # A group that does not hold the resource: rules of all resources alone cover it.
+            return self.granted is None and user != ANONYMOUS
+        call = Call(
+            "",
+            "",
+            asked.get("verb", ""),
+            resource=resource,
+            namespace=asked.get("namespace", ""),
+            name=asked.get("name", ""),
+            subresource=asked.get("subresource", ""),
+        )
+        return self._may(user, call, kind)
+
+    def _may_path(self, user: str, asked: Json) -> bool:
+        return user == ADMIN or (asked.get("verb"), asked.get("path")) in {
+            ("get", path) for path in PUBLIC_PATHS
+        }
+
+    def _may(self, user: str, call: Call, kind: Kind) -> bool:
+        is_everybodys = kind is REVIEWS and call.verb == "create"
+        granted = self.granted is None or any(rule.covers(call) for rule in self.granted)
+        denied = any(rule.covers(call) for rule in self.denied)
+        return user != ANONYMOUS and not denied and (granted or is_everybodys)
+
+
+def _invalid(field: str, message: str) -> status.ApiError:
+    cause = status.cause("Invalid", message, f"spec.{field}")
+    return status.invalid(REVIEWS.kind, "", cause, group=REVIEWS.group)

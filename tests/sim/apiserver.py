@@ -1,9 +1,10 @@
 """The simulated Kubernetes API: a real HTTP server on localhost.
 
 Owns the way of a request from its path to the part that answers it: authentication and rights
-(`access`), single objects (`crud`), lists and watches (`watching`), pod logs (`podlogs`); faults
-come first. Written with aiohttp alone: kmock's emulator serves neither versions, conflicts,
-selectors, bookmarks nor 410 (see `store`), and these are what a watcher has to survive.
+(`access`, reviews of one's own rights among them), single objects (`crud`), lists and watches
+(`watching`), pod logs (`podlogs`); faults come first. Written with aiohttp alone: kmock's emulator
+serves neither versions, conflicts, selectors, bookmarks nor 410 (see `store`), and these are what a
+watcher has to survive.
 
 Not modelled: TLS, gzip, protobuf, tables, discovery, managedFields, server-side apply, priority and
 fairness, `sendInitialEvents`, `stream=` of split log streams (off by default in 1.34).
@@ -14,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable
+from email.utils import formatdate
 
 import attrs
 from aiohttp import web
@@ -26,7 +29,7 @@ from tests.sim.faults import Answer, Call, FaultPlan, Then
 from tests.sim.kubelet import Habits, Kubelet
 from tests.sim.routing import understand
 from tests.sim.status import ApiError, Json, Kind
-from tests.sim.store import PODS, Store
+from tests.sim.store import PODS, REVIEWS, Store
 from tests.sim.wire import Wire, cut_of, serve
 
 # 2026-11-24T00:00:00Z: a fixed "now" for whoever does not care.
@@ -53,7 +56,10 @@ class ApiOptions:
 
 
 class ApiServer:
-    """The server with its controls; `calls` is every request in the order of arrival."""
+    """The server with its controls; `calls` is every request in the order of arrival.
+
+    `date` is its clock, in seconds, for the Date header.
+    """
 
     def __init__(self, options: ApiOptions | None = None) -> None:
         self.options = options or ApiOptions()
@@ -66,6 +72,7 @@ class ApiServer:
         self.wires: list[Wire] = []
         self.watches: list[watching.Watch] = []
         self.url = ""
+        self.date: Callable[[], float] = time.time
         self._closing = asyncio.Event()
 
     @contextlib.asynccontextmanager
@@ -73,7 +80,7 @@ class ApiServer:
         """Listen on a free port of localhost, without waiting for anyone at the end."""
         app = web.Application(client_max_size=_BODY_BYTES)
         app.router.add_route("*", "/{path:.*}", self._receive)
-        app.on_response_prepare.append(_hide_software)
+        app.on_response_prepare.append(self._finish_headers)
         runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
@@ -165,6 +172,11 @@ class ApiServer:
             await podlogs.serve_log(self.kubelet, pod, wanted, wire, _headers("text/plain"))
         elif call.subresource:
             await self._no_such_path(wire)
+        elif kind is REVIEWS:
+            # Answered and forgotten: there is nothing to get, list or watch.
+            if (call.verb, call.name) != ("create", ""):
+                raise status.method_not_allowed()
+            await self._send(wire, 201, self.access.review(user, crud.parse(await request.read())))
         elif call.verb == "watch":
             await self._watch(kind, call, wire)
         else:
@@ -211,6 +223,11 @@ class ApiServer:
         else:
             await self._no_such_path(wire)
 
+    async def _finish_headers(self, _: web.Request, response: web.StreamResponse) -> None:
+        # kube-apiserver does not name itself.
+        response.headers.popall("Server", None)
+        response.headers["Date"] = formatdate(self.date(), usegmt=True)
+
     async def _no_such_path(self, wire: Wire) -> None:
         await wire.answer(404, b"404 page not found\n", _headers("text/plain; charset=utf-8"))
 
@@ -229,11 +246,6 @@ class ApiServer:
     ) -> None:
         body = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         await wire.answer(code, body, {**_headers("application/json"), **(extra or {})})
-
-
-async def _hide_software(_: web.Request, response: web.StreamResponse) -> None:
-    # kube-apiserver does not name itself.
-    response.headers.popall("Server", None)
 
 
 def _headers(content_type: str) -> dict[str, str]:

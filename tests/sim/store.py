@@ -34,7 +34,14 @@ LEASES = Kind(
 )
 DEPLOYMENTS = Kind("apps", "v1", "deployments", "Deployment")
 REPLICASETS = Kind("apps", "v1", "replicasets", "ReplicaSet")
-KINDS = (NAMESPACES, PODS, CONFIGMAPS, LEASES, DEPLOYMENTS, REPLICASETS)
+REVIEWS = Kind(
+    "authorization.k8s.io",
+    "v1",
+    "selfsubjectaccessreviews",
+    "SelfSubjectAccessReview",
+    namespaced=False,
+)
+KINDS = (NAMESPACES, PODS, CONFIGMAPS, LEASES, DEPLOYMENTS, REPLICASETS, REVIEWS)
 
 # The largest ConfigMap that the API takes, over all its values.
 CONFIGMAP_BYTES = 1024 * 1024

@@ -1,0 +1,928 @@
+"""What the doctor finds, over real HTTP: it judges, changes nothing, and repeats nobody's text."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import random
+import re
+import socket
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+import pytest
+
+from agent.__main__ import main
+from agent.aggregate import Instance, Windows
+from agent.doctor import states, verdicts
+from agent.doctor.examine import MAX_TAILS, Patient, examine
+from agent.doctor.levels import level_of
+from agent.doctor.report import show_doctor
+from agent.doctor.rights import RIGHTS, Lack, Right, Where
+from agent.doctor.verdicts import Line, Verdict, worst
+from agent.model import Batch
+from agent.options import Options
+from agent.rulefiles import load_rules
+from agent.rules import RuleSet
+from agent.settings import Switch
+from agent.sink.reach import reach
+from agent.sink.segment import open_session
+from agent.source.switches import ANNOTATION
+from agent.state.document import Document, encode
+from tests.agents import LEASE, NAMESPACE, START, Lab, lab, until, write
+from tests.sim.access import Rule
+from tests.sim.faults import Answer, HalfOpen
+from tests.sim.pods import Pod
+from tests.sim.store import CONFIGMAPS, LEASES, NAMESPACES, PODS
+
+STATE, INSTALLATION = "botkube-analytics-state", "botkube-analytics-installation"
+CANARY = "canary-4711"
+INFO = b'{"level":"info","msg":"Starting BotKube","time":"2025-06-18T08:28:13Z"}\n'
+DEBUG = b'{"level":"debug","msg":"canary-4711","time":"2025-06-18T08:28:13Z"}\n'
+PLUGIN = b'{"level":"debug","msg":"x","plugin":"y","time":"2025-06-18T08:28:13Z"}\n'
+OFF = Switch("DO_NOT_TRACK", "true", is_off=True)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    """Open a cluster as the manifest leaves it, with a BotKube at debug, its clock the lab's."""
+    async with lab(tmp_path, ruleset, state_path=None, lease_name=LEASE) as opened:
+        for name in (STATE, INSTALLATION):
+            opened.cluster.config_map(NAMESPACE, name)
+        opened.cluster.lease(NAMESPACE, LEASE)
+        opened.cluster.server.date = opened.clock.seconds
+        yield opened
+
+
+@pytest.fixture
+def pod(world: Lab) -> Pod:
+    found = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    found.write(DEBUG, at=world.clock.ns())
+    return found
+
+
+def patient(world: Lab, *, options: Options | None = None, **changes: Any) -> Patient:  # noqa: ANN401 as evolve
+    made = Patient(
+        options or world.options(),
+        (Switch("BOTKUBE_ANALYTICS_DISABLE", "not set", is_off=False),),
+        has_write_key=True,
+        load_rules=lambda: world.ruleset,
+        clock=world.clock.seconds,
+        check_seconds=3.0,
+    )
+    return attrs.evolve(made, **changes)
+
+
+async def lines_of(world: Lab, **changes: Any) -> dict[str, Line]:  # noqa: ANN401 as evolve
+    """Return each line by its check."""
+    _, lines = await examine(patient(world, **changes))
+    assert len(lines) == len({one.check for one in lines})
+    return {one.check: one for one in lines}
+
+
+def bad(lines: dict[str, Line]) -> dict[str, Verdict]:
+    return {name: one.verdict for name, one in lines.items() if one.verdict is not Verdict.OK}
+
+
+def name_of(right: Right) -> str:
+    return f"right: {right.text.replace('`', '')}"
+
+
+def put(world: Lab, name: str, data: bytes) -> None:
+    """Let something stand in a ConfigMap of ours."""
+    patch = {"binaryData": {"state": b64encode(data).decode()}}
+    world.cluster.server.store.merge(CONFIGMAPS, NAMESPACE, name, patch)
+
+
+def document(world: Lab, **changes: Any) -> Document:  # noqa: ANN401 as evolve
+    now = int(world.clock.seconds())
+    made = Document(b"k", "s", Windows(20), epoch="8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64")
+    made.saved_seconds = now
+    return attrs.evolve(made, **changes)
+
+
+def note_installation(world: Lab, **changes: Any) -> None:  # noqa: ANN401 as evolve
+    said = {
+        "version": 1,
+        "id": "8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64",
+        "first_start_seconds": START,
+        "commits": 0,
+        **changes,
+    }
+    put(world, INSTALLATION, orjson.dumps(said))
+
+
+@pytest.fixture
+def settled(world: Lab, pod: Pod) -> Lab:
+    """Leave there what an agent that works does, without one that runs."""
+    put(world, STATE, encode(document(world)))
+    note_installation(world)
+    world.clock.is_held = True
+    now = world.clock.seconds()
+    hold(world, holder="8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64", at=now)
+    return world
+
+
+def hold(world: Lab, *, holder: str, at: float) -> None:
+    lease = world.cluster.server.store.get(LEASES, NAMESPACE, LEASE)
+    stamp = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    lease["spec"] = {"holderIdentity": holder, "renewTime": stamp, "leaseDurationSeconds": 15}
+    world.cluster.server.store.update(LEASES, NAMESPACE, LEASE, lease)
+
+
+# --- all is well ----------------------------------------------------------------------------------
+
+
+async def test_with_an_agent_that_works_every_line_is_ok(world: Lab, pod: Pod) -> None:
+    async with world.agent():
+        write(pod, world, 30)
+        await until(lambda: len(world.reports()) > 1)
+        lines = await lines_of(world)
+    calls = [one for one in world.cluster.server.calls if one.name == LEASE]
+
+    assert bad(lines) == {}
+    assert calls
+    assert set(lines) == {
+        "mode",
+        "rules",
+        "API server",
+        "clock",
+        "switches",
+        *map(name_of, RIGHTS),
+        "BotKube",
+        "log level",
+        "state",
+        "installation",
+        "lease",
+        "destination",
+    }
+    assert re.search(r"format 1, \d+ bytes \(0 % of its limit\), written", lines["state"].says)
+    assert "no event was sent" in lines["destination"].says
+
+
+async def test_nothing_is_changed(settled: Lab) -> None:
+    before = {
+        kind.plural: settled.cluster.server.store.objects(kind)
+        for kind in (CONFIGMAPS, LEASES, NAMESPACES)
+    }
+    version = settled.cluster.server.store.version
+    settled.cluster.server.calls.clear()
+    lines = await lines_of(settled)
+    calls = settled.cluster.server.calls
+
+    assert bad(lines) == {}
+    assert {one.resource for one in calls if one.method != "GET"} == {"selfsubjectaccessreviews"}
+    assert version == settled.cluster.server.store.version
+    assert before == {
+        kind.plural: settled.cluster.server.store.objects(kind)
+        for kind in (CONFIGMAPS, LEASES, NAMESPACES)
+    }
+
+
+# --- rights ---------------------------------------------------------------------------------------
+
+EXPECTED = {Lack.STOPS: Verdict.FAIL, Lack.HIDES: Verdict.WARN, Lack.CREATES: Verdict.OK}
+DENIED = {
+    Where.PODS: ("", ""),
+    Where.NAMESPACES: (NAMESPACE, NAMESPACE),
+    Where.KUBE_SYSTEM: ("kube-system", "kube-system"),
+    Where.SWITCHES: (NAMESPACE, "botkube-global-config"),
+    Where.OLD_ID: (NAMESPACE, "botkube-analytics-config"),
+    Where.DEPLOYMENTS: (NAMESPACE, "botkube"),
+    Where.STATE: (NAMESPACE, STATE),
+    Where.NEW_STATE: ("", ""),
+    Where.LEASE: (NAMESPACE, LEASE),
+    Where.NEW_LEASE: ("", ""),
+}
+EACH = [
+    pytest.param(right, verb, id=f"{verb} {right.where.name.lower()} {right.resource}")
+    for right in RIGHTS
+    for verb in right.verbs
+]
+
+
+@pytest.mark.parametrize(("right", "verb"), EACH)
+async def test_a_missing_right_is_named_with_what_is_lost(
+    settled: Lab, right: Right, verb: str
+) -> None:
+    namespace, name = DENIED[right.where]
+    settled.cluster.server.access.deny(verb, right.resource, namespace, name)
+    # Without an installation its old id is still of use.
+    if right.where is Where.OLD_ID:
+        put(settled, INSTALLATION, b"")
+        settled.cluster.server.store.delete(CONFIGMAPS, NAMESPACE, INSTALLATION)
+    lines = await lines_of(settled)
+    line = lines[name_of(right)]
+    others = {
+        one: verdict for one, verdict in bad(lines).items() if one.startswith("right: ")
+    }.keys() - {name_of(right)}
+
+    assert line.verdict is EXPECTED[right.lack]
+    assert line.says.startswith("missing")
+    if right.lack is Lack.CREATES:
+        assert "not needed" in line.says
+    else:
+        assert right.without.replace("`", "") in line.says
+        assert f"{verb} {right.resource}" in line.fix
+    # The ConfigMap of the old id is one of the opt-out's, too, and then State is not there.
+    assert others <= {
+        name_of(one)
+        for one in RIGHTS
+        if right.where is Where.OLD_ID and one.where in {Where.SWITCHES, Where.NEW_STATE}
+    }
+
+
+@pytest.mark.parametrize("what", ["state", "lease"])
+async def test_a_right_to_create_is_needed_where_nothing_is_there(settled: Lab, what: str) -> None:
+    store, access = settled.cluster.server.store, settled.cluster.server.access
+    where = Where.NEW_STATE if what == "state" else Where.NEW_LEASE
+    right = next(one for one in RIGHTS if one.where is where)
+    access.deny("create", right.resource)
+    if what == "state":
+        store.delete(CONFIGMAPS, NAMESPACE, STATE)
+    else:
+        store.delete(LEASES, NAMESPACE, LEASE)
+    line = (await lines_of(settled))[name_of(right)]
+
+    assert line.verdict is Verdict.FAIL
+    assert "apply the manifest" in line.fix
+
+
+async def test_where_the_manifest_was_applied_and_no_agent_began_nothing_fails(
+    world: Lab, pod: Pod
+) -> None:
+    world.cluster.server.access.deny("create", "configmaps")
+    lines = await lines_of(world)
+
+    assert bad(lines) == dict.fromkeys(("state", "installation", "lease"), Verdict.WARN)
+    assert "both are there" in lines["right: create on ConfigMaps"].says
+
+
+async def test_rights_that_cannot_be_asked_for_are_said_to_be_so(settled: Lab) -> None:
+    settled.cluster.server.access.deny("create", "selfsubjectaccessreviews")
+    lines = await lines_of(settled)
+
+    assert {Verdict.WARN} == {one.verdict for name, one in lines.items() if name[:6] == "right:"}
+    assert "cannot be asked for (status 403 Forbidden)" in lines[name_of(RIGHTS[0])].says
+
+
+@pytest.mark.parametrize("body", [b'{"status":{}}', b'{"status":{"allowed":"no"}}', b"[]"])
+async def test_a_review_of_another_shape_is_no_answer(settled: Lab, body: bytes) -> None:
+    settled.cluster.server.faults.add(Answer(201, body), path="reviews$", times=None)
+    line = (await lines_of(settled))[name_of(RIGHTS[0])]
+
+    assert (line.verdict, "the answer has another shape" in line.says) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize("name", [STATE, INSTALLATION])
+async def test_what_is_kept_and_may_not_be_read_fails(settled: Lab, name: str) -> None:
+    settled.cluster.server.access.deny("get", "configmaps", NAMESPACE, name)
+    line = (await lines_of(settled))["state" if name == STATE else "installation"]
+
+    assert (line.verdict, "lacks `get configmaps`" in line.says) == (Verdict.FAIL, True)
+
+
+async def test_a_namespace_that_nobody_named_may_be_closed(settled: Lab) -> None:
+    options = attrs.evolve(settled.options(), namespaces=("default", NAMESPACE))
+    settled.cluster.server.access.granted = [
+        Rule(namespace=NAMESPACE),
+        Rule("get", "namespaces"),
+    ]
+    guessed = await lines_of(settled, options=options, guessed=frozenset({"default", NAMESPACE}))
+    named = await lines_of(settled, options=options)
+
+    assert guessed[name_of(RIGHTS[0])].verdict is Verdict.WARN
+    assert guessed[name_of(RIGHTS[0])].fix.endswith("in kubernetes.namespaces: botkube")
+    assert guessed["BotKube"].verdict is Verdict.OK
+    assert named[name_of(RIGHTS[0])].verdict is Verdict.FAIL
+
+
+# --- the API server -------------------------------------------------------------------------------
+
+
+async def test_an_api_server_that_is_down_ends_the_questions(
+    settled: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    monkeypatch.setattr(settled.cluster.server, "url", url)
+    lines = await lines_of(settled)
+
+    assert bad(lines) == {"API server": Verdict.FAIL}
+    assert lines["API server"].says == "not reached: ClientConnectorError"
+    assert "not contacted" in lines["destination"].says
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        (HalfOpen(), "not reached: no answer in time"),
+        (Answer(503, CANARY.encode()), "it answers status 503 Service Unavailable"),
+    ],
+    ids=["silent", "503"],
+)
+async def test_an_api_server_that_does_not_answer_is_not_waited_for(
+    settled: Lab, fault: HalfOpen | Answer, says: str
+) -> None:
+    settled.cluster.server.faults.add(fault, times=None)
+    lines = await lines_of(settled, check_seconds=0.3)
+
+    assert says in lines["API server"].says
+    assert lines["API server"].verdict is Verdict.FAIL
+
+
+async def test_a_token_that_is_refused_is_named(settled: Lab) -> None:
+    settled.cluster.server.access.tokens = {"right": "agent"}
+    settled.token = "wrong"
+    lines = await lines_of(settled)
+
+    assert lines["API server"].says == "reached, but it refuses the credentials"
+    assert "log" not in {one.subresource for one in settled.cluster.server.calls}
+
+
+async def test_an_api_server_that_hides_its_version_is_asked_for_the_rest(settled: Lab) -> None:
+    settled.cluster.server.faults.add(Answer(403), path="^/version$", times=None)
+
+    assert bad(await lines_of(settled)) == {"clock": Verdict.WARN}
+
+
+async def test_each_check_has_its_seconds(settled: Lab) -> None:
+    """A server that stops to answer after the first question costs a few of them."""
+    settled.cluster.server.faults.add(
+        HalfOpen(), when=lambda one: one.path != "/version", times=None
+    )
+    async with asyncio.timeout(5):
+        lines = await lines_of(settled, check_seconds=0.3)
+
+    assert "no answer in time" in lines["switches"].says
+    assert "no answer in time" in lines["BotKube"].says
+    assert "no answer in time" in lines["state"].says
+    assert "no answer in time" in lines["lease"].says
+
+
+@pytest.mark.parametrize(
+    ("ahead", "verdict"),
+    [(0, "ok"), (4, "ok"), (-4, "ok"), (20, "warn"), (-20, "warn"), (90, "fail"), (-90, "fail")],
+)
+async def test_the_clock_is_held_against_the_servers(
+    settled: Lab, ahead: float, verdict: str
+) -> None:
+    settled.cluster.server.date = lambda: settled.clock.seconds() - ahead
+    line = (await lines_of(settled))["clock"]
+
+    assert line.verdict == verdict
+    assert ("ahead" in line.says, "behind" in line.says) == (ahead > 5, ahead < -5)
+
+
+@pytest.mark.parametrize(
+    ("date", "before", "after", "skew"),
+    [
+        ("Fri, 15 Jan 2027 08:00:00 GMT", START + 0.9, START + 0.9, 0),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", START - 9.0, START + 9.0, 0),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", START + 9.0, START + 10.0, 8),
+        ("Fri, 15 Jan 2027 08:00:00 GMT", START - 9.0, START - 7.0, -7),
+        ("Fri, 15 Jan 99999999999 08:00:00 GMT", START, START, None),
+        ("yesterday", START, START, None),
+        (None, START, START, None),
+    ],
+)
+def test_what_a_whole_second_and_the_way_explain_is_no_skew(
+    date: str | None, before: float, after: float, skew: float | None
+) -> None:
+    assert verdicts.skew_seconds(date, before=before, after=after) == skew
+
+
+# --- switches -------------------------------------------------------------------------------------
+
+
+async def test_off_by_a_local_switch_looks_at_nothing(settled: Lab) -> None:
+    settled.cluster.server.calls.clear()
+
+    def load_rules() -> RuleSet:
+        raise AssertionError
+
+    options = attrs.evolve(settled.options(), destination="http://127.0.0.1:1")
+    lines = await lines_of(settled, switches=(OFF,), options=options, load_rules=load_rules)
+
+    assert bad(lines) == {"mode": Verdict.WARN}
+    assert list(lines) == ["mode"]
+    assert lines["mode"].says == "off, because DO_NOT_TRACK is true"
+    assert settled.cluster.server.calls == []
+
+
+@pytest.mark.parametrize("how", ["annotation", "no answer"])
+async def test_while_the_clusters_switches_stop_it_no_log_and_no_destination_is_asked(
+    settled: Lab, how: str
+) -> None:
+    server = settled.cluster.server
+    async with heard() as (url, requests):
+        if how == "annotation":
+            patch = {"metadata": {"annotations": {ANNOTATION: "true"}}}
+            server.store.merge(NAMESPACES, "", NAMESPACE, patch)
+        else:
+            server.faults.add(Answer(500), path=f"/namespaces/{NAMESPACE}$", times=None)
+        lines = await lines_of(settled, options=sending_to(settled, url))
+
+    expected = Verdict.WARN if how == "annotation" else Verdict.FAIL
+    assert lines["switches"].verdict is expected
+    assert (lines["mode"].verdict is Verdict.WARN) is (how == "annotation")
+    assert not [one for one in server.calls if one.subresource == "log"]
+    assert requests == []
+    assert "log level" not in lines
+    assert lines["state"].verdict is Verdict.OK
+
+
+async def test_a_switch_that_may_not_be_read_is_a_warning(settled: Lab) -> None:
+    settled.cluster.server.access.deny("get", "namespaces", NAMESPACE)
+    line = (await lines_of(settled))["switches"]
+
+    assert (line.verdict, "not readable" in line.says) == (Verdict.WARN, True)
+
+
+# --- BotKube --------------------------------------------------------------------------------------
+
+
+async def test_no_pod_is_a_warning_and_on_a_node_is_none(settled: Lab) -> None:
+    options = settled.options()
+    elsewhere = attrs.evolve(options, selectors=("app=another",))
+    here = attrs.evolve(options, node="node-2")
+
+    line = (await lines_of(settled, options=elsewhere))["BotKube"]
+    assert (line.verdict, "kubernetes.selectors" in line.fix) == (Verdict.WARN, True)
+    assert (await lines_of(settled, options=here))["BotKube"].verdict is Verdict.OK
+    missing = attrs.evolve(options, containers=frozenset({"another"}))
+    line = (await lines_of(settled, options=missing))["BotKube"]
+    assert (line.verdict, "kubernetes.containers" in line.fix) == (Verdict.WARN, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "level"),
+    [
+        (INFO, "info"),
+        (INFO + DEBUG, "debug"),
+        (DEBUG + INFO, "debug"),
+        (INFO + PLUGIN, "info"),
+        (PLUGIN, "unknown"),
+        (b"", "unknown"),
+        (b'{"level":"debug","msg":"half a l', "unknown"),
+    ],
+)
+def test_a_level_is_that_of_the_core(text: bytes, level: str) -> None:
+    stamped = b"".join(
+        b"2025-06-18T08:28:13.000000001Z " + line for line in text.splitlines(keepends=True)
+    )
+    assert level_of(stamped) == level
+    # What the kubelet says in place of a log has no stamp.
+    assert level_of(text) == "unknown"
+
+
+async def test_a_botkube_at_info_is_a_warning_with_the_fix(settled: Lab) -> None:
+    quiet = settled.cluster.botkube(NAMESPACE, name="other", at=settled.clock.ns())
+    quiet.write(INFO, at=settled.clock.ns())
+    line = (await lines_of(settled))["log level"]
+
+    assert line.verdict is Verdict.WARN
+    assert "1 of 2 containers log at debug" in line.says
+    assert quiet.name in line.says
+    assert "settings.log.level" in line.fix
+
+
+async def test_a_log_that_cannot_be_read_fails(settled: Lab, pod: Pod) -> None:
+    settled.cluster.server.faults.add(Answer(500, CANARY.encode()), path="/log$", times=None)
+    line = (await lines_of(settled))["log level"]
+
+    assert line.verdict is Verdict.FAIL
+    assert f"(status 500 Internal Server Error): botkube/{pod.name}" in line.says
+
+
+async def test_what_state_knows_of_a_level_is_not_read_in_the_log(settled: Lab, pod: Pod) -> None:
+    server = settled.cluster.server
+    await lines_of(settled)
+    assert [one for one in server.calls if one.subresource == "log"]
+    (call,) = (one for one in server.calls if one.subresource == "log")
+    assert {"tailLines", "limitBytes"} <= call.query.keys()
+    status = server.store.get(PODS, NAMESPACE, pod.name)["status"]
+    key = f"{pod.uid}/{status['containerStatuses'][0]['containerID']}"
+    put(settled, STATE, encode(document(settled, instances={key: Instance(debug=True)})))
+    server.calls.clear()
+    line = (await lines_of(settled))["log level"]
+
+    assert (line.verdict, line.says) == (Verdict.OK, "1 of 1 containers log at debug")
+    assert not [one for one in server.calls if one.subresource == "log"]
+
+
+async def test_only_some_logs_are_looked_at(settled: Lab) -> None:
+    for number in range(MAX_TAILS + 1):
+        settled.cluster.botkube(NAMESPACE, name=f"more-{number}", at=settled.clock.ns())
+    settled.cluster.server.calls.clear()
+    line = (await lines_of(settled))["log level"]
+    read = [one for one in settled.cluster.server.calls if one.subresource == "log"]
+
+    assert len(read) == MAX_TAILS
+    assert "2 more were not looked at" in line.says
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+NOW = 1_800_000_000
+LIMITS = states.Limits(
+    NOW, window_seconds=3600, outbox_bytes=1000, object_bytes=2000, held_seconds=1800
+)
+BODY = gzip.compress(b"x")
+
+
+def noise(size: int) -> str:
+    """Return a text that takes about so many bytes, however it is compressed."""
+    return random.Random(1).randbytes(size).hex()
+
+
+def doc(**changes: Any) -> Document:  # noqa: ANN401 as evolve
+    made = Document(b"k", "s", Windows(3600), epoch="8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64")
+    made.saved_seconds = NOW - 10
+    return attrs.evolve(made, **changes)
+
+
+def batch(size: int, *, sealed: int = NOW) -> Batch:
+    return Batch(1, 0, BODY.ljust(size, b"\0"), 1, sealed, attempted=False)
+
+
+@pytest.mark.parametrize(
+    ("kept", "verdict", "word"),
+    [
+        pytest.param(doc(), "ok", "epoch 8f14e45f", id="fine"),
+        pytest.param(doc(commits=2), "fail", "older copy", id="older copy"),
+        pytest.param(doc(parked=1, commits=3), "warn", "refused for good", id="parked"),
+        pytest.param(doc(commits=3, stopped_seconds=NOW - 600), "warn", "stopped", id="stopped"),
+        pytest.param(doc(commits=3, saved_seconds=NOW - 9100), "warn", "longer", id="stale"),
+        pytest.param(doc(commits=3, saved_seconds=NOW + 90), "warn", "future", id="future"),
+        pytest.param(doc(commits=3, outbox=[batch(900)]), "warn", "nearly full", id="outbox"),
+        pytest.param(
+            doc(commits=3, outbox=[batch(9, sealed=NOW - 90_000)]), "warn", "waited", id="waits"
+        ),
+        pytest.param(doc(commits=3, stream=noise(1400)), "warn", "near its limit", id="near"),
+        pytest.param(doc(commits=3, stream=noise(2500)), "fail", "larger than", id="too large"),
+        pytest.param(b"{", "fail", "cannot be read as State", id="unreadable"),
+        pytest.param(b'{"version":2}', "fail", "newer format", id="newer"),
+        pytest.param(None, "fail", "one had before", id="deleted"),
+    ],
+)
+def test_state_is_judged_by_what_stands_in_it(
+    kept: Document | bytes | None, verdict: str, word: str
+) -> None:
+    data = encode(kept) if isinstance(kept, Document) else kept
+    known = 0 if isinstance(kept, Document) and not kept.commits else 3
+    line = states.of_state(states.Kept("S", data, exists=True), LIMITS, known_commits=known)
+
+    assert line.verdict == verdict
+    assert word in line.says
+    assert bool(line.fix) is (verdict != "ok")
+
+
+@pytest.mark.parametrize(
+    ("data", "verdict"),
+    [(b"\x1f\x8bcanary-4711", "fail"), (b'{"version":2,"x":"canary-4711"}', "fail")],
+    ids=["unreadable", "newer"],
+)
+@pytest.mark.parametrize("place", ["cluster", "disk"])
+async def test_state_that_cannot_be_used_fails(
+    settled: Lab, tmp_path: Path, data: bytes, verdict: str, place: str
+) -> None:
+    options = settled.options()
+    if place == "disk":
+        options = attrs.evolve(options, state_path=tmp_path / "state.json")
+        (tmp_path / "state.json").write_bytes(data)
+    else:
+        put(settled, STATE, data)
+    line = (await lines_of(settled, options=options))["state"]
+
+    assert line.verdict == verdict
+    assert CANARY not in line.says + line.fix
+
+
+async def test_state_beyond_its_limit_fails(settled: Lab) -> None:
+    put(settled, STATE, encode(document(settled, stream=noise(860_000))))
+    line = (await lines_of(settled))["state"]
+
+    assert (line.verdict, "larger than its limit" in line.says) == (Verdict.FAIL, True)
+
+
+async def test_an_installation_says_when_sending_begins(settled: Lab) -> None:
+    options = attrs.evolve(settled.options(), quiet_period_seconds=86_400)
+    quiet = (await lines_of(settled, options=options))["installation"]
+    put(settled, INSTALLATION, b'{"id":"canary-4711"}')
+    broken = (await lines_of(settled))["installation"]
+
+    assert (quiet.verdict, "nothing is sent for another 24 h" in quiet.says) == (Verdict.OK, True)
+    assert broken.verdict is Verdict.FAIL
+    assert "8f14e45f" not in quiet.says
+    assert CANARY not in broken.says + broken.fix
+
+
+@pytest.mark.parametrize(
+    ("holder", "age", "verdict", "word"),
+    [
+        ("8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64", 2, "ok", "held by 8f14e45f, renewed"),
+        ("8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64", 600, "warn", "it has run out"),
+        ("8f14e45f-ceea-467f-a2b1-3c5e9d0a7b64", -600, "warn", "ahead"),
+        ("", 2, "warn", "no replica leads"),
+        ("canary-4711", 2, "ok", "held by another"),
+    ],
+)
+async def test_a_lease_is_judged_by_its_holder_and_age(
+    settled: Lab, holder: str, age: float, verdict: str, word: str
+) -> None:
+    hold(settled, holder=holder, at=settled.clock.seconds() - age)
+    line = (await lines_of(settled))["lease"]
+
+    assert (line.verdict, word in line.says) == (verdict, True)
+
+
+@pytest.mark.parametrize("spec", [{}, [], "x", {"holderIdentity": 1, "renewTime": "never"}])
+async def test_a_lease_of_another_shape_is_no_traceback(settled: Lab, spec: object) -> None:
+    body = json.dumps({"spec": spec}).encode()
+    settled.cluster.server.faults.add(Answer(200, body), path="/leases/", times=None)
+
+    assert (await lines_of(settled))["lease"].verdict is Verdict.WARN
+
+
+async def test_slots_are_counted_and_each_in_use_is_judged(settled: Lab) -> None:
+    names = [f"{STATE}-{number}" for number in range(4)]
+    for name in names[:3]:
+        settled.cluster.config_map(NAMESPACE, name)
+    put(settled, names[0], encode(document(settled, holder="8f14e45f", parked=2)))
+    put(settled, names[1], b"{")
+    options = attrs.evolve(settled.options(), slots=4, node=settled.cluster.node, lease_name=None)
+    lines = await lines_of(settled, options=options)
+
+    assert lines["slots"].says.startswith("4 slots: 1 held, 0 left")
+    assert bad({name: one for name, one in lines.items() if name.startswith("slot")}) == {
+        "slot 0": Verdict.WARN,
+        "slot 1": Verdict.FAIL,
+        "slot 3": Verdict.FAIL,
+    }
+
+
+async def test_slots_that_are_all_held_are_a_warning(settled: Lab) -> None:
+    settled.cluster.config_map(NAMESPACE, f"{STATE}-0")
+    put(settled, f"{STATE}-0", encode(document(settled, holder="8f14e45f")))
+    options = attrs.evolve(settled.options(), slots=1, node=settled.cluster.node, lease_name=None)
+    line = (await lines_of(settled, options=options))["slots"]
+
+    assert (line.verdict, "state.slots" in line.fix) == (Verdict.WARN, True)
+
+
+# --- the destination ------------------------------------------------------------------------------
+
+
+@contextlib.asynccontextmanager
+async def heard(
+    answer: bytes = b"HTTP/1.1 404 Not Found\r\nContent-Length: 11\r\n\r\n",
+) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """Listen, keep what is said, and answer the same to all; nothing: stay silent."""
+    requests: list[bytes] = []
+    closing = asyncio.Event()
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            requests.append(await reader.read(65_536))
+            writer.write(answer)
+            await writer.drain()
+            if not answer:
+                await closing.wait()
+        except ConnectionError:
+            requests.append(b"")
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(take, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", requests
+    finally:
+        closing.set()
+        server.close()
+        await asyncio.sleep(0)
+
+
+def sending_to(world: Lab, url: str) -> Options:
+    return attrs.evolve(world.options(), destination=url)
+
+
+async def test_the_destination_is_told_nothing(
+    settled: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login canary password canary-4711\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    async with heard() as (url, requests):
+        lines = await lines_of(settled, options=sending_to(settled, url))
+    (request,) = requests
+    head, *headers = request.decode().strip().splitlines()
+
+    assert head == "GET / HTTP/1.1"
+    assert {one.partition(":")[0] for one in headers} == {
+        "Host",
+        "User-Agent",
+        "Accept",
+        "Accept-Encoding",
+    }
+    assert lines["destination"].verdict is Verdict.OK
+
+
+async def test_in_mode_local_the_destination_is_left_alone(settled: Lab) -> None:
+    async with heard() as (url, requests):
+        lines = await lines_of(settled, options=sending_to(settled, url), has_write_key=False)
+
+    assert bad(lines) == {}
+    assert lines["mode"].says.startswith("local")
+    assert lines["destination"].says == "not contacted: no write key is set"
+    assert requests == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "reached"),
+        (b"HTTP/1.1 401 canary-4711\r\nContent-Length: 0\r\n\r\n", "reached"),
+        (
+            b"HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            "reached",
+        ),
+        (b"HTTP/1.1 407 x\r\nContent-Length: 0\r\n\r\n", "proxy"),
+        (b"HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n", "gateway"),
+        (b"canary-4711\r\n\r\n", "connection"),
+        (b"", "timeout"),
+    ],
+)
+async def test_what_an_answer_of_the_destination_means(answer: bytes, found: str) -> None:
+    async with heard(answer) as (url, _), open_session("test") as session:
+        assert await reach(session, url, seconds=0.5) == found
+
+
+async def test_a_destination_that_is_not_there_fails(settled: Lab) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        url = f"http://127.0.0.1:{gone.getsockname()[1]}"
+    lines = await lines_of(settled, options=sending_to(settled, url))
+
+    assert bad(lines) == {"destination": Verdict.FAIL}
+
+
+async def test_a_destination_that_speaks_no_tls_fails(settled: Lab) -> None:
+    async with heard() as (url, _):
+        https = url.replace("http:", "https:")
+        lines = await lines_of(settled, options=sending_to(settled, https))
+
+    assert "no TLS that can be trusted" in lines["destination"].says
+
+
+async def test_a_proxy_is_the_way_as_it_is_for_batches(
+    settled: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with heard() as (url, requests):
+        monkeypatch.setenv("http_proxy", url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        lines = await lines_of(settled, options=sending_to(settled, "http://to.example"))
+
+    assert requests[0].startswith(b"GET http://to.example/ ")
+    assert lines["destination"].verdict is Verdict.OK
+
+
+# --- what is printed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [200, 400, 403, 404, 409, 500])
+async def test_no_text_of_an_answer_is_printed(
+    settled: Lab, capsysbinary: pytest.CaptureFixture[bytes], status: int
+) -> None:
+    body = {
+        "kind": CANARY,
+        "message": CANARY,
+        "reason": CANARY,
+        "metadata": {"name": CANARY, "uid": CANARY, "annotations": {"x": CANARY}},
+        "data": {"x": f"analytics: {CANARY}"},
+        "spec": {"holderIdentity": CANARY, "renewTime": CANARY},
+        "status": {"allowed": False, "reason": CANARY, "evaluationError": CANARY},
+        "items": [{"metadata": {"namespace": CANARY}}, CANARY],
+        "binaryData": {"state": b64encode(CANARY.encode()).decode()},
+    }
+    settled.cluster.server.faults.add(
+        Answer(status, body), when=lambda one: one.path != "/version", times=None
+    )
+    for as_json in (False, True):
+        await show_doctor(patient(settled), as_json=as_json)
+    said = b"".join(capsysbinary.readouterr())
+
+    assert b"API server" in said
+    assert CANARY.encode() not in said
+
+
+async def test_no_text_of_a_log_is_printed(
+    settled: Lab, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    settled.cluster.server.calls.clear()
+    for as_json in (False, True):
+        assert await show_doctor(patient(settled), as_json=as_json) == 0
+    said = b"".join(capsysbinary.readouterr())
+
+    assert [one for one in settled.cluster.server.calls if one.subresource == "log"]
+    assert CANARY.encode() not in said
+
+
+async def test_json_says_the_same_and_the_code_is_that_of_the_worst(
+    settled: Lab, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    assert await show_doctor(patient(settled), as_json=True) == 0
+    fine = json.loads(capsysbinary.readouterr().out)
+    settled.cluster.server.access.deny("get", "pods/log")
+    assert await show_doctor(patient(settled), as_json=True) == 1
+    broken = json.loads(capsysbinary.readouterr().out)
+    assert await show_doctor(patient(settled), as_json=False) == 1
+    text = capsysbinary.readouterr().out.decode()
+
+    assert (fine["verdict"], broken["verdict"], broken["mode"]) == ("ok", "fail", "on")
+    assert {"check", "verdict", "says", "fix"} == set(broken["lines"][0])
+    for one in broken["lines"]:
+        assert f"{one['verdict']:<4} {one['check']}: {one['says']}" in text
+    assert "fix: allow get pods/log in botkube" in text
+    assert "fix: allow get pods/log in botkube" not in text.split("right: get on pods/log")[0]
+
+
+async def test_warnings_are_no_failure(
+    settled: Lab, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    settled.cluster.server.access.deny("watch", "pods")
+
+    assert await show_doctor(patient(settled), as_json=False) == 0
+    assert b"warn right: watch on pods" in capsysbinary.readouterr().out
+
+
+def test_the_worst_is_the_last_of_ok_warn_and_fail() -> None:
+    lines = [Line("x", verdict, "x") for verdict in (Verdict.FAIL, Verdict.OK, Verdict.WARN)]
+
+    assert [worst(lines), worst(lines[1:]), worst(lines[1:2]), worst([])] == [
+        "fail",
+        "warn",
+        "ok",
+        "ok",
+    ]
+
+
+async def test_rules_with_faults_fail_and_the_rest_is_looked_at(
+    settled: Lab, tmp_path: Path
+) -> None:
+    (tmp_path / "rule.yaml").write_text(f"{CANARY}: x\n{CANARY}: x\n")
+    lines = await lines_of(settled, load_rules=lambda: load_rules([str(tmp_path / "rule.yaml")]))
+
+    assert bad(lines) == {"rules": Verdict.FAIL}
+    assert "rule.yaml:" in lines["rules"].says
+    assert CANARY not in lines["rules"].says
+
+
+# --- the command ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in os.environ:
+        if name.startswith(("BOTKUBE_ANALYTICS_", "KUBE")) or name == "DO_NOT_TRACK":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("_own_environment")
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["doctor"], 1, "fail API server: there is no service account here"),
+        (["doctor", "--analytics-disable"], 0, "warn mode: off, because --analytics-disable"),
+        (["doctor", "--window-seconds", "7"], 2, "window.seconds"),
+        (["doctor", "--format", "xml"], 2, "usage: "),
+    ],
+)
+def test_the_command_ends_with_the_code_of_what_it_found(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, word: str
+) -> None:
+    try:
+        ended = main(arguments)
+    except SystemExit as end:
+        ended = int(end.code or 0)
+    said = "".join(capsys.readouterr())
+
+    assert (ended, word in said) == (code, True)
+
+
+@pytest.mark.usefixtures("_own_environment")
+def test_deployed_looks_at_the_cluster_and_not_at_this_machines_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["doctor"]) == 1
+    assert ".local/state" in capsys.readouterr().out
+    assert main(["doctor", "--deployed"]) == 1
+    assert ".local/state" not in capsys.readouterr().out
