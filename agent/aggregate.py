@@ -135,7 +135,7 @@ class Windows:
 
     What is stamped, or read, before `count_from` is kept apart and never sent; `count_from` None
     means that nothing is sent. What is stamped in `stopped`, while the agent was switched off, is
-    not counted at all.
+    neither counted nor learned.
     """
 
     seconds: int
@@ -169,7 +169,9 @@ class Windows:
             self.add_gap(gap)
         if released.rotations:
             self._window(now_seconds).rotations += released.rotations
-        instance.learn(released)
+        if not any(map(self._is_stopped, released.lines_at)):
+            # Nothing is learned from what was written while the agent was off, nor with it.
+            instance.learn(released)
 
     def _is_counted(self, at_seconds: int, now_seconds: int, sent_from: int = 0) -> bool:
         """Whether what is stamped and read then may contribute to what is sent."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from agent.containers import MAX_FOLLOWS, warn_missing
-from agent.counting import STOP_TOLERANCE_SECONDS, Counting, leave_mode
+from agent.counting import STOP_TOLERANCE_SECONDS, Counting, note_off
 from agent.model import Identity
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from agent.options import Options, World
     from agent.rules import RuleSet
     from agent.source.switches import ClusterSwitch
+    from agent.state.installation import Installation
     from agent.state.store import Store
 
 log = logging.getLogger(__name__)
@@ -45,6 +46,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOTE_SECONDS = 0.5
+
+JUST_STARTED_SECONDS = 60
+"""With slots, a replica that claims a fresh one so soon may have come later than its pod."""
 
 MAX_TAKE_OVERS = 5
 """How often a starting agent claims State anew because another one has just written it."""
@@ -117,6 +121,7 @@ async def begin(
     if any(one.is_off for one in found):
         for store in stores:
             await _discard_unsent(keep(store), options, str(world.new_uuid()), now_seconds=now)
+        await installations.note_off(installation_store)
         raise SwitchedOff
 
     async def choose_id() -> str:
@@ -145,16 +150,29 @@ async def begin(
         distribution,
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
+    is_first = installation.is_new or (
+        now - installation.first_start_seconds <= STOP_TOLERANCE_SECONDS
+        and not (installation.commits or (installation.slots and not options.slots))
+        and installation.sends in {None, sends}
+        and not installation.not_before
+    )
 
     async def take_over() -> tuple[str, Keeper, Counting]:
-        slot, store, node = await _find_store(options, client, stores, now_seconds=now)
+        slot, store, node = await _find_store(
+            options, client, stores, installation, now_seconds=now
+        )
         keeper, known_commits = keep(store), installation.commits_of(slot)
         await keeper.load(window_seconds=options.window_seconds, known_commits=known_commits)
-        count_from = quiet_until if options.quiet_period_seconds else 0
-        if node is not None and take_slot(keeper, node, str(world.new_uuid()), now_seconds=now):
-            since = standing_since - STOP_TOLERANCE_SECONDS
-            if since > installation.first_start_seconds:
-                count_from = max(count_from, since)
+        is_fresh = keeper.is_new
+        if node is not None:
+            is_fresh = take_slot(keeper, node, str(world.new_uuid()), now_seconds=now)
+        # Of what stands in the log then nobody can tell in which mode it was written.
+        is_known = not is_first or known_commits > 0
+        begun = max(standing_since or now, installation.not_before) + 1
+        not_before = begun if is_fresh and is_known else 0
+        # With slots there is nothing to miss in one for a pod that came after this replica.
+        is_late = node is None or now - standing_since <= JUST_STARTED_SECONDS
+        is_late = is_late or (keeper.is_new and known_commits > 0)
         counting = Counting(
             keeper.document,
             ruleset,
@@ -168,8 +186,9 @@ async def begin(
         counting.begin(
             now_seconds=now,
             window_seconds=options.window_seconds,
-            count_from=count_from,
-            was_lost=keeper.was_unreadable or (keeper.is_new and known_commits > 0),
+            count_from=quiet_until if options.quiet_period_seconds else 0,
+            not_before=not_before,
+            was_lost=keeper.was_unreadable or (is_fresh and is_known and is_late),
             new_stream=lambda: str(world.new_uuid()),
             is_new_installation=installation.is_new,
         )
@@ -178,26 +197,33 @@ async def begin(
         await keeper.commit(now_seconds=now, before_encode=lambda _document: None)
         return slot, keeper, counting
 
-    for _attempt in range(MAX_TAKE_OVERS - 1):
+    # Of several replicas that want a slot at once, each round lets one have one.
+    for _attempt in range(MAX_TAKE_OVERS + options.slots - 1):
         # An agent that still runs may commit between our look and our claim: then look again.
         with suppress(Conflict):
             slot, keeper, counting = await take_over()
             break
     else:
         slot, keeper, counting = await take_over()
-    note = partial(_note, installation_store, slot, keeper, counting)
+    note = partial(_note, installation_store, slot, keeper, counting, world.clock)
     await note()
     return Begun(client, counting, keeper, note)
 
 
 async def _find_store(
-    options: Options, client: Client, stores: list[Store], *, now_seconds: int
+    options: Options,
+    client: Client,
+    stores: list[Store],
+    installation: Installation,
+    *,
+    now_seconds: int,
 ) -> tuple[str, Store, Node | None]:
     """Return the slot to claim, its place and this node; without slots the one State."""
     if not options.slots:
         return "", stores[0], None
     node = Node(options.node or "", await find_nodes(client, _everywhere(options)))
-    index = await choose_slot(stores, node, now_seconds=now_seconds)
+    known = [installation.commits_of(str(index)) for index in range(len(stores))]
+    index = await choose_slot(stores, known, node, now_seconds=now_seconds)
     return str(index), stores[index], node
 
 
@@ -206,12 +232,14 @@ async def _discard_unsent(
 ) -> None:
     """Mark State as off, once, so that what is written meanwhile never counts."""
     await keeper.load(window_seconds=options.window_seconds)
-    if keeper.document.sends is not False:
-        leave_mode(keeper.document, new_stream)
+    if keeper.document.sends is not False or keeper.document.off_seconds is None:
+        note_off(keeper.document, new_stream, now_seconds=now_seconds)
         await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
 
 
-async def _note(store: Store, slot: str, keeper: Keeper, counting: Counting) -> None:
+async def _note(
+    store: Store, slot: str, keeper: Keeper, counting: Counting, clock: Callable[[], float]
+) -> None:
     """Tell the installation how often State was written, and which series are acknowledged.
 
     By the one an older copy is recognised. What could not be noted is withheld anew at next start.
@@ -219,7 +247,12 @@ async def _note(store: Store, slot: str, keeper: Keeper, counting: Counting) -> 
     try:
         async with asyncio.timeout(NOTE_SECONDS):
             await installations.note(
-                store, slot=slot, commits=keeper.committed, withholding=counting.withholding
+                store,
+                slot=slot,
+                commits=keeper.committed,
+                withholding=counting.withholding,
+                sends=counting.sends,
+                now_seconds=int(clock()),
             )
     except (StateError, TimeoutError):
         log.warning("installation cannot be written")

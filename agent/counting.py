@@ -84,12 +84,14 @@ class Counting:
         window_seconds: int,
         count_from: int,
         was_lost: bool,
+        not_before: int = 0,
         new_stream: Callable[[], str],
         is_new_installation: bool = False,
     ) -> None:
         """Take up the loaded document: what happened since it was written?
 
-        `count_from` is when the quiet period of this installation ends (0: there is none). With a
+        `count_from` is when the quiet period of this installation ends (0: there is none);
+        `not_before` is the second from which on lines are known to be of this mode. With a
         new installation nothing goes on that would link it to the one before.
         """
         document, windows = self.document, self.document.windows
@@ -107,7 +109,13 @@ class Counting:
                 self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
-        is_other = document.sends != self.sends or is_new_installation
+        if document.off_seconds is not None:
+            windows.stop(document.off_seconds, next_second)
+            document.off_seconds = None
+        # The object of the installation may have been deleted, and another replica have been first.
+        is_another = document.installation not in {"", self.identity.installation_id}
+        document.installation = self.identity.installation_id
+        is_other = document.sends != self.sends or is_new_installation or is_another
         if document.sends is not None and is_other:
             leave_mode(document, new_stream())
             # Hours that were spent in the other mode make no empty reports.
@@ -117,7 +125,7 @@ class Counting:
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
-            windows.count_from = max(windows.count_from or 0, aligned)
+            windows.count_from = max(windows.count_from or 0, aligned, not_before)
             if was_lost:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds
@@ -132,10 +140,10 @@ class Counting:
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
 
-    def switch_off(self, stream: str) -> None:
+    def switch_off(self, stream: str, *, now_seconds: int) -> None:
         """Discard all that is unsent, because a switch says off; nothing more is counted."""
         self.sends = False
-        leave_mode(self.document, stream)
+        note_off(self.document, stream, now_seconds=now_seconds)
         self.is_dirty = self.is_urgent = True
 
     def instance(self, container: Container, version: str) -> Instance:
@@ -425,6 +433,22 @@ class Counting:
         self.is_dirty = True
 
 
+def note_off(document: Document, stream: str, *, now_seconds: int) -> None:
+    """Discard all that is unsent, and note since when nothing may be counted nor learned."""
+    leave_mode(document, stream)
+    if document.off_seconds is None:
+        # A line of this very second may be younger than the switch.
+        document.off_seconds = now_seconds
+    document.stopped_seconds = None
+
+
+def give_back(document: Document) -> None:
+    """Leave a slot, of which all was read, closed and sent, to whoever needs one next."""
+    document.holder = ""
+    document.instances.clear()
+    document.restarts.clear()
+
+
 def begin_stream(document: Document, stream: str) -> None:
     """Begin anew with a slot that nobody held: what was counted in it ends where it ended."""
     document.stream, document.seq = stream, 0
@@ -432,7 +456,7 @@ def begin_stream(document: Document, stream: str) -> None:
     document.restarts.clear()
     document.identified_digest = ""
     document.windows = Windows(document.windows.seconds)
-    document.stopped_seconds = None
+    document.stopped_seconds = document.off_seconds = document.sends = None
 
 
 def leave_mode(document: Document, stream: str) -> None:

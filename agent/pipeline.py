@@ -22,7 +22,7 @@ from attrs import define, field
 
 from agent.beginning import SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
-from agent.counting import Counting
+from agent.counting import Counting, give_back
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
@@ -139,7 +139,8 @@ class Pipeline:
 
     def _has_drained(self) -> bool:
         document, containers = self.counting.document, self.containers
-        is_read = self.is_listed and not containers.pods and not containers.follows
+        is_gone = all(pod.is_finished for pod in containers.pods.values())
+        is_read = self.is_listed and is_gone and not containers.follows
         return is_read and not (document.cursors or document.windows.open or document.outbox)
 
     def _hold_back(self) -> None:
@@ -295,7 +296,7 @@ async def run(
             if stop.is_set():
                 counting.document.stopped_seconds = int(world.clock())
             else:
-                counting.document.holder = ""
+                give_back(counting.document)
             try:
                 await pipeline.commit()
                 await begun.note()
@@ -343,7 +344,9 @@ async def _obey(
         if any(one.is_off for one in found):
             outbox.may_send.clear()
             pipeline.containers.cancel()
-            pipeline.counting.switch_off(str(pipeline.world.new_uuid()))
+            pipeline.counting.switch_off(
+                str(pipeline.world.new_uuid()), now_seconds=int(pipeline.world.clock())
+            )
             try:
                 await pipeline.commit()
             except Conflict:

@@ -134,6 +134,7 @@ async def _keep_running(
             return ended
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
+            running.since_seconds = int(world.clock())
             await _wait(stop, options.pace.switches)
             continue
         failures += 1

@@ -38,9 +38,11 @@ class Claim(IntEnum):
     """Nothing is in it that would have to be finished."""
     LEFT = 2
     """Its pods no longer exist: its windows and outbox are to be finished."""
-    OURS = 3
+    LOST = 3
+    """It was written and is not there, or is an older copy: it may have been this node's."""
+    OURS = 4
     """This node held it before."""
-    READ_HERE = 4
+    READ_HERE = 5
     """It has cursors of pods on this node."""
 
 
@@ -57,10 +59,15 @@ class Node:
         return str(uuid5(_HOLDERS, self.name))
 
 
-async def choose_slot(stores: Sequence[Store], node: Node, *, now_seconds: int) -> int:
-    """Return the index of the slot to claim, the first of the best. Raises `StateError`."""
+async def choose_slot(
+    stores: Sequence[Store], known: Sequence[int], node: Node, *, now_seconds: int
+) -> int:
+    """Return the index of the slot to claim, the first of the best. Raises `StateError`.
+
+    `known` is how often each slot is known to have been written.
+    """
     claims: list[Claim] = []
-    for store in stores:
+    for store, commits in zip(stores, known, strict=True):
         stored = await store.load()
         document: Document | None = None
         try:
@@ -70,7 +77,9 @@ async def choose_slot(stores: Sequence[Store], node: Node, *, now_seconds: int) 
             continue
         except DocumentError:
             pass  # it is as good as empty: whoever takes it says that State was lost
-        claims.append(claim_of(document, node, now_seconds=now_seconds))
+        is_lost = commits > (0 if document is None else document.commits)
+        claim = claim_of(document, node, now_seconds=now_seconds)
+        claims.append(Claim.LOST if is_lost and claim is not Claim.NEVER else claim)
     best = max(claims)
     if best is Claim.NEVER:
         what = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,6 +107,7 @@ async def test_nothing_of_an_empty_slot_goes_on(tmp_path: Path) -> None:
     found = document()
     found.windows.closed_until, found.windows.count_from = START, START
     found.stopped_seconds, found.seq, found.totals["x"] = 5, 7, 1
+    found.off_seconds, found.sends = 6, False
     keeper = await keeper_of(tmp_path / "slot", found)
     is_fresh = take_slot(keeper, HERE, "stream", now_seconds=START)
     taken = keeper.document
@@ -113,6 +115,7 @@ async def test_nothing_of_an_empty_slot_goes_on(tmp_path: Path) -> None:
     assert is_fresh
     assert (taken.stream, taken.holder, taken.seq, taken.totals) == ("stream", HERE.holder, 0, {})
     assert (taken.windows, taken.stopped_seconds) == (Windows(20), None)
+    assert (taken.off_seconds, taken.sends) == (None, None)
 
 
 async def test_all_of_a_slot_that_was_left_goes_on(tmp_path: Path) -> None:
@@ -270,6 +273,40 @@ async def test_a_slot_that_was_wiped_is_said_to_be_lost(world: Lab) -> None:
     store.merge(CONFIGMAPS, NAMESPACE, slot, {"binaryData": None})
     async with world.agent(seed=2, node="node-1"):
         await until(lambda: "state_lost" in world.gaps())
+
+
+async def test_a_slot_that_was_wiped_is_not_passed_over_for_a_free_one(world: Lab) -> None:
+    one = botkube(world, "node-1")
+    async with world.agent(node="node-1") as first, world.agent(seed=2, node="node-2", waits=False):
+        truth = write(one, world, 10)
+        other = botkube(world, "node-2", "other-botkube")
+        truth.update(write(other, world, 10, seed=2))
+        await until(lambda: not missing(truth, world))
+        remove(world, one)
+        await until(lambda: not leads(first))
+    store, slot = world.cluster.server.store, "botkube-analytics-state-1"
+    store.merge(CONFIGMAPS, NAMESPACE, slot, {"binaryData": None})
+    async with world.agent(seed=3, node="node-2"):
+        await until(lambda: "state_lost" in world.gaps())
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert not missing(truth, world)
+
+
+async def test_many_replicas_claim_a_slot_each_at_the_same_moment(world: Lab) -> None:
+    world.changes["slots"] = 8
+    truth: Counter[Fact] = Counter()
+    async with AsyncExitStack() as stack:
+        agents = [
+            await stack.enter_async_context(world.agent(seed=at, node=f"node-{at}", waits=False))
+            for at in range(1, 9)
+        ]
+        for at in range(1, 9):
+            truth.update(write(botkube(world, f"node-{at}", f"botkube-{at}"), world, 5, seed=at))
+        await until(lambda: all(map(leads, agents)))
+        await until(lambda: not missing(truth, world))
+
+    assert len({one.holder for one in slots(world)}) == 8
 
 
 async def test_what_a_lost_node_left_is_finished_by_the_next_that_needs_a_slot(

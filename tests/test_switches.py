@@ -335,7 +335,7 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     held = await checked(batch, sent_seconds=1.0)
     outbox.may_send.set()
     sent = await checked(batch, sent_seconds=2.0)
-    made.switch_off("another stream")
+    made.switch_off("another stream", now_seconds=5)
     gone = await checked(batch, sent_seconds=3.0)
 
     assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))

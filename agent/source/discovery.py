@@ -32,6 +32,7 @@ WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
+ENDED_PHASES = frozenset({"Succeeded", "Failed"})
 MAX_PAGES = 200
 """A list that goes on longer has no end: there are no clusters of so many pods."""
 MAX_COUNT = (1 << 31) - 1
@@ -202,15 +203,20 @@ def pause_seconds(
 
 
 async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[str, str]:
-    """Return the node of each pod there is, by uid; one that waits for a node has an empty name.
+    """Return the node of each pod that has not ended, by uid; empty for one that has none yet.
 
-    Raises `ApiError`.
+    In a namespace that may not be listed nobody reads any. Raises `ApiError`.
     """
     nodes: dict[str, str] = {}
     for selection in selections:
-        async for items, _version in _pages(client, selection):
-            for item in items:
-                nodes[_uid(item)] = _text(part(as_object(item), "spec").get("nodeName"))
+        try:
+            async for items, _version in _pages(client, selection):
+                for pod in map(as_object, items):
+                    if part(pod, "status").get("phase") not in ENDED_PHASES:
+                        nodes[_uid(pod)] = _text(part(pod, "spec").get("nodeName"))
+        except ApiError as error:
+            if error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+                raise
     return nodes
 
 
@@ -348,7 +354,7 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
         owner=_text(owners[0].get("name")) if owners else "",
         is_deleting="deletionTimestamp" in metadata,
         version=_version(metadata.get("resourceVersion")),
-        is_finished=_text(status.get("phase")) in {"Succeeded", "Failed"},
+        is_finished=_text(status.get("phase")) in ENDED_PHASES,
         containers=tuple(
             _container(one)
             for one in statuses

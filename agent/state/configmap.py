@@ -110,6 +110,8 @@ class ConfigMapStore:
         try:
             return await self.client.request("POST", self._path, body=body)
         except Exception as error:
+            if _status(error) == HTTPStatus.CONFLICT:  # another replica was faster
+                return await self.client.request("GET", f"{self._path}/{self.name}")
             raise self._failed("create", "create", _status(error)) from error
 
     def _failed(self, doing: str, right: str, status: int) -> StateError:

@@ -46,7 +46,8 @@ class Document:
     `key` hashes lines in cursors and is never sent. `stream` names one lineage of this document,
     `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
     recognised. `holder` is whose this slot is, where there are several documents. `sends` is
-    whether the mode was `on` when it was written. `stopped_seconds` is set by an orderly stop.
+    whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
+    by an orderly stop, `off_seconds` by a switch in the cluster.
     """
 
     key: bytes
@@ -55,6 +56,7 @@ class Document:
     epoch: str = ""
     nonce: str = ""
     holder: str = ""
+    installation: str = ""
     commits: int = 0
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
@@ -68,6 +70,7 @@ class Document:
     rules_digest: str = ""
     sends: bool | None = None
     stopped_seconds: int | None = None
+    off_seconds: int | None = None
     saved_seconds: int = 0
 
     @property
@@ -90,6 +93,7 @@ def _json(document: Document) -> bytes:
             "epoch": document.epoch,
             "nonce": document.nonce,
             "holder": document.holder,
+            "installation": document.installation,
             "commits": document.commits,
             "seq": document.seq,
             "totals": dict(document.totals),
@@ -100,6 +104,7 @@ def _json(document: Document) -> bytes:
             "rules_digest": document.rules_digest,
             "sends": document.sends,
             "stopped_seconds": document.stopped_seconds,
+            "off_seconds": document.off_seconds,
             "saved_seconds": document.saved_seconds,
             "windows": {
                 "seconds": document.windows.seconds,
@@ -139,6 +144,7 @@ def decode(data: bytes) -> Document:
             nonce=_text(found["nonce"]),
             # The first documents were the only ones of their installation.
             holder=_text(found.get("holder", "")),
+            installation=_text(found.get("installation", "")),
             commits=_number(found["commits"]),
             seq=_number(found["seq"]),
             totals=Counter(_numbers(found["totals"])),
@@ -149,6 +155,7 @@ def decode(data: bytes) -> Document:
             rules_digest=_text(found["rules_digest"]),
             sends=None if found["sends"] is None else _flag(found["sends"]),
             stopped_seconds=_second_or_none(found["stopped_seconds"]),
+            off_seconds=_second_or_none(found.get("off_seconds")),
             saved_seconds=_second(found["saved_seconds"]),
             windows=Windows(
                 _length(windows["seconds"]),

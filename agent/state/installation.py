@@ -30,7 +30,8 @@ class Installation:
 
     `commits` is how often State is known to have been written: one that says less is an older copy.
     Without any, a first start was cut short, and nothing is lost if there is no State. `slots` says
-    the same of each slot, by its name.
+    the same of each slot, by its name. `sends` is whether the mode was `on` at the last start,
+    and `not_before` the second from which on it is again.
     `withholding` says which series are acknowledged; None if nobody noted it.
     """
 
@@ -40,6 +41,8 @@ class Installation:
     is_new: bool = False
     withholding: Withholding | None = None
     slots: dict[str, int] = field(factory=dict)
+    sends: bool | None = None
+    not_before: int = 0
 
     def commits_of(self, slot: str) -> int:
         """How often a slot is known to have been written; without a name it is the only State."""
@@ -78,26 +81,48 @@ async def read_installation(store: Store) -> tuple[Installation | None, bool]:
     return said, bool(stored.version)
 
 
-async def note(store: Store, *, slot: str, commits: int, withholding: Withholding) -> None:
+async def note(
+    store: Store,
+    *,
+    slot: str,
+    commits: int,
+    withholding: Withholding,
+    sends: bool,
+    now_seconds: int,
+) -> None:
     """Keep how often State was written, and what is acknowledged. Raises `StateError`."""
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is None:
             return
         known = _decode(stored.data, store.where)
-        before = known.commits_of(slot)
-        if before >= commits and known.withholding == withholding:
+        before, was = known.commits_of(slot), (known.withholding, known.sends)
+        if before >= commits and was == (withholding, sends):
             return
         if slot:
             known.slots[slot] = max(before, commits)
         else:
             known.commits = max(before, commits)
-        known.withholding = withholding
+        if known.sends is False and sends:
+            known.not_before = now_seconds + 1
+        known.withholding, known.sends = withholding, sends
         with suppress(Conflict):  # the owner of another slot was faster
             await store.save(_encode(known), stored.version)
             return
     what = f"{store.where} keeps changing"
     raise StateError(what)
+
+
+async def note_off(store: Store) -> None:
+    """Keep that the mode was not `on`, for what has no State yet. Raises `StateError`."""
+    stored = await store.load()
+    if stored.data is None:
+        return
+    known = _decode(stored.data, store.where)
+    if known.sends is not False:
+        known.sends = False
+        with suppress(Conflict):  # another replica has found the switch, too
+            await store.save(_encode(known), stored.version)
 
 
 def _encode(installation: Installation) -> bytes:
@@ -107,6 +132,9 @@ def _encode(installation: Installation) -> bytes:
         "first_start_seconds": installation.first_start_seconds,
         "commits": installation.commits,
     }
+    if installation.sends is not None:
+        said["sends"] = installation.sends
+        said["not_before"] = installation.not_before
     if installation.slots:
         said["slots"] = installation.slots
     if installation.withholding is not None:
@@ -126,10 +154,18 @@ def _decode(data: bytes, where: str) -> Installation:
             commits,
             withholding=held,
             slots={name: _whole(count) for name, count in found.get("slots", {}).items()},
+            sends=_flag_or_none(found.get("sends")),
+            not_before=_whole(found.get("not_before", 0)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
         raise StateError(what) from error
+
+
+def _flag_or_none(found: object) -> bool | None:
+    if found is not None and not isinstance(found, bool):
+        raise TypeError
+    return found
 
 
 def _whole(found: object) -> int:
