@@ -39,14 +39,12 @@ from agent.model import CRASHED, REPORT, Format, Identity
 from agent.plan import bounds
 from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
-from agent.rules import RuleSet, pairing, rule, shared, try_examples
+from agent.rules import pairing, rule, shared, try_examples
 from agent.sink.batch import batch_array, build_identity, envelope, seal
 from agent.state.document import Document
 from agent.trial import try_log
 from agent.web.metrics import METRICS, PREFIX
 from agent.workbench.docs import schema_text
-from tests.agents import NAMESPACE, after, lab, until
-from tests.sim.access import Rule
 from tests.test_audit import FEW, of, windows
 
 ROOT = Path(__file__).parent.parent
@@ -621,70 +619,6 @@ def _schema_keys(node: object) -> Iterator[str]:
         below = node if isinstance(node, list) else []
     for one in below:
         yield from _schema_keys(one)
-
-
-# --- install --------------------------------------------------------------------------------------
-
-
-def manifest() -> dict[str, dict[str, Any]]:
-    """Return the objects of the README's manifest by kind and name."""
-    text = next(one for one in blocks(_readme(), "yaml") if "kind: Deployment" in one)
-    objects = [one for one in yaml.safe_load_all(text) if one is not None]
-    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
-
-
-def granted(namespace: str) -> list[Rule]:
-    return [
-        Rule(verb, resource, namespace, name)
-        for given in manifest()["Role/botkube-analytics"]["rules"]
-        for verb in given["verbs"]
-        for resource in given["resources"]
-        for name in given.get("resourceNames", [""])
-    ]
-
-
-@pytest.mark.parametrize("lease", [None, "botkube-analytics"], ids=["alone", "elected"])
-async def test_the_rights_of_the_manifest_are_enough(
-    tmp_path: Path, ruleset: RuleSet, lease: str | None
-) -> None:
-    async with lab(tmp_path, ruleset, state_path=None, lease_name=lease) as world:
-        for kind, name in (one.split("/") for one in manifest()):
-            if kind == "ConfigMap":
-                world.cluster.config_map(NAMESPACE, name)
-            elif kind == "Lease":
-                world.cluster.lease(NAMESPACE, name)
-        world.cluster.server.access.granted = granted(NAMESPACE)
-        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-        async with world.agent() as agent:
-            await until(lambda: len(world.reports()) > 1)
-            await after(world, 1)
-            await world.finish(agent)
-    report = world.reports()[0]
-
-    assert {"v1.14.0", "1.34"} == {report["botkube_version"], report["kubernetes_minor"]}
-    assert not world.gaps()
-
-
-def test_the_manifest_names_settings_and_ports_that_exist() -> None:
-    objects = manifest()
-    pod = objects["Deployment/botkube-analytics"]["spec"]["template"]["spec"]
-    container = pod["containers"][0]
-    known = {one.variable for one in settings.TABLE}
-    defaults = settings.Settings()
-    probes = {
-        container[probe]["httpGet"]["path"]: container[probe]["httpGet"]["port"]
-        for probe in ("livenessProbe", "readinessProbe")
-    }
-
-    assert {one["name"] for one in container["env"]} <= known
-    assert probes == dict.fromkeys(("/healthz", "/readyz"), defaults.health.port)
-    assert f"ConfigMap/{defaults.state.configmap}" in objects
-    assert f"ConfigMap/{defaults.state.installation_configmap}" in objects
-    assert (
-        pod["serviceAccountName"] == objects["ServiceAccount/botkube-analytics"]["metadata"]["name"]
-    )
-    assert objects["Deployment/botkube-analytics"]["spec"]["strategy"] == {"type": "Recreate"}
-    assert container["image"] == f"botkube-analytics:{__version__}"
 
 
 if __name__ == "__main__":

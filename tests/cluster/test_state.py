@@ -9,8 +9,7 @@ import time
 import pytest
 
 from tests.cluster.api import MERGE, Json
-from tests.cluster.lab import LEASE, STATE, Agent, Lab
-from tests.test_docs import manifest
+from tests.cluster.lab import LEASE, STATE, Agent, Lab, installed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120, func_only=True)]
 
@@ -44,7 +43,7 @@ async def test_a_state_that_is_deleted_is_written_again_once_it_may_be(world: La
     pod = world.node.botkube()
     agent = await world.agent()
     await world.writes(pod, 2)
-    found = manifest()[f"ConfigMap/{STATE}"]
+    found = installed()[f"ConfigMap/{STATE}"]
     world.api.delete(world.namespace, found)
     world.write(pod, 10)
     await world.until(lambda: bool(agent.said("state cannot be written")))
