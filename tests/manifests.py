@@ -122,7 +122,7 @@ class HelmError(Exception):
 
 def rendered() -> dict[Path, str]:
     """Return every file of `deploy/manifests/` as the chart makes it."""
-    whole = {folder: _plain(given) for folder, given in RENDERED.items()}
+    whole = {folder: plain(given) for folder, given in RENDERED.items()}
     base = whole.pop("base")
     files = {
         "base/kustomization.yaml": {"namespace": NAMESPACE, "resources": ["objects.yaml"]},
@@ -144,7 +144,7 @@ def rendered() -> dict[Path, str]:
     return {MANIFESTS / name: _text(name, found) for name, found in files.items()}
 
 
-def _plain(given: str) -> dict[str, Json]:
+def plain(given: str) -> dict[str, Json]:
     """Render the chart without the marks by which Helm knows what is its own."""
     found = objects(template(*(["--set", given] if given else [])))
     for one in found.values():

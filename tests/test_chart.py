@@ -207,13 +207,6 @@ def test_state_is_applied_without_data(folder: str) -> None:
     assert {name.partition("/")[2] for name in held} <= granted
 
 
-def documented(title: str) -> list[str]:
-    """Return the rows of the runbook's table of rights, without its head."""
-    found = re.search(rf"(?s)<!-- {title} -->\n(.*?)\n<!-- /{title} -->", RUNBOOK)
-    assert found is not None
-    return found.group(1).splitlines()[2:]
-
-
 def test_the_namespaced_overlay_has_the_rights_that_are_needed_and_no_other() -> None:
     assert role("overlays/namespaced") == manifests.needed(role("base"))
     assert len(role("base")) > len(role("overlays/namespaced"))

@@ -270,15 +270,23 @@ def installed() -> dict[str, Json]:
     return found
 
 
+def install(api: Api, namespace: str) -> None:
+    for found in installed().values():
+        api.apply(namespace, found)
+
+
 @asynccontextmanager
-async def lab(cluster: ControlPlane | Given, folder: Path) -> AsyncIterator[Lab]:
+async def lab(
+    cluster: ControlPlane | Given,
+    folder: Path,
+    install: Callable[[Api, str], None] = install,
+) -> AsyncIterator[Lab]:
     """Open a namespace with the agent installed, its token, a node and a collector."""
     api, collector = cluster.api, Collector()
     namespace = f"botkube-{secrets.token_hex(4)}"
     where = f"/api/v1/namespaces/{namespace}"
     api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    for one in installed().values():
-        api.apply(namespace, one)
+    install(api, namespace)
     with Node.running(cluster, folder / "node", name=namespace) as node:
         async with collector.running():
             found = Lab(cluster, node, collector, folder)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 import secrets
 import shutil
+import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -19,13 +22,16 @@ from tests import manifests
 from tests.cluster import binaries
 from tests.cluster.api import MERGE, PLURALS, Api, Json, Refused
 from tests.cluster.controlplane import READY_SECONDS, ControlPlane, Given
+from tests.cluster.lab import lab
 from tests.cluster.test_rights import EVERYBODYS, Right, rights
-from tests.manifests import CHART
+from tests.manifests import CHART, HelmError
+from tests.test_chart import WRONG
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300, func_only=True)]
 
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
 NAME = "botkube-analytics"
+OFF_SECONDS = 60
 RESTRICTED = {
     f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")
 }
@@ -118,13 +124,17 @@ class Place:
                 if "list" in one["verbs"] and is_ours:
                     yield path, one["name"], one["namespaced"]
 
-    def rights(self, account: str = NAME, *, namespace: str | None = None) -> set[Right]:
+    def as_account(self) -> Api:
+        """Return the API as the agent's account may use it."""
+        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{NAME}/token"
+        asked = {"spec": {"expirationSeconds": 600}}
+        return self.api.as_bearer(self.api.ask("POST", path, asked)["status"]["token"])
+
+    def rights(self, *, namespace: str | None = None) -> set[Right]:
         """Return what the account may do in a namespace, as the API server tells it."""
-        path = f"/api/v1/namespaces/{self.namespace}/serviceaccounts/{account}/token"
-        token = self.api.ask("POST", path, {"spec": {"expirationSeconds": 600}})["status"]["token"]
         path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
         asked = {"spec": {"namespace": namespace or self.namespace}}
-        status = self.api.as_bearer(token).ask("POST", path, asked)["status"]
+        status = self.as_account().ask("POST", path, asked)["status"]
         assert not status["incomplete"]
         return rights(status["resourceRules"]) - EVERYBODYS
 
@@ -254,6 +264,49 @@ def test_what_the_agent_wrote_survives_upgrades_and_a_rollback(place: Place, kin
     assert place.there() == before
 
 
+async def test_counts_go_on_over_upgrade_and_rollback_as_if_nothing_had_happened(
+    cluster: ControlPlane | Given, kubeconfig: Path, tmp_path: Path
+) -> None:
+    """A real agent, stopped and started as the Deployment's strategy Recreate does it."""
+    places = []
+
+    def with_helm(api: Api, namespace: str) -> None:
+        places.append(Place(api, namespace, kubeconfig, tmp_path))
+        places[0].helm(f"install {NAME}", CHART)
+
+    async with lab(cluster, tmp_path / "lab", with_helm) as world:
+        (place,) = places
+        pod = world.node.botkube()
+        agent = await world.agent()
+        await world.writes(pod, 3)
+        for step in (
+            (f"upgrade {NAME}", newer(tmp_path / "newer"), "--reset-then-reuse-values"),
+            (f"rollback {NAME}", "1"),
+        ):
+            assert await agent.end(signal.SIGTERM) == 0
+            await asyncio.to_thread(place.helm, *step)
+            await world.writes(pod, 1)
+            agent = await world.agent()
+            await world.writes(pod, 2)
+
+        await world.all_counted()
+        reports = world.reports()
+        sent = {one["anonymousId"] for one in world.collector.accepted}
+        path = f"/api/v1/namespaces/{world.namespace}"
+        changed = {"metadata": {"annotations": {"botkube-analytics/disable": "true"}}}
+        world.api.ask("PATCH", path, changed, kind=MERGE)
+        await world.until(
+            lambda: any(one["mode"] == "off" for one in agent.said("mode")), OFF_SECONDS
+        )
+
+    assert len({one["stream"] for one in reports}) == 1
+    assert len(sent) == 1
+    assert [one["seq"] for one in reports] == list(range(1, len(reports) + 1))
+    totals = [one["event_handled_total"] for one in reports]
+    assert totals == sorted(totals)
+    assert totals[-1] == sum(one["event_handled_delta"] for one in reports)
+
+
 def test_the_lease_comes_with_replicas_and_keeps_its_holder(place: Place) -> None:
     place.helm(f"install {NAME}", CHART, "--set", "replicas=2")
     place.put("Lease", NAME, {"spec": {"holderIdentity": "one", "leaseTransitions": 7}})
@@ -281,3 +334,174 @@ def test_off_takes_pod_and_rights_away_and_keeps_the_installation(place: Place) 
     place.helm(f"upgrade {NAME}", CHART, "--reuse-values", "--set", "analytics.disable=false")
     assert place.get("ConfigMap", f"{NAME}-installation")["binaryData"] == {"state": "aWQ="}
     assert place.rights()
+
+
+def test_turned_off_for_a_moment_the_rest_of_the_release_is_the_same(place: Place) -> None:
+    place.helm(f"install {NAME}", CHART)
+    before = place.there()
+    place.helm(f"upgrade {NAME}", CHART, "--set", "analytics.disable=true")
+    place.helm(f"rollback {NAME}", "1")
+
+    assert {one for one in place.there() if "/secrets/" not in one} == {
+        one for one in before if "/secrets/" not in one
+    }
+
+
+# --- rights ---------------------------------------------------------------------------------------
+
+GIVEN = {
+    "always": ("", ""),
+    "as a Deployment": ("", "kind=DaemonSet"),
+    "as a DaemonSet": ("kind=DaemonSet", ""),
+    "`replicas` above 1": ("replicas=2", ""),
+    "`rights.optOutAnnotation` (default)": ("", "rights.optOutAnnotation=false"),
+    "`rights.botkubeOptOut` (default)": ("", "rights.botkubeOptOut=false"),
+    "`rights.botkubeVersion` (default)": ("", "rights.botkubeVersion=false"),
+    "`rights.clusterId`": ("rights.clusterId=true", ""),
+}
+"""When a row of the runbook's table holds: the value with which it does, and with which not."""
+
+
+def documented(conditions: set[str], namespace: str, *, is_own: bool) -> set[Right]:
+    """Return the runbook's rights in one namespace, where these conditions hold."""
+    found: set[Right] = set()
+    for row in table("rights"):
+        verbs, resources, names, where, when = (cell.strip() for cell in row.split("|")[1:-1])
+        is_here = where == "the cluster" or is_own == (where == "the release's namespace")
+        if when not in conditions or not is_here:
+            continue
+        resource, _, group = resources.partition(".")
+        kept = names.replace("NAMESPACE", namespace)
+        if "…" in kept:
+            kept = " ".join([kept.split()[0], *(f"{NAME}-state-{one}" for one in range(8))])
+        found |= {
+            (verb, group, resource, name) for verb in verbs.split() for name in kept.split() or [""]
+        }
+    return found
+
+
+def table(name: str) -> list[str]:
+    """Return the rows of a table of the runbook, without its head."""
+    text = (CHART.parent / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"(?s)<!-- {name} -->\n(.*?)\n<!-- /{name} -->", text)
+    assert found is not None
+    return found.group(1).splitlines()[2:]
+
+
+def test_every_row_of_the_table_of_rights_has_a_value() -> None:
+    assert {row.split("|")[5].strip() for row in table("rights")} == GIVEN.keys()
+
+
+SETS = ["", *sorted({one for pair in GIVEN.values() for one in pair if one})]
+
+
+def test_the_account_has_the_documented_rights_and_no_other(place: Place) -> None:
+    """For every value that gives or takes one; BotKube in another namespace, and in the same."""
+    place.helm(f"install {NAME}", CHART)
+    for watched in ("", f"namespaces[0]={place.namespaces[1]}"):
+        for given in SETS:
+            values = ",".join(filter(None, [watched, given]))
+            arguments = ["--set", values] if values else []
+            place.helm(f"upgrade {NAME}", CHART, "--reset-values", *arguments)
+            holds = {
+                name
+                for name, (given_with, taken_with) in GIVEN.items()
+                if (given == given_with or not given_with) and (given != taken_with or not given)
+            }
+            own = documented(holds, place.namespace, is_own=True)
+            of_botkube = documented(holds, place.namespaces[bool(watched)], is_own=False)
+            if not watched:
+                own, of_botkube = own | of_botkube, set()
+
+            assert place.rights() == own, values
+            elsewhere = place.rights(namespace=place.namespaces[1])
+            of_cluster = {one for one in of_botkube | own if one[3] == "kube-system"}
+            assert elsewhere == of_botkube | of_cluster, values
+
+
+def test_a_role_in_a_namespace_lets_get_that_namespace_and_no_other(place: Place) -> None:
+    place.helm(f"install {NAME}", CHART)
+    mine = place.as_account()
+
+    assert mine.ask("GET", f"/api/v1/namespaces/{place.namespace}")["kind"] == "Namespace"
+    for path in ("", f"/{place.namespaces[1]}", "/kube-system"):
+        with pytest.raises(Refused, match="Forbidden"):
+            mine.ask("GET", f"/api/v1/namespaces{path}")
+    with pytest.raises(Refused, match="Forbidden"):
+        mine.ask("GET", f"/api/v1/namespaces/{place.namespace}/secrets")
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("given", WRONG, ids=str)
+def test_helm_refuses_a_value_that_the_schema_does_not_know(tmp_path: Path, given: Json) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(json.dumps(given))
+    with pytest.raises(HelmError, match="don't meet the specifications of the schema"):
+        manifests.template("--values", str(path))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("", ["Mode: local", "First possible upload: none", "86400 seconds"]),
+        ("destination.existingSecret=mine", ["Mode: on", "Segment (us)", "Secret mine", "86400"]),
+        (
+            "destination.writeKey=x,settings.privacy.quiet_period_seconds=0,destination.region=eu",
+            ["Segment (eu)", "no quiet period", "window is 3600 seconds"],
+        ),
+        ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),
+        ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),
+        ("analytics.disable=true", ["Mode: off", "helm uninstall"]),
+    ],
+)
+def test_the_notes_say_mode_destination_first_upload_and_how_to_stop(
+    place: Place, given: str, told: list[str]
+) -> None:
+    notes = place.helm(f"install {NAME}", CHART, "--dry-run=client", "--set", given)
+
+    assert [one for one in told if one not in notes] == []
+    ways = ("analytics.disable=true", "botkube-analytics/disable=true", "BotKube's own")
+    assert "Mode: off" in notes or [one for one in ways if one not in notes] == []
+
+
+# --- manifests ------------------------------------------------------------------------------------
+
+
+def test_the_manifests_are_what_the_chart_renders() -> None:
+    # Written anew by: make manifests
+    found = {path: path.read_text() for path in manifests.MANIFESTS.rglob("*") if path.is_file()}
+
+    assert found == manifests.rendered()
+
+
+@pytest.mark.parametrize("folder", manifests.RENDERED)
+def test_kustomize_makes_of_a_folder_what_helm_makes_of_its_values(folder: str) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl here, whose kustomize is compared")
+    path = str(manifests.MANIFESTS / folder)
+    done = subprocess.run([kubectl, "kustomize", path], capture_output=True, check=True)  # noqa: S603
+    made = manifests.objects(done.stdout.decode())
+    wanted = manifests.plain(manifests.RENDERED[folder])
+    for found in made.values():
+        assert found["metadata"].pop("namespace") == manifests.NAMESPACE
+
+    assert {manifests.key(one): one for one in made.values()} == wanted
+    assert manifests.manifest(folder) == wanted
+
+
+@pytest.mark.parametrize("folder", manifests.RENDERED)
+def test_a_folder_is_applied_and_again_without_a_change(place: Place, folder: str) -> None:
+    found = manifests.manifest(folder, namespace=place.namespace)
+    once = [place.api.apply(place.namespace, one) for one in found.values()]
+    place.put("ConfigMap", f"{NAME}-installation", {"binaryData": {"state": "aWQ="}})
+    again = [place.api.apply(place.namespace, one) for one in found.values()]
+    versions = [
+        {manifests.key(one): one["metadata"].get("generation") for one in made}
+        for made in (once, again)
+    ]
+
+    assert versions[0] == versions[1]
+    assert place.get("ConfigMap", f"{NAME}-installation")["binaryData"] == {"state": "aWQ="}

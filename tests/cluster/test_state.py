@@ -35,7 +35,7 @@ async def test_a_label_of_somebody_else_stays_and_stops_nothing(world: Lab) -> N
 
     await world.all_counted()
     assert agent.is_running
-    assert world.api.ask("GET", state_path(world))["metadata"]["labels"] == {"somebody": "else"}
+    assert world.api.ask("GET", state_path(world))["metadata"]["labels"]["somebody"] == "else"
     assert 409 in {one["responseStatus"]["code"] for one in world.asked()}
 
 
