@@ -263,17 +263,43 @@ async def test_the_rights_are_enough(
     assert not world.gaps()
 
 
+def workload(objects: dict[str, Json]) -> Json:
+    """Return the Deployment or DaemonSet among the objects."""
+    (found,) = (one for one in objects.values() if one["kind"] in {"Deployment", "DaemonSet"})
+    return found
+
+
+def environment(objects: dict[str, Json], **fields: str) -> dict[str, str]:
+    """Return the container's variables, with the pod's own fields by the end of their paths."""
+    (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+    return {
+        one["name"]: one["value"]
+        if "value" in one
+        else fields[one["valueFrom"]["fieldRef"]["fieldPath"].rpartition(".")[2]]
+        for one in container["env"]
+    }
+
+
+def loaded(objects: dict[str, Json]) -> settings.Settings:
+    """Return the settings as the agent reads them in such a pod."""
+    given = environment(objects, namespace="botkube", nodeName="node", name="pod")
+    names = (name for name in objects if name.endswith("-settings"))
+    files = {
+        f"/etc/botkube-analytics/{file}": text
+        for name in names
+        for file, text in objects[name]["data"].items()
+    }
+    files["/run/secrets/botkube-analytics/write-key"] = "key"
+    return settings.load(given, {}, files.__getitem__)
+
+
 @pytest.mark.parametrize("folder", RENDERED)
 def test_a_manifest_names_settings_and_ports_that_exist(folder: str) -> None:
     objects = manifest(folder)
-    kind = "DaemonSet" if folder.endswith("daemonset") else "Deployment"
-    spec = objects[f"{kind}/botkube-analytics"]["spec"]
+    spec = workload(objects)["spec"]
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
-    given = {one["name"]: one.get("value", "botkube") for one in container["env"]}
-    mounted = objects["ConfigMap/botkube-analytics-settings"]["data"]
-    files = {f"/etc/botkube-analytics/{name}": text for name, text in mounted.items()}
-    found = settings.load(given, {}, files.__getitem__)
+    found = loaded(objects)
     ports = {one["name"]: one["containerPort"] for one in container["ports"]}
     probes = {
         (container[probe]["httpGet"]["path"], ports[container[probe]["httpGet"]["port"]])
@@ -286,7 +312,27 @@ def test_a_manifest_names_settings_and_ports_that_exist(folder: str) -> None:
     assert {f"ConfigMap/{one}" for one in states or [found.state.configmap]} <= objects.keys()
     assert found.lease.name is None or f"Lease/{found.lease.name}" in objects
     assert f"ServiceAccount/{pod['serviceAccountName']}" in objects
-    assert pod["enableServiceLinks"] is False
     assert container["image"] == f"botkube-analytics:{__version__}"
     if spec.get("replicas") == 1:
         assert spec["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_a_service_of_the_same_name_gives_the_pod_no_variables(folder: str) -> None:
+    """BOTKUBE_ANALYTICS_PORT and its like would be settings that do not exist, and end it."""
+    pod = workload(manifest(folder))["spec"]["template"]["spec"]
+    with pytest.raises(settings.SettingsError):
+        settings.load({"BOTKUBE_ANALYTICS_PORT": "tcp://10.0.0.7:8080"}, {}, str)
+
+    assert pod["enableServiceLinks"] is False
+
+
+def test_without_a_destination_the_policy_has_no_way_to_one() -> None:
+    spec = manifest("overlays/local-only")["NetworkPolicy/botkube-analytics"]["spec"]
+
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert [[port["port"] for port in one["ports"]] for one in spec["egress"]] == [
+        [53, 53],
+        VALUES["networkPolicy"]["apiServer"]["ports"],
+    ]
+    assert [[port["port"] for port in one["ports"]] for one in spec["ingress"]] == [[8080]]

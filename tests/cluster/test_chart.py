@@ -18,20 +18,22 @@ from pathlib import Path
 import attrs
 import pytest
 
+from agent.settings.table import PREFIX
 from tests import manifests
 from tests.cluster import binaries
 from tests.cluster.api import MERGE, PLURALS, Api, Json, Refused
 from tests.cluster.controlplane import READY_SECONDS, ControlPlane, Given
-from tests.cluster.lab import lab
+from tests.cluster.lab import Lab, lab
 from tests.cluster.test_rights import EVERYBODYS, Right, rights
 from tests.manifests import CHART, HelmError
-from tests.test_chart import WRONG
+from tests.test_chart import WRONG, environment, loaded, workload
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300, func_only=True)]
 
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
 NAME = "botkube-analytics"
 OFF_SECONDS = 60
+GRACE_SECONDS = 30
 SETTLE_SECONDS = 20
 GIVEN_SECONDS = 3
 RESTRICTED = {
@@ -232,6 +234,26 @@ def test_a_values_file_is_installed_and_taken_away_without_a_trace(
     assert place.settles(before) == before
 
 
+def test_a_pod_of_every_values_file_has_settings_that_the_agent_takes() -> None:
+    seen = []
+    for path in VALUES:
+        objects = manifests.objects(manifests.template("--values", str(path)))
+        if path.stem == "off":
+            assert [*objects] == [f"ConfigMap/{NAME}-installation"]
+            continue
+        seen.append(loaded(objects))
+        pod = workload(objects)["spec"]["template"]["spec"]
+        (container,) = pod["containers"]
+        # A subPath would not follow a change of the rules.
+        assert not [one for one in container["volumeMounts"] if "subPath" in one]
+        assert "automountServiceAccountToken" in pod
+
+    assert {one.lease.name is None for one in seen} == {True, False}
+    assert {one.destination.write_key is None for one in seen} == {True, False}
+    assert {one.identity.cluster_id for one in seen} == {"raw", "none"}
+    assert ["/etc/botkube-analytics-rules"] in [list(one.rules.paths) for one in seen]
+
+
 def test_the_namespace_refuses_a_pod_that_is_not_restricted(place: Place) -> None:
     objects = manifests.objects(place.helm(f"template {NAME}", CHART))
     spec = objects[f"Deployment/{NAME}"]["spec"]["template"]["spec"]
@@ -281,20 +303,22 @@ def test_what_the_agent_wrote_survives_upgrades_and_a_rollback(place: Place, kin
     assert place.settles(before) == before
 
 
+@pytest.mark.parametrize("given", ["", "replicas=2", "kind=DaemonSet"])
 async def test_counts_go_on_over_upgrade_and_rollback_as_if_nothing_had_happened(
-    cluster: ControlPlane | Given, kubeconfig: Path, tmp_path: Path
+    cluster: ControlPlane | Given, kubeconfig: Path, tmp_path: Path, given: str
 ) -> None:
-    """A real agent, stopped and started as the Deployment's strategy Recreate does it."""
+    """A real agent with the chart's rights, variables and file, stopped and started around each."""
     places = []
 
     def with_helm(api: Api, namespace: str) -> None:
         places.append(Place(api, namespace, kubeconfig, tmp_path))
-        places[0].helm(f"install {NAME}", CHART)
+        places[0].helm(f"install {NAME}", CHART, *(["--set", given] if given else []))
 
     async with lab(cluster, tmp_path / "lab", with_helm) as world:
         (place,) = places
+        settings = of_the_chart(place, world)
         pod = world.node.botkube()
-        agent = await world.agent()
+        agent = await world.agent(waits=True, **settings)
         await world.writes(pod, 3)
         for step in (
             (f"upgrade {NAME}", newer(tmp_path / "newer"), "--reset-then-reuse-values"),
@@ -303,7 +327,7 @@ async def test_counts_go_on_over_upgrade_and_rollback_as_if_nothing_had_happened
             assert await agent.end(signal.SIGTERM) == 0
             await asyncio.to_thread(place.helm, *step)
             await world.writes(pod, 1)
-            agent = await world.agent()
+            agent = await world.agent(waits=True, **settings)
             await world.writes(pod, 2)
 
         await world.all_counted()
@@ -315,13 +339,52 @@ async def test_counts_go_on_over_upgrade_and_rollback_as_if_nothing_had_happened
         await world.until(
             lambda: any(one["mode"] == "off" for one in agent.said("mode")), OFF_SECONDS
         )
+        missing = agent.said("a right is missing")
 
+    assert not missing
     assert len({one["stream"] for one in reports}) == 1
     assert len(sent) == 1
     assert [one["seq"] for one in reports] == list(range(1, len(reports) + 1))
     totals = [one["event_handled_total"] for one in reports]
     assert totals == sorted(totals)
     assert totals[-1] == sum(one["event_handled_delta"] for one in reports)
+
+
+async def test_an_agent_whose_state_and_rights_are_gone_ends_in_time_and_sends_nothing(
+    cluster: ControlPlane | Given, kubeconfig: Path, tmp_path: Path
+) -> None:
+    """Off takes them away while the pod ends."""
+    places = []
+
+    def with_helm(api: Api, namespace: str) -> None:
+        places.append(Place(api, namespace, kubeconfig, tmp_path))
+        places[0].helm(f"install {NAME}", CHART)
+
+    async with lab(cluster, tmp_path / "lab", with_helm) as world:
+        (place,) = places
+        pod = world.node.botkube()
+        agent = await world.agent(waits=True, **of_the_chart(place, world))
+        await world.writes(pod, 3)
+        await asyncio.to_thread(
+            place.helm, f"upgrade {NAME}", CHART, "--set", "analytics.disable=true"
+        )
+        world.write(pod, 10)
+        sent = len(world.collector.accepted)
+        async with asyncio.timeout(GRACE_SECONDS):
+            assert await agent.end(signal.SIGTERM) == 0
+        ended = len(world.collector.accepted)
+
+    assert ended == sent
+
+
+def of_the_chart(place: Place, world: Lab) -> dict[str, str]:
+    """Return the settings of the chart's pod, whose files are in the folder of the test."""
+    objects = manifests.objects(place.helm(f"get manifest {NAME}"))
+    file = place.folder / "config.yaml"
+    file.write_text(objects[f"ConfigMap/{NAME}-settings"]["data"]["config.yaml"])
+    found = environment(objects, namespace=place.namespace, nodeName=world.node.name)
+    found |= {f"{PREFIX}CONFIG": str(file), f"{PREFIX}LEDGER_PATH": str(place.folder / "ledger")}
+    return {name.removeprefix(PREFIX): value for name, value in found.items()}
 
 
 def test_the_lease_comes_with_replicas_and_keeps_its_holder(place: Place) -> None:
