@@ -34,7 +34,7 @@ test: $(STAMP) ## run the default test suite
 	$(BIN)/python -m pytest --numprocesses 6
 
 # Go builds its programs into .cache on first use.
-test-cluster: $(STAMP) ## run the agent against a real API server, about six minutes
+test-cluster: $(STAMP) ## run the agent against a real API server, about ten minutes
 	$(BIN)/python -m tests.cluster.binaries
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
