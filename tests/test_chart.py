@@ -104,6 +104,7 @@ WRONG: list[Json] = [
     {"image": {"digest": "latest"}},
     {"rights": {"secrets": True}},
     {"extraEnv": [{"name": "A", "valeu": "b"}]},
+    {"extraEnv": [{"name": "BOTKUBE_ANALYTICS_STATE_CONFIGMAP", "value": "mine"}]},
     {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.1"]}}},
 ]
 
