@@ -49,8 +49,10 @@ from tests.test_audit import FEW, of, windows
 
 ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
+RUNBOOK = ROOT / "deploy" / "README.md"
 SAMPLES = ROOT / "tests" / "data" / "samples"
 SHIPPED = load_rules()
+TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
 Rows = Iterable[Sequence[str]]
 
 
@@ -391,7 +393,7 @@ def test_every_module_stands_in_the_code_map() -> None:
     assert not {one for one in modules - named if not one.startswith(tuple(folders))}
 
 
-@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda one: str(one.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if target.startswith("https://"):
@@ -408,9 +410,11 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda one: str(one.relative_to(ROOT)))
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    named = re.findall(r"`((?:agent|rules|tests)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`((?:agent|deploy|rules|tests)/[\w./-]+)`", path.read_text(encoding="utf-8")
+    )
 
     assert not [name for name in named if not (ROOT / name).exists()]
 
