@@ -12,7 +12,7 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-cluster faults lint fmt lock wheel image clean
+.PHONY: help venv demo test test-cluster faults lint fmt lock manifests wheel image clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -34,7 +34,7 @@ test: $(STAMP) ## run the default test suite
 	$(BIN)/python -m pytest --numprocesses 6
 
 # Go builds its programs into .cache on first use.
-test-cluster: $(STAMP) ## run the agent against a real API server, about six minutes
+test-cluster: $(STAMP) ## run the agent against a real API server, about ten minutes
 	$(BIN)/python -m tests.cluster.binaries
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
@@ -61,6 +61,9 @@ lock: ## resolve requirements*.txt for the image anew, with hashes
 	build/lock/bin/pip install --quiet --disable-pip-version-check 'pip-tools>=7.6,<8'
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file requirements-build.txt pyproject.toml
+
+manifests: $(STAMP) ## render deploy/manifests from the chart, with helm, which Go builds on first use
+	$(BIN)/python -m tests.manifests --write
 
 wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .

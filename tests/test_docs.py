@@ -35,25 +35,25 @@ from agent.disclosure import (
     event_names,
     questions,
 )
-from agent.doctor.rights import RIGHTS, Scope, actions
+from agent.doctor.rights import RIGHTS
 from agent.model import CRASHED, REPORT, Format, Identity
 from agent.plan import bounds
 from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
-from agent.rules import RuleSet, pairing, rule, shared, try_examples
+from agent.rules import pairing, rule, shared, try_examples
 from agent.sink.batch import batch_array, build_identity, envelope, seal
 from agent.state.document import Document
 from agent.trial import try_log
 from agent.web.metrics import METRICS, PREFIX
 from agent.workbench.docs import schema_text
-from tests.agents import NAMESPACE, after, lab, until
-from tests.sim.access import Rule
 from tests.test_audit import FEW, of, windows
 
 ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
+RUNBOOK = ROOT / "deploy" / "README.md"
 SAMPLES = ROOT / "tests" / "data" / "samples"
 SHIPPED = load_rules()
+TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
 Rows = Iterable[Sequence[str]]
 
 
@@ -401,7 +401,7 @@ def test_every_module_stands_in_the_code_map() -> None:
     assert not {one for one in modules - named if not one.startswith(tuple(folders))}
 
 
-@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda one: str(one.relative_to(ROOT)))
 def test_every_link_leads_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
         if target.startswith("https://"):
@@ -418,9 +418,11 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("path", [README, PRIVACY, ROOT / "CHANGELOG.md"], ids=lambda one: one.name)
+@pytest.mark.parametrize("path", TEXTS, ids=lambda one: str(one.relative_to(ROOT)))
 def test_every_file_that_is_named_exists(path: Path) -> None:
-    named = re.findall(r"`((?:agent|rules|tests)/[\w./-]+)`", path.read_text(encoding="utf-8"))
+    named = re.findall(
+        r"`((?:agent|deploy|rules|tests)/[\w./-]+)`", path.read_text(encoding="utf-8")
+    )
 
     assert not [name for name in named if not (ROOT / name).exists()]
 
@@ -629,92 +631,6 @@ def _schema_keys(node: object) -> Iterator[str]:
         below = node if isinstance(node, list) else []
     for one in below:
         yield from _schema_keys(one)
-
-
-# --- install --------------------------------------------------------------------------------------
-
-
-def manifest() -> dict[str, dict[str, Any]]:
-    """Return the objects of the README's manifest by kind and name."""
-    text = next(one for one in blocks(_readme(), "yaml") if "kind: Deployment" in one)
-    objects = [one for one in yaml.safe_load_all(text) if one is not None]
-    return {f"{one['kind']}/{one['metadata']['name']}": one for one in objects}
-
-
-def granted(namespace: str) -> list[Rule]:
-    return [
-        Rule(verb, resource, namespace, name)
-        for given in manifest()["Role/botkube-analytics"]["rules"]
-        for verb in given["verbs"]
-        for resource in given["resources"]
-        for name in given.get("resourceNames", [""])
-    ]
-
-
-def test_the_role_of_the_manifest_is_the_list_of_rights() -> None:
-    defaults = settings.Settings()
-    scope = Scope(
-        namespaces=(NAMESPACE,),
-        guessed=frozenset(),
-        deployments=(),
-        state_namespace=NAMESPACE,
-        state_names=(defaults.state.configmap, defaults.state.installation_configmap),
-        lease="botkube-analytics",
-        has_cluster_id=True,
-        switch_names=(),
-    )
-    wanted = {
-        Rule(one.verb, one.resource, one.namespace, one.name)
-        for right in RIGHTS
-        if right.in_role
-        for one in actions(right, scope)
-    }
-
-    assert wanted == set(granted(NAMESPACE))
-
-
-@pytest.mark.parametrize("lease", [None, "botkube-analytics"], ids=["alone", "elected"])
-async def test_the_rights_of_the_manifest_are_enough(
-    tmp_path: Path, ruleset: RuleSet, lease: str | None
-) -> None:
-    async with lab(tmp_path, ruleset, state_path=None, lease_name=lease) as world:
-        for kind, name in (one.split("/") for one in manifest()):
-            if kind == "ConfigMap":
-                world.cluster.config_map(NAMESPACE, name)
-            elif kind == "Lease":
-                world.cluster.lease(NAMESPACE, name)
-        world.cluster.server.access.granted = granted(NAMESPACE)
-        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-        async with world.agent() as agent:
-            await until(lambda: len(world.reports()) > 1)
-            await after(world, 1)
-            await world.finish(agent)
-    report = world.reports()[0]
-
-    assert {"v1.14.0", "1.34"} == {report["botkube_version"], report["kubernetes_minor"]}
-    assert not world.gaps()
-
-
-def test_the_manifest_names_settings_and_ports_that_exist() -> None:
-    objects = manifest()
-    pod = objects["Deployment/botkube-analytics"]["spec"]["template"]["spec"]
-    container = pod["containers"][0]
-    known = {one.variable for one in settings.TABLE}
-    defaults = settings.Settings()
-    probes = {
-        container[probe]["httpGet"]["path"]: container[probe]["httpGet"]["port"]
-        for probe in ("livenessProbe", "readinessProbe")
-    }
-
-    assert {one["name"] for one in container["env"]} <= known
-    assert probes == dict.fromkeys(("/healthz", "/readyz"), defaults.health.port)
-    assert f"ConfigMap/{defaults.state.configmap}" in objects
-    assert f"ConfigMap/{defaults.state.installation_configmap}" in objects
-    assert (
-        pod["serviceAccountName"] == objects["ServiceAccount/botkube-analytics"]["metadata"]["name"]
-    )
-    assert objects["Deployment/botkube-analytics"]["spec"]["strategy"] == {"type": "Recreate"}
-    assert container["image"] == f"botkube-analytics:{__version__}"
 
 
 if __name__ == "__main__":

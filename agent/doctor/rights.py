@@ -141,7 +141,7 @@ RIGHTS = (
     ),
     Right(
         ("create",), "configmaps", Where.NEW_STATE, "ConfigMaps",
-        "both ConfigMaps must exist, as above", Lack.CREATES,
+        "both ConfigMaps must exist; the chart makes them", Lack.CREATES,
     ),
     Right(
         ("get", "update"), "leases", Where.LEASE, "the Lease",
@@ -149,7 +149,7 @@ RIGHTS = (
     ),
     Right(
         ("create",), "leases", Where.NEW_LEASE, "Leases",
-        "the Lease must exist, as above", Lack.CREATES, COORDINATION,
+        "the Lease must exist; the chart makes it", Lack.CREATES, COORDINATION,
     ),
 )
 # fmt: on

@@ -25,6 +25,13 @@ PLURALS = {
     "ClusterRole": "clusterroles",
     "ClusterRoleBinding": "clusterrolebindings",
     "Deployment": "deployments",
+    "DaemonSet": "daemonsets",
+    "Secret": "secrets",
+    "Service": "services",
+    "NetworkPolicy": "networkpolicies",
+    "PodDisruptionBudget": "poddisruptionbudgets",
+    "ServiceMonitor": "servicemonitors",
+    "PrometheusRule": "prometheusrules",
 }
 
 

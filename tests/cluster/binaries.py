@@ -1,6 +1,7 @@
 """The programs of a control plane: built from Go modules on first use, kept under `.cache/`.
 
-`python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot.
+`python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot. Helm
+is a module of its own: its tests are skipped where it cannot be built, and no others.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 HERE = Path(__file__).parent
 CACHE = HERE.parent.parent / ".cache" / "cluster"
@@ -25,9 +26,14 @@ PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kubelet": "./kubelet",
 }
+HELM = "helm.sh/helm/v3"
 SOURCES = ("go.mod", "go.sum", "kubelet/main.go")
 MOST_SECONDS = 45 * 60
 VERSION = re.findall(r"k8s.io/kubernetes (v\S+)", (HERE / "go.mod").read_text())[0]
+HELM_VERSION = re.findall(rf"{HELM} (v\S+)", (HERE / "helm" / "go.mod").read_text())[0]
+# A release is told its version by the linker; without, the API server says v0.0.0.
+SAYS_VERSION = f"k8s.io/component-base/version.gitVersion={VERSION}"
+HELM_SAYS_VERSION = f"{HELM}/internal/version.version={HELM_VERSION}"
 
 
 class Missing(Exception):  # noqa: N818 a state of affairs, not a fault of a test
@@ -39,16 +45,30 @@ def programs(*names: str) -> Mapping[str, Path]:
     return {name: _program(name) for name in names or PACKAGES}
 
 
+def helm() -> Path:
+    """Return where helm is, built if need be. Raises `Missing`."""
+    folder = _folder(HERE / "helm", ("go.mod", "go.sum"))
+    if not (folder / "helm").exists():
+        _build(f"{HELM}/cmd/helm", folder / "helm", HERE / "helm", HELM_SAYS_VERSION)
+    return folder / "helm"
+
+
 def _program(name: str) -> Path:
-    wanted = b"".join((HERE / one).read_bytes() for one in SOURCES)
-    folder = CACHE / hashlib.sha256(wanted).hexdigest()[:12]
+    folder = _folder(HERE, SOURCES)
     if not (folder / name).exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _build(PACKAGES[name], folder / name)
+        _build(PACKAGES[name], folder / name, HERE, SAYS_VERSION)
     return folder / name
 
 
-def _build(package: str, target: Path) -> None:
+def _folder(module: Path, sources: Sequence[str]) -> Path:
+    """Return the folder of what is built from these sources."""
+    wanted = b"".join((module / one).read_bytes() for one in sources)
+    folder = CACHE / hashlib.sha256(wanted).hexdigest()[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _build(package: str, target: Path, module: Path, says_version: str) -> None:
     go = shutil.which("go")
     if go is None:
         raise Missing(f"{target.name} is built with Go 1.24 or newer, and there is no `go` here")
@@ -56,13 +76,12 @@ def _build(package: str, target: Path) -> None:
     print(f"building {target.name}, some minutes, once", file=sys.stderr, flush=True)  # noqa: T201
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         built = Path(folder, target.name)
-        # A release is told its version by the linker; without, the API server says v0.0.0.
-        flags = f"-ldflags=-s -w -X k8s.io/component-base/version.gitVersion={VERSION}"
+        flags = f"-ldflags=-s -w -X {says_version}"
         command = (go, "build", "-mod=readonly", "-trimpath", flags, "-o", str(built), package)
         try:
             done = subprocess.run(  # noqa: S603 the arguments are our own
                 command,
-                cwd=HERE,
+                cwd=module,
                 check=False,
                 stdin=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
@@ -83,6 +102,10 @@ def main() -> int:
     except Missing as missing:
         print(f"no control plane: {missing}")  # noqa: T201
         return 1
+    try:
+        helm()
+    except Missing as missing:
+        print(f"no test of the chart: {missing}")  # noqa: T201
     return 0
 
 

@@ -1,4 +1,4 @@
-"""One namespace of the real cluster, installed as the README says, with real agent processes.
+"""One namespace of the real cluster, with `deploy/manifests/` in it, and real agent processes.
 
 Owns the agents, the writers' truth and the comparison with what a local collector accepted.
 """
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
+from tests import manifests
 from tests.cluster.api import Api, Json
 from tests.cluster.controlplane import ControlPlane, Given
 from tests.cluster.node import Node
@@ -33,7 +34,6 @@ from tests.sim.botkube import Fact, generate
 from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.collector import Collector
 from tests.sim.pods import Pod
-from tests.test_docs import manifest
 
 ACCOUNT = LEASE = "botkube-analytics"
 STATE = "botkube-analytics-state"
@@ -255,15 +255,38 @@ class Lab:
         }
 
 
+def installed() -> dict[str, Json]:
+    """Return what `deploy/manifests/` installs for two replicas, less the rights not needed.
+
+    The agents are processes of the tests, so a cluster that could run the image runs none.
+    """
+    found = manifests.manifest("overlays/two-replicas")
+    for one in found.values():
+        for subject in one.get("subjects", ()):
+            del subject["namespace"]  # the binding's own
+    found[f"Deployment/{ACCOUNT}"]["spec"]["replicas"] = 0
+    role = found[f"Role/{ACCOUNT}"]
+    role["rules"] = manifests.needed(role["rules"])
+    return found
+
+
+def install(api: Api, namespace: str) -> None:
+    for found in installed().values():
+        api.apply(namespace, found)
+
+
 @asynccontextmanager
-async def lab(cluster: ControlPlane | Given, folder: Path) -> AsyncIterator[Lab]:
-    """Open a namespace with the README's manifest in it, its token, a node and a collector."""
+async def lab(
+    cluster: ControlPlane | Given,
+    folder: Path,
+    install: Callable[[Api, str], None] = install,
+) -> AsyncIterator[Lab]:
+    """Open a namespace with the agent installed, its token, a node and a collector."""
     api, collector = cluster.api, Collector()
     namespace = f"botkube-{secrets.token_hex(4)}"
     where = f"/api/v1/namespaces/{namespace}"
     api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
-    for installed in manifest().values():
-        api.apply(namespace, installed)
+    install(api, namespace)
     with Node.running(cluster, folder / "node", name=namespace) as node:
         async with collector.running():
             found = Lab(cluster, node, collector, folder)

@@ -1,4 +1,4 @@
-"""The README's manifest on a real API server: it is accepted, gives what it says, and no more."""
+"""`deploy/manifests/` on a real API server: accepted, gives the rights it says, and no more."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 
 from tests.cluster.api import Json, Refused
 from tests.cluster.controlplane import ControlPlane, Given
-from tests.cluster.lab import ACCOUNT, LEASE, STATE, Lab, lab
+from tests.cluster.lab import ACCOUNT, LEASE, STATE, Lab, installed, lab
 from tests.sim.pods import Pod
-from tests.test_docs import manifest
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180, func_only=True)]
 
@@ -43,13 +42,13 @@ def rights(rules: Iterable[Json]) -> set[Right]:
 
 def role(world: Lab, rules: list[Json]) -> None:
     """Give the agent's account these rights in place of what it has."""
-    world.api.apply(world.namespace, manifest()["Role/botkube-analytics"] | {"rules": rules})
+    world.api.apply(world.namespace, installed()["Role/botkube-analytics"] | {"rules": rules})
 
 
 def without(verb: str, resource: str) -> list[Json]:
-    """Return the rules of the README's Role less one verb on one resource."""
+    """Return the rules that are needed less one verb on one resource."""
     rules: list[Json] = []
-    for rule in manifest()["Role/botkube-analytics"]["rules"]:
+    for rule in installed()["Role/botkube-analytics"]["rules"]:
         kept = [one for one in rule["verbs"] if not (resource in rule["resources"] and one == verb)]
         rules.append(rule | {"verbs": kept})
     return [rule for rule in rules if rule["verbs"]]
@@ -64,14 +63,14 @@ def test_the_account_has_the_rights_of_the_role_and_those_of_everybody(world: La
 
     assert not answer["status"]["incomplete"]
     assert rights(answer["status"]["resourceRules"]) == EVERYBODYS | rights(
-        manifest()["Role/botkube-analytics"]["rules"]
+        installed()["Role/botkube-analytics"]["rules"]
     )
 
 
-@pytest.mark.parametrize("name", manifest())
+@pytest.mark.parametrize("name", installed())
 def test_every_object_is_applied_again_without_a_change(world: Lab, name: str) -> None:
     """A strict server-side apply: an unknown field is refused."""
-    found = manifest()[name]
+    found = installed()[name]
     once = world.api.apply(world.namespace, found)
     again = world.api.apply(world.namespace, found)
 
@@ -79,7 +78,7 @@ def test_every_object_is_applied_again_without_a_change(world: Lab, name: str) -
 
 
 def test_a_field_that_does_not_exist_is_refused(world: Lab) -> None:
-    found = manifest()["Deployment/botkube-analytics"]
+    found = installed()["Deployment/botkube-analytics"]
     found["spec"]["template"]["spec"]["containers"][0]["probe"] = {}
     with pytest.raises(Refused, match="probe"):
         world.api.apply(world.namespace, found, dry_run=True)
@@ -90,7 +89,7 @@ def test_the_pod_is_one_that_a_restricted_namespace_takes(world: Lab) -> None:
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     meta = {"name": name, "labels": labels}
     world.api.ask("POST", "/api/v1/namespaces", {"metadata": meta})
-    template = manifest()["Deployment/botkube-analytics"]["spec"]["template"]
+    template = installed()["Deployment/botkube-analytics"]["spec"]["template"]
     path = f"/api/v1/namespaces/{name}/pods?dryRun=All&fieldValidation=Strict"
     pod = {"metadata": {"name": "agent"}, "spec": template["spec"]}
 
@@ -248,7 +247,7 @@ async def given_later(
         message = NEEDED[verb, resource]
         await world.until(lambda: bool(agent.said(message) + agent.said(BEGINS_NOT)))
         await world.writes(pod, 1)
-        role(world, manifest()["Role/botkube-analytics"]["rules"])
+        role(world, installed()["Role/botkube-analytics"]["rules"])
 
         await world.all_counted()
 
@@ -262,12 +261,12 @@ async def test_a_right_that_is_given_later_is_used(
 
 
 async def test_a_state_that_must_be_created_waits_for_the_right(world: Lab) -> None:
-    world.api.delete(world.namespace, manifest()["ConfigMap/botkube-analytics-state"])
+    world.api.delete(world.namespace, installed()["ConfigMap/botkube-analytics-state"])
     pod = world.node.botkube()
     agent = await world.agent(waits=False)
     await world.until(lambda: bool(agent.said(BEGINS_NOT)))
     create = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["create"]}
-    role(world, [*manifest()["Role/botkube-analytics"]["rules"], create])
+    role(world, [*installed()["Role/botkube-analytics"]["rules"], create])
     await world.until(lambda: bool(agent.said("pods listed")))
     await world.writes(pod, 1)
 
@@ -280,7 +279,7 @@ async def test_a_lease_without_rights_is_said_and_taken_when_they_come(world: La
     pod = world.node.botkube()
     agent = await world.agent(waits=False, LEASE_NAME=LEASE)
     await world.until(lambda: bool(agent.said("lease cannot be used")))
-    role(world, manifest()["Role/botkube-analytics"]["rules"])
+    role(world, installed()["Role/botkube-analytics"]["rules"])
     await world.until(lambda: bool(agent.said("leading")))
     await world.writes(pod, 1)
 

@@ -9,8 +9,7 @@ import time
 import pytest
 
 from tests.cluster.api import MERGE, Json
-from tests.cluster.lab import LEASE, STATE, Agent, Lab
-from tests.test_docs import manifest
+from tests.cluster.lab import LEASE, STATE, Agent, Lab, installed
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120, func_only=True)]
 
@@ -36,7 +35,7 @@ async def test_a_label_of_somebody_else_stays_and_stops_nothing(world: Lab) -> N
 
     await world.all_counted()
     assert agent.is_running
-    assert world.api.ask("GET", state_path(world))["metadata"]["labels"] == {"somebody": "else"}
+    assert world.api.ask("GET", state_path(world))["metadata"]["labels"]["somebody"] == "else"
     assert 409 in {one["responseStatus"]["code"] for one in world.asked()}
 
 
@@ -44,7 +43,7 @@ async def test_a_state_that_is_deleted_is_written_again_once_it_may_be(world: La
     pod = world.node.botkube()
     agent = await world.agent()
     await world.writes(pod, 2)
-    found = manifest()[f"ConfigMap/{STATE}"]
+    found = installed()[f"ConfigMap/{STATE}"]
     world.api.delete(world.namespace, found)
     world.write(pod, 10)
     await world.until(lambda: bool(agent.said("state cannot be written")))

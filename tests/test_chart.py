@@ -1,0 +1,339 @@
+"""`deploy/` without helm: the chart's values, schema and metrics, and what is rendered from it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from agent import __version__, settings
+from agent.rules import RuleSet
+from agent.web.metrics import METRICS, PREFIX
+from tests import manifests
+from tests.agents import NAMESPACE, after, lab, until
+from tests.manifests import CHART, DEPLOY, RENDERED, SCHEMA, Json, manifest
+from tests.sim.access import Rule
+from tests.test_docs import README
+
+VALUES_TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
+VALUES: Json = yaml.safe_load(VALUES_TEXT)
+CI = sorted((CHART / "ci").glob("*.yaml"))
+RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
+ALERTS: list[Json] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+MONITORING = (CHART / "templates" / "monitoring.yaml").read_text(encoding="utf-8")
+
+OPEN = {"settings", "rules"}
+"""Values that are empty, and whose keys the schema knows."""
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def merged(values: Json, given: Json) -> Json:
+    """Return values with others over them, as helm does it: null takes a default away."""
+    found = dict(values)
+    for key, value in given.items():
+        if value is None:
+            found.pop(key, None)
+        elif isinstance(value, dict) and isinstance(found.get(key), dict):
+            found[key] = merged(found[key], value)
+        else:
+            found[key] = value
+    return found
+
+
+def unlike(values: Json, schema: Json, where: str = "") -> Iterator[str]:
+    """Yield every key that values and schema do not both have."""
+    known = schema.get("properties")
+    if schema.get("type") != "object" or known is None:
+        return
+    assert schema["additionalProperties"] is False, where
+    for key in values.keys() ^ (known.keys() - {"global"}):
+        yield f"{where}{key}"
+    for key in values.keys() & known.keys():
+        if key not in OPEN and isinstance(values[key], dict) and values[key]:
+            yield from unlike(values[key], known[key], f"{where}{key}.")
+
+
+def test_the_schema_has_the_keys_of_the_values() -> None:
+    found = set(unlike(VALUES, json.loads(SCHEMA.read_text(encoding="utf-8"))))
+    # What a pod may have, and the chart has no default for.
+    free = (
+        "podSecurityContext.",
+        "securityContext.",
+        "livenessProbe.",
+        "readinessProbe.",
+        "startupProbe.",
+    )
+
+    assert {one for one in found if not one.startswith(free)} == set()
+
+
+def test_the_schemas_settings_are_those_of_the_agent() -> None:
+    # Written anew by: python -m tests.manifests --write
+    assert manifests.schema() == json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", [CHART / "values.yaml", *CI], ids=lambda one: one.stem)
+def test_the_schema_takes_the_values(path: Path) -> None:
+    given = yaml.safe_load(path.read_text(encoding="utf-8"))
+
+    jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+WRONG: list[Json] = [
+    {"replica": 1},
+    {"replicas": "2"},
+    {"replicas": -1},
+    {"kind": "StatefulSet"},
+    {"slots": 65},
+    {"namespaces": ["Not a name"]},
+    {"destination": {"region": "mars"}},
+    {"destination": {"write_key": "x"}},
+    {"settings": {"destination": {"region": "eu"}}},
+    {"settings": {"privacy": {"minumum": 5}}},
+    {"settings": {"privacy": {"minimum": -5}}},
+    {"settings": {"health": {"port": 9000}}},
+    {"rules": {"../../etc/passwd": "x"}},
+    {"image": {"digest": "latest"}},
+    {"rights": {"secrets": True}},
+    {"extraEnv": [{"name": "A", "valeu": "b"}]},
+    {"extraEnv": [{"name": "BOTKUBE_ANALYTICS_STATE_CONFIGMAP", "value": "mine"}]},
+    {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.1"]}}},
+]
+
+
+@pytest.mark.parametrize("given", WRONG, ids=str)
+def test_the_schema_refuses(given: Json) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def test_every_value_has_a_comment() -> None:
+    """Keys of one line of a comment stand together; a mapping's comment may be that of its keys."""
+    lines = VALUES_TEXT.splitlines()
+    bare = []
+    is_told = False
+    for line in lines:
+        if not line.strip():
+            is_told = False
+        elif line.lstrip().startswith("#"):
+            is_told = True
+        elif line.rstrip().endswith(":"):
+            is_told = is_told or bool(re.match(r"\S", line))  # told of each key below
+        elif not is_told:
+            bare.append(line)
+
+    assert bare == []
+
+
+def test_the_chart_is_of_the_agents_version() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+
+    assert {str(chart["version"]), str(chart["appVersion"])} == {__version__}
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+NAMES = {f"{PREFIX}{one.name}": one.label for one in METRICS}
+
+
+def expressions() -> list[str]:
+    board: Any = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
+    found = [one["expr"] for one in ALERTS]
+    found += re.findall(r"expr: (.*)", MONITORING)
+    found += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    return found + [one["query"] for one in board["templating"]["list"]]
+
+
+def test_alerts_and_dashboard_name_metrics_and_labels_that_exist() -> None:
+    for one in expressions():
+        names = re.findall(rf"{PREFIX}\w+", one)
+        grouped = re.findall(r"by \((\w+)\)", one) + re.findall(r'(\w+)="', one)
+
+        assert set(names) <= NAMES.keys(), one
+        assert set(grouped) <= {"namespace", *(NAMES[name] for name in names)}, one
+
+
+def alert_names() -> list[str]:
+    return [*(one["alert"] for one in ALERTS), *re.findall(r"- alert: (\w+)", MONITORING)]
+
+
+def test_every_alert_has_its_part_in_the_runbook_and_no_other() -> None:
+    parts = re.findall(r"(?m)^#+ (BotkubeAnalytics\w+)$", RUNBOOK)
+
+    assert sorted(alert_names()) == sorted(parts)
+
+
+# --- manifests ------------------------------------------------------------------------------------
+
+
+def role(folder: str) -> list[Json]:
+    rules: list[Json] = manifest(folder)["Role/botkube-analytics"]["rules"]
+    return rules
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_no_manifest_gives_a_right_on_secrets_or_on_everything(folder: str) -> None:
+    for name, found in manifest(folder).items():
+        for rule in found.get("rules", ()):
+            words = [*rule["verbs"], *rule["resources"], *rule["apiGroups"]]
+
+            assert "secrets" not in words, name
+            assert "*" not in words, name
+            assert {"create", "delete", "patch"}.isdisjoint(words), name
+
+
+def test_no_manifest_needs_a_right_of_the_whole_cluster() -> None:
+    kinds = {name.partition("/")[0] for folder in RENDERED for name in manifest(folder)}
+
+    assert not {kind for kind in kinds if kind.startswith("Cluster")}
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_state_is_applied_without_data(folder: str) -> None:
+    found = manifest(folder)
+    held = [name for name in found if re.search(r"-(state|installation)(-\d+)?$", name)]
+    slots = 8 if folder.endswith("daemonset") else 1
+
+    assert len(held) == slots + 1
+    assert not [name for name in held if {"data", "binaryData"} & found[name].keys()]
+    granted = {name for rule in role(folder) for name in rule.get("resourceNames", ())}
+    assert {name.partition("/")[2] for name in held} <= granted
+
+
+def test_the_namespaced_overlay_has_the_rights_that_are_needed_and_no_other() -> None:
+    assert role("overlays/namespaced") == manifests.needed(role("base"))
+    assert len(role("base")) > len(role("overlays/namespaced"))
+
+
+def test_the_readme_shows_how_to_install_from_here() -> None:
+    text = README.read_text(encoding="utf-8")
+
+    assert "helm install botkube-analytics deploy/chart" in text
+    for folder in re.findall(r"deploy/manifests/([a-z/-]+)", text + RUNBOOK):
+        assert (manifests.MANIFESTS / folder).is_dir(), folder
+
+
+# --- the agent, installed so ----------------------------------------------------------------------
+
+
+def granted(folder: str) -> list[Rule]:
+    return [
+        Rule(verb, resource, NAMESPACE, name)
+        for rule in role(folder)
+        for verb in rule["verbs"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("folder", "lease"),
+    [
+        ("base", None),
+        ("overlays/namespaced", None),
+        ("overlays/two-replicas", "botkube-analytics"),
+    ],
+)
+async def test_the_rights_are_enough(
+    tmp_path: Path, ruleset: RuleSet, folder: str, lease: str | None
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None, lease_name=lease) as world:
+        for found in manifest(folder).values():
+            kind, name = found["kind"], found["metadata"]["name"]
+            if kind == "ConfigMap" and not found.keys() & {"data"}:
+                world.cluster.config_map(NAMESPACE, name)
+            elif kind == "Lease":
+                world.cluster.lease(NAMESPACE, name)
+        world.cluster.server.access.granted = granted(folder)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: len(world.reports()) > 1)
+            await after(world, 1)
+            await world.finish(agent)
+    report = world.reports()[0]
+
+    assert {"v1.14.0", "1.34"} == {report["botkube_version"], report["kubernetes_minor"]}
+    assert not world.gaps()
+
+
+def workload(objects: dict[str, Json]) -> Json:
+    """Return the Deployment or DaemonSet among the objects."""
+    (found,) = (one for one in objects.values() if one["kind"] in {"Deployment", "DaemonSet"})
+    return found
+
+
+def environment(objects: dict[str, Json], **fields: str) -> dict[str, str]:
+    """Return the container's variables, with the pod's own fields by the end of their paths."""
+    (container,) = workload(objects)["spec"]["template"]["spec"]["containers"]
+    return {
+        one["name"]: one["value"]
+        if "value" in one
+        else fields[one["valueFrom"]["fieldRef"]["fieldPath"].rpartition(".")[2]]
+        for one in container["env"]
+    }
+
+
+def loaded(objects: dict[str, Json]) -> settings.Settings:
+    """Return the settings as the agent reads them in such a pod."""
+    given = environment(objects, namespace="botkube", nodeName="node", name="pod")
+    names = (name for name in objects if name.endswith("-settings"))
+    files = {
+        f"/etc/botkube-analytics/{file}": text
+        for name in names
+        for file, text in objects[name]["data"].items()
+    }
+    files["/run/secrets/botkube-analytics/write-key"] = "key"
+    return settings.load(given, {}, files.__getitem__)
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_a_manifest_names_settings_and_ports_that_exist(folder: str) -> None:
+    objects = manifest(folder)
+    spec = workload(objects)["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    found = loaded(objects)
+    ports = {one["name"]: one["containerPort"] for one in container["ports"]}
+    probes = {
+        (container[probe]["httpGet"]["path"], ports[container[probe]["httpGet"]["port"]])
+        for probe in ("startupProbe", "livenessProbe", "readinessProbe")
+    }
+
+    assert probes == {("/healthz", found.health.port), ("/readyz", found.health.port)}
+    assert f"ConfigMap/{found.state.installation_configmap}" in objects
+    states = [f"{found.state.configmap}-{one}" for one in range(found.state.slots)]
+    assert {f"ConfigMap/{one}" for one in states or [found.state.configmap]} <= objects.keys()
+    assert found.lease.name is None or f"Lease/{found.lease.name}" in objects
+    assert f"ServiceAccount/{pod['serviceAccountName']}" in objects
+    assert container["image"] == f"botkube-analytics:{__version__}"
+    if spec.get("replicas") == 1:
+        assert spec["strategy"] == {"type": "Recreate"}
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_a_service_of_the_same_name_gives_the_pod_no_variables(folder: str) -> None:
+    """BOTKUBE_ANALYTICS_PORT and its like would be settings that do not exist, and end it."""
+    pod = workload(manifest(folder))["spec"]["template"]["spec"]
+    with pytest.raises(settings.SettingsError):
+        settings.load({"BOTKUBE_ANALYTICS_PORT": "tcp://10.0.0.7:8080"}, {}, str)
+
+    assert pod["enableServiceLinks"] is False
+
+
+def test_without_a_destination_the_policy_has_no_way_to_one() -> None:
+    spec = manifest("overlays/local-only")["NetworkPolicy/botkube-analytics"]["spec"]
+
+    assert spec["policyTypes"] == ["Ingress", "Egress"]
+    assert [[port["port"] for port in one["ports"]] for one in spec["egress"]] == [
+        [53, 53],
+        VALUES["networkPolicy"]["apiServer"]["ports"],
+    ]
+    assert [[port["port"] for port in one["ports"]] for one in spec["ingress"]] == [[8080]]
