@@ -55,8 +55,12 @@ class Origin:
     def without_withheld(self, report: Report) -> Report:
         """Return a report that says of which events something is withheld, and not what.
 
-        Of how many lines were matched nothing is said then: the difference would tell.
+        Of how many lines were matched nothing is said then: the difference would tell, as it would
+        tell a count below the minimum.
         """
+        if self.minimum:
+            said = tuple(one for one in report.collection if one[0] != MATCHED)
+            report = evolve(report, collection=said)
         start = report.start_seconds
         events = self.withholding.events(start)
         if not events:
@@ -64,15 +68,15 @@ class Origin:
         optional = {
             one.name for one in disclosures(self.ruleset) if one.event == REPORT and one.is_optional
         }
-        said = {
+        kept = {
             name: value
             for name, value in report.collection
             if name not in optional
             or (name != MATCHED and start >= self.withholding.of(REPORT, [(name, value)]))
         }
         counted = events.keys() & set(event_names(self.ruleset))
-        said |= {f"{snake(event)}_withheld": True for event in counted}
-        return evolve(report, collection=tuple(sorted(said.items())))
+        kept |= {f"{snake(event)}_withheld": True for event in counted}
+        return evolve(report, collection=tuple(sorted(kept.items())))
 
 
 @frozen

@@ -59,7 +59,15 @@ async def names_off(world: Lab) -> list[str]:
 
 @pytest.mark.parametrize(
     ("value", "is_off"),
-    [("true", True), ("1", True), ("ture", True), ("false", False), ("no", False), (None, False)],
+    [
+        ("true", True),
+        ("1", True),
+        ("ture", True),
+        ("", True),
+        ("false", False),
+        ("no", False),
+        (None, False),
+    ],
 )
 async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: bool) -> None:
     annotate(world, value)
@@ -382,8 +390,10 @@ async def ended(agent: Agent) -> None:
 @pytest.mark.parametrize(
     ("texts", "value"),
     [
-        (["analytics:\n\tdisable: true\n"], "not readable"),
-        (["analytics:\n  disable: true\nother: !custom x\n"], "not readable"),
+        (["analytics:\n\tdisable: true\n"], "true"),
+        (["analytics:\n  disable: true\nother: !custom x\n"], "true"),
+        (["analytics:\n\tdisable: false\n"], "not readable"),
+        (["analytics:\n\tdisabled: truely\n"], "not readable"),
         (["analytics:\n\tdisable: true\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: false}\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: true}\n", "analytics: {disable: false}\n"], "true"),

@@ -7,6 +7,7 @@ it may not be read, which is said; any other answer is none, and is the caller's
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -31,7 +32,9 @@ MAX_READS = 16
 
 NOT_SET, NOT_READABLE = "not set", "not readable"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_SAYS_NO = frozenset({"false", "0", "no", "off", ""})
+_SAYS_NO = frozenset({"false", "0", "no", "off"})
+_DISABLED = re.compile(r"^\s*disable:\s*[\"']?(?i:true|yes|on|1)\b", re.MULTILINE)
+"""A wish in a file that is no YAML that can be read."""
 
 
 @frozen
@@ -133,7 +136,8 @@ def _disable(config: dict[str, Any]) -> object:
     for text in part(config, "data").values():
         documents = _documents(text)
         if documents is None:
-            said = NOT_READABLE if said is None else said
+            torn = "true" if _DISABLED.search(text) else NOT_READABLE
+            said = torn if said is None or torn == "true" else said
             continue
         for one in documents:
             analytics = one.get("analytics") if isinstance(one, dict) else None

@@ -114,7 +114,7 @@ def _about() -> Element:
         "p",
         "This agent reads the logs of BotKube in your cluster, counts what happened, and reports "
         "the counts. No text of a log line leaves it, is stored or is shown here: only words of "
-        "fixed lists, numbers and random ids. This page shows all of it, changes nothing, and is "
+        "fixed lists, numbers and ids. This page shows all of it, changes nothing, and is "
         "served to this machine alone.",
     )
 

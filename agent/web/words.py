@@ -12,7 +12,7 @@ EVERY_CALL = {
     "anonymousId": "A random number of this installation, so that its reports can be put together.",
     "messageId": "A number made from the report itself, so that a repeat is not counted twice.",
     "timestamp": "The end of the counted interval, or the day; never when something happened.",
-    "groupId": "A number derived from your cluster's own id, so that its agents are one cluster.",
+    "groupId": "Your cluster's own id or a number derived from it, as you chose, or none.",
     "properties": "The values of a count, listed below.",
     "traits": "The values of identify and group: versions and the distribution.",
 }
