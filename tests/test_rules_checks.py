@@ -122,6 +122,33 @@ ONE = {
         7,
     ),
     "disable": (edit("level: info", 'disable: "true"'), "type", 4, 10),
+    "pair-outdented": (
+        edit("level: info", "pair:\nlines: 5\nseconds: 1\nclosers:\n- {by: used}"),
+        "unknown-name",
+        5,
+        1,
+    ),
+    "closers-outdented": (
+        edit("level: info", "pair:\n  lines: 5\nclosers:\n- {by: used}"),
+        "unknown-name",
+        6,
+        1,
+    ),
+    "properties-outdented": (
+        edit("  platform: {", "platform: {").replace("  type: bot", "type: bot"),
+        "unknown-name",
+        9,
+        1,
+    ),
+    "property-outdented": (edit("  type: bot", "type: bot"), "unknown-name", 10, 1),
+    "event-within-the-properties": (
+        edit("event: Integration enabled\n", "").replace(
+            "  type: bot", "  event: Integration enabled\n  type: bot"
+        ),
+        "unknown-name",
+        9,
+        3,
+    ),
 }
 
 
@@ -166,6 +193,17 @@ ADVICE = {
     "message-like-a-list": (
         edit("'Starting bot${tail}'", "[a-z]"),
         "write one text; one that begins",
+    ),
+    "pair-outdented": (
+        edit("level: info", "pair:\nkey: bot\nclosers: [{by: bot-closed, join: {bot: which}}]"),
+        "indent it, and all that follows up to `closers:`",
+    ),
+    "property-outdented": (edit("  type: bot", "type: bot"), "indent it"),
+    "property-outside-of-braces": (
+        edit("\n  platform: {capture: bot,", " {platform: {capture: bot,").replace(
+            "unknown}\n  type", "unknown}}\ntype"
+        ),
+        "write it within the braces",
     ),
     "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
     "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
@@ -414,6 +452,20 @@ FOLLOWED = {
     ),
     "property-without-values": (SHARED.replace("[bot]", ""), {"shared": "version: 1\n"}),
     "fact-without-values": (SHARED.replace("[old, new]", "[]"), {"shared": "version: 1\n"}),
+    "words-without-a-key": (
+        MORE.replace("{words: {slack: [Sl]}}", "{slack: [Sl], discord: [Di]}"),
+        {"shared": "version: 1\n", "rule": USES},
+    ),
+    "words-outdented": (
+        MORE.replace("  words: {words: {slack", "  list:\n  words: {slack").replace("]}}", "]}"),
+        {"shared": "version: 1\n", "rule": USES.replace("vocabulary: words", "vocabulary: list")},
+    ),
+    "event-outdented": (
+        SHARED.replace("\n    category", "\n  category").replace(
+            "\n    properties", "\n  properties"
+        ),
+        {"shared": "version: 1\n"},
+    ),
     "fragment-of-a-number": (SHARED.replace("'(?s:.*)'", "5"), {"shared": "version: 1\n"}),
     "fragment-that-two-rules-need": (
         SHARED.replace("'(?s:.*)'", "'(?s:.*'"),
