@@ -645,6 +645,32 @@ def test_an_example_of_a_rule_without_an_event_may_be_a_mere_message_too() -> No
     assert found.hint.endswith('{"level":"info","msg":"It is')
 
 
+LOG = RULE.partition("log: '")[2].partition("'")[0]
+TWO = f"|\n      {LOG}\n      {LOG[:-1]}"
+READS = {"waits": WAITS.replace("bot-started", "waits").replace("Starting", "Ending")}
+TORN = {
+    "quotes-within": (edit("Slack", 'Sl"a"ck'), {}, "this line"),
+    "no-last-brace": (edit('Z"}', 'Z"'), {}, "this line"),
+    "second-line": (
+        edit(f"'{LOG}'", TWO).replace(
+            "expect: {", "expect:\n    - {platform: slack, type: bot}\n    - {"
+        ),
+        {},
+        "line 2 of this log",
+    ),
+    "no-event": (RULE, {"closes": CLOSES.replace("[a-z]+", ".").replace('Z"}', 'Z"')}, "this line"),
+}
+
+
+@pytest.mark.parametrize(("rule", "more", "which"), TORN.values(), ids=TORN)
+def test_an_example_that_is_no_json_is_told_so(rule: str, more: dict[str, str], which: str) -> None:
+    ruleset = compile_rules(files(rule, **{**more, **READS}) if more else files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert (found.code, found.message) == ("hit", f"{which} cannot be read as JSON")
+    assert found.hint == 'write a quote within the text as \\", and end the line with }'
+
+
 def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
     ruleset = compile_rules(files(edit("level: info", "level: error")))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))

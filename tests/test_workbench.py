@@ -631,6 +631,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     write(tmp_path, SCENARIO.replace("log: |", "file: gone.log\nx: |"), "c.scenario.yaml")
     write(tmp_path, SCENARIO, "d.scenario.yaml")
     write(tmp_path, "description: x\nfile: gone.log\nexpect: []\n", "e.scenario.yaml")
+    write(tmp_path, SCENARIO.replace("}\nexpect", "\nexpect"), "f.scenario.yaml")
     code, out = run("check", "--format", "json", str(tmp_path))
     found = [(Path(one["file"]).name, one["line"], one["code"]) for one in json.loads(out)]
 
@@ -640,7 +641,9 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
         ("b.scenario.yaml", 7, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
         ("e.scenario.yaml", 2, "file"),
+        ("f.scenario.yaml", 1, "scenario"),
     ]
+    assert "line 2 of this log cannot be read as JSON" in json.loads(out)[-1]["message"]
     alone = str(tmp_path / "b.scenario.yaml")
     assert [one["code"] for one in json.loads(run("check", "--format", "json", alone)[1])] == [
         "scenario"
