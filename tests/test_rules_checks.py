@@ -221,6 +221,11 @@ ADVICE = {
     "major": (edit("level: info", "versions: [v1, v1.14]"), "write v1.0"),
     "major-of-a-number": (edit("level: info", "versions: [1, v1.14]"), "write v1.0"),
     "latest": (waits(closer=", choose: latest"), "did you mean newest?"),
+    "property-of-a-closer": (waits(closer=", type: bot"), "write `properties: {type: bot}`"),
+    "property-of-a-closer-with-others": (
+        waits(closer=", type: bot, properties: {platform: slack}"),
+        "write `type: bot` under `properties`",
+    ),
     "first": (waits(closer=", choose: First"), "did you mean oldest?"),
 }
 
@@ -385,6 +390,18 @@ def test_one_rule_is_replaced_or_taken_out_once(first: str, second: str) -> None
 
     assert [one.code for one in found] == ["duplicate"]
     assert found[0].hint.startswith(("first in x.yaml:1:5", "first in y.yaml:1:5"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["id: bot-started\ndisabled: true\n", edit("level: info", "overide: true")],
+    ids=["disabled", "overide"],
+)
+def test_a_misspelt_key_that_acts_on_another_rule_is_one_fault(text: str) -> None:
+    (found,) = problems(own=text)
+
+    assert (found.place.path, found.code) == ("own.yaml", "unknown-name")
+    assert found.hint in {"did you mean disable?", "did you mean override?"}
 
 
 def test_an_unknown_flag_of_an_override_is_not_passed_over() -> None:

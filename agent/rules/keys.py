@@ -266,6 +266,30 @@ def indented(
     return made if moved else node
 
 
+def gathered(
+    node: Mapping, keys: Iterable[str], declared: Iterable[str], problems: Problems
+) -> Mapping:
+    """Return a mapping with the properties that stand beside `properties` in it, which is told."""
+    own = set(declared).difference(keys)
+    flat = [key for key in node.entries if key in own]
+    given = node.entries.get("properties", Mapping(node.place))
+    if not flat or not isinstance(given, Mapping):
+        return node
+    written = ", ".join(f"{key}: {said(node.entries[key]) or '...'}" for key in flat)
+    what = "is a property" if len(flat) == 1 else "is a property, and so are others"
+    fix = f"write `properties: {{{written}}}`"
+    if given.entries:
+        fix = f"write `{written}` under `properties`"
+    at = node.keys[flat[0]]
+    problems.add("unknown-name", at, f"{flat[0]!r} {what}: they stand under `properties`", fix)
+    inner = Mapping(given.place, dict(given.entries), dict(given.keys))
+    for key in flat:
+        inner.entries.setdefault(key, node.entries[key])
+        inner.keys.setdefault(key, node.keys[key])
+    rest = {key: one for key, one in node.entries.items() if key not in flat}
+    return Mapping(node.place, {**rest, "properties": inner}, {"properties": at, **node.keys})
+
+
 def is_empty(node: Node | None) -> bool:
     """Whether nothing stands behind the colon of a key."""
     return isinstance(node, Scalar) and node.value is None

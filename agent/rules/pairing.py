@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.keys import Reader, entries, fix_text, gathered, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import listed
 from agent.rules.ruleset import MAX_SECONDS, SKIP, Closer, Pair
@@ -160,6 +160,9 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if not isinstance(node, Mapping):
         problems.add("type", node.place, "a closer is a mapping", "begin with `by: rule-id`")
         return None
+    counted = shared.events.get(said(node.entries.get("event")) or event or "")
+    if counted is not None:
+        node = gathered(node, CLOSER_KEYS, counted.properties, problems)
     reader = Reader(node, "a closer", problems, CLOSER_KEYS)
     name = shared.event_named(reader)
     properties = _read_properties(reader, name or event, shared)
