@@ -650,6 +650,23 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     ]
 
 
+def test_a_scenario_of_an_event_that_is_declared_twice_tells_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    text = "version: 1\nevents:\n  Spoon bent:\n    category: x\n    properties: {NAME: [a]}\n"
+    write(tmp_path, text.replace("NAME", "how"), "a.yaml")
+    write(tmp_path, text.replace("NAME", "who"), "b.yaml")
+    expected = "expect: [{event: Spoon bent, properties: {who: a}}]"
+    write(tmp_path, f"log: x\n{expected}\n", "c.scenario.yaml")
+    rule = "message: Spoon bent\nproperties: {how: a, who: a}\nhits: [{log: 'x', expect: []}]\n"
+    write(tmp_path, f"id: spoon\nevent: Spoon bent\nquestion: x\n{rule}", "spoon.yaml")
+    _, out = run("check", "--format", "json", str(tmp_path))
+
+    assert [(one["code"], Path(one["file"]).name) for one in json.loads(out)] == [
+        ("duplicate", "b.yaml")
+    ]
+
+
 def test_every_code_is_explained() -> None:
     said = set[str]()
     for path in Path("agent").rglob("*.py"):
@@ -686,7 +703,7 @@ def test_a_scenario_passes(run: Run, tmp_path: Path) -> None:
     code, out = run("test", write(tmp_path, SCENARIO, "a.scenario.yaml"))
 
     assert code == 0
-    assert "1 scenarios, 0 failed" in out
+    assert "1 scenario, 0 failed" in out
 
 
 def test_a_scenario_is_run_with_the_rules_beside_it(run: Run, tmp_path: Path) -> None:
@@ -754,6 +771,11 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
         ("Command executed", "Command execute", "did you mean Command executed?"),
         ("platform: slack", "platform: slak", "did you mean slack?"),
         ("log: |", "log: x\nfile: |", "a.scenario.yaml:2:1: duplicate: a scenario has a `log` or"),
+        (
+            "properties: {platform: slack, command: kubectl get, result: unknown}",
+            "platform: slack",
+            "write `properties: {platform: slack}`",
+        ),
         ("count: 2", "count: 0", "from 1 to 1000000"),
     ],
 )
