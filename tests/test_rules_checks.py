@@ -122,6 +122,34 @@ ONE = {
         7,
     ),
     "disable": (edit("level: info", 'disable: "true"'), "type", 4, 10),
+    "optional-field-that-nobody-reads": (
+        edit("level: info", "optional_fields: [user]"),
+        "unused-capture",
+        4,
+        19,
+    ),
+    "closer-twice": (
+        edit(
+            "level: info",
+            "pair: {closers: [{by: used, within: 9}, {by: started},\n"
+            "  {by: used}, {by: started, then: ignore}]}",
+        ),
+        "unreachable",
+        5,
+        20,
+    ),
+    "closer-of-no-such-version": (
+        edit("level: info", "versions: [v0.8, v0.9]\npair: {closers: [{by: used}]}"),
+        "impossible",
+        5,
+        23,
+    ),
+    "fact-that-nobody-states": (
+        edit("level: info", "when: {generation: [old, new]}"),
+        "impossible",
+        4,
+        7,
+    ),
     "pair-outdented": (
         edit("level: info", "pair:\nlines: 5\nseconds: 1\nclosers:\n- {by: used}"),
         "unknown-name",
@@ -156,7 +184,9 @@ ONE = {
 def test_one_slip_is_one_fault(text: str, code: str, line: int, column: int) -> None:
     found = problems(
         text,
-        used=f"id: used\n{edit('id: bot-started', 'alone: count')}".replace("Starting", "Ending"),
+        used=f"id: used\n{edit('id: bot-started', 'versions: [v1.0, v1.2]')}".replace(
+            "Starting", "Ending"
+        ),
     )
 
     assert [(code, line, column)] == at(found), found
@@ -664,6 +694,13 @@ def test_an_example_of_a_rule_without_an_event_may_be_a_mere_message_too() -> No
 
 LOG = RULE.partition("log: '")[2].partition("'")[0]
 TWO = f"|\n      {LOG}\n      {LOG[:-1]}"
+STATES = """\
+id: states
+message: 'It is (?P<which>old|new)'
+fact: {name: generation, value: old}
+unless: {which: new}
+hits: ['{"level":"info","msg":"It is old","time":"2026-11-23T21:32:45Z"}']
+"""
 READS = {"waits": WAITS.replace("bot-started", "waits").replace("Starting", "Ending")}
 TORN = {
     "quotes-within": (edit("Slack", 'Sl"a"ck'), {}, "this line"),
@@ -741,7 +778,7 @@ def test_an_example_that_no_rule_takes_is_told_which_key_failed(
 ) -> None:
     rule = edit(*change)
     shared = SHARED if "${tail}" in rule else SHARED.replace("fragments:\n  tail: '(?s:.*)'\n", "")
-    ruleset = compile_rules(files(rule, shared))
+    ruleset = compile_rules(files(rule, shared, states=STATES))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
 
     assert found.code == "hit"
@@ -814,7 +851,7 @@ def test_a_rule_is_unreachable_if_nothing_is_left_for_it(
 ) -> None:
     rule = edit("level: info\n", f"priority: 1\n{first}")
     later = edit("level: info\n", second).replace("id: bot-started", "id: later")
-    found = problems(rule, later=later)
+    found = problems(rule, later=later, states=STATES)
 
     assert is_hidden == ("unreachable" in [one.code for one in found])
 
@@ -934,6 +971,10 @@ BLAMED = {
         CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true").replace("?P<which>", ""),
         [("unknown-name", 1, 5)],
     ),
+    "closer-of-no-such-version": (
+        CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true\nversions: [v1.0, v1.2]"),
+        [("impossible", 3, 11)],
+    ),
     "pair-that-a-pair-of-ours-needs": (
         AGAIN.replace(AGAIN[AGAIN.index("pair:") : AGAIN.index("message:")], "override: true\n"),
         [("pair", 1, 5)],
@@ -946,7 +987,8 @@ BLAMED = {
 def test_what_does_not_go_with_our_files_is_the_users_fault(
     text: str, faults: list[tuple[str, int, int]], name: str
 ) -> None:
-    ours = files(PAIR, closed=CLOSED, again=AGAIN)
+    versions = "versions: [v0.8, v0.9]\n" if "versions" in text else ""
+    ours = files(versions + PAIR, closed=CLOSED, again=AGAIN)
     compile_rules(ours, shipped=frozenset(ours))
     with pytest.raises(RuleError) as caught:
         compile_rules({**ours, f"{name}.yaml": text}, shipped=frozenset(ours))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.rules.checks import (
     check_captures,
     check_closers,
+    check_facts,
     check_keys,
     check_passes,
     check_reachable,
@@ -120,6 +121,7 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
+    check_facts(order, [rule for _, rule in compiled], problems)
     meant = check_keys(rules, shipped, problems)
     check_taken_out(rules, _gone(files), shipped, problems)
     check_passes(rules, shared.events, problems)

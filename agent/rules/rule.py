@@ -75,7 +75,9 @@ class RuleCompiler:
         fields = {
             field: self._sub_pattern(value, f"field {field!r}") for field, value in entries(node)
         }
-        optional_fields = reader.texts("optional_fields")
+        optional = reader.placed_texts("optional_fields")
+        optional_fields = tuple(name for _, name in optional)
+        self.written |= {name: place for place, name in optional}
         self.absent_fields = reader.placed_texts("absent_fields")
         self.captures |= {*fields, *optional_fields}
         each = self._each()
