@@ -102,6 +102,7 @@ SLIPS = {
         3,
         "write `- ` before it",
     ),
+    "item-indented-too-deep": (edit("    expect", "      expect"), 10, 7, "indent it like `log`"),
     "item-outdented": (edit("    expect", "  expect"), 10, 3, "indent it like `log`"),
     "item-outdented-behind-a-block": (
         f"{RULE}misses:\n  - log: |\n      x\n  expect: y\n",

@@ -34,6 +34,7 @@ _HINTS = (
     ("expected a single document", "write one rule a file, without `---` between"),
     ("expected '<document start>'", "write one rule a file, and nothing after `...`"),
 )
+_LIKE_LOG = "indent it like `log`"
 _INDENT = "check the indentation: it is like that of no line above"
 _ODD_STARTS = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.TagToken)
 _ODD_BREAKS = re.compile("[\r\x85\u2028\u2029]")
@@ -189,9 +190,10 @@ def _no_item(text: str, begin: Mark | None, at: Mark) -> tuple[Mark, str] | None
     if begin is None or not text.startswith("expect:", at.index):
         return None
     if text.startswith("log:", begin.index) and begin.column < at.column:
-        return begin, "write `- ` before it"
+        is_item = bool(text[begin.index - begin.column : begin.index].strip())
+        return (at, _LIKE_LOG) if is_item else (begin, "write `- ` before it")
     if text.startswith("- log:", begin.index) and begin.column == at.column:
-        return at, "indent it like `log`"
+        return at, _LIKE_LOG
     return None
 
 
