@@ -122,6 +122,61 @@ ONE = {
         7,
     ),
     "disable": (edit("level: info", 'disable: "true"'), "type", 4, 10),
+    "optional-field-that-nobody-reads": (
+        edit("level: info", "optional_fields: [user]"),
+        "unused-capture",
+        4,
+        19,
+    ),
+    "closer-twice": (
+        edit(
+            "level: info",
+            "pair: {closers: [{by: used, within: 9}, {by: started},\n"
+            "  {by: used}, {by: started, then: ignore}]}",
+        ),
+        "unreachable",
+        5,
+        20,
+    ),
+    "closer-of-no-such-version": (
+        edit("level: info", "versions: [v0.8, v0.9]\npair: {closers: [{by: used}]}"),
+        "impossible",
+        5,
+        23,
+    ),
+    "fact-that-nobody-states": (
+        edit("level: info", "when: {generation: [old, new]}"),
+        "impossible",
+        4,
+        7,
+    ),
+    "pair-outdented": (
+        edit("level: info", "pair:\nlines: 5\nseconds: 1\nclosers:\n- {by: used}"),
+        "unknown-name",
+        5,
+        1,
+    ),
+    "closers-outdented": (
+        edit("level: info", "pair:\n  lines: 5\nclosers:\n- {by: used}"),
+        "unknown-name",
+        6,
+        1,
+    ),
+    "properties-outdented": (
+        edit("  platform: {", "platform: {").replace("  type: bot", "type: bot"),
+        "unknown-name",
+        9,
+        1,
+    ),
+    "property-outdented": (edit("  type: bot", "type: bot"), "unknown-name", 10, 1),
+    "event-within-the-properties": (
+        edit("event: Integration enabled\n", "").replace(
+            "  type: bot", "  event: Integration enabled\n  type: bot"
+        ),
+        "unknown-name",
+        9,
+        3,
+    ),
 }
 
 
@@ -129,7 +184,9 @@ ONE = {
 def test_one_slip_is_one_fault(text: str, code: str, line: int, column: int) -> None:
     found = problems(
         text,
-        used=f"id: used\n{edit('id: bot-started', 'alone: count')}".replace("Starting", "Ending"),
+        used=f"id: used\n{edit('id: bot-started', 'versions: [v1.0, v1.2]')}".replace(
+            "Starting", "Ending"
+        ),
     )
 
     assert [(code, line, column)] == at(found), found
@@ -167,6 +224,17 @@ ADVICE = {
         edit("'Starting bot${tail}'", "[a-z]"),
         "write one text; one that begins",
     ),
+    "pair-outdented": (
+        edit("level: info", "pair:\nkey: bot\nclosers: [{by: bot-closed, join: {bot: which}}]"),
+        "indent it, and all that follows up to `closers:`",
+    ),
+    "property-outdented": (edit("  type: bot", "type: bot"), "indent it"),
+    "property-outside-of-braces": (
+        edit("\n  platform: {capture: bot,", " {platform: {capture: bot,").replace(
+            "unknown}\n  type", "unknown}}\ntype"
+        ),
+        "write it within the braces",
+    ),
     "like-none": (edit("level: info", "zzz: x"), "known: absent_fields, alone"),
     "guess-of-another-type": (edit("level: info", "prior: [x]"), "known: absent_fields, alone"),
     "guess-of-its-type": (edit("enables: true", "enabls: true"), "did you mean enables?"),
@@ -183,6 +251,11 @@ ADVICE = {
     "major": (edit("level: info", "versions: [v1, v1.14]"), "write v1.0"),
     "major-of-a-number": (edit("level: info", "versions: [1, v1.14]"), "write v1.0"),
     "latest": (waits(closer=", choose: latest"), "did you mean newest?"),
+    "property-of-a-closer": (waits(closer=", type: bot"), "write `properties: {type: bot}`"),
+    "property-of-a-closer-with-others": (
+        waits(closer=", type: bot, properties: {platform: slack}"),
+        "write `type: bot` under `properties`",
+    ),
     "first": (waits(closer=", choose: First"), "did you mean oldest?"),
 }
 
@@ -349,6 +422,18 @@ def test_one_rule_is_replaced_or_taken_out_once(first: str, second: str) -> None
     assert found[0].hint.startswith(("first in x.yaml:1:5", "first in y.yaml:1:5"))
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["id: bot-started\ndisabled: true\n", edit("level: info", "overide: true")],
+    ids=["disabled", "overide"],
+)
+def test_a_misspelt_key_that_acts_on_another_rule_is_one_fault(text: str) -> None:
+    (found,) = problems(own=text)
+
+    assert (found.place.path, found.code) == ("own.yaml", "unknown-name")
+    assert found.hint in {"did you mean disable?", "did you mean override?"}
+
+
 def test_an_unknown_flag_of_an_override_is_not_passed_over() -> None:
     found = problems(user=RULE.replace("level: info", "override: 1"))
 
@@ -414,6 +499,20 @@ FOLLOWED = {
     ),
     "property-without-values": (SHARED.replace("[bot]", ""), {"shared": "version: 1\n"}),
     "fact-without-values": (SHARED.replace("[old, new]", "[]"), {"shared": "version: 1\n"}),
+    "words-without-a-key": (
+        MORE.replace("{words: {slack: [Sl]}}", "{slack: [Sl], discord: [Di]}"),
+        {"shared": "version: 1\n", "rule": USES},
+    ),
+    "words-outdented": (
+        MORE.replace("  words: {words: {slack", "  list:\n  words: {slack").replace("]}}", "]}"),
+        {"shared": "version: 1\n", "rule": USES.replace("vocabulary: words", "vocabulary: list")},
+    ),
+    "event-outdented": (
+        SHARED.replace("\n    category", "\n  category").replace(
+            "\n    properties", "\n  properties"
+        ),
+        {"shared": "version: 1\n"},
+    ),
     "fragment-of-a-number": (SHARED.replace("'(?s:.*)'", "5"), {"shared": "version: 1\n"}),
     "fragment-that-two-rules-need": (
         SHARED.replace("'(?s:.*)'", "'(?s:.*'"),
@@ -593,6 +692,39 @@ def test_an_example_of_a_rule_without_an_event_may_be_a_mere_message_too() -> No
     assert found.hint.endswith('{"level":"info","msg":"It is')
 
 
+LOG = RULE.partition("log: '")[2].partition("'")[0]
+TWO = f"|\n      {LOG}\n      {LOG[:-1]}"
+STATES = """\
+id: states
+message: 'It is (?P<which>old|new)'
+fact: {name: generation, value: old}
+unless: {which: new}
+hits: ['{"level":"info","msg":"It is old","time":"2026-11-23T21:32:45Z"}']
+"""
+READS = {"waits": WAITS.replace("bot-started", "waits").replace("Starting", "Ending")}
+TORN = {
+    "quotes-within": (edit("Slack", 'Sl"a"ck'), {}, "this line"),
+    "no-last-brace": (edit('Z"}', 'Z"'), {}, "this line"),
+    "second-line": (
+        edit(f"'{LOG}'", TWO).replace(
+            "expect: {", "expect:\n    - {platform: slack, type: bot}\n    - {"
+        ),
+        {},
+        "line 2 of this log",
+    ),
+    "no-event": (RULE, {"closes": CLOSES.replace("[a-z]+", ".").replace('Z"}', 'Z"')}, "this line"),
+}
+
+
+@pytest.mark.parametrize(("rule", "more", "which"), TORN.values(), ids=TORN)
+def test_an_example_that_is_no_json_is_told_so(rule: str, more: dict[str, str], which: str) -> None:
+    ruleset = compile_rules(files(rule, **{**more, **READS}) if more else files(rule))
+    (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
+
+    assert (found.code, found.message) == ("hit", f"{which} cannot be read as JSON")
+    assert found.hint == 'write a quote within the text as \\", and end the line with }'
+
+
 def test_a_whole_line_that_fails_is_not_called_a_mere_message() -> None:
     ruleset = compile_rules(files(edit("level: info", "level: error")))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
@@ -646,7 +778,7 @@ def test_an_example_that_no_rule_takes_is_told_which_key_failed(
 ) -> None:
     rule = edit(*change)
     shared = SHARED if "${tail}" in rule else SHARED.replace("fragments:\n  tail: '(?s:.*)'\n", "")
-    ruleset = compile_rules(files(rule, shared))
+    ruleset = compile_rules(files(rule, shared, states=STATES))
     (found,) = try_examples(ruleset, lambda log: try_log(ruleset, log))
 
     assert found.code == "hit"
@@ -719,7 +851,7 @@ def test_a_rule_is_unreachable_if_nothing_is_left_for_it(
 ) -> None:
     rule = edit("level: info\n", f"priority: 1\n{first}")
     later = edit("level: info\n", second).replace("id: bot-started", "id: later")
-    found = problems(rule, later=later)
+    found = problems(rule, later=later, states=STATES)
 
     assert is_hidden == ("unreachable" in [one.code for one in found])
 
@@ -839,6 +971,10 @@ BLAMED = {
         CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true").replace("?P<which>", ""),
         [("unknown-name", 1, 5)],
     ),
+    "closer-of-no-such-version": (
+        CLOSED.replace("id: bot-closed", "id: bot-closed\noverride: true\nversions: [v1.0, v1.2]"),
+        [("impossible", 3, 11)],
+    ),
     "pair-that-a-pair-of-ours-needs": (
         AGAIN.replace(AGAIN[AGAIN.index("pair:") : AGAIN.index("message:")], "override: true\n"),
         [("pair", 1, 5)],
@@ -851,7 +987,8 @@ BLAMED = {
 def test_what_does_not_go_with_our_files_is_the_users_fault(
     text: str, faults: list[tuple[str, int, int]], name: str
 ) -> None:
-    ours = files(PAIR, closed=CLOSED, again=AGAIN)
+    versions = "versions: [v0.8, v0.9]\n" if "versions" in text else ""
+    ours = files(versions + PAIR, closed=CLOSED, again=AGAIN)
     compile_rules(ours, shipped=frozenset(ours))
     with pytest.raises(RuleError) as caught:
         compile_rules({**ours, f"{name}.yaml": text}, shipped=frozenset(ours))

@@ -631,6 +631,7 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
     write(tmp_path, SCENARIO.replace("log: |", "file: gone.log\nx: |"), "c.scenario.yaml")
     write(tmp_path, SCENARIO, "d.scenario.yaml")
     write(tmp_path, "description: x\nfile: gone.log\nexpect: []\n", "e.scenario.yaml")
+    write(tmp_path, SCENARIO.replace("}\nexpect", "\nexpect"), "f.scenario.yaml")
     code, out = run("check", "--format", "json", str(tmp_path))
     found = [(Path(one["file"]).name, one["line"], one["code"]) for one in json.loads(out)]
 
@@ -640,10 +641,29 @@ def test_scenarios_are_checked_as_well(run: Run, tmp_path: Path) -> None:
         ("b.scenario.yaml", 7, "scenario"),
         ("c.scenario.yaml", 2, "unknown-name"),
         ("e.scenario.yaml", 2, "file"),
+        ("f.scenario.yaml", 1, "scenario"),
     ]
+    assert "line 2 of this log cannot be read as JSON" in json.loads(out)[-1]["message"]
     alone = str(tmp_path / "b.scenario.yaml")
     assert [one["code"] for one in json.loads(run("check", "--format", "json", alone)[1])] == [
         "scenario"
+    ]
+
+
+def test_a_scenario_of_an_event_that_is_declared_twice_tells_nothing(
+    run: Run, tmp_path: Path
+) -> None:
+    text = "version: 1\nevents:\n  Spoon bent:\n    category: x\n    properties: {NAME: [a]}\n"
+    write(tmp_path, text.replace("NAME", "how"), "a.yaml")
+    write(tmp_path, text.replace("NAME", "who"), "b.yaml")
+    expected = "expect: [{event: Spoon bent, properties: {who: a}}]"
+    write(tmp_path, f"log: x\n{expected}\n", "c.scenario.yaml")
+    rule = "message: Spoon bent\nproperties: {how: a, who: a}\nhits: [{log: 'x', expect: []}]\n"
+    write(tmp_path, f"id: spoon\nevent: Spoon bent\nquestion: x\n{rule}", "spoon.yaml")
+    _, out = run("check", "--format", "json", str(tmp_path))
+
+    assert [(one["code"], Path(one["file"]).name) for one in json.loads(out)] == [
+        ("duplicate", "b.yaml")
     ]
 
 
@@ -683,7 +703,7 @@ def test_a_scenario_passes(run: Run, tmp_path: Path) -> None:
     code, out = run("test", write(tmp_path, SCENARIO, "a.scenario.yaml"))
 
     assert code == 0
-    assert "1 scenarios, 0 failed" in out
+    assert "1 scenario, 0 failed" in out
 
 
 def test_a_scenario_is_run_with_the_rules_beside_it(run: Run, tmp_path: Path) -> None:
@@ -751,6 +771,11 @@ def test_a_failing_example_shows_what_differs(run: Run, tmp_path: Path) -> None:
         ("Command executed", "Command execute", "did you mean Command executed?"),
         ("platform: slack", "platform: slak", "did you mean slack?"),
         ("log: |", "log: x\nfile: |", "a.scenario.yaml:2:1: duplicate: a scenario has a `log` or"),
+        (
+            "properties: {platform: slack, command: kubectl get, result: unknown}",
+            "platform: slack",
+            "write `properties: {platform: slack}`",
+        ),
         ("count: 2", "count: 0", "from 1 to 1000000"),
     ],
 )

@@ -12,6 +12,7 @@ from agent.model import Value
 from agent.rules.places import nearest_name
 from agent.rules.sources import captures_of, values_of
 from agent.rules.values import MAX_SHOWN, is_declared
+from agent.rules.versions import VERSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +37,44 @@ def check_closers(
                 if name not in names:
                     problems.unknown("rule", name, closer.places[name], names)
             present = [rules[name] for name in closer.rules if name in rules]
+            for one in present:
+                place = closer.places[one.id]
+                blamed = _blame(place, [one], shipped)
+                place = blamed.places.get("versions", blamed.place) if blamed else place
+                _check_versions(rule, one, place, problems)
             if present:
                 _check_closer(closer, present, shipped, problems)
+
+
+def _check_versions(opener: Rule, closer: Rule, place: Place, problems: Problems) -> None:
+    """Note a closer that no version of BotKube writes which also writes its opener."""
+    (first, last), (begin, end) = opener.versions, closer.versions
+    if VERSIONS.index(end) < VERSIONS.index(first) or VERSIONS.index(last) < VERSIONS.index(begin):
+        problems.add(
+            "impossible",
+            place,
+            f"{closer.id!r} is of {begin} to {end}, and {opener.id!r} of {first} to {last}: "
+            "no log has both",
+            "change the `versions` of one of them, or part them",
+        )
+
+
+def check_facts(rules: Iterable[Rule], stating: Iterable[Rule], problems: Problems) -> None:
+    """Note a `when` that never holds, as nobody states its fact."""
+    stated = {rule.fact[0] for rule in stating if rule.fact}
+    for rule in rules:
+        for name, values in rule.when.items():
+            place = rule.places["when"]
+            if name in stated or "unknown" in values:
+                continue
+            if problems.names(name, place, problems.faulty - problems.shared):
+                continue
+            problems.add(
+                "impossible",
+                place,
+                f"no rule states the fact {name!r}, so {rule.id!r} never takes a line",
+                f"state it in a rule by `fact: {{name: {name}}}`, or remove it here",
+            )
 
 
 def check_keys(
@@ -243,11 +280,12 @@ def check_captures(
         for capture in unused:
             if problems.names(capture, own, faulty & {own.path}):
                 continue
+            is_field = capture in rules[name].optional_fields
             problems.add(
                 "unused-capture",
                 places[capture],
-                f"nothing uses the capture {capture!r}",
-                "write (?:...) instead, or use it",
+                f"nothing uses the {'field' if is_field else 'capture'} {capture!r}",
+                "remove it, or use it" if is_field else "write (?:...) instead, or use it",
             )
 
 

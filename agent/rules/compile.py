@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from agent.rules.checks import (
     check_captures,
     check_closers,
+    check_facts,
     check_keys,
     check_passes,
     check_reachable,
@@ -23,6 +24,7 @@ from agent.rules.examples import check_contradictions
 from agent.rules.keys import Reader
 from agent.rules.nodes import Mapping, Scalar, read
 from agent.rules.places import Problems, RuleError, nearest_name
+from agent.rules.rule import KEYS as RULE_KEYS
 from agent.rules.rule import RuleCompiler
 from agent.rules.ruleset import Rule, RuleSet
 from agent.rules.shared import KEYS, Shared, check_format
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from agent.rules.places import Place, Problem
 
 DISABLE_KEYS = ("version", "id", "disable")
+_OVER_OTHERS = ("disable", "override")
+_SURE = 0.8
 _OF_A_SCENARIO = frozenset({"expect"})
 _OF_A_RULE = frozenset({"id", "message", "hits", "misses", "override", "disable"})
 
@@ -95,6 +99,7 @@ def _compile(
         what = "this is a scenario, by its `expect`"
         problems.add("unknown-name", node.keys["expect"], what, "call the file *.scenario.yaml")
     files = [node for node in files if node not in scenarios]
+    files = [_spelt(node, problems) for node in files]
     declaring = [node for node in files if not _is_rule(node)]
     problems.shared = {node.place.path for node in declaring}
     cut = [_cut(node, problems) for node in files if _is_rule(node)]
@@ -116,6 +121,7 @@ def _compile(
     order = sorted(rules.values(), key=lambda rule: (-rule.priority, rule.id))
     known = {rule.id for _, rule in compiled}
     check_closers(rules, known, shipped, problems)
+    check_facts(order, [rule for _, rule in compiled], problems)
     meant = check_keys(rules, shipped, problems)
     check_taken_out(rules, _gone(files), shipped, problems)
     check_passes(rules, shared.events, problems)
@@ -150,6 +156,22 @@ def _first_causes(problems: Problems) -> list[Problem]:
     first = {"yaml", "duplicate-key"}
     torn = {one.place for one in problems.found if one.code in first}
     return [one for one in problems.found if one.code in first or one.place not in torn]
+
+
+def _spelt(node: Mapping, problems: Problems) -> Mapping:
+    """Return a file with `disable` or `override` as it was meant: all others depend on it."""
+    wanted = [key for key in _OVER_OTHERS if key not in node.entries]
+    for key in node.entries.keys() - set(RULE_KEYS) if "id" in node.entries else ():
+        near = nearest_name(key, wanted, least=_SURE)
+        if near is None or (near == "disable" and "message" in node.entries):
+            continue
+        problems.unknown("key in a rule", key, node.keys[key], wanted, meant=near)
+        return Mapping(
+            node.place,
+            {near if one == key else one: value for one, value in node.entries.items()},
+            {near if one == key else one: place for one, place in node.keys.items()},
+        )
+    return node
 
 
 def _cut(node: Mapping, problems: Problems) -> tuple[Mapping, Mapping]:

@@ -60,6 +60,8 @@ _BEGINNINGS = {
 """How a line begins in each of the formats that have a level."""
 _OF_JSON = frozenset({"level", "msg", "time"})
 _OF_A_LINE = re.compile(r'level=|"level"|(?<![A-Z])[A-Z]{4}(?:\x1b\[0m)?\[')
+_JSON_LINE = re.compile(r'(?:\S+Z )?(?P<json>\{.*?"(?:level|msg|time)".*)')
+_TORN = 'write a quote within the text as \\", and end the line with }'
 _WHOLE_LINE = "an example is a whole line as in the pod's log"
 
 
@@ -228,7 +230,8 @@ def try_examples(
                     "narrow the message, or add a field or `unless`",
                 )
             elif not found.matched and not any(found.failures(rule)):
-                fix = _whole_line(rule, example) or _WHOLE_LINE
+                torn = torn_line(example.log)
+                fix = torn[1] if torn else _whole_line(rule, example) or _WHOLE_LINE
                 problems.add("miss", example.place, "no rule could take this: it is no line", fix)
     return tuple(problems.found)
 
@@ -268,6 +271,10 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
     matched = [found.matched for found in found_all]
     if not matched or any(rule.id in found for found in matched):
         return
+    torn = torn_line(rule.hits[0].log)
+    if torn is not None:
+        problems.add("hit", rule.hits[0].place, *torn)
+        return
     others = sorted({name for found in matched for name in found})
     reasons = (say_reason(rule, found.failures(rule)) for found in found_all)
     reason = next(filter(None, reasons), "`rules explain` shows the first condition that failed")
@@ -280,6 +287,23 @@ def _find_shadow(rule: Rule, runs: Iterable[Run], problems: Problems) -> None:
         if others
         else _whole_line(rule, rule.hits[0]) or fix,
     )
+
+
+def torn_line(log: str) -> tuple[str, str] | None:
+    """Say which line of a log begins like JSON and is none, and what to write; None without one."""
+    lines = log.splitlines()
+    for number, line in enumerate(lines, 1):
+        found = _JSON_LINE.fullmatch(line.strip())
+        if found is None:
+            continue
+        try:
+            json.loads(found["json"])
+        except ValueError:
+            which = f"line {number} of this log" if len(lines) > 1 else "this line"
+            return f"{which} cannot be read as JSON", _TORN
+        except RecursionError:
+            return None
+    return None
 
 
 def _whole_line(rule: Rule, example: Example) -> str | None:
@@ -300,6 +324,10 @@ def _compare(rule: Rule, example: Example, found: Run, problems: Problems) -> No
     got = [(one.event, dict(one.properties)) for one in found.observations]
     want: list[tuple[str, MappingType[str, Value]]] = list(example.expected)
     if got == want:
+        return
+    torn = torn_line(example.log)
+    if torn is not None:
+        problems.add("hit", example.place, *torn)
         return
     if not want:
         fix = f"if that is right, write `expect: {_written(rule, got)}`"

@@ -13,7 +13,7 @@ from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import Problem, listed, nearest_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from agent.rules.places import Place, Problems
 
@@ -234,6 +234,65 @@ class Reader:
 def entries(node: Mapping | None) -> Iterable[tuple[str, Node]]:
     """Return the entries of a mapping that may be missing."""
     return node.entries.items() if node else ()
+
+
+def indented(
+    node: Mapping, belongs: Callable[[str, Node, str], bool], problems: Problems
+) -> Mapping:
+    """Return a mapping with each key under the one above to which it `belongs`, which is told."""
+    moved: dict[str, list[str]] = {}
+    above: str | None = None
+    for key in node.entries:
+        if above is not None and belongs(above, node.entries[above], key):
+            moved.setdefault(above, []).append(key)
+        else:
+            above = key
+    made = Mapping(node.place, dict(node.entries), node.keys)
+    for above, names in moved.items():
+        at = node.keys[names[0]]
+        given = node.entries[above]
+        inner = Mapping(at)
+        fix = "indent it"
+        if isinstance(given, Mapping):
+            inner = Mapping(given.place, dict(given.entries), dict(given.keys))
+            is_block = given.place.line > node.keys[above].line
+            fix = fix if is_block else "write it within the braces"
+        fix += f", and all that follows up to `{names[-1]}:`" if names[1:] else ""
+        problems.add("unknown-name", at, f"{names[0]!r} belongs under `{above}:`", fix)
+        for name in names:
+            inner.entries[name] = made.entries.pop(name)
+            inner.keys[name] = node.keys[name]
+        made.entries[above] = inner
+    return made if moved else node
+
+
+def gathered(
+    node: Mapping, keys: Iterable[str], declared: Iterable[str], problems: Problems
+) -> Mapping:
+    """Return a mapping with the properties that stand beside `properties` in it, which is told."""
+    own = set(declared).difference(keys)
+    flat = [key for key in node.entries if key in own]
+    given = node.entries.get("properties", Mapping(node.place))
+    if not flat or not isinstance(given, Mapping):
+        return node
+    written = ", ".join(f"{key}: {said(node.entries[key]) or '...'}" for key in flat)
+    what = "is a property" if len(flat) == 1 else "is a property, and so are others"
+    fix = f"write `properties: {{{written}}}`"
+    if given.entries:
+        fix = f"write `{written}` under `properties`"
+    at = node.keys[flat[0]]
+    problems.add("unknown-name", at, f"{flat[0]!r} {what}: they stand under `properties`", fix)
+    inner = Mapping(given.place, dict(given.entries), dict(given.keys))
+    for key in flat:
+        inner.entries.setdefault(key, node.entries[key])
+        inner.keys.setdefault(key, node.keys[key])
+    rest = {key: one for key, one in node.entries.items() if key not in flat}
+    return Mapping(node.place, {**rest, "properties": inner}, {"properties": at, **node.keys})
+
+
+def is_empty(node: Node | None) -> bool:
+    """Whether nothing stands behind the colon of a key."""
+    return isinstance(node, Scalar) and node.value is None
 
 
 def fix_text(node: Node) -> str:

@@ -34,11 +34,17 @@ _HINTS = (
     ("expected a single document", "write one rule a file, without `---` between"),
     ("expected '<document start>'", "write one rule a file, and nothing after `...`"),
 )
+_LIKE_LOG = "indent it like `log`"
 _INDENT = "check the indentation: it is like that of no line above"
 _ODD_STARTS = (yaml.FlowSequenceStartToken, yaml.FlowMappingStartToken, yaml.TagToken)
 _ODD_BREAKS = re.compile("[\r\x85\u2028\u2029]")
 _INDENTED_KEY = re.compile(r"(?P<indent> +)[A-Za-z_][\w-]*(?=:)")
 _NO_SPACE = re.compile(r" *-(?=[A-Za-z_][\w-]*:)")
+_BLOCK = re.compile(
+    r"^(?P<indent> *(?:- +)?)(?P<head>[A-Za-z_][\w-]*: *[|>][-+\d]*) *\n(?P<text> *)(?=[^\s])",
+    re.MULTILINE,
+)
+_KEY_OR_ITEM = re.compile(r"- |-$|#|[A-Za-z_][\w-]*:", re.MULTILINE)
 _NO_COLON = re.compile(r"\s*(?:- )?(?P<key>[A-Za-z_][\w-]*) +[\[{]")
 
 
@@ -92,7 +98,7 @@ def fault_of(error: Exception, text: str, lines: Lines, *, max_depth: int) -> Pr
             f"this stands more than {max_depth} deep",
             "close the brackets",
         )
-    mark, hint = _read(error, text)
+    mark, hint = _shallow(error, text) or _read(error, text)
     what = " ".join(part for part in (error.context, error.problem) if part)
     place = lines.place(mark) if mark else lines.start
     return Problem("yaml", place, f"this is not YAML: {what}", hint)
@@ -122,7 +128,8 @@ def _read(error: yaml.MarkedYAMLError, text: str) -> tuple[Mark | None, str]:
     if end is not None and "mapping values are not allowed" in what:
         return _missing_colon(text, end) or _too_far_in(text, end) or (mark, hint)
     if end is not None and "expected <block end>" in what:
-        found = _unquoted(text, end) or _misquoted(text, end) or _no_space(text, end)
+        found = _no_item(text, begin, end) or _unquoted(text, end) or _misquoted(text, end)
+        found = found or _no_space(text, end)
         return found or (mark, hint)
     return mark, hint
 
@@ -160,6 +167,34 @@ def _too_far_in(text: str, at: Mark) -> tuple[Mark, str] | None:
     column = len(found["indent"])
     mark = Mark(at.name, begin + column, at.line, column, None, 0)
     return mark, "indent this key like those above it"
+
+
+def _shallow(error: yaml.MarkedYAMLError, text: str) -> tuple[Mark, str] | None:
+    """See a text below `log: |` that is not indented deeper than its key."""
+    end = error.problem_mark
+    if end is None:
+        return None
+    before = list(_BLOCK.finditer(text, 0, end.index + 1))
+    if not before or len(before[-1]["text"]) > len(before[-1]["indent"]):
+        return None
+    found = before[-1]
+    if _KEY_OR_ITEM.match(text, found.end()):
+        return None
+    line = text.count("\n", 0, found.end())
+    mark = Mark(end.name, found.end(), line, len(found["text"]), None, 0)
+    return mark, f"indent the text below `{found['head']}` deeper"
+
+
+def _no_item(text: str, begin: Mark | None, at: Mark) -> tuple[Mark, str] | None:
+    """See a hyphen that is not there, or the next key of an item where its hyphen stands."""
+    if begin is None or not text.startswith("expect:", at.index):
+        return None
+    if text.startswith("log:", begin.index) and begin.column < at.column:
+        is_item = bool(text[begin.index - begin.column : begin.index].strip())
+        return (at, _LIKE_LOG) if is_item else (begin, "write `- ` before it")
+    if text.startswith("- log:", begin.index) and begin.column == at.column:
+        return at, _LIKE_LOG
+    return None
 
 
 def _unquoted(text: str, at: Mark) -> tuple[Mark, str] | None:
@@ -201,7 +236,7 @@ def _misquoted(text: str, at: Mark) -> tuple[Mark, str] | None:
         if token.start_mark.index >= at.index:
             break
         if isinstance(token, yaml.ScalarToken):
-            before = token if not token.plain else None
+            before = token if token.style in {"'", '"'} else None
         elif not isinstance(token, yaml.BlockEndToken):
             before = None
     if before is None or before.end_mark.line != at.line:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.keys import Reader, entries, fix_text, gathered, said
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.places import listed
 from agent.rules.ruleset import MAX_SECONDS, SKIP, Closer, Pair
@@ -17,7 +17,7 @@ from agent.rules.sources import Sources
 from agent.rules.values import check_values, write_value, written_values
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from agent.rules.places import Place
@@ -62,6 +62,7 @@ def read_pair(
     for name, capture in made.also.items():
         _meant(name, made.key, "name of the key", reader.place("also"), shared)
         _meant(capture, captures, "capture or field", reader.place("also"), shared)
+    _tell_unreachable(made.closers, shared)
     passed = {*properties, *(name for one in made.closers for name in one.properties), "result"}
     for closer in made.closers:
         if made.seconds < closer.within != MAX_SECONDS:
@@ -82,6 +83,25 @@ def read_pair(
     if items is None or (isinstance(items, Items) and not items.items):
         problems.add("pair", node.place, "a pair needs a closer", "add `closers: [{by: rule-id}]`")
     return made
+
+
+def _tell_unreachable(closers: Sequence[Closer], shared: Shared) -> None:
+    """Note a rule of a closer for which an earlier closer of the same rule always acts."""
+    for index, closer in enumerate(closers):
+        for earlier in closers[:index]:
+            if (
+                earlier.then in {"wait", "suspect"}
+                or earlier.within < closer.within
+                or earlier.join != closer.join
+            ):
+                continue
+            for name in dict.fromkeys(one for one in closer.rules if one in earlier.rules):
+                shared.problems.add(
+                    "unreachable",
+                    closer.places[name],
+                    f"an earlier closer acts on every entry of {name!r}",
+                    "remove one of the two, or give the earlier one a shorter `within`",
+                )
 
 
 def check_complete(rule: Rule, reader: Reader, shared: Shared) -> None:
@@ -160,6 +180,9 @@ def _read_closer(node: Node, event: str | None, shared: Shared) -> Closer | None
     if not isinstance(node, Mapping):
         problems.add("type", node.place, "a closer is a mapping", "begin with `by: rule-id`")
         return None
+    counted = shared.events.get(said(node.entries.get("event")) or event or "")
+    if counted is not None:
+        node = gathered(node, CLOSER_KEYS, counted.properties, problems)
     reader = Reader(node, "a closer", problems, CLOSER_KEYS)
     name = shared.event_named(reader)
     properties = _read_properties(reader, name or event, shared)

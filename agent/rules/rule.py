@@ -13,12 +13,12 @@ import re2
 
 from agent.model import Format
 from agent.rules.examples import read_examples
-from agent.rules.keys import Reader, entries, fix_text, said
+from agent.rules.keys import Reader, entries, fix_text, indented, is_empty, said
 from agent.rules.literals import read_literals
 from agent.rules.nodes import Items, Mapping, Node, Scalar
-from agent.rules.pairing import check_complete, read_pair
+from agent.rules.pairing import PAIR_KEYS, check_complete, read_pair
 from agent.rules.patterns import Pattern, captures_in, compile_pattern
-from agent.rules.places import stem
+from agent.rules.places import nearest_name, stem
 from agent.rules.ruleset import LEVELS, LEVELS_OF, Constant, Each, Rule, Source
 from agent.rules.shared import check_format, read_formats
 from agent.rules.sources import Sources, values_of
@@ -41,6 +41,8 @@ KEYS = (
 EACH_KEYS = ("capture", "pattern", "once_per")
 UNLESS_KEYS = ("vocabulary",)
 FACT_KEYS = ("name", "value")
+_INNER_KEYS = {"pair": PAIR_KEYS, "each": EACH_KEYS, "fact": FACT_KEYS}
+_OF_ANY_NAME = frozenset({"properties", "fields", "when", "unless"})
 ORIGINS = {"core": False, "plugin": True, "any": None}
 ID = r"[a-z0-9]+(-[a-z0-9]+)*"
 _LOGRUS = frozenset({Format.JSON, Format.LOGFMT, Format.TEXT})
@@ -50,6 +52,7 @@ class RuleCompiler:
     """Compiles one rule file. `written` are the captures that stand in it, not in a fragment."""
 
     def __init__(self, node: Mapping, shared: Shared, problems: Problems) -> None:
+        node = _indented(node, shared)
         self.reader = Reader(node, "a rule", problems, KEYS)
         self.node = node
         self.shared = shared
@@ -72,7 +75,9 @@ class RuleCompiler:
         fields = {
             field: self._sub_pattern(value, f"field {field!r}") for field, value in entries(node)
         }
-        optional_fields = reader.texts("optional_fields")
+        optional = reader.placed_texts("optional_fields")
+        optional_fields = tuple(name for _, name in optional)
+        self.written |= {name: place for place, name in optional}
         self.absent_fields = reader.placed_texts("absent_fields")
         self.captures |= {*fields, *optional_fields}
         each = self._each()
@@ -351,3 +356,43 @@ class RuleCompiler:
             self.problems,
         )
         return near, self.shared.noted(source)
+
+
+def _indented(node: Mapping, shared: Shared) -> Mapping:
+    """Return a rule with what stands outside of its block, or an event within one, put right."""
+    if node.entries.keys() <= set(KEYS):
+        return _with_event(node, shared)
+    event = shared.events.get(said(node.entries.get("event")) or "")
+    declared = event.properties if event is not None else {}
+
+    def belongs(above: str, given: Node, key: str) -> bool:
+        if key in KEYS or not (is_empty(given) or isinstance(given, Mapping)):
+            return False
+        if isinstance(given, Mapping) and key in given.entries:
+            return False
+        if above in _INNER_KEYS:
+            return key in _INNER_KEYS[above]
+        if above == "properties" and key in declared:
+            return True
+        return above in _OF_ANY_NAME and is_empty(given) and nearest_name(key, KEYS) is None
+
+    return indented(node, belongs, shared.problems)
+
+
+def _with_event(node: Mapping, shared: Shared) -> Mapping:
+    """Return a rule with the event that is named among its properties."""
+    properties = node.entries.get("properties")
+    if "event" in node.entries or not isinstance(properties, Mapping):
+        return node
+    name = properties.entries.get("event")
+    if name is None or said(name) not in shared.events:
+        return node
+    fix = "indent it like `properties:`, above which it stands best"
+    shared.problems.add("unknown-name", properties.keys["event"], "'event' is no property", fix)
+    rest = {key: one for key, one in properties.entries.items() if key != "event"}
+    given = Mapping(properties.place, rest, properties.keys)
+    return Mapping(
+        node.place,
+        {**node.entries, "properties": given, "event": name},
+        {**node.keys, "event": properties.keys["event"]},
+    )

@@ -6,13 +6,14 @@ the file that `file` names; its text is handed in.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
 from agent.rules.examples import declared_of, read_properties
-from agent.rules.keys import Reader
+from agent.rules.keys import Reader, gathered, said
 from agent.rules.nodes import Mapping, Node, read
 from agent.rules.places import Place, Problems, RuleError
 from agent.rules.values import write_value
@@ -105,6 +106,11 @@ def _expected(
             "type", node.place, "what is expected is a mapping", "begin with `- event: ...`"
         )
         return ("", ()), 0, node.place
+    named = said(node.entries.get("event")) or ""
+    if _is_declared_in(problems.texts.values(), named):
+        return ("", ()), 0, node.place  # which of the two is meant nobody knows
+    if named in ruleset.events:
+        node = gathered(node, EXPECT_KEYS, ruleset.events[named].properties, problems)
     reader = Reader(node, "expect", problems, EXPECT_KEYS)
     name = reader.text("event")
     event = declared_of(name, reader, ruleset.events, ruleset.facts) if name else None
@@ -113,6 +119,12 @@ def _expected(
     count = reader.number("count", 1, 1, MAX_COUNT)
     key = (event.name if event else "", tuple(sorted(values.items())))
     return key, count, reader.place("count")
+
+
+def _is_declared_in(texts: Iterable[str], event: str) -> bool:
+    """Whether one of these texts, which are of files at fault, may declare an event."""
+    key = re.compile(rf"^\s+['\"]?{re.escape(event)}['\"]?\s*:", re.MULTILINE)
+    return bool(event) and any(map(key.search, texts))
 
 
 def count(observations: Iterable[Observation]) -> Counts:

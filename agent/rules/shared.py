@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from agent.model import Format, Value
 from agent.names import check_name, snake
+from agent.rules.events import KEYS as EVENT_KEYS
 from agent.rules.events import read_event
-from agent.rules.keys import Reader, entries, fix_text
+from agent.rules.keys import Reader, entries, fix_text, indented, is_empty
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.patterns import MAX_PATTERN_CHARACTERS, Pattern, compile_pattern
 from agent.rules.places import Problems
@@ -21,6 +22,7 @@ from agent.rules.ruleset import Captured, Event, Source, Uncovered
 from agent.rules.sources import within
 from agent.rules.values import read_values
 from agent.rules.versions import read_versions
+from agent.rules.vocabularies import KEYS as VOCABULARY_KEYS
 from agent.rules.vocabularies import read_vocabulary
 from agent.rules.words import Vocabulary
 
@@ -34,6 +36,7 @@ KEYS = ("version", "platforms", "fragments", "vocabularies", "facts", "events", 
 UNCOVERED_KEYS = ("category", "formats", "versions", "at", "reason")
 VISIBLE_AT = ("info", "debug", "any")
 _FRAGMENT = re.compile(r"\$\{([^}]*)\}")
+_INNER_KEYS = {"events": EVENT_KEYS, "vocabularies": VOCABULARY_KEYS}
 CATEGORIES = ("crashes",)
 """Categories of which the container status counts the events, beside those that events name."""
 
@@ -133,6 +136,12 @@ class Shared:
 
     def _each(self, reader: Reader, key: str, take: _Taker) -> None:
         found = reader.mapping(key)
+        if found is not None and (inner := _INNER_KEYS.get(key)) is not None:
+            found = indented(
+                found,
+                lambda _above, given, name: is_empty(given) and name in inner,
+                self.problems,
+            )
         for name, node in entries(found):
             assert found is not None
             place = found.keys[name]

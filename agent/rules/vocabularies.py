@@ -13,6 +13,7 @@ import re2
 from agent.rules.keys import Reader
 from agent.rules.nodes import Items, Mapping, Node, Scalar
 from agent.rules.patterns import Pattern, compile_pattern
+from agent.rules.places import nearest_name
 from agent.rules.words import Vocabulary, options
 
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ def read_vocabulary(name: str, node: Node, shared: Shared) -> Vocabulary:
         problems.add(
             "type", node.place, "a vocabulary is a mapping", "write its words under `words:`"
         )
+        return Vocabulary(name, node.place, "exact", {})
+    if node.entries and not any(nearest_name(key, KEYS) for key in node.entries):
+        shared.used.add(("vocabularies", name))
+        what = f"vocabulary {name!r} has no 'words', under which its words stand"
+        problems.add("missing-key", node.place, what, "write `words:` above, and indent them")
         return Vocabulary(name, node.place, "exact", {})
     reader = Reader(node, f"vocabulary {name}", problems, KEYS)
     kind = reader.word("match", ("exact", "search"), "exact")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from agent.rulefiles import read_text
 from agent.rules import Place, Problem, RuleError, RuleSet
+from agent.rules.examples import torn_line
 from agent.rules.scenarios import Scenario, count, differences, read_scenario
 from agent.trace import trace_log
 from agent.workbench.inputs import InputError, read_log
@@ -62,7 +63,10 @@ def failing_scenarios(
     for scenario, text in found if not lost else ():
         place, lines = differing(scenario, text, ruleset)
         wrong = [line for line in lines if not line.startswith(" ")]
-        if wrong:
+        torn = torn_line(scenario.log or "") if wrong else None
+        if torn is not None:
+            problems.append(Problem("scenario", scenario.source, *torn))
+        elif wrong:
             problems.append(
                 Problem(
                     "scenario",

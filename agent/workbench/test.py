@@ -55,7 +55,8 @@ def test(paths: Sequence[str]) -> int:
     failed = len(failures) + len(faults)
     not_run = " not run" if lost and scenarios else ""
     examples = say_examples(ruleset, left_out)
-    print(f"{examples}, {len(scenarios)} scenarios{not_run}, {failed} failed")
+    number = f"{len(scenarios)} {'scenario' if len(scenarios) == 1 else 'scenarios'}"
+    print(f"{examples}, {number}{not_run}, {failed} failed")
     return 1 if failed or lost else 0
 
 
