@@ -124,6 +124,10 @@ class Process:
     delivering: asyncio.Task[None] | None = None
 
 
+IDENTITY = Identity(str(UUID(int=1, version=4)))
+"""One installation: with another one, what was counted for the first is never sent."""
+
+
 class World:
     """The container's node, the agent, the place of State and the destination."""
 
@@ -691,7 +695,7 @@ class World:
         """Begin a process as `pipeline` does: load, claim, and follow what the status names."""
         keeper = Keeper(self.store, self._new_id, lambda: self.ids.randbytes(32))
         self._run(keeper.load(window_seconds=WINDOW_SECONDS))
-        counting = Counting(keeper.document, RULES, Identity(self._new_id()), "test", sends=True)
+        counting = Counting(keeper.document, RULES, IDENTITY, "test", sends=True)
         counting.begin(
             now_seconds=self.now_ns // NANOS,
             window_seconds=WINDOW_SECONDS,
