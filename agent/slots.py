@@ -55,7 +55,7 @@ class Node:
 
     @property
     def holder(self) -> str:
-        """Who holds the slots of this node: the same after a restart, and no name."""
+        """Who holds the slots of this node: a hash of its name, the same after a restart."""
         return str(uuid5(_HOLDERS, self.name))
 
 
