@@ -95,8 +95,8 @@ async def begin(
 ) -> Begun:
     """Look at the switches, find out who this is, and claim State, in this order.
 
-    With slots `standing_since` is the second since which this process has waited for its turn:
-    of what nobody had claimed before, lines that were written long before it do not count.
+    With slots `standing_since` is the second since which this process has waited for its turn: in
+    a slot that nobody held, lines from before it do not count, but at the first start of all.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff`, and what
     `check` raises.
