@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -14,7 +13,6 @@ import yaml
 
 from agent import __version__, settings
 from agent.rules import RuleSet
-from agent.web.metrics import METRICS, PREFIX
 from tests import manifests
 from tests.agents import NAMESPACE, after, lab, until
 from tests.manifests import CHART, DEPLOY, RENDERED, SCHEMA, Json, manifest
@@ -137,38 +135,6 @@ def test_the_chart_is_of_the_agents_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 
     assert {str(chart["version"]), str(chart["appVersion"])} == {__version__}
-
-
-# --- metrics --------------------------------------------------------------------------------------
-
-NAMES = {f"{PREFIX}{one.name}": one.label for one in METRICS}
-
-
-def expressions() -> list[str]:
-    board: Any = json.loads((CHART / "files" / "dashboard.json").read_text(encoding="utf-8"))
-    found = [one["expr"] for one in ALERTS]
-    found += re.findall(r"expr: (.*)", MONITORING)
-    found += [target["expr"] for panel in board["panels"] for target in panel["targets"]]
-    return found + [one["query"] for one in board["templating"]["list"]]
-
-
-def test_alerts_and_dashboard_name_metrics_and_labels_that_exist() -> None:
-    for one in expressions():
-        names = re.findall(rf"{PREFIX}\w+", one)
-        grouped = re.findall(r"by \((\w+)\)", one) + re.findall(r'(\w+)="', one)
-
-        assert set(names) <= NAMES.keys(), one
-        assert set(grouped) <= {"namespace", *(NAMES[name] for name in names)}, one
-
-
-def alert_names() -> list[str]:
-    return [*(one["alert"] for one in ALERTS), *re.findall(r"- alert: (\w+)", MONITORING)]
-
-
-def test_every_alert_has_its_part_in_the_runbook_and_no_other() -> None:
-    parts = re.findall(r"(?m)^#+ (BotkubeAnalytics\w+)$", RUNBOOK)
-
-    assert sorted(alert_names()) == sorted(parts)
 
 
 # --- manifests ------------------------------------------------------------------------------------
