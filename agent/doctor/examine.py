@@ -14,28 +14,24 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import field, frozen
 
-from agent.counting import OUTBOX_BYTES
 from agent.doctor import states, verdicts
+from agent.doctor.asking import ask
+from agent.doctor.keeping import Keeping, judge_keeping, read_keeping, state_names
 from agent.doctor.levels import level_of
 from agent.doctor.rights import RIGHTS, Scope, actions
-from agent.doctor.states import Kept, LeaseFound, Limits
+from agent.doctor.states import LeaseFound
 from agent.doctor.verdicts import Around, Held, Line, Refusal
 from agent.model import Container
 from agent.modes import Mode, decide
 from agent.rules import RuleError
 from agent.sink.reach import reach
 from agent.sink.segment import open_session
-from agent.slots import HELD_SECONDS
-from agent.source.api import ApiError, Client, NoCluster
+from agent.source.api import Client, NoCluster
 from agent.source.discovery import Selection, find_pods
 from agent.source.podlogs import read_tail
 from agent.source.rights import may
 from agent.source.switches import BOTKUBE_CONFIGS, read_switches
-from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
-from agent.state.disk import FileStore
-from agent.state.installation import read_installation
 from agent.state.lease import look
-from agent.state.store import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -46,8 +42,6 @@ if TYPE_CHECKING:
     from agent.options import Options
     from agent.rules import RuleSet
     from agent.source.discovery import Pod
-    from agent.state.installation import Installation
-    from agent.state.store import Store
 
 T = TypeVar("T")
 
@@ -58,8 +52,6 @@ TAIL_LINES = 500
 TAIL_BYTES = 256 * 1024
 
 USUAL_DEPLOYMENT = "botkube"
-
-NO_ANSWER = Refusal(0, "no answer in time")
 
 
 @frozen
@@ -88,21 +80,7 @@ class _Cluster:
         return self.patient.options
 
     async def ask(self, asking: Awaitable[T]) -> T | Refusal:
-        return await _ask(asking, self.patient.check_seconds)
-
-
-@frozen
-class _Keeping:
-    """What is kept: State or its slots, and the installation and whether its object is there.
-
-    `trouble` is why the installation cannot be read.
-    """
-
-    objects: tuple[Kept, ...]
-    where: str
-    installation: Installation | None = None
-    has_object: bool = False
-    trouble: str = ""
+        return await ask(asking, self.patient.check_seconds)
 
 
 async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
@@ -131,7 +109,7 @@ async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
 async def _open(patient: Patient, stack: AsyncExitStack) -> Client | Line:
     opening = Client(patient.options.access, f"botkube-analytics/{patient.options.agent_version}")
     try:
-        found = await _ask(stack.enter_async_context(opening), 2 * patient.check_seconds)
+        found = await ask(stack.enter_async_context(opening), 2 * patient.check_seconds)
     except NoCluster as error:
         return verdicts.of_api(None, str(error))
     return verdicts.of_api(found) if isinstance(found, Refusal) else found
@@ -143,7 +121,8 @@ async def _examine_alone(
     """Judge what can be seen without the cluster; the destination waits for its switches."""
     lines = [verdicts.of_mode(decision), rules, api]
     if patient.options.state_path is not None:
-        lines += _judge_keeping(patient, await _keeping(patient, None))
+        keeping = await read_keeping(patient.options, None, patient.check_seconds)
+        lines += judge_keeping(keeping, patient.options, int(patient.clock()))
     return [*lines, verdicts.not_contacted("without the cluster's switches nothing is sent")]
 
 
@@ -155,7 +134,7 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
     may_read = not isinstance(switches, Refusal) and decision.mode is not Mode.OFF
     pods, keeping, lease, destination = await asyncio.gather(
         _pods(cluster),
-        _keeping(patient, cluster.client),
+        read_keeping(patient.options, cluster.client, patient.check_seconds),
         _lease(cluster),
         _destination(patient, decision.mode, is_known=not isinstance(switches, Refusal)),
     )
@@ -175,7 +154,7 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
         *(verdicts.of_right(one, scope, around) for one in held if one.wanted),
         _judge_pods(pods, cluster.options),
         *levels,
-        *_judge_keeping(patient, keeping),
+        *judge_keeping(keeping, patient.options, int(patient.clock())),
         *_judge_lease(patient, lease),
         destination,
     ]
@@ -190,16 +169,6 @@ def _rules(patient: Patient) -> Line:
         place = f"{first.place.path}:{first.place.line}"
         return verdicts.of_rule_faults(len(error.problems), first.code, place)
     return verdicts.of_rules(len(ruleset.rules), ruleset.digest)
-
-
-async def _ask(asking: Awaitable[T], seconds: float) -> T | Refusal:
-    try:
-        async with asyncio.timeout(seconds):
-            return await asking
-    except TimeoutError:
-        return NO_ANSWER
-    except ApiError as error:
-        return Refusal(error.status, error.reason)
 
 
 async def _nothing() -> list[Line]:
@@ -219,7 +188,7 @@ def _scope(patient: Patient, pods: Iterable[Pod]) -> Scope:
         guessed=patient.guessed,
         deployments=tuple(sorted(one for one in owners if one[1])) or tuple(usual),
         state_namespace=options.state_namespace,
-        state_names=() if on_disk else (*_state_names(options), options.installation_name),
+        state_names=() if on_disk else (*state_names(options), options.installation_name),
         lease=options.lease_name,
         has_cluster_id=options.cluster_id != "none",
         switch_names=BOTKUBE_CONFIGS,
@@ -249,7 +218,7 @@ async def _may(cluster: _Cluster, action: Action) -> bool | Refusal:
         )
 
 
-def _around(pods: Iterable[Pod], keeping: _Keeping, lease: LeaseFound | Refusal | None) -> Around:
+def _around(pods: Iterable[Pod], keeping: Keeping, lease: LeaseFound | Refusal | None) -> Around:
     is_known = not keeping.trouble and not any(one.trouble for one in keeping.objects)
     has_objects = keeping.has_object and all(one.exists for one in keeping.objects)
     is_no_lease = isinstance(lease, Refusal) and lease.status == HTTPStatus.NOT_FOUND
@@ -296,7 +265,7 @@ def _judge_pods(pods: Sequence[Pod] | Refusal, options: Options) -> Line:
     return verdicts.of_pods(found, namespaces=options.namespaces, node=options.node or "")
 
 
-async def _levels(cluster: _Cluster, pods: Iterable[Pod], keeping: _Keeping) -> list[Line]:
+async def _levels(cluster: _Cluster, pods: Iterable[Pod], keeping: Keeping) -> list[Line]:
     """Look at the end of the log of those of which State does not know that they log at debug."""
     documents = [document for one in keeping.objects if (document := states.read(one))]
     known = {key for one in documents for key, found in one.instances.items() if found.debug}
@@ -324,80 +293,7 @@ async def _level(cluster: _Cluster, container: Container) -> Level | Refusal:
     return tail if isinstance(tail, Refusal) else level_of(tail)
 
 
-# --- what is kept ---------------------------------------------------------------------------------
-
-
-def _state_names(options: Options) -> list[str]:
-    slots = [f"{options.state_name}-{index}" for index in range(options.slots)]
-    return slots or [options.state_name]
-
-
-async def _keeping(patient: Patient, client: Client | None) -> _Keeping:
-    """Read all that is kept, and take part in nothing: no lock, no object is made."""
-    options = patient.options
-    stores: list[Store] = []
-    if options.state_path is not None:
-        path = options.state_path
-        own: Store = FileStore(path.with_name(f"{path.stem}.installation.json"), is_owner=False)
-        stores.append(FileStore(path, is_owner=False))
-    else:
-        assert client is not None
-        at = options.state_namespace
-        own = ConfigMapStore(client, at, options.installation_name, is_owner=False)
-        stores += [ConfigMapStore(client, at, one, is_owner=False) for one in _state_names(options)]
-    (installation, has_object, trouble), objects = await asyncio.gather(
-        _installation(own, patient.check_seconds),
-        asyncio.gather(*(_kept(one, patient.check_seconds) for one in stores)),
-    )
-    return _Keeping(tuple(objects), own.where, installation, has_object, trouble)
-
-
-async def _kept(store: Store, seconds: float) -> Kept:
-    try:
-        stored = await _ask(store.load(), seconds)
-    except StateError as error:
-        return Kept(store.where, trouble=str(error))
-    if isinstance(stored, Refusal):
-        return Kept(store.where, trouble=f"cannot read {store.where}: {stored}")
-    return Kept(store.where, stored.data, exists=bool(stored.version))
-
-
-async def _installation(store: Store, seconds: float) -> tuple[Installation | None, bool, str]:
-    try:
-        found = await _ask(read_installation(store), seconds)
-    except StateError as error:
-        return None, False, str(error)
-    if isinstance(found, Refusal):
-        return None, False, f"cannot read {store.where}: {found}"
-    return *found, ""
-
-
-def _judge_keeping(patient: Patient, keeping: _Keeping) -> list[Line]:
-    options, now = patient.options, int(patient.clock())
-    found = keeping.installation
-    limits = Limits(
-        now_seconds=now,
-        window_seconds=options.window_seconds,
-        outbox_bytes=OUTBOX_BYTES,
-        object_bytes=None if options.state_path is not None else MAX_OBJECT_BYTES,
-        held_seconds=HELD_SECONDS,
-    )
-
-    def known(slot: str) -> int:
-        return 0 if found is None else found.commits_of(slot)
-
-    if options.slots:
-        lines = states.of_slots(keeping.objects, limits, lambda index: known(str(index)))
-    else:
-        lines = [states.of_state(one, limits, known_commits=known("")) for one in keeping.objects]
-    first = (0 if found is None else found.first_start_seconds, found is not None)
-    judged = states.of_installation(
-        keeping.trouble or first,
-        keeping.where,
-        now_seconds=now,
-        quiet_seconds=options.quiet_period_seconds,
-    )
-    return [*lines, judged]
+# --- the lease ------------------------------------------------------------------------------------
 
 
 async def _lease(cluster: _Cluster) -> LeaseFound | Refusal | None:

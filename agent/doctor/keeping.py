@@ -1,0 +1,115 @@
+"""What is kept as the doctor finds it: State or its slots, and the installation.
+
+Reads and takes part in nothing: no lock is taken and no object is made. Must not know the pods,
+the switches or the destination.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from agent.counting import OUTBOX_BYTES
+from agent.doctor import states
+from agent.doctor.asking import ask
+from agent.doctor.states import Kept, Limits
+from agent.doctor.verdicts import Line, Refusal
+from agent.slots import HELD_SECONDS
+from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
+from agent.state.disk import FileStore
+from agent.state.installation import read_installation
+from agent.state.store import StateError
+
+if TYPE_CHECKING:
+    from agent.options import Options
+    from agent.source.api import Client
+    from agent.state.installation import Installation
+    from agent.state.store import Store
+
+
+@frozen
+class Keeping:
+    """State or its slots, and the installation and whether its object is there.
+
+    `trouble` is why the installation cannot be read.
+    """
+
+    objects: tuple[Kept, ...]
+    where: str
+    installation: Installation | None = None
+    has_object: bool = False
+    trouble: str = ""
+
+
+def state_names(options: Options) -> list[str]:
+    """Return the names of the State ConfigMaps: one, or one for each slot."""
+    slots = [f"{options.state_name}-{index}" for index in range(options.slots)]
+    return slots or [options.state_name]
+
+
+async def read_keeping(options: Options, client: Client | None, seconds: float) -> Keeping:
+    """Read all that is kept, each within its seconds; on disk no client is needed."""
+    stores: list[Store] = []
+    if options.state_path is not None:
+        path = options.state_path
+        own: Store = FileStore(path.with_name(f"{path.stem}.installation.json"), is_owner=False)
+        stores.append(FileStore(path, is_owner=False))
+    else:
+        assert client is not None
+        at = options.state_namespace
+        own = ConfigMapStore(client, at, options.installation_name, is_owner=False)
+        stores += [ConfigMapStore(client, at, one, is_owner=False) for one in state_names(options)]
+    (installation, has_object, trouble), objects = await asyncio.gather(
+        _installation(own, seconds), asyncio.gather(*(_kept(one, seconds) for one in stores))
+    )
+    return Keeping(tuple(objects), own.where, installation, has_object, trouble)
+
+
+async def _kept(store: Store, seconds: float) -> Kept:
+    try:
+        stored = await ask(store.load(), seconds)
+    except StateError as error:
+        return Kept(store.where, trouble=str(error))
+    if isinstance(stored, Refusal):
+        return Kept(store.where, trouble=f"cannot read {store.where}: {stored}")
+    return Kept(store.where, stored.data, exists=bool(stored.version))
+
+
+async def _installation(store: Store, seconds: float) -> tuple[Installation | None, bool, str]:
+    try:
+        found = await ask(read_installation(store), seconds)
+    except StateError as error:
+        return None, False, str(error)
+    if isinstance(found, Refusal):
+        return None, False, f"cannot read {store.where}: {found}"
+    return *found, ""
+
+
+def judge_keeping(keeping: Keeping, options: Options, now_seconds: int) -> list[Line]:
+    """Return a line for State or for all slots, and one for the installation."""
+    found = keeping.installation
+    limits = Limits(
+        now_seconds=now_seconds,
+        window_seconds=options.window_seconds,
+        outbox_bytes=OUTBOX_BYTES,
+        object_bytes=None if options.state_path is not None else MAX_OBJECT_BYTES,
+        held_seconds=HELD_SECONDS,
+    )
+
+    def known(slot: str) -> int:
+        return 0 if found is None else found.commits_of(slot)
+
+    if options.slots:
+        lines = states.of_slots(keeping.objects, limits, lambda index: known(str(index)))
+    else:
+        lines = [states.of_state(one, limits, known_commits=known("")) for one in keeping.objects]
+    first = (0 if found is None else found.first_start_seconds, found is not None)
+    judged = states.of_installation(
+        keeping.trouble or first,
+        keeping.where,
+        now_seconds=now_seconds,
+        quiet_seconds=options.quiet_period_seconds,
+    )
+    return [*lines, judged]
