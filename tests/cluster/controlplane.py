@@ -8,6 +8,7 @@ same tests use as far as they kill nothing.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import secrets
 import shutil
@@ -28,6 +29,7 @@ from tests.cluster.api import Api, Json
 from tests.cluster.binaries import Missing
 
 READY_SECONDS = 60
+LEEWAY_SECONDS = 60
 ISSUER = "https://kubernetes.default.svc"
 AUDIT = """
 apiVersion: audit.k8s.io/v1
@@ -42,6 +44,10 @@ def free_port() -> int:
         one.bind(("127.0.0.1", 0))
         port: int = one.getsockname()[1]
         return port
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @attrs.frozen(eq=False)
@@ -198,6 +204,21 @@ class ControlPlane:
         lines = (self.folder / "audit.log").read_text(encoding="utf-8").splitlines()
         found = [json.loads(line) for line in lines if line.endswith("}")]
         return [one for one in found if one.get("objectRef", {}).get("namespace") == namespace]
+
+    def shortened(self, token: str, *, lives_seconds: int) -> str:
+        """Return a service account's token that is refused so soon; the API gives none under 600 s.
+
+        The API server takes a token for a minute after its `exp`, for clocks that differ.
+        """
+        header, payload, _ = token.split(".")
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
+        claims["exp"] = int(time.time()) + lives_seconds - LEEWAY_SECONDS
+        signed = f"{header}.{_base64(json.dumps(claims).encode())}"
+        arguments = f"openssl dgst -sha256 -sign {self.key}"
+        made = subprocess.run(  # noqa: S603 the arguments are our own
+            arguments.split(), input=signed.encode(), stdout=subprocess.PIPE, check=True
+        )
+        return f"{signed}.{_base64(made.stdout)}"
 
     def told(self, program: str) -> str:
         """Return the end of what a program wrote."""

@@ -116,6 +116,30 @@ async def test_a_token_that_is_dead_is_read_anew(world: Lab) -> None:
     assert 401 in {one["responseStatus"]["code"] for one in world.asked()}
 
 
+async def test_tokens_that_expire_are_replaced_under_the_running_agent(world: Lab) -> None:
+    """As a kubelet does, which puts a new token in place of one that lives 600 s before it ends.
+
+    The last one is late: for some seconds the agent has a token that has expired.
+    """
+    first = world.plane.shortened(world.token(), lives_seconds=8)
+    world.give(first)
+    pod = world.node.botkube()
+    agent = await world.agent()
+    await world.writes(pod, 2)
+    second = world.plane.shortened(world.token(), lives_seconds=16)
+    world.give(second)
+    await world.until(lambda: is_refused(world, first))
+    await world.writes(pod, 2)
+    await world.until(lambda: is_refused(world, second))
+    await world.writes(pod, 2)
+    world.give(world.token())
+    await world.writes(pod, 2)
+
+    await world.all_counted()
+    assert agent.is_running
+    assert 401 in {one["responseStatus"]["code"] for one in world.asked()}
+
+
 def pods(world: Lab) -> str:
     return f"/api/v1/namespaces/{world.namespace}/pods"
 
