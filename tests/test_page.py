@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import attrs
@@ -30,6 +31,7 @@ from agent.source.switches import ClusterSwitch, read_switches
 from agent.web.lastday import HOURS, last_day, reported
 from agent.web.listen import ServerError
 from agent.web.loopback import serve_page
+from agent.web.metrics import Snapshot
 from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
@@ -375,6 +377,50 @@ def test_the_switch_that_decides_is_named(ruleset: RuleSet) -> None:
     rows = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))
 
     assert "off, decides" in page(whole(ruleset, switches=rows)).decode()
+
+
+ROWS = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))
+STANDS_BY = Snapshot(mode="on", leads=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param(
+            {"mode": "off", "why": "two is true", "switches": ROWS, "next": None},
+            [
+                "<b>off</b>, because two is true. No log is read and nothing is sent.",
+                "Take back what says off: two.",
+                "Nothing is read while it is off.",
+                "Delivered: 15 of the 30 reports that are kept, the last at ",
+            ],
+            id="off",
+        ),
+        pytest.param(
+            {"figures": STANDS_BY, "next": None},
+            ["This replica stands by: it reads and sends nothing.", "None from here now."],
+            id="standing by",
+        ),
+        pytest.param({"has_looked": False, "next": None}, ["were not read yet"], id="no look yet"),
+        pytest.param(
+            {"may_send": False},
+            ["cannot be read now, so nothing is sent until they can.", "None from here now."],
+            id="unreadable",
+        ),
+    ],
+)
+def test_what_a_mode_comes_to_is_said_in_the_box(
+    ruleset: RuleSet, changes: dict[str, Any], says: list[str]
+) -> None:
+    view = whole(ruleset, **changes)
+    document = page(view).decode()
+
+    assert [one for one in says if one not in document] == []
+    assert "Counts are sent" not in document
+    assert ("Switch it on" in document) is (view.mode == "off")
+    assert status(view)["means"] in document
+    assert 'class="answers quiet"' in document
+    assert 'class="answers"' in page(whole(ruleset)).decode()
 
 
 def test_what_is_withheld_is_said_with_its_time(ruleset: RuleSet) -> None:
