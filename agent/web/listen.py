@@ -1,8 +1,8 @@
 """A listener of ours: how it opens, what it says when it cannot, and what every answer of it has.
 
 Owns that no answer, not even to what is no HTTP, lacks the headers, names a version or repeats what
-was asked, and that no name is looked up to open a port. Must not know what is served. The sockets
-of the health port and of the page are opened here alone.
+was asked. Must not know what is served. The sockets of the health port and of the page are opened
+here alone.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ GUARDS = {
     "X-Content-Type-Options": "nosniff",
 }
 """The headers of every answer: a browser stores, guesses, frames and runs nothing."""
-LOCALHOST = "127.0.0.1"
-"""What `localhost` is, so that nobody is asked."""
 
 KEEPALIVE_SECONDS = 30
 SHUTDOWN_SECONDS = 1
@@ -58,7 +56,6 @@ async def listen(
 
     `section` is that of the settings that decide where; `guards` are headers of every answer.
     """
-    host = LOCALHOST if host == "localhost" else host
     loop = asyncio.get_running_loop()
     server = _Server(
         answer,

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 
 from agent.ledger.ledger import find_entry
-from agent.web.listen import GUARDS, LOCALHOST, listen
+from agent.web.listen import GUARDS, listen
 from agent.web.page import page
 from agent.web.style import STYLE_HASH
 from agent.web.view import status
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from agent.web.view import View
 
-HOST = LOCALHOST
+HOST = "127.0.0.1"
 HEADERS = GUARDS | {
     "Content-Security-Policy": (f"{GUARDS['Content-Security-Policy']}; style-src '{STYLE_HASH}'"),
 }
