@@ -122,14 +122,18 @@ def _parser() -> argparse.ArgumentParser:
     plan = commands.add_parser(
         "plan",
         help="show everything that could ever be sent, or what is new in it",
-        description="Print every series that could ever exist, with all its values, and the worst "
-        "case of a window; or what could be sent now and could not before.",
+        description="Print every series that could ever exist, with all its values, the worst case "
+        "of a window, and the settings on which it depends how much that tells, and whom; or what "
+        "could be sent now and could not before. Newly disclosed are also: another cluster id "
+        "(none, uuid5, raw, in this order), a shorter window, a smaller minimum, another server.",
         epilog="exit codes:\n  0  printed\n  2  a setting, a rule or the older plan is wrong\n"
         "  3  something is newly disclosed, and not acknowledged\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     plan.add_argument(
-        "--against", metavar="OLD", help="an older plan (--format json), or a folder of rules"
+        "--against",
+        metavar="OLD",
+        help="an older plan (--format json), or a folder of rules, which tells no settings",
     )
     plan.add_argument("--acknowledge", action="store_true", help="what is new is known: exit 0")
     plan.add_argument("--format", choices=("text", "json"), default="text")
@@ -292,10 +296,19 @@ def _look_through(arguments: argparse.Namespace, show: Callable[..., int]) -> in
 
 def _plan(arguments: argparse.Namespace) -> int:
     from agent.plan import PlanError, show_plan
+    from agent.terms import Terms
 
+    loaded = _load(arguments)
+    terms = Terms(
+        loaded.identity.cluster_id,
+        loaded.window.seconds,
+        loaded.privacy.minimum,
+        _origin(endpoint_for(_endpoint(loaded))),
+    )
     try:
         return show_plan(
-            load_rules(_load(arguments).rules.paths),
+            load_rules(loaded.rules.paths),
+            terms,
             against=arguments.against,
             acknowledged=arguments.acknowledge,
             as_json=arguments.format == "json",
