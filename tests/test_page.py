@@ -16,6 +16,7 @@ import attrs
 import orjson
 import pytest
 
+from agent.__main__ import main
 from agent.aggregate import GAP_REASONS, Instance, Window, Windows
 from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
@@ -595,7 +596,10 @@ def exact(document: bytes, start: int = 0) -> bytes:
     return found.group(1).replace(b"&lt;", b"<").replace(b"&gt;", b">").replace(b"&amp;", b"&")
 
 
-async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -> None:
+async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(
+    world: Lab, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    world.ledger_path = tmp_path / "ledger"
     # Early in a window, so that all of it is written, read and shown within the first one.
     await until(lambda: world.clock.seconds() % 60 < 1)
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), version="v1.14.0")
@@ -617,6 +621,14 @@ async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -
         log = await saved_log(world, pod)
         identity = pipeline.counting.identity
         stream = pipeline.counting.document.stream
+    # The next process, and a command that asks nobody, have what the killed one left on the disk.
+    async with world.agent(seed=2) as agent, shown(world, agent) as port:
+        left = await ask(port, f"/api/ledger/{entry.number}")
+        again = (await ask(port)).body
+    file = world.ledger_path / f"{entry.number:08}.report"
+    on_disk = (await asyncio.to_thread(file.read_bytes)).partition(b"\n")[2]
+    asked = ["ledger", "--ledger-path", str(world.ledger_path), "--page-port", "0"]
+    code = await asyncio.to_thread(main, [*asked, "show", str(entry.number)])
     wire = world.arrays()[0]
     # A preview has no cluster and so no calls of identity, which stand in front.
     events = orjson.loads(wire)
@@ -634,8 +646,11 @@ async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -
 
     assert wire == standing.body
     assert wire == exact(document, document.index(b'id="next-json"'))
-    assert wire == kept.body
+    assert wire == kept.body == left.body
     assert wire in [exact(later, at.start()) for at in re.finditer(b"<details>", later)]
+    assert wire in [exact(again, at.start()) for at in re.finditer(b"<details>", again)]
+    assert wire == on_disk
+    assert (code, capfdbinary.readouterr().out.rstrip(b"\n")) == (0, wire)
     assert b"[" + b",".join(own) + b"]" == batch_array(previewed.batches[0])
     assert truth == world.counted()
 
