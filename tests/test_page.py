@@ -405,6 +405,11 @@ STANDS_BY = Snapshot(mode="on", leads=False)
         ),
         pytest.param({"has_looked": False, "next": None}, ["were not read yet"], id="no look yet"),
         pytest.param(
+            {"figures": STANDS_BY, "has_looked": False, "next": None},
+            ["This replica stands by", "were not read yet"],
+            id="standing by, no look yet",
+        ),
+        pytest.param(
             {"may_send": False},
             ["cannot be read now, so nothing is sent until they can.", "None from here now."],
             id="unreadable",

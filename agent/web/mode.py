@@ -118,7 +118,7 @@ def _never() -> Element:
     return tag(
         "dd",
         "Text of a log line; names of namespaces, objects, channels, users or hosts; arguments of "
-        "commands, addresses, tokens. Only words of fixed lists, numbers and ids leave: ",
+        "commands, tokens, URLs. Only words of fixed lists, numbers and ids leave: ",
         tag("a", "each field", href="#fields"),
         ".",
     )

@@ -119,16 +119,17 @@ class View:
                 "No log is read and nothing is sent. What was unsent is discarded, and what "
                 "BotKube writes until it is on again is never counted."
             )
+        no_look = (
+            "The cluster's switches were not read yet; before they are, no log is read and nothing "
+            "is sent."
+        )
         if self.stands_by:
             return (
                 "This replica stands by: it reads and sends nothing. One that works has a page of "
-                "its own, with what it sends."
+                f"its own, with what it sends.{'' if self.has_looked else f' {no_look}'}"
             )
         if not self.has_looked:
-            return (
-                "The cluster's switches were not read yet; before they are, no log is read and "
-                "nothing is sent."
-            )
+            return no_look
         if not self.may_send:
             return "The cluster's switches cannot be read now, so nothing is sent until they can."
         return ""
