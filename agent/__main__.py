@@ -1,8 +1,7 @@
-"""The command line: run, preview, audit, rules, status, doctor, ledger.
+"""The commands: what each of them loads and calls, and with which exit code it ends.
 
-Owns arguments, exit codes and what a person reads. Everything else is a call into the package,
-which each command imports for itself: those that read files alone need no HTTP client. Bad input
-never shows a traceback.
+Owns that bad input never shows a traceback. Everything else is a call into the package, which each
+command imports for itself: those that read files alone need no HTTP client.
 """
 
 from __future__ import annotations
@@ -16,25 +15,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from agent import __version__, settings
+from agent.arguments import make_parser
 from agent.modes import Mode, decide
 from agent.rulefiles import load_rules
 from agent.rules import RuleError
 from agent.sink.endpoint import EndpointError, WriteKeyError, endpoint_for
-from agent.workbench import command_line as workbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agent.options import Options, World
-
-EXIT_CODES = """\
-exit codes:
-  0    done, and nothing is wrong
-  1    done, and something is wrong with what was looked at (rules, events, State, a proof)
-  2    the command, its input, a setting, a rule file or a port is wrong; nothing was done
-  3    the cluster, State or the ledger cannot be used; plan: something new is disclosed
-  130  interrupted
-"""
 
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -42,7 +32,7 @@ SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = make_parser(COMMANDS, settings.add_flags).parse_args(argv)
         if sys.stdout is None and arguments.command is not _run:
             return _refuse("standard output is closed")
         code = int(arguments.command(arguments))
@@ -76,133 +66,6 @@ def _refuse(message: str) -> int:
 def _drop_output() -> None:
     """Let what is still to be written go nowhere, so that Python does not try again at its end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="botkube-analytics",
-        description="Count what BotKube's logs tell, anonymously, and report it.",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    run = commands.add_parser("run", help="follow the cluster and report until stopped")
-    settings.add_flags(run)
-    run.set_defaults(command=_run)
-
-    preview = commands.add_parser(
-        "preview",
-        help="show what would be sent for saved logs; sends nothing",
-        description="Apply the rules to saved logs and show the batch that would be sent. "
-        "Try: kubectl logs deploy/botkube | botkube-analytics preview -",
-    )
-    preview.add_argument("files", nargs="*", metavar="FILE", help="log files; - or none: stdin")
-    preview.add_argument(
-        "--format", choices=("table", "json"), default="table", help="json: the batch itself"
-    )
-    settings.add_flags(preview)
-    preview.set_defaults(command=_preview)
-
-    prove = commands.add_parser(
-        "prove",
-        help="show on your own logs that nothing sent depends on their text",
-        description="Put other text into saved logs wherever no decision of the rules rests on "
-        "it, in several ways, and compare what would be sent byte by byte. Prints counts, line "
-        "numbers and rule ids, and no text of the logs.",
-        epilog="exit codes:\n  0  proved\n  1  not proved\n  2  unusable input\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    prove.add_argument("files", nargs="*", metavar="FILE", help="log files; - or none: stdin")
-    prove.add_argument("--format", choices=("text", "json"), default="text")
-    settings.add_flags(prove)
-    prove.set_defaults(command=_prove)
-
-    plan = commands.add_parser(
-        "plan",
-        help="show everything that could ever be sent, or what is new in it",
-        description="Print every series that could ever exist, with all its values, and the worst "
-        "case of a window; or what could be sent now and could not before.",
-        epilog="exit codes:\n  0  printed\n  2  a setting, a rule or the older plan is wrong\n"
-        "  3  something is newly disclosed, and not acknowledged\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    plan.add_argument(
-        "--against", metavar="OLD", help="an older plan (--format json), or a folder of rules"
-    )
-    plan.add_argument("--acknowledge", action="store_true", help="what is new is known: exit 0")
-    plan.add_argument("--format", choices=("text", "json"), default="text")
-    settings.add_flags(plan)
-    plan.set_defaults(command=_plan)
-
-    audit = commands.add_parser(
-        "audit",
-        help="check an export of received events for losses and doubles",
-        description="Check events as they arrived, one a line: Segment track calls, arrays or "
-        "requests of them, or rows of a warehouse as JSON. Ends with 0 if nothing was lost or "
-        "doubled, 1 if something was, 2 if a line cannot be used. What would come after the newest "
-        "window of a stream cannot be missed.",
-    )
-    audit.add_argument("files", nargs="+", metavar="FILE", help="exports; -: stdin")
-    audit.add_argument(
-        "--part", action="store_true", help="the export may begin later than its streams do"
-    )
-    audit.add_argument("--format", choices=("table", "json"), default="table")
-    audit.set_defaults(command=_audit)
-
-    workbench.add_commands(
-        commands.add_parser(
-            "rules",
-            help="work with rule files",
-            epilog=workbench.EXIT_CODES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-    )
-
-    status = commands.add_parser("status", help="show the mode, every switch, and what State holds")
-    settings.add_flags(status)
-    status.set_defaults(command=_status)
-
-    doctor = commands.add_parser(
-        "doctor",
-        help="check rights, reachability, clock and what is kept, with the fix of each fault",
-        description="Ask the cluster and the destination what the agent needs of them, and judge "
-        "it: ok, warn or fail, and the fix. Changes nothing and sends no event: the destination, "
-        "in mode on alone, is asked for GET / without key or id. While a local switch says off, "
-        "nothing is contacted; while one in the cluster does, no log is read.",
-        epilog="exit codes:\n  0  nothing fails\n  1  something fails\n"
-        "  2  the command or a setting is wrong; nothing was looked at\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    doctor.add_argument("--format", choices=("text", "json"), default="text")
-    doctor.add_argument(
-        "--deployed",
-        action="store_true",
-        help="look at what an agent in the cluster keeps, in place of this machine's state file",
-    )
-    settings.add_flags(doctor)
-    doctor.set_defaults(command=_doctor)
-
-    ledger = commands.add_parser(
-        "ledger",
-        help="list the reports that were sent, and those that were not",
-        description="List the reports that the running agent, else the directory of ledger.path, "
-        "has kept, with destination, answer and digest.",
-    )
-    ledger.add_argument("--format", choices=("table", "json"), default="table")
-    settings.add_flags(ledger)
-    ledger.set_defaults(command=_ledger)
-    show = ledger.add_subparsers(title="commands", metavar="COMMAND").add_parser(
-        "show",
-        help="print one report byte for byte",
-        description="Print the batch array of one report exactly as it was sent.",
-        # What was given before the word stands.
-        argument_default=argparse.SUPPRESS,
-    )
-    show.add_argument("report", metavar="NUMBER|DIGEST", help="from the list")
-    settings.add_flags(show)
-    return parser
 
 
 def _load(arguments: argparse.Namespace) -> settings.Settings:
@@ -292,10 +155,19 @@ def _look_through(arguments: argparse.Namespace, show: Callable[..., int]) -> in
 
 def _plan(arguments: argparse.Namespace) -> int:
     from agent.plan import PlanError, show_plan
+    from agent.terms import Terms
 
+    loaded = _load(arguments)
+    terms = Terms(
+        loaded.identity.cluster_id,
+        loaded.window.seconds,
+        loaded.privacy.minimum,
+        _origin(endpoint_for(_endpoint(loaded))),
+    )
     try:
         return show_plan(
-            load_rules(_load(arguments).rules.paths),
+            load_rules(loaded.rules.paths),
+            terms,
             against=arguments.against,
             acknowledged=arguments.acknowledge,
             as_json=arguments.format == "json",
@@ -422,6 +294,18 @@ def _world() -> World:
     from agent.options import World
 
     return World(time.time, random.Random(), uuid.uuid4, os.urandom, time.monotonic)  # noqa: S311 jitter needs no secrecy
+
+
+COMMANDS = {
+    "run": _run,
+    "preview": _preview,
+    "prove": _prove,
+    "plan": _plan,
+    "audit": _audit,
+    "status": _status,
+    "doctor": _doctor,
+    "ledger": _ledger,
+}
 
 
 if __name__ == "__main__":

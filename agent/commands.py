@@ -204,6 +204,12 @@ def show_running(found: Mapping[str, Any], port: int) -> int:
     console.print(f"agent: version {found['version']} runs, page http://{HOST}:{port}/")
     switches = [(one["name"], one["value"], one["is_off"]) for one in found["switches"]]
     _print_mode(console, found["mode"], found["why"], switches)
+    if found["means"]:
+        console.print(found["means"], soft_wrap=True)
+    off = ", ".join(name for name, _value, is_off in switches if is_off)
+    if off:
+        again = f"to switch it on again take back: {off}; no restart is needed"
+        console.print(again, markup=False, soft_wrap=True)
     begin = found["count_from_seconds"] or 0
     if begin > found["now_seconds"]:
         console.print(

@@ -14,19 +14,15 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from agent.beginning import unless
-from agent.pipeline import run
 from agent.source.api import Client
+from agent.standing import stand
 from agent.state.lease import Lease, LeaseLost
 from agent.state.store import Conflict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from agent.ledger.ledger import Ledger
     from agent.options import Options, World
-    from agent.pipeline import Pipeline
-    from agent.rules import RuleSet
-    from agent.sink.deliver import Send
     from agent.source.switches import ClusterSwitch
 
 log = logging.getLogger(__name__)
@@ -34,20 +30,18 @@ log = logging.getLogger(__name__)
 
 async def run_elected(
     options: Options,
-    ruleset: Callable[[], RuleSet],
     world: World,
+    term: Callable[[Callable[[], None]], Coroutine[None, None, None]],
     *,
-    send: Send | None,
-    started: Callable[[Pipeline], None],
     stand_by: Callable[[], None],
     lead: Callable[[], None],
     stop: asyncio.Event,
-    ledger: Ledger,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
+    switched: Callable[[tuple[ClusterSwitch, ...]], None],
 ) -> None:
-    """Run the pipeline whenever this process holds the lease, until `stop` is set.
+    """Let a term run whenever this process holds the lease, until `stop` is set.
 
-    Raises what `run` raises, the lease being released, except for what another replica causes.
+    A term is a run of the pipeline, given the check that raises once the lease is lost. Raises what
+    a term raises, the lease being released, except for what another replica causes.
     """
     assert options.lease_name is not None
     agent = f"botkube-analytics/{options.agent_version}"
@@ -71,22 +65,13 @@ async def run_elected(
         while not stop.is_set():
             log.info("standing by")
             try:
-                await unless(stop, lease.acquire())
+                every = options.pace.switches
+                waiting = stand(lease.acquire(), options, switched, every_seconds=every)
+                await unless(stop, waiting)
                 if not stop.is_set():
                     lead()
                     log.info("leading")
-                    term = run(
-                        options,
-                        ruleset(),
-                        world,
-                        send=send,
-                        started=started,
-                        stop=stop,
-                        ledger=ledger,
-                        switched=switched,
-                        check=lease.check,
-                    )
-                    await _serve(lease, term)
+                    await _serve(lease, term(lease.check))
             except LeaseLost as error:
                 log.warning("lease was lost", extra={"why": str(error)})
             except Conflict as error:

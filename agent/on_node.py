@@ -1,7 +1,8 @@
 """As a DaemonSet: runs the pipeline while BotKube is on this node, and waits for it otherwise.
 
 Owns when a replica begins and ends to work; which slot of State it takes is `slots`' matter. A
-replica that waits has looked at the slots once, and opens one watch for each selection.
+replica that waits has looked at the slots once, opens one watch for each selection, and looks at
+the switches now and then.
 """
 
 from __future__ import annotations
@@ -12,41 +13,37 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from agent.beginning import stores_of, unless
-from agent.pipeline import run
 from agent.slots import Node, is_unfinished
 from agent.source.api import Client
 from agent.source.discovery import Pods, Selection, watch
+from agent.standing import stand
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
-    from agent.ledger.ledger import Ledger
     from agent.options import Options, World
-    from agent.pipeline import Pipeline
-    from agent.rules import RuleSet
-    from agent.sink.deliver import Send
     from agent.source.switches import ClusterSwitch
 
 log = logging.getLogger(__name__)
 
+STANDING_LOOKS = 10
+"""A replica on each of many nodes shall not ask the API server as often as one that reads; it takes
+so many times as long from one look at the switches to the next."""
+
 
 async def run_on_node(
     options: Options,
-    ruleset: Callable[[], RuleSet],
     world: World,
+    term: Callable[[], Coroutine[None, None, None]],
     *,
-    send: Send | None,
-    started: Callable[[Pipeline], None],
     stand_by: Callable[[], None],
     lead: Callable[[], None],
     stop: asyncio.Event,
-    ledger: Ledger,
-    standing_since: int,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
+    switched: Callable[[tuple[ClusterSwitch, ...]], None],
 ) -> None:
-    """Run the pipeline whenever a pod of BotKube is on this node, until `stop` is set.
+    """Let a term, a run of the pipeline, follow each pod of BotKube on this node, until `stop`.
 
-    Raises what `run` raises.
+    Raises what a term raises.
     """
     agent = f"botkube-analytics/{options.agent_version}"
     while not stop.is_set():
@@ -56,21 +53,13 @@ async def run_on_node(
                 return
             stand_by()
             log.info("waiting for BotKube on this node")
-            await unless(stop, _has_work(client, options, world))
+            every = options.pace.switches * STANDING_LOOKS
+            waiting = _has_work(client, options, world)
+            await unless(stop, stand(waiting, options, switched, every_seconds=every))
         if stop.is_set():
             return
         lead()
-        await run(
-            options,
-            ruleset(),
-            world,
-            send=send,
-            started=started,
-            stop=stop,
-            ledger=ledger,
-            switched=switched,
-            standing_since=standing_since,
-        )
+        await term()
 
 
 async def _has_work(client: Client, options: Options, world: World) -> None:

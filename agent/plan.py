@@ -1,7 +1,7 @@
 """The disclosure plan: every series that could ever exist, its bounds, and what is new in it.
 
 Owns the arithmetic of the worst case, the comparison of two plans, and how both are printed.
-Reads rule files and plans; must not know logs, settings or the cluster.
+Reads rule files and plans; must not know logs, where settings stand, or the cluster.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from agent.disclosure import (
 )
 from agent.model import REPORT
 from agent.rulefiles import load_rules
+from agent.terms import Terms, newly_told, read_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from agent.model import Value
     from agent.rules import RuleSet
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 COUNT_BITS = 20
 NUMBER_BITS = 32
 ASSUMPTIONS = (
@@ -130,19 +131,23 @@ def _longest(one: Disclosure) -> Value:
     return _LONGEST[one.shape]
 
 
-def read_plan(path: str) -> tuple[Disclosure, ...]:
+def read_plan(path: str) -> tuple[tuple[Disclosure, ...], Terms | None]:
     """Read a plan that `--format json` has written, or make that of a folder of rules.
 
-    Raises `PlanError`, or `RuleError` for rules with faults.
+    A folder tells no settings. Raises `PlanError`, or `RuleError` for rules with faults.
     """
     if Path(path).is_dir():
-        return disclosures(load_rules([path]))
+        return disclosures(load_rules([path])), None
     try:
         found = orjson.loads(Path(path).read_bytes())
         if found["version"] != FORMAT_VERSION:
-            what = f"{path} has format {found['version']}, this command reads {FORMAT_VERSION}"
+            what = (
+                f"{path} has format {found['version']}, this command reads {FORMAT_VERSION}; "
+                "write it anew with the older rules and settings"
+            )
             raise PlanError(what)
-        return tuple(_disclosure(one) for one in found["series"])
+        series = tuple(_disclosure(one) for one in found["series"])
+        return series, read_terms(found["settings"])
     except OSError as error:
         raise PlanError(f"cannot read {path}: {error.strerror}") from error
     except (KeyError, TypeError, ValueError) as error:
@@ -166,13 +171,23 @@ def _disclosure(found: Mapping[str, Any]) -> Disclosure:
 # --- printing -------------------------------------------------------------------------------------
 
 
-def show_plan(ruleset: RuleSet, *, against: str | None, acknowledged: bool, as_json: bool) -> int:
+def show_plan(
+    ruleset: RuleSet, terms: Terms, *, against: str | None, acknowledged: bool, as_json: bool
+) -> int:
     """Print the plan, or what is new in it; return the exit code."""
     found = disclosures(ruleset)
     if against is None:
-        _print_json(_plan_data(ruleset, found)) if as_json else _print_plan(ruleset, found)
+        if as_json:
+            _print_json(_plan_data(ruleset, found, terms))
+        else:
+            _print_plan(ruleset, found, terms)
         return 0
-    new = newly_disclosed(read_plan(against), found)
+    series, before = read_plan(against)
+    new = newly_disclosed(series, found)
+    if before is None:
+        print("a folder tells no settings: only rules are compared", file=sys.stderr)
+    else:
+        new += tuple(newly_told(before, terms))
     if as_json:
         _print_json({"version": FORMAT_VERSION, "new": [attrs.asdict(one) for one in new]})
     else:
@@ -180,11 +195,12 @@ def show_plan(ruleset: RuleSet, *, against: str | None, acknowledged: bool, as_j
     return 3 if new and not acknowledged else 0
 
 
-def _plan_data(ruleset: RuleSet, found: Sequence[Disclosure]) -> dict[str, Any]:
+def _plan_data(ruleset: RuleSet, found: Sequence[Disclosure], terms: Terms) -> dict[str, Any]:
     limits = bounds(found)
     return {
         "version": FORMAT_VERSION,
         "rules_digest": ruleset.digest,
+        "settings": terms.data,
         "series": [
             {
                 "event": one.event,
@@ -207,7 +223,7 @@ def _print_json(data: Mapping[str, Any]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _print_plan(ruleset: RuleSet, found: Sequence[Disclosure]) -> None:
+def _print_plan(ruleset: RuleSet, found: Sequence[Disclosure], terms: Terms) -> None:
     console = Console()
     series = Table(title="Everything that could ever be sent", title_justify="left")
     for head in ("event", "property", "values"):
@@ -231,6 +247,8 @@ def _print_plan(ruleset: RuleSet, found: Sequence[Disclosure]) -> None:
     console.print(limits)
     for assumption in ASSUMPTIONS:
         console.print(f"  assumed: {assumption}", highlight=False)
+    said = ", ".join(f"{name} {value}" for name, value in terms.data.items())
+    console.print(f"settings: {said}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}", highlight=False)
 
 

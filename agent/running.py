@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class Running:
     """The pipeline once it runs, and what the destination answered.
 
-    `leads` is whether this replica leads, None where there is no election.
+    `leads` is whether this replica leads, None where there is no election; `has_looked` whether the
+    cluster's switches were read once.
     """
 
     decision: Decision
@@ -47,6 +48,7 @@ class Running:
     pipeline: Pipeline | None = None
     switches: tuple[Switch, ...] = ()
     leads: bool | None = None
+    has_looked: bool = False
     reloading: Reloading = field(factory=Reloading)
     delivered: int = 0
     retried: int = 0
@@ -67,6 +69,7 @@ class Running:
 
     def switch(self, found: Iterable[Switch]) -> None:
         """Take what the cluster's switches say; local ones were decided before."""
+        self.has_looked = True
         self.switches = (*self.local_switches, *found)
         self.decision = decide(self.switches, has_write_key=self.has_write_key)
         if self.decision.mode is Mode.OFF:
@@ -157,6 +160,7 @@ class Running:
             mode=str(self.decision.mode),
             why=self.decision.why,
             switches=tuple(SwitchRow(one.name, one.value, one.is_off) for one in self.switches),
+            has_looked=self.has_looked,
             destination=self.options.destination if self.decision.mode is Mode.ON else "",
             window_seconds=self.options.window_seconds,
             entries=self.ledger.entries,

@@ -30,14 +30,13 @@ from agent.web.metrics import Snapshot
 from agent.web.server import serve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
 
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.modes import Decision, Switch
     from agent.options import Options, World
     from agent.rules import RuleError, RuleSet
-    from agent.sink.deliver import Send
 
 log = logging.getLogger(__name__)
 announcement = logging.getLogger(ANNOUNCEMENT)
@@ -156,31 +155,8 @@ async def _run_once(
     stop: asyncio.Event,
 ) -> int | SwitchedOff | ApiError | StateError:
     """Run the pipeline; return the exit code, or why it is to be begun again."""
-
-    async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
-        assert segment is not None
-        outcome = await segment.send(batch, sent_seconds=sent_seconds)
-        running.note(batch, outcome, sent_seconds)
-        return outcome
-
-    def started(pipeline: Pipeline) -> None:
-        running.pipeline = pipeline
-        if pipeline.containers.ruleset is not running.ruleset:
-            running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
-        log.info("started", extra={"digest": running.ruleset.digest})
-
-    def switched(found: Iterable[Switch]) -> None:
-        before = running.decision
-        running.switch(found)
-        if running.decision != before:
-            what = {"mode": str(running.decision.mode), "why": running.decision.why}
-            announcement.warning("mode", extra=what)
-
-    sending = send if segment is not None else None
     try:
-        await _run(
-            running, options, world, send=sending, started=started, stop=stop, switched=switched
-        )
+        await _work(running, options, world, segment=segment, stop=stop)
     except NoCluster as error:
         log.error("no cluster", extra={"why": str(error)})
         return 3
@@ -201,54 +177,60 @@ async def _run_once(
     return 0
 
 
-async def _run(
+async def _work(
     running: Running,
     options: Options,
     world: World,
     *,
-    send: Send | None,
-    started: Callable[[Pipeline], None],
+    segment: Segment | None,
     stop: asyncio.Event,
-    switched: Callable[[Iterable[Switch]], None],
 ) -> None:
-    """Run as the only agent, as one of several replicas, or as the one of its node."""
-    if options.slots:
-        await run_on_node(
-            options,
-            lambda: running.ruleset,
-            world,
-            send=send,
-            started=started,
-            stand_by=running.stand_by,
-            lead=running.lead,
-            stop=stop,
-            ledger=running.ledger,
-            standing_since=running.since_seconds,
-            switched=switched,
-        )
-        return
-    if options.lease_name is None:
-        await run(
+    """Run as the one of its node, as one of several replicas, or as the only agent."""
+
+    async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
+        assert segment is not None
+        outcome = await segment.send(batch, sent_seconds=sent_seconds)
+        running.note(batch, outcome, sent_seconds)
+        return outcome
+
+    def started(pipeline: Pipeline) -> None:
+        running.pipeline = pipeline
+        if pipeline.containers.ruleset is not running.ruleset:
+            running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
+        log.info("started", extra={"digest": running.ruleset.digest})
+
+    def switched(found: Iterable[Switch]) -> None:
+        before = running.decision
+        running.switch(found)
+        if running.decision != before:
+            what = {"mode": str(running.decision.mode), "why": running.decision.why}
+            announcement.warning("mode", extra=what)
+
+    def term(check: Callable[[], None] = lambda: None) -> Coroutine[None, None, None]:
+        return run(
             options,
             running.ruleset,
             world,
-            send=send,
+            send=send if segment is not None else None,
             started=started,
             stop=stop,
             ledger=running.ledger,
             switched=switched,
+            check=check,
+            standing_since=running.since_seconds if options.slots else 0,
         )
+
+    if not options.slots and options.lease_name is None:
+        await term()
         return
-    await run_elected(
+    in_turn = run_on_node if options.slots else run_elected
+    await in_turn(
         options,
-        lambda: running.ruleset,
         world,
-        send=send,
-        started=started,
+        term,
         stand_by=running.stand_by,
         lead=running.lead,
         stop=stop,
-        ledger=running.ledger,
         switched=switched,
     )
 

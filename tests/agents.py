@@ -182,41 +182,35 @@ class Lab:
             ids.randbytes,
             self.clock.monotonic,
         )
-        options, send = self.options(), None if segment is None else segment.send
+        options = self.options()
         if options.slots:
-            return run_on_node(
-                attrs.evolve(options, node=node or options.node),
-                lambda: self.ruleset,
-                world,
-                send=send,
-                started=started,
-                stand_by=stand_by,
-                lead=lambda: None,
-                stop=stop,
-                ledger=ledger,
-                standing_since=int(world.clock()),
-            )
-        if options.lease_name is None:
+            options = attrs.evolve(options, node=node or options.node)
+        since = int(world.clock()) if options.slots else 0
+
+        def term(check: Callable[[], None] = check) -> Coroutine[None, None, None]:
             return run(
                 options,
                 self.ruleset,
                 world,
-                send=send,
+                send=None if segment is None else segment.send,
                 started=started,
                 stop=stop,
                 ledger=ledger,
                 check=check,
+                standing_since=since,
             )
-        return run_elected(
+
+        if not options.slots and options.lease_name is None:
+            return term()
+        in_turn = run_on_node if options.slots else run_elected
+        return in_turn(
             options,
-            lambda: self.ruleset,
             world,
-            send=send,
-            started=started,
+            term,
             stand_by=stand_by,
             lead=lambda: None,
             stop=stop,
-            ledger=ledger,
+            switched=lambda _found: None,
         )
 
     async def kill(self, agent: Agent) -> None:

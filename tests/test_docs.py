@@ -24,6 +24,7 @@ from rich.console import Console
 from agent import __main__ as command_line
 from agent import __version__, auditing, commands, logs, settings
 from agent.aggregate import GAP_REASONS, Instance, Windows
+from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import Counting
 from agent.disclosure import (
     GROUP,
@@ -293,7 +294,7 @@ def test_a_generated_table_is_what_the_code_says(path: Path, name: str) -> None:
 
 def subcommands() -> set[str]:
     """Return every command that the parser knows, such as `rules check`."""
-    return set(_subcommands(command_line._parser(), ""))
+    return set(_subcommands(make_parser(command_line.COMMANDS, settings.add_flags), ""))
 
 
 def _subcommands(parser: argparse.ArgumentParser, prefix: str) -> Iterator[str]:
@@ -334,7 +335,7 @@ def shown_commands() -> list[str]:
 def test_every_command_that_is_shown_is_understood() -> None:
     shown = shown_commands()
     for line in shown:
-        command_line._parser().parse_args(shlex.split(line))
+        make_parser(command_line.COMMANDS, settings.add_flags).parse_args(shlex.split(line))
 
     assert subcommands() == {
         name for name in subcommands() if any(line.startswith(name) for line in shown)
@@ -342,7 +343,7 @@ def test_every_command_that_is_shown_is_understood() -> None:
 
 
 def test_every_exit_code_is_in_the_table() -> None:
-    known = set(re.findall(r"(?m)^ +(\d+) ", command_line.EXIT_CODES))
+    known = set(re.findall(r"(?m)^ +(\d+) ", EXIT_CODES))
 
     assert known == {row[0].strip("`") for row in cells("exit-codes")}
 

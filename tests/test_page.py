@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import attrs
 import orjson
 import pytest
 
+from agent.__main__ import main
 from agent.aggregate import GAP_REASONS, Instance, Window, Windows
 from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
@@ -30,6 +32,7 @@ from agent.source.switches import ClusterSwitch, read_switches
 from agent.web.lastday import HOURS, last_day, reported
 from agent.web.listen import ServerError
 from agent.web.loopback import serve_page
+from agent.web.metrics import Snapshot
 from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
@@ -125,7 +128,8 @@ async def test_every_answer_is_guarded_and_sets_no_cookie(path: str) -> None:
         head = await ask(port, path, method="HEAD")
     policy = said.headers["Content-Security-Policy"]
 
-    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert policy.startswith("default-src 'none'; ")
+    assert "; style-src 'sha256-" in policy
     assert "unsafe" not in policy
     assert "script" not in policy
     assert said.headers["X-Content-Type-Options"] == "nosniff"
@@ -377,6 +381,55 @@ def test_the_switch_that_decides_is_named(ruleset: RuleSet) -> None:
     assert "off, decides" in page(whole(ruleset, switches=rows)).decode()
 
 
+ROWS = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))
+STANDS_BY = Snapshot(mode="on", leads=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        pytest.param(
+            {"mode": "off", "why": "two is true", "switches": ROWS, "next": None},
+            [
+                "<b>off</b>, because two is true. No log is read and nothing is sent.",
+                "Take back what says off: two.",
+                "Nothing is read while it is off.",
+                "Delivered: 15 of the 30 reports that are kept, the last at ",
+            ],
+            id="off",
+        ),
+        pytest.param(
+            {"figures": STANDS_BY, "next": None},
+            ["This replica stands by: it reads and sends nothing.", "None from here now."],
+            id="standing by",
+        ),
+        pytest.param({"has_looked": False, "next": None}, ["were not read yet"], id="no look yet"),
+        pytest.param(
+            {"figures": STANDS_BY, "has_looked": False, "next": None},
+            ["This replica stands by", "were not read yet"],
+            id="standing by, no look yet",
+        ),
+        pytest.param(
+            {"may_send": False},
+            ["cannot be read now, so nothing is sent until they can.", "None from here now."],
+            id="unreadable",
+        ),
+    ],
+)
+def test_what_a_mode_comes_to_is_said_in_the_box(
+    ruleset: RuleSet, changes: dict[str, Any], says: list[str]
+) -> None:
+    view = whole(ruleset, **changes)
+    document = page(view).decode()
+
+    assert [one for one in says if one not in document] == []
+    assert "Counts are sent" not in document
+    assert ("Switch it on" in document) is (view.mode == "off")
+    assert status(view)["means"] in document
+    assert 'class="answers quiet"' in document
+    assert 'class="answers"' in page(whole(ruleset)).decode()
+
+
 def test_what_is_withheld_is_said_with_its_time(ruleset: RuleSet) -> None:
     held = page(whole(ruleset, withheld=("Brew done",), withheld_until_seconds=NOW + 3600)).decode()
 
@@ -548,7 +601,10 @@ def exact(document: bytes, start: int = 0) -> bytes:
     return found.group(1).replace(b"&lt;", b"<").replace(b"&gt;", b">").replace(b"&amp;", b"&")
 
 
-async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -> None:
+async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(
+    world: Lab, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    world.ledger_path = tmp_path / "ledger"
     # Early in a window, so that all of it is written, read and shown within the first one.
     await until(lambda: world.clock.seconds() % 60 < 1)
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), version="v1.14.0")
@@ -570,6 +626,14 @@ async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -
         log = await saved_log(world, pod)
         identity = pipeline.counting.identity
         stream = pipeline.counting.document.stream
+    # The next process, and a command that asks nobody, have what the killed one left on the disk.
+    async with world.agent(seed=2) as agent, shown(world, agent) as port:
+        left = await ask(port, f"/api/ledger/{entry.number}")
+        again = (await ask(port)).body
+    file = world.ledger_path / f"{entry.number:08}.report"
+    on_disk = (await asyncio.to_thread(file.read_bytes)).partition(b"\n")[2]
+    asked = ["ledger", "--ledger-path", str(world.ledger_path), "--page-port", "0"]
+    code = await asyncio.to_thread(main, [*asked, "show", str(entry.number)])
     wire = world.arrays()[0]
     # A preview has no cluster and so no calls of identity, which stand in front.
     events = orjson.loads(wire)
@@ -587,8 +651,11 @@ async def test_page_api_ledger_wire_and_preview_are_the_same_bytes(world: Lab) -
 
     assert wire == standing.body
     assert wire == exact(document, document.index(b'id="next-json"'))
-    assert wire == kept.body
+    assert wire == kept.body == left.body
     assert wire in [exact(later, at.start()) for at in re.finditer(b"<details>", later)]
+    assert wire in [exact(again, at.start()) for at in re.finditer(b"<details>", again)]
+    assert wire == on_disk
+    assert (code, capfdbinary.readouterr().out.rstrip(b"\n")) == (0, wire)
     assert b"[" + b",".join(own) + b"]" == batch_array(previewed.batches[0])
     assert truth == world.counted()
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import orjson
@@ -24,7 +26,9 @@ from agent.names import RESERVED
 from agent.plan import bounds
 from agent.rules import RuleSet
 from agent.rules.ruleset import Event
+from agent.settings.table import TABLE
 from agent.sink.batch import check_event
+from agent.terms import CLUSTER_IDS, Terms, newly_told
 from tests.shipped import RULES
 from tests.test_docs import my_rules
 from tests.test_gate import CALLS
@@ -202,6 +206,98 @@ def test_a_plan_that_was_kept_is_compared_with(
     assert "Plugin restarted" in {one["event"] for one in json.loads(data)["new"]}
 
 
+STRICT: dict[str, str | int] = {
+    "identity.cluster_id": "none",
+    "window.seconds": 3600,
+    "privacy.minimum": 5,
+    "destination.endpoint": "https://a.example/secret",
+}
+SETTINGS = [
+    pytest.param("identity.cluster_id", "uuid5", "none before, now uuid5", id="uuid5"),
+    pytest.param("identity.cluster_id", "raw", "none before, now raw", id="raw"),
+    pytest.param("window.seconds", 1800, "3600 before, now 1800", id="shorter"),
+    pytest.param("window.seconds", 7200, "", id="longer"),
+    pytest.param("privacy.minimum", 4, "5 before, now 4", id="smaller"),
+    pytest.param("privacy.minimum", 0, "5 before, now 0", id="no-minimum"),
+    pytest.param("privacy.minimum", 6, "", id="larger"),
+    pytest.param(
+        "destination.endpoint",
+        "https://b.example",
+        "https://a.example before, now https://b.example",
+        id="another-server",
+    ),
+    pytest.param("destination.endpoint", "https://a.example/other", "", id="same-server"),
+]
+
+
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a configuration and the plan that was made with it."""
+    folder = tmp_path_factory.mktemp("plan")
+    (folder / "config.yaml").write_text(written(STRICT))
+    command = [sys.executable, "-m", "agent", "plan", "--format", "json"]
+    with (folder / "plan.json").open("wb") as kept:
+        given = ["--config", str(folder / "config.yaml")]
+        subprocess.run([*command, *given], stdout=kept, check=True)  # noqa: S603 our own command
+    return folder
+
+
+def written(settings: Mapping[str, str | int]) -> str:
+    """Return a configuration file."""
+    return "".join("{}:\n  {}: {}\n".format(*name.split("."), at) for name, at in settings.items())
+
+
+@pytest.mark.parametrize(("name", "value", "what"), SETTINGS)
+def test_a_setting_that_tells_more_is_new(
+    capsys: pytest.CaptureFixture[str], strict: Path, name: str, value: str | int, what: str
+) -> None:
+    given = ("--config", str(strict / "config.yaml"))
+    flag = f"--{name.replace('.', '-').replace('_', '-')}={value}"
+    code, said = call(capsys, *given, flag, "--against", str(strict / "plan.json"))
+
+    shown = name.removesuffix(".endpoint")
+    expected = f"settings / {shown}: {what}\n1 newly disclosed\n"
+    assert (code, said) == ((3, expected) if what else (0, "nothing is newly disclosed\n"))
+    assert "secret" not in (strict / "plan.json").read_text()
+
+
+@pytest.mark.parametrize("way", ["environment", "file"])
+def test_a_setting_is_seen_wherever_it_was_given(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    strict: Path,
+    tmp_path: Path,
+    way: str,
+) -> None:
+    more = {"identity.cluster_id": "raw"}
+    (tmp_path / "config.yaml").write_text(written(STRICT | (more if way == "file" else {})))
+    if way == "environment":
+        monkeypatch.setenv("BOTKUBE_ANALYTICS_IDENTITY_CLUSTER_ID", "raw")
+    given = ("--config", str(tmp_path / "config.yaml"), "--against", str(strict / "plan.json"))
+
+    code, said = call(capsys, *given)
+    assert (code, said.splitlines()[0]) == (
+        3,
+        "settings / identity.cluster_id: none before, now raw",
+    )
+    assert call(capsys, *given, "--acknowledge") == (0, said)
+
+
+def test_the_order_of_cluster_ids_is_of_all_there_are() -> None:
+    (setting,) = [one for one in TABLE if one.name == "identity.cluster_id"]
+
+    assert sorted(CLUSTER_IDS) == sorted(setting.options)
+    terms = [Terms(one, 60, 0, "") for one in CLUSTER_IDS]
+    assert [*newly_told(terms[2], terms[0])] == []
+
+
+def test_a_folder_of_rules_tells_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = call(capsys, "--identity-cluster-id", "raw", "--against", "rules")
+
+    assert code == 0
+    assert "a folder tells no settings: only rules are compared" in said
+
+
 def test_a_folder_of_rules_is_compared_with(
     capsys: pytest.CaptureFixture[str], my_rules: Path
 ) -> None:
@@ -212,6 +308,7 @@ def test_a_folder_of_rules_is_compared_with(
     assert call(capsys, *rules, "--against", "rules")[0] == 3
 
 
+TERMS = Terms("none", 60, 0, "").data
 TEXT = {"event": "a", "property": "b", "shape": "text", "values": [], "optional": False}
 
 
@@ -221,9 +318,13 @@ TEXT = {"event": "a", "property": "b", "shape": "text", "values": [], "optional"
         "",
         "[]",
         "{}",
+        '{"version": 1, "series": []}',
         '{"version": 2}',
-        '{"version": 1, "series": [{}]}',
-        json.dumps({"version": 1, "series": [TEXT]}),
+        '{"version": 2, "series": []}',
+        '{"version": 2, "series": [{}], "settings": {}}',
+        json.dumps({"version": 2, "series": [TEXT], "settings": TERMS}),
+        json.dumps({"version": 2, "series": [], "settings": TERMS | {"window.seconds": "1"}}),
+        json.dumps({"version": 2, "series": [], "settings": TERMS | {"identity.cluster_id": "x"}}),
     ],
 )
 def test_what_is_no_plan_ends_with_2(

@@ -76,7 +76,7 @@ VALUES = [
     ("privacy.quiet_period_seconds", "0", 0),
     ("privacy.minimum", "5", 5),
     ("commit.seconds", "300", 300),
-    ("health.host", "::", "::"),
+    ("health.host", "localhost", "127.0.0.1"),
     ("health.port", "0", 0),
     ("page.port", "0", 0),
     ("ledger.path", "~/ledger", "/me/ledger"),
@@ -374,6 +374,9 @@ def test_a_fault_of_the_file_has_place_setting_fault_and_fix(
     assert [f"file:{fault}; {fix}"] == faults(files={DEFAULT_CONFIG: text})
 
 
+ADDRESS_FIX = "write an IP address such as 127.0.0.1 or ::, or localhost: no name is looked up"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "fault", "fix"),
     [
@@ -390,6 +393,15 @@ def test_a_fault_of_the_file_has_place_setting_fault_and_fix(
             "a;B",
             "kubernetes.namespaces: this is not a Kubernetes name",
             NAME_FIX,
+        ),
+        *(
+            (
+                "HEALTH_HOST",
+                value,
+                "health.host: this is not an IP address or localhost",
+                ADDRESS_FIX,
+            )
+            for value in ("probe.example", "localhost.example", "[::1]", "127.1", "fe80::1%eth0")
         ),
         (
             "HEALT_PORT",

@@ -59,6 +59,7 @@ SWITCHES = [
     ([], {"DO_NOT_TRACK": "1"}, "DO_NOT_TRACK"),
     (["--analytics-disable"], {}, "--analytics-disable"),
     (["--config", "config.yaml"], {}, "analytics.disable"),
+    (["--health-host", "localhost"], {"DO_NOT_TRACK": "true"}, "DO_NOT_TRACK"),
 ]
 
 

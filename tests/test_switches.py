@@ -6,10 +6,14 @@ import asyncio
 import random
 import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import attrs
+import orjson
 import pytest
 
 from agent.follow import Pace
@@ -24,11 +28,22 @@ from agent.service import serve_pipeline
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.source.api import ApiError, Client
 from agent.source.switches import ANNOTATION, read_switches
-from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
+from tests.agents import (
+    LEASE,
+    NAMESPACE,
+    WINDOW_SECONDS,
+    Agent,
+    Lab,
+    after,
+    lab,
+    missing,
+    until,
+    write,
+)
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, NAMESPACES
 from tests.test_gate import closed, count, counting, executed
-from tests.test_reload import ask_until
+from tests.test_reload import ask, ask_until
 
 LOG = r"/pods/[^/]+/log"
 
@@ -208,31 +223,50 @@ async def test_a_switch_without_an_answer_at_the_start_means_wait(world: Lab, st
     assert not [call for call in world.cluster.server.calls if call.subresource == "log"]
 
 
-async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: Lab) -> None:
-    """It asks the API server for the switches alone, says `off`, and counts from its return on."""
-    annotate(world, "true")
-    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-    write(pod, world, 20)
-    stop = asyncio.Event()
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = int(taken.getsockname()[1])
+@asynccontextmanager
+async def process(world: Lab, *, seed: int = 1) -> AsyncIterator[tuple[int, int]]:
+    """Run all of `run`, and give the ports of health and page; it ends as at SIGTERM, with 0."""
+    ports = []
+    for _ in range(2):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            ports.append(int(taken.getsockname()[1]))
+    ids, stop = random.Random(seed), asyncio.Event()
     task = asyncio.create_task(
         serve_pipeline(
             Decision(Mode.ON, "a write key is set"),
-            ("127.0.0.1", port),
+            ("127.0.0.1", ports[0]),
             world.ruleset,
             world.options(),
-            World(world.clock.seconds, random.Random(1), uuid.uuid4, random.randbytes),
+            World(
+                world.clock.seconds,
+                random.Random(seed),
+                lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
+                ids.randbytes,
+                world.clock.seconds,
+            ),
             endpoint=world.collector.url,
             write_key="write-key",
             stop=stop,
             ledger=Ledger(),
             switches=(),
-            page_port=0,
+            page_port=ports[1],
         )
     )
     try:
+        yield ports[0], ports[1]
+    finally:
+        stop.set()
+        code = await task
+    assert code == 0
+
+
+async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: Lab) -> None:
+    """It asks the API server for the switches alone, says `off`, and counts from its return on."""
+    annotate(world, "true")
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    async with process(world) as (port, _page):
         await ask_until(port, "/readyz", lambda page: b'"off"' in page)
         await after(world, WINDOW_SECONDS)
         asked = {call.resource for call in world.cluster.server.calls}
@@ -243,13 +277,55 @@ async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: L
         await until(lambda: missing(truth, world) == {})
         annotate(world, "true")
         await ask_until(port, "/readyz", lambda page: b'"off"' in page)
-    finally:
-        stop.set()
-        code = await task
 
-    assert code == 0
     assert asked == {"namespaces", "configmaps"}
     assert missing(truth, world) == {}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"lease_name": LEASE, "state_path": None}, id="lease"),
+        pytest.param({"slots": 2, "node": "node-1", "state_path": None}, id="node"),
+    ],
+)
+async def test_a_replica_that_stands_by_shows_the_clusters_switches(
+    tmp_path: Path, ruleset: RuleSet, changes: dict[str, object]
+) -> None:
+    """The one that works looks at them once an hour here, so it is not it that sees the off."""
+    async with lab(tmp_path, ruleset, **changes) as world:
+        world.cluster.lease(NAMESPACE, LEASE)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns(), node="node-1")
+        often = world.options().pace
+        world.changes["pace"] = attrs.evolve(often, switches=3600.0)
+        async with world.agent():
+            world.changes |= {"pace": attrs.evolve(often, switches=0.05)}
+            world.changes |= {"node": "node-2"} if "node" in changes else {}
+            async with process(world, seed=2) as (health, page):
+                await ask_until(health, "/readyz", lambda said: b'"standby"' in said)
+                shown = await status_until(page, lambda said: len(said["switches"]) == 3)
+                annotate(world, "true")
+                off = await status_until(page, lambda said: said["mode"] == "off")
+                ready = await ask(health, "/readyz")
+                annotate(world, None)
+                again = await status_until(page, lambda said: said["mode"] == "on")
+
+    assert [one["value"] for one in shown["switches"]] == ["not set"] * 3
+    assert shown["means"].startswith("This replica stands by")
+    assert off["why"] == f"annotation {ANNOTATION} of namespace {NAMESPACE} is true"
+    assert b'"off"' in ready
+    assert again["figures"]["leads"] is False
+
+
+async def status_until(port: int, is_true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Ask a page for its numbers until they are as expected."""
+    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/api/status") as answer:
+                found: dict[str, Any] = orjson.loads(await answer.read())
+            if is_true(found):
+                return found
+            await asyncio.sleep(0.01)
 
 
 MANY = tuple(f"team-{at:02}" for at in range(12))

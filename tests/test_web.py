@@ -2,18 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.web.listen import ServerError
+from agent.web.listen import GUARDS, ServerError
+from agent.web.loopback import HEADERS, serve_page
 from agent.web.metrics import MAX_EVENTS, METRICS, Part, Snapshot, exposition
 from agent.web.server import serve
+from agent.web.view import View
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from contextlib import AbstractAsyncContextManager
 
 FIGURES = {
     "lines_read": "read_lines_total",
@@ -197,23 +201,80 @@ async def test_metrics_are_those_of_the_moment() -> None:
     assert [exposition(Snapshot(lines_read=5)), exposition(Snapshot(lines_read=8))] == pages
 
 
-@pytest.mark.parametrize(
-    ("request_bytes", "status"),
-    [
-        pytest.param(b"POST /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b" 405 ", id="method"),
-        pytest.param(b"GET / HTTP/9.9\r\nHost\r\n\r\n", b" 400 ", id="malformed"),
-    ],
-)
-async def test_refusals_name_no_versions(request_bytes: bytes, status: bytes) -> None:
+CANARY = "q7x2zkw9"
+REQUESTS = [
+    pytest.param(
+        "GET /{canary} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, id="path"
+    ),
+    pytest.param(
+        "POST /{canary} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 405, id="method"
+    ),
+    pytest.param("GET /{canary} HTTP/9.9\r\nHost: localhost\r\n\r\n", 400, id="version"),
+    pytest.param("GET / HTTP/1.1\r\nHost: localhost\r\n{canary}\r\n\r\n", 400, id="no header"),
+    pytest.param("GET / HTTP/1.1\r\n{canary}\x01: x\r\n\r\n", 400, id="control character"),
+    pytest.param("{canary} / HTTP/1.1\r\nContent-Length: {canary}\r\n\r\n", 400, id="length"),
+    pytest.param("\x16\x03\x01\x02{canary}\r\n\r\n", 400, id="TLS"),
+    pytest.param("GET / HTTP/1.1\r\nX: " + "{canary}" * 5000 + "\r\n\r\n", 400, id="too long"),
+    pytest.param(
+        "GET / HTTP/1.1\r\nTransfer-Encoding: {canary}\r\n\r\n{canary}", 400, id="encoding"
+    ),
+]
+
+
+@asynccontextmanager
+async def health() -> AsyncIterator[int]:
     async with serve("127.0.0.1", 0, Snapshot) as port:
+        yield port
+
+
+@asynccontextmanager
+async def the_page() -> AsyncIterator[int]:
+    async with serve_page(0, lambda: View(0, "1", "local", "a test")) as port:
+        yield port
+
+
+@pytest.mark.parametrize(("request_text", "status"), REQUESTS)
+@pytest.mark.parametrize(("served", "guards"), [(health, GUARDS), (the_page, HEADERS)])
+async def test_every_answer_is_guarded_names_no_version_and_repeats_nothing(
+    served: Callable[[], AbstractAsyncContextManager[int]],
+    guards: Mapping[str, str],
+    request_text: str,
+    status: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request_bytes)
-        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(request_text.replace("{canary}", CANARY).encode("latin-1"))
+        async with asyncio.timeout(10):
+            answer = (await reader.read()).decode()
         writer.close()
         await writer.wait_closed()
+    head = answer.partition("\r\n\r\n")[0].split("\r\n")
 
-    assert status in head.partition(b"\r\n")[0]
-    assert b"aiohttp" not in head
+    assert head[0].split(" ")[1] == str(status)
+    assert [name for name, value in guards.items() if f"{name}: {value}" not in head] == []
+    assert not [line for line in head if line.startswith(("Server:", "Set-Cookie:"))]
+    assert CANARY not in answer
+    assert "aiohttp" not in answer
+    assert caplog.records == []
+
+
+async def test_an_answer_that_fails_says_no_more_than_that(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> Snapshot:
+        raise ValueError(CANARY)
+
+    async with (
+        serve("127.0.0.1", 0, fail) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/metrics") as response,
+    ):
+        said = await response.text()
+
+    assert (response.status, said) == (500, "internal server error\n")
+    assert GUARDS.items() <= dict(response.headers).items()
+    assert [one.message for one in caplog.records] == ["an answer has failed"]
 
 
 async def test_no_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from attrs import define, field, frozen
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 CONFIG_VARIABLE = "BOTKUBE_ANALYTICS_CONFIG"
 MAX_NUMBER = 10**12
+LOCALHOST = "127.0.0.1"
+"""What `localhost` is, so that nobody is asked for it."""
 SECRETIVE = "destination"
 """The section of which no value is repeated in a fault."""
 
@@ -54,6 +57,7 @@ _PATTERNS = {
     Kind.TEXT: _LINE,
     Kind.SELECTOR: _LINE,
     Kind.PATH: _LINE,
+    Kind.ADDRESS: _LINE,
     Kind.URL: re.compile(r"[!-~]{1,4096}"),
     Kind.SECRET: re.compile(r"[!-9;-~]{1,4096}"),
 }
@@ -328,17 +332,35 @@ def _fit(setting: Setting, value: object) -> object:
     if setting.kind is Kind.WORD:
         if value not in setting.options:
             raise _Unfit(f"{_shown(setting, value)} is not one of its words")
-    elif not isinstance(value, str) or not _PATTERNS[setting.kind].fullmatch(value):
+    elif not _has_form(value, setting.kind):
         raise _Unfit(f"this is not a {setting.kind.value}")
-    elif setting.kind is Kind.SELECTOR:
-        if not is_selector(value):
-            raise _Unfit(f"this is not a {setting.kind.value}")
+    elif setting.kind is Kind.ADDRESS:
+        return _fit_address(value)
     elif setting.kind is Kind.URL:
         try:
             endpoint_for(value)
         except EndpointError as error:
             raise _Unfit(str(error)) from error
     return value
+
+
+def _has_form(value: object, kind: Kind) -> TypeGuard[str]:
+    if not isinstance(value, str) or not _PATTERNS[kind].fullmatch(value):
+        return False
+    return kind is not Kind.SELECTOR or is_selector(value)
+
+
+def _fit_address(text: str) -> str:
+    """Return an address for which nobody has to be asked, as for a name or an IPv6 zone."""
+    if text.lower() == "localhost":
+        return LOCALHOST
+    try:
+        found = ip_address(text)
+    except ValueError:
+        found = None
+    if found is None or "%" in text:
+        raise _Unfit(f"this is not an {Kind.ADDRESS.value}")
+    return str(found)
 
 
 def _fit_number(setting: Setting, value: object) -> int:

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     SELECTOR = "label selector"
     PATH = "path"
     URL = "URL"
+    ADDRESS = "IP address or localhost"
     SECRET = "write key"  # noqa: S105 the name of a kind
 
 
@@ -43,6 +44,7 @@ _FIXES = {
     Kind.SELECTOR: "write it as for `kubectl get pods -l`: `app=botkube,tier in (a, b),!old`",
     Kind.PATH: "write a path, in quotes where YAML reads something else",
     Kind.URL: "write a base URL such as https://segment.example.com",
+    Kind.ADDRESS: "write an IP address such as 127.0.0.1 or ::, or localhost: no name is looked up",
     Kind.SECRET: "copy it again, in quotes; it has no space, line break or colon",
 }
 
@@ -246,7 +248,11 @@ class Commit:
 
 @frozen
 class Health:
-    host: str = _text("0.0.0.0", "where health and metrics listen; probes come from the node")  # noqa: S104
+    host: str = _declare(
+        Kind.ADDRESS,
+        "0.0.0.0",  # noqa: S104
+        "where health and metrics listen; probes come from the node",
+    )
     port: int = _number(8080, "the port of health and metrics; 0: any free one", most=65_535)
 
 

@@ -17,7 +17,7 @@ import orjson
 from aiohttp import web
 
 from agent.ledger.ledger import find_entry
-from agent.web.listen import listen
+from agent.web.listen import GUARDS, listen
 from agent.web.page import page
 from agent.web.style import STYLE_HASH
 from agent.web.view import status
@@ -28,16 +28,8 @@ if TYPE_CHECKING:
     from agent.web.view import View
 
 HOST = "127.0.0.1"
-HEADERS = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": (
-        f"default-src 'none'; style-src '{STYLE_HASH}'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
+HEADERS = GUARDS | {
+    "Content-Security-Policy": (f"{GUARDS['Content-Security-Policy']}; style-src '{STYLE_HASH}'"),
 }
 HTML, JSON, TEXT = "text/html; charset=utf-8", "application/json", "text/plain; charset=utf-8"
 LINES = "application/x-ndjson"
@@ -48,7 +40,7 @@ _ENTRY = re.compile(r"/api/ledger/([0-9a-f]{1,64})")
 @asynccontextmanager
 async def serve_page(port: int, read: Callable[[], View]) -> AsyncIterator[int]:
     """Serve the page and give its port, which 0 leaves open. Raises `ServerError`."""
-    async with listen(HOST, port, partial(_answer, read), section="page") as number:
+    async with listen(HOST, port, partial(_answer, read), section="page", guards=HEADERS) as number:
         yield number
 
 
@@ -84,7 +76,7 @@ def _entry(read: Callable[[], View], path: str) -> web.Response:
 
 
 def _reply(body: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
-    return web.Response(body=body, status=status, headers={**HEADERS, "Content-Type": kind})
+    return web.Response(body=body, status=status, headers={"Content-Type": kind})
 
 
 def _text(text: str, status: HTTPStatus, **headers: str) -> web.Response:

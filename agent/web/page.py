@@ -24,7 +24,8 @@ from agent.web.html import (
     tag,
 )
 from agent.web.lastday import last_day, reported
-from agent.web.room import fit, fit_names, fit_table, more, short
+from agent.web.mode import MAX_IN_ORDER, STATUS, mode
+from agent.web.room import fit, fit_table, more, short
 from agent.web.style import STYLE
 from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
 
@@ -46,33 +47,23 @@ PARTS = (
     ("off", "Switch it off"),
     ("verify", "Check it yourself"),
 )
-MODES = {
-    "on": "Counts are sent.",
-    "local": "Nothing is sent. What would be is shown here and kept in the ledger.",
-}
-
-
 MAIN_ENDS = b"</main>"
 MAX_BYTES = 98_000
 """The document stays below it whatever there is to show: each list has a room of its own, as bytes,
 and what they leave goes to the exact JSON. The shipped rules and a full day fit with some to spare.
 """
-SWITCHES_ROOM, WITHHELD_ROOM, DAY_ROOM, GAPS_ROOM = 4_000, 1_000, 14_000, 7_500
-FIELDS_ROOM, RULES_ROOM = 3_000, 20_500
-MAX_IN_ORDER = 24
-"""Of a longer list what matters most stands first, because its end may not fit."""
-STATUS = "see botkube-analytics status or /api/status"
+DAY_ROOM, GAPS_ROOM, FIELDS_ROOM, RULES_ROOM = 14_000, 7_500, 3_000, 20_500
 
 
 def page(view: View) -> bytes:
     """Return the whole document, with as much exact JSON as there is room for."""
     before, after = serialize(_frame(view)).split(MAIN_ENDS)
-    mode = fragment(_mode(view))
+    first = fragment(mode(view, _contents()))
     rest = b"".join(map(fragment, (_day(view), _gaps(view), _fields(view), _rules(view))))
     rest += b"".join(map(fragment, (_off(), _verify(view)))) + MAIN_ENDS + after
     bare = _reports(view, room=0)
-    room = MAX_BYTES - sum(map(len, (before, mode, bare, rest)))
-    return before + mode + _reports(view, room=room) + rest
+    room = MAX_BYTES - sum(map(len, (before, first, bare, rest)))
+    return before + first + _reports(view, room=room) + rest
 
 
 def _reports(view: View, *, room: int) -> bytes:
@@ -94,7 +85,7 @@ def _frame(view: View) -> Element:
         tag(
             "body",
             tag("a", "Skip to the content", href="#content", class_="skip"),
-            tag("header", tag("h1", TITLE), _about(), _contents()),
+            tag("header", tag("h1", TITLE), _about()),
             tag("main", id="content"),
             tag(
                 "footer",
@@ -113,126 +104,14 @@ def _about() -> Element:
     return tag(
         "p",
         "This agent reads the logs of BotKube in your cluster, counts what happened, and reports "
-        "the counts. No text of a log line leaves it, is stored or is shown here: only words of "
-        "fixed lists, numbers and ids. This page shows all of it, changes nothing, and is "
-        "served to this machine alone.",
+        "the counts. This page shows all of it, changes nothing, and is served to this machine "
+        "alone.",
     )
 
 
 def _contents() -> Element:
     links = (tag("li", tag("a", title, href=f"#{name}")) for name, title in PARTS)
     return tag("nav", tag("ul", *links), aria_label="On this page")
-
-
-def _mode(view: View) -> Element:
-    quiet = "" if view.mode == "on" and not view.is_quiet else " quiet"
-    says = [tag("p", "Mode: ", tag("b", view.mode), f", because {short(view.why)}.")]
-    if view.is_quiet:
-        says.append(
-            tag(
-                "p",
-                "Nothing is sent before ",
-                moment(view.count_from_seconds or 0),
-                " UTC. What is counted until then never is; it is shown here and kept in the "
-                "ledger.",
-            )
-        )
-    else:
-        says.append(tag("p", MODES.get(view.mode, ""), *_when(view)))
-    if not view.may_send:
-        says.append(
-            tag(
-                "p", "The cluster's switches cannot be read now, so nothing is sent until they can."
-            )
-        )
-    if view.withheld:
-        says.append(
-            tag(
-                "p",
-                "The rules newly disclose something of: "
-                f"{fit_names(view.withheld, WITHHELD_ROOM)}. That alone is withheld before ",
-                moment(view.withheld_until_seconds),
-                " UTC, and what is counted of it until then is never sent.",
-            )
-        )
-    if view.figures.are_rules_refused:
-        says.append(
-            tag(
-                "p",
-                "The rule files have changed and do not compile, so the last good set stays in "
-                "force. The log names the first fault, ",
-                code("botkube-analytics rules check"),
-                " all of them.",
-            )
-        )
-    says.append(
-        tag(
-            "p",
-            "To stop it, set ",
-            code("BOTKUBE_ANALYTICS_DISABLE=true"),
-            " or scale it to zero: ",
-            tag("a", "all ways", href="#off"),
-            ".",
-        )
-    )
-    winner = next((one for one in view.switches if one.is_off), None)
-    # What says off stands first, then what cannot be read: the end of a long list may not fit.
-    ordered = sorted(view.switches, key=lambda one: (not one.is_off, one.value != "not readable"))
-    rows = [
-        (
-            code(short(one.name)),
-            short(one.value),
-            "off" + (", decides" * (one is winner)) if one.is_off else "no",
-        )
-        for one in (ordered if len(ordered) > MAX_IN_ORDER else view.switches)
-    ]
-    figures = view.figures
-    delivered = figures.last_delivery_seconds
-    facts: list[tuple[str, Part]] = [
-        ("Destination", short(view.destination) or "none"),
-        ("Reports sealed", number(view.seq)),
-        ("Batches delivered", number(figures.batches_delivered)),
-        ("Last delivered", "never" if delivered is None else moment(delivered)),
-        ("Batches waiting", number(figures.outbox_batches)),
-        ("Batches refused, parked", number(view.parked)),
-        ("Lines read", number(figures.lines_read)),
-        ("Containers followed", number(figures.containers_followed)),
-    ]
-    ids: list[tuple[Part, Part]] = [
-        ("Installation", code(view.installation_id or "none yet")),
-        ("Cluster", code(view.cluster_id or "none")),
-        ("Stream", code(view.stream or "none yet")),
-        ("Window", f"{number(view.window_seconds)} seconds"),
-    ]
-    return section(
-        "mode",
-        "Mode and switches",
-        tag("div", *says, class_=f"mode{quiet}"),
-        tag(
-            "dl",
-            *(tag("div", tag("dt", name), tag("dd", at)) for name, at in facts),
-            class_="facts",
-        ),
-        *fit_table(
-            "Every switch. Any that says off wins.",
-            ("switch", "value", "says off"),
-            rows,
-            room=SWITCHES_ROOM,
-            rest=STATUS,
-        ),
-        table("Who reports.", ("id", "value"), ids),
-    )
-
-
-def _when(view: View) -> list[Part]:
-    """Return when the next report leaves, if one does."""
-    if view.next is None or not view.next.is_sent:
-        return []
-    return [
-        " The next report leaves after ",
-        moment(view.next.end_seconds),
-        f" UTC, to {short(view.destination)}.",
-    ]
 
 
 def _day(view: View) -> Element:

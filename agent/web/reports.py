@@ -44,7 +44,12 @@ WHY = {
 def coming(view: View, *, room: int) -> tuple[Element, int]:
     """Return the next report, its counts and its bytes if it closed now, and the room left."""
     if view.next is None:
-        return section("next", "Next report", tag("p", "Reading has not begun yet.")), room
+        why = "Reading has not begun yet."
+        if view.mode == "off":
+            why = "Nothing is read while it is off."
+        elif view.stands_by:
+            why = "Nothing is read here while this replica stands by."
+        return section("next", "Next report", tag("p", why)), room
     exact, room = _exact(b"\n".join(view.next.arrays), room)
     events = [event for array in view.next.arrays for event in orjson.loads(array)]
     size = sum(map(len, view.next.arrays))

@@ -27,11 +27,12 @@ code,pre,time,dd{overflow-wrap:anywhere}
 code,pre{font:.875em/1.5 ui-monospace,monospace}
 pre{white-space:pre-wrap;background:var(--card);border:1px solid var(--line);padding:.75rem;
 max-height:24rem;overflow:auto}
-.mode{background:var(--card);border:1px solid var(--line);border-left:.4rem solid var(--good);
-padding:.75rem 1rem;margin:1rem 0}
-.mode.quiet{border-left-color:var(--other)}
-.mode p{margin:.25rem 0}
-dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(10.5rem,1fr));gap:.5rem}
+main>section:first-child h2{margin-top:1rem;border-top:0}
+.answers{background:var(--card);border:1px solid var(--line);border-left:.4rem solid var(--good);
+padding:.75rem 1rem;display:grid;grid-template-columns:max-content 1fr;gap:.25rem 1rem}
+.answers.quiet{border-left-color:var(--other)}
+.answers dt{padding-top:.1rem}
+dl.facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.5rem}
 dl.facts div{background:var(--card);border:1px solid var(--line);padding:.5rem .75rem}
 dt{color:var(--soft);font-size:.875rem}
 dd{margin:0}
@@ -61,7 +62,8 @@ background:var(--good)}
 .key.not::before{background:var(--other)}
 .key.none::before{background:var(--line);height:.25em}
 footer{margin-top:3rem;color:var(--soft);font-size:.875rem}
-@media (max-width:30rem){th,td{padding-right:.5rem}table{font-size:.9rem}}
+@media (max-width:32rem){.answers{grid-template-columns:1fr;gap:0}.answers dd{margin-bottom:.25rem}
+dl.facts{grid-template-columns:1fr 1fr}th,td{padding-right:.5rem}table{font-size:.9rem}}
 """
 
 STYLE_HASH = f"sha256-{b64encode(sha256(STYLE.encode()).digest()).decode()}"

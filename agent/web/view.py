@@ -67,7 +67,8 @@ class View:
     """All that is shown. Without a pipeline (it has not begun yet) most of it is empty.
 
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
-    `may_send` is off while the cluster's switches cannot be read.
+    `has_looked` is off until the cluster's switches were read once, `may_send` while they cannot
+    be read.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -77,6 +78,7 @@ class View:
     mode: str
     why: str
     switches: tuple[SwitchRow, ...] = ()
+    has_looked: bool = True
     destination: str = ""
     installation_id: str = ""
     cluster_id: str = ""
@@ -104,6 +106,34 @@ class View:
         """Whether the mode is on and sending has not begun."""
         return self.mode == "on" and self.now_seconds < (self.count_from_seconds or 0)
 
+    @property
+    def stands_by(self) -> bool:
+        """Whether another replica works, or none has to, and nothing says off."""
+        return self.mode != "off" and self.figures.leads is False
+
+    @property
+    def means(self) -> str:
+        """What the mode comes to at this moment, where that is not what its word says."""
+        if self.mode == "off":
+            return (
+                "No log is read and nothing is sent. What was unsent is discarded, and what "
+                "BotKube writes until it is on again is never counted."
+            )
+        no_look = (
+            "The cluster's switches were not read yet; before they are, no log is read and nothing "
+            "is sent."
+        )
+        if self.stands_by:
+            return (
+                "This replica stands by: it reads and sends nothing. One that works has a page of "
+                f"its own, with what it sends.{'' if self.has_looked else f' {no_look}'}"
+            )
+        if not self.has_looked:
+            return no_look
+        if not self.may_send:
+            return "The cluster's switches cannot be read now, so nothing is sent until they can."
+        return ""
+
 
 def status(view: View) -> dict[str, Any]:
     """Return the numbers of the page as JSON has them."""
@@ -114,6 +144,7 @@ def status(view: View) -> dict[str, Any]:
         "now_seconds": view.now_seconds,
         "mode": view.mode,
         "why": view.why,
+        "means": view.means,
         "switches": [attrs.asdict(one) for one in view.switches],
         "destination": view.destination,
         "installation_id": view.installation_id,
@@ -121,7 +152,6 @@ def status(view: View) -> dict[str, Any]:
         "stream": view.stream,
         "seq": view.seq,
         "count_from_seconds": view.count_from_seconds,
-        "may_send": view.may_send,
         "withheld": list(view.withheld),
         "withheld_until_seconds": view.withheld_until_seconds,
         "window_seconds": view.window_seconds,

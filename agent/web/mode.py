@@ -1,0 +1,202 @@
+"""The page's first part: what is asked first, answered in one box; then figures, switches and ids.
+
+Owns the words for each mode. Whoever stops reading after the box shall know what happens, and how
+to change it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.ledger.entries import Answer
+from agent.web.html import code, moment, number, section, table, tag
+from agent.web.room import fit_names, fit_table, short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from xml.etree.ElementTree import Element
+
+    from agent.web.html import Part
+    from agent.web.view import SwitchRow, View
+
+SWITCHES_ROOM, WITHHELD_ROOM, NAMES_ROOM = 4_000, 1_000, 500
+MAX_IN_ORDER = 24
+"""Of a longer list what matters most stands first, because its end may not fit."""
+STATUS = "see botkube-analytics status or /api/status"
+NOT_READABLE = "not readable"
+
+
+def mode(view: View, contents: Element) -> Element:
+    """Return the part; the links to the others stand below the box."""
+    is_sending = view.mode == "on" and not (view.is_quiet or view.means)
+    return section(
+        "mode",
+        "Mode and switches",
+        tag(
+            "dl",
+            *(part for asked, says in _answers(view) for part in (tag("dt", asked), says)),
+            class_="answers" if is_sending else "answers quiet",
+        ),
+        contents,
+        _facts(view),
+        *_switches(view),
+        table("Who reports.", ("id", "value"), _ids(view)),
+    )
+
+
+def _answers(view: View) -> Iterator[tuple[str, Element]]:
+    is_off = view.mode == "off"
+    why = f", because {short(view.why)}. {view.means}"
+    yield "Mode", tag("dd", tag("b", view.mode), why)
+    yield ("Switch it on", _way_back(view)) if is_off else ("Next report", _next(view))
+    yield "Sent so far", _sent(view)
+    yield "Never leaves", _never()
+    if view.withheld:
+        yield "Withheld", _withheld(view)
+    if view.figures.are_rules_refused:
+        yield "Rules", _refused()
+    if not is_off:
+        yield "Switch it off", _way_out()
+
+
+def _way_back(view: View) -> Element:
+    names = [short(one.name) for one in view.switches if one.is_off]
+    return tag(
+        "dd",
+        f"Take back what says off: {fit_names(names, NAMES_ROOM)}. An annotation goes with ",
+        code("kubectl annotate namespace NAMESPACE botkube-analytics/disable-"),
+        ". It is looked at every half minute, and no restart is needed.",
+    )
+
+
+def _next(view: View) -> Element:
+    """Return when the next report leaves, or why none does."""
+    if view.is_quiet:
+        return tag(
+            "dd",
+            "Nothing is sent before ",
+            moment(view.count_from_seconds or 0),
+            " UTC, so that you can look first. What is counted until then never is; it is ",
+            tag("a", "shown here", href="#next"),
+            " and kept in the ledger.",
+        )
+    if view.mode == "local":
+        return tag(
+            "dd",
+            "Nothing is sent. What would be is ",
+            tag("a", "shown here", href="#next"),
+            " and kept in the ledger.",
+        )
+    if view.next is None or not view.may_send:
+        return tag("dd", "None from here now.")
+    return tag(
+        "dd",
+        "Counts are sent: the next report leaves after ",
+        moment(view.next.end_seconds),
+        f" UTC, to {short(view.destination)}. ",
+        tag("a", "As it stands", href="#next"),
+        ".",
+    )
+
+
+def _sent(view: View) -> Element:
+    if not view.entries:
+        where = "that is kept" if view.ledger_path else "since the process was started"
+        return tag("dd", f"Nothing {where}.")
+    at = [one.at_seconds for one in view.entries if one.answer is Answer.DELIVERED]
+    return tag(
+        "dd",
+        f"Delivered: {number(len(at))} of the {number(len(view.entries))} reports that are kept",
+        *((", the last at ", moment(at[0]), " UTC") if at else ()),
+        ". ",
+        tag("a", "Their exact bytes", href="#reports"),
+        ".",
+    )
+
+
+def _never() -> Element:
+    return tag(
+        "dd",
+        "Text of a log line; names of namespaces, objects, channels, users or hosts; arguments of "
+        "commands, tokens, URLs. Only words of fixed lists, numbers and ids leave: ",
+        tag("a", "each field", href="#fields"),
+        ".",
+    )
+
+
+def _withheld(view: View) -> Element:
+    names = fit_names(view.withheld, WITHHELD_ROOM)
+    return tag(
+        "dd",
+        f"The rules newly disclose something of: {names}. That alone is withheld before ",
+        moment(view.withheld_until_seconds),
+        " UTC, and what is counted of it until then is never sent.",
+    )
+
+
+def _refused() -> Element:
+    return tag(
+        "dd",
+        "The rule files have changed and do not compile, so the last good set stays in force. The "
+        "log names the first fault, ",
+        code("botkube-analytics rules check"),
+        " all of them.",
+    )
+
+
+def _way_out() -> Element:
+    return tag(
+        "dd",
+        "Set ",
+        code("BOTKUBE_ANALYTICS_DISABLE=true"),
+        " or scale it to zero: ",
+        tag("a", "all ways", href="#off"),
+        ".",
+    )
+
+
+def _facts(view: View) -> Element:
+    figures = view.figures
+    delivered = figures.last_delivery_seconds
+    facts: tuple[tuple[str, Part], ...] = (
+        ("Destination", short(view.destination) or "none"),
+        ("Reports sealed", number(view.seq)),
+        ("Batches delivered", number(figures.batches_delivered)),
+        ("Last delivered", "never" if delivered is None else moment(delivered)),
+        ("Batches waiting", number(figures.outbox_batches)),
+        ("Batches refused, parked", number(view.parked)),
+        ("Lines read", number(figures.lines_read)),
+        ("Containers followed", number(figures.containers_followed)),
+    )
+    cards = (tag("div", tag("dt", name), tag("dd", at)) for name, at in facts)
+    return tag("dl", *cards, class_="facts")
+
+
+def _switches(view: View) -> list[Element]:
+    winner = next((one for one in view.switches if one.is_off), None)
+    switches = view.switches
+    if len(switches) > MAX_IN_ORDER:
+        # What says off stands first, then what cannot be read: the end may not fit.
+        switches = tuple(
+            sorted(switches, key=lambda one: (not one.is_off, one.value != NOT_READABLE))
+        )
+
+    def says(one: SwitchRow) -> str:
+        return "off" + (", decides" * (one is winner)) if one.is_off else "no"
+
+    return fit_table(
+        "Every switch. Any that says off wins.",
+        ("switch", "value", "says off"),
+        [(code(short(one.name)), short(one.value), says(one)) for one in switches],
+        room=SWITCHES_ROOM,
+        rest=STATUS,
+    )
+
+
+def _ids(view: View) -> list[tuple[Part, Part]]:
+    return [
+        ("Installation", code(view.installation_id or "none yet")),
+        ("Cluster", code(view.cluster_id or "none")),
+        ("Stream", code(view.stream or "none yet")),
+        ("Window", f"{number(view.window_seconds)} seconds"),
+    ]
