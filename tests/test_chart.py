@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import jsonschema
@@ -12,7 +12,9 @@ import pytest
 import yaml
 
 from agent import __version__, settings
+from agent.doctor.rights import RIGHTS, Lack, Right, Scope, actions
 from agent.rules import RuleSet
+from agent.source.switches import BOTKUBE_CONFIGS
 from tests import manifests
 from tests.agents import NAMESPACE, after, lab, until
 from tests.manifests import CHART, DEPLOY, RENDERED, SCHEMA, Json, manifest
@@ -25,6 +27,9 @@ CI = sorted((CHART / "ci").glob("*.yaml"))
 RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
 ALERTS: list[Json] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
 MONITORING = (CHART / "templates" / "monitoring.yaml").read_text(encoding="utf-8")
+
+Asked = tuple[str, str, str, str]
+"""Verb, group, resource, name."""
 
 OPEN = {"settings", "rules"}
 """Values that are empty, and whose keys the schema knows."""
@@ -177,6 +182,46 @@ def test_state_is_applied_without_data(folder: str) -> None:
 def test_the_namespaced_overlay_has_the_rights_that_are_needed_and_no_other() -> None:
     assert role("overlays/namespaced") == manifests.needed(role("base"))
     assert len(role("base")) > len(role("overlays/namespaced"))
+
+
+def asked(folder: str, rights: Iterable[Right]) -> set[Asked]:
+    """Return what the doctor asks for in an installation, for these rights."""
+    held = [one for one in manifest(folder) if re.search(r"-(state|installation)(-\d+)?$", one)]
+    scope = Scope(
+        namespaces=(NAMESPACE,),
+        guessed=frozenset(),
+        deployments=((NAMESPACE, "botkube"),),
+        state_namespace=NAMESPACE,
+        state_names=tuple(one.partition("/")[2] for one in held),
+        lease="botkube-analytics" if "Lease/botkube-analytics" in manifest(folder) else None,
+        has_cluster_id=False,
+        switch_names=BOTKUBE_CONFIGS,
+    )
+    found = [one for right in rights for one in actions(right, scope)]
+    return {(one.verb, one.group, one.resource, one.name) for one in found}
+
+
+def given(rules: Iterable[Json]) -> set[Asked]:
+    return {
+        (verb, group, resource, name)
+        for rule in rules
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    }
+
+
+@pytest.mark.parametrize("folder", RENDERED)
+def test_the_doctor_asks_for_what_is_granted_and_for_no_more(folder: str) -> None:
+    is_small = folder.endswith("namespaced")
+    # What makes objects is asked for because a bare manifest lets the agent make its own.
+    rights = [one for one in RIGHTS if one.lack is not Lack.CREATES]
+    rights = [one for one in rights if one.in_role] if is_small else rights
+
+    assert asked(folder, rights) == given(role(folder))
+    needed = [one for one in RIGHTS if one.in_role]
+    assert asked(folder, needed) == given(manifests.needed(role(folder)))
 
 
 def test_the_readme_shows_how_to_install_from_here() -> None:

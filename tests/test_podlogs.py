@@ -119,6 +119,17 @@ def test_a_silent_stream_is_given_up() -> None:
     assert 290 <= play(script) <= 310
 
 
+def test_a_log_in_which_nothing_stands_yet_is_silent_and_no_failure() -> None:
+    """The server sends not even a header before the first line."""
+
+    async def script(scene: Scene) -> float:
+        began = now()
+        assert await scene.follow(max_age_seconds=10_000) == [b"too old"]
+        return now() - began
+
+    assert 290 <= play(script) <= 310
+
+
 def test_a_stream_that_is_silent_when_it_is_old_is_ended_then() -> None:
     async def script(scene: Scene) -> float:
         scene.fault(Cut("hang", after_bytes=0))

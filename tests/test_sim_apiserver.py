@@ -42,7 +42,11 @@ class Client:
         # A stream, because aiohttp warns of large bodies that are bytes.
         data = None if body is None else io.BytesIO(json.dumps(body).encode())
         async with self.session.request(
-            method, url, data=data, params=query, headers=headers
+            method,
+            url,
+            data=data,
+            params=query,
+            headers={"Content-Type": "application/json", **headers},
         ) as answer:
             return answer.status, json.loads(await answer.read())
 
@@ -111,9 +115,11 @@ async def test_a_group_is_part_of_the_message(api: Client) -> None:
     assert body["details"]["group"] == "coordination.k8s.io"
 
 
-async def test_unknown_paths_are_plain_404(api: Client) -> None:
-    async with api.session.get(f"{api.cluster.server.url}/api/v1/nonsense") as answer:
+async def test_unknown_paths_are_plain_404_and_unknown_resources_are_not(api: Client) -> None:
+    async with api.session.get(f"{api.cluster.server.url}/nonsense") as answer:
         assert (answer.status, await answer.read()) == (404, b"404 page not found\n")
+    code, body = await api.get("/api/v1/nonsense")
+    assert (code, body["reason"]) == (404, "NotFound")
 
 
 async def test_the_owners_of_a_pod_can_be_followed(api: Client) -> None:
@@ -171,6 +177,10 @@ async def test_a_put_with_the_uid_of_a_deleted_object_is_a_conflict(api: Client)
             "Too",
         ),
         (("PUT", f"{LEASES}/there"), {"metadata": {"name": "there"}}, 422, "must be specified"),
+        (("POST", f"{NAMESPACED}/configmaps"), configmap("UPPER"), 422, "RFC 1123"),
+        (("POST", f"{NAMESPACED}/configmaps"), configmap(**{"a b": "x"}), 422, "valid config key"),
+        (("POST", f"{NAMESPACED}/configmaps"), {"data": {"a": 1}}, 400, "data.a is no string"),
+        (("POST", f"{NAMESPACED}/configmaps"), {"kind": "Secret"}, 400, "cannot be handled as"),
         (("POST", f"{NAMESPACED}/configmaps/there"), {}, 405, "does not allow this method"),
     ],
 )

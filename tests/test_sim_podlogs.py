@@ -139,11 +139,32 @@ async def test_a_missing_pod_is_404(logs: Logs) -> None:
 
 
 async def test_a_follow_flushes_every_line(logs: Logs) -> None:
+    logs.pod.write("zero\n", at=T0)
     async with logs.open(follow="true") as answer:
+        assert await answer.content.readany() == b"zero\n"
         for text in (b"one\n", b"two\n"):
             logs.pod.write(text, at=T0)
 
             assert text == await answer.content.readany()
+
+
+async def test_not_even_a_header_comes_before_the_first_line(logs: Logs) -> None:
+    is_open = asyncio.Event()
+
+    async def follow() -> bytes:
+        async with logs.open(follow="true") as answer:
+            is_open.set()
+            return await answer.content.readany()
+
+    following = asyncio.create_task(follow())
+    while not logs.pod.log().listeners:  # noqa: ASYNC110 - the server has no event for it
+        await asyncio.sleep(0)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not is_open.is_set()
+    logs.pod.write("one\n", at=T0)
+
+    assert await following == b"one\n"
 
 
 async def test_a_follow_goes_over_a_rotation(logs: Logs) -> None:
@@ -159,11 +180,12 @@ async def test_a_follow_goes_over_a_rotation(logs: Logs) -> None:
 
 
 async def test_a_follow_ends_when_its_container_does(logs: Logs) -> None:
+    logs.pod.write("first\n", at=T0)
     async with logs.open(follow="true") as answer:
         logs.pod.write("last\n", at=T0)
         logs.pod.crash(at=T0 + SECOND)
 
-        assert await answer.read() == b"last\n"
+        assert await answer.read() == b"first\nlast\n"
 
 
 async def test_a_body_comes_in_pieces_that_do_not_heed_lines() -> None:
@@ -251,6 +273,7 @@ async def test_a_writers_actions_come_back_line_by_line(logs: Logs) -> None:
 
 
 async def test_a_client_that_leaves_frees_its_stream(logs: Logs) -> None:
+    logs.pod.write("one\n", at=T0)
     async with logs.open(follow="true"):
         pass
     async with asyncio.timeout(1):

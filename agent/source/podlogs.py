@@ -8,6 +8,7 @@ deals with both.
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -44,9 +45,7 @@ async def follow(
     until = loop.time() + max_age_seconds
     params = {**_params(container, since_seconds), "follow": "true"}
     has_ended = False
-    async with client.stream(
-        _path(container), params, read_seconds=IDLE_SECONDS, accept="text/plain, */*"
-    ) as content:
+    async with _opened(client, _path(container), params) as content:
         while (left := until - loop.time()) > 0:
             try:
                 async with asyncio.timeout(left):
@@ -64,6 +63,25 @@ async def follow(
     if not has_ended:
         # That we gave up says nothing of the log's end.
         raise TimeoutError
+
+
+@asynccontextmanager
+async def _opened(
+    client: Client, path: str, params: dict[str, str]
+) -> AsyncIterator[aiohttp.StreamReader]:
+    """Open a stream. Raises `TimeoutError` too: not even a header comes before the first line.
+
+    So a log in which nothing stands yet is as silent as one in which nothing is added.
+    """
+    try:
+        async with client.stream(
+            path, params, read_seconds=IDLE_SECONDS, accept="text/plain, */*"
+        ) as content:
+            yield content
+    except ApiError as error:
+        if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
+            raise TimeoutError from error
+        raise
 
 
 async def read(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -165,18 +165,31 @@ class Node:
         self, name: str = "botkube-0", *, image: str = IMAGE, owner: Json | None = None
     ) -> Pod:
         """Create a pod of BotKube on this node and start its container."""
-        spec = {
-            "nodeName": self.name,
-            "automountServiceAccountToken": False,
-            "containers": [{"name": CONTAINER, "image": image}],
-        }
-        meta: Json = {"name": name, "labels": BOTKUBE_LABELS}
+        pod = self.pod(name, images={CONTAINER: image}, labels=BOTKUBE_LABELS, owner=owner)
+        pod.start(at=time.time_ns())
+        return pod
+
+    def pod(
+        self,
+        name: str,
+        *,
+        images: Mapping[str, str],
+        labels: Mapping[str, str],
+        owner: Json | None = None,
+        node: str | None = None,
+    ) -> Pod:
+        """Create a pod whose containers wait to start; an empty node leaves it unscheduled."""
+        node = self.name if node is None else node
+        spec: Json = {"automountServiceAccountToken": False}
+        spec["containers"] = [{"name": one, "image": image} for one, image in images.items()]
+        meta: Json = {"name": name, "labels": dict(labels)}
         meta |= {"ownerReferences": [owner]} if owner is not None else {}
         path = f"/api/v1/namespaces/{self.name}/pods"
-        created = self.api.ask("POST", path, {"metadata": meta, "spec": spec})
-        pod = Pod(self, self.name, name, created["metadata"]["uid"], (CONTAINER,))
-        pod.wait_to_start()
-        pod.start(at=time.time_ns())
+        asked = {"metadata": meta, "spec": spec | ({"nodeName": node} if node else {})}
+        created = self.api.ask("POST", path, asked)
+        pod = Pod(self, self.name, name, created["metadata"]["uid"], tuple(images))
+        for container in images if node else ():
+            pod.wait_to_start(container=container)
         return pod
 
 

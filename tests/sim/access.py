@@ -8,6 +8,7 @@ who is known may ask for their own rights, unless that is denied.
 from __future__ import annotations
 
 import json
+import re
 
 import attrs
 
@@ -18,7 +19,8 @@ from tests.sim.store import KINDS, REVIEWS
 
 ADMIN = "system:admin"
 ANONYMOUS = "system:anonymous"
-PUBLIC_PATHS = frozenset({"/version", "/healthz", "/livez", "/readyz"})
+PUBLIC_PATHS = frozenset({"/version", "/version/", "/healthz", "/livez", "/readyz"})
+DISCOVERY = re.compile("/(api|apis|openapi)(/.*)?")
 
 
 @attrs.frozen
@@ -72,7 +74,7 @@ class Access:
     def check(self, user: str, call: Call, kind: Kind | None) -> None:
         """Raise 403 unless the caller may do this."""
         if kind is None:
-            if user == ANONYMOUS and call.path.rstrip("/") not in PUBLIC_PATHS:
+            if not self._may_path(user, {"verb": call.verb, "path": call.path}):
                 raise status.forbidden_path(user, call.verb, call.path)
             return
         if not self._may(user, call, kind):
@@ -88,20 +90,22 @@ class Access:
     def review(self, user: str, asked: Json) -> Json:
         """Answer a SelfSubjectAccessReview, or raise 422."""
         spec = asked.get("spec") or {}
+        if asked.get("metadata"):
+            raise _invalid("metadata", "Invalid value: must be empty")
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if resource is not None and path is not None:
             shown = json.dumps(path, separators=(",", ":"))
             what = "cannot be specified in combination with resourceAttributes"
             message = f"Invalid value: {shown}: {what}"
-            raise _invalid("nonResourceAttributes", message)
+            raise _invalid("spec.nonResourceAttributes", message)
         if resource is None and path is None:
             message = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            raise _invalid("resourceAttributes", f"Invalid value: null: {message}")
+            raise _invalid("spec.resourceAttributes", f"Invalid value: null: {message}")
         is_allowed = (
             self._may_path(user, path or {}) if resource is None else self._named(user, resource)
         )
         found: Json = {"allowed": is_allowed}
-        if is_allowed:
+        if is_allowed and user != ADMIN:
             found |= {"reason": f'RBAC: allowed by RoleBinding "simulated" to User "{user}"'}
         return {
             "kind": REVIEWS.kind,
@@ -130,9 +134,10 @@ class Access:
         return self._may(user, call, kind)
 
     def _may_path(self, user: str, asked: Json) -> bool:
-        return user == ADMIN or (asked.get("verb"), asked.get("path")) in {
-            ("get", path) for path in PUBLIC_PATHS
-        }
+        path = str(asked.get("path", ""))
+        is_discovery = user != ANONYMOUS and DISCOVERY.fullmatch(path) is not None
+        is_read = asked.get("verb") in {"get", "head"}
+        return user == ADMIN or (is_read and (path in PUBLIC_PATHS or is_discovery))
 
     def _may(self, user: str, call: Call, kind: Kind) -> bool:
         is_everybodys = kind is REVIEWS and call.verb == "create"
@@ -142,5 +147,5 @@ class Access:
 
 
 def _invalid(field: str, message: str) -> status.ApiError:
-    cause = status.cause("Invalid", message, f"spec.{field}")
-    return status.invalid(REVIEWS.kind, "", cause, group=REVIEWS.group)
+    # The real server names no kind here.
+    return status.invalid("", "", status.cause("Invalid", message, field), group=REVIEWS.group)

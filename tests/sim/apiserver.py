@@ -6,15 +6,18 @@ Owns the way of a request from its path to the part that answers it: authenticat
 serves neither versions, conflicts, selectors, bookmarks nor 410 (see `store`), and these are what a
 watcher has to survive.
 
-Not modelled: TLS, gzip, protobuf, tables, discovery, managedFields, server-side apply, priority and
-fairness, `sendInitialEvents`, `stream=` of split log streams (off by default in 1.34).
+It is held against the real server by `tests/cluster/differential/`, which lists the deviations.
+Not modelled: TLS, protobuf, tables, discovery, managedFields, server-side apply, finalizers,
+priority and fairness, `stream=` of split log streams (off by default in 1.34).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import json
+import re
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -27,9 +30,10 @@ from tests.sim import crud, podlogs, status, watching
 from tests.sim.access import Access
 from tests.sim.faults import Answer, Call, FaultPlan, Then
 from tests.sim.kubelet import Habits, Kubelet
+from tests.sim.negotiation import check_accept, parse
 from tests.sim.routing import understand
 from tests.sim.status import ApiError, Json, Kind
-from tests.sim.store import PODS, REVIEWS, Store
+from tests.sim.store import DEPLOYMENTS, KINDS, NAMESPACES, PODS, REPLICASETS, REVIEWS, Store
 from tests.sim.wire import Wire, cut_of, serve
 
 # 2026-11-24T00:00:00Z: a fixed "now" for whoever does not care.
@@ -37,6 +41,18 @@ MIDNIGHT = 1_795_478_400_000_000_000
 
 # The real server's limit for a request body.
 _BODY_BYTES = 3 * 1024 * 1024
+
+# The real server compresses what is longer, for whoever takes it.
+_GZIP_BYTES = 128 * 1024
+
+_WITH_STATUS = (PODS, NAMESPACES, DEPLOYMENTS, REPLICASETS)
+
+# Elsewhere nothing is served, so that a path there is no missing resource.
+_KNOWN_GROUP = re.compile(f"/api/.|/apis/({'|'.join({one.group for one in KINDS} - {''})})/")
+
+_METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+_NO_SNIFFING = {"X-Content-Type-Options": "nosniff"}
 
 
 @attrs.frozen
@@ -151,7 +167,9 @@ class ApiServer:
             try:
                 await self._answer(request, call, kind, wire)
             except ApiError as error:
-                await self._send(wire, error.code, error.body)
+                # What is refused before anything looked at it has a header more.
+                early = error.code == 403
+                await self._send(wire, error.code, error.body, _NO_SNIFFING if early else None)
 
         try:
             return await serve(wire, fault, handler, self._refuse)
@@ -163,41 +181,54 @@ class ApiServer:
     ) -> None:
         user = self.access.user(request.headers.get("Authorization", ""))
         self.access.check(user, call, kind)
+        accept = request.headers.get("Accept", "")
         if kind is None:
-            await self._answer_path(call, wire)
-        elif call.subresource == "log" and kind is PODS:
+            await self._answer_path(call, wire, accept)
+            return
+        is_log = call.subresource == "log" and kind is PODS
+        is_status = call.subresource == "status" and kind in _WITH_STATUS and call.verb == "get"
+        if call.subresource and not is_log and not is_status:
+            raise status.no_resource()
+        if request.method not in _METHODS or (is_log and request.method != "GET"):
+            raise status.method_not_allowed()
+        check_accept(accept, is_log=is_log, is_path=False)
+        if is_log:
             now = self.options.now()
             wanted = podlogs.parse_request(call.name, call.query, now=now)
             pod = self.store.get(PODS, call.namespace, call.name)
             await podlogs.serve_log(self.kubelet, pod, wanted, wire, _headers("text/plain"))
-        elif call.subresource:
-            await self._no_such_path(wire)
-        elif kind is REVIEWS:
-            # Answered and forgotten: there is nothing to get, list or watch.
-            if (call.verb, call.name) != ("create", ""):
-                raise status.method_not_allowed()
-            await self._send(wire, 201, self.access.review(user, crud.parse(await request.read())))
         elif call.verb == "watch":
             await self._watch(kind, call, wire)
         else:
-            code, obj = self._object(kind, call, await request.read(), request.content_type)
-            await self._send(wire, code, obj)
+            body = crud.Body(await _read(request), request.headers.get("Content-Type", ""))
+            done = self._object(kind, call, body, user)
+            warned = ", ".join(f"299 - {json.dumps(one)}" for one in done.warnings)
+            await self._send(wire, done.code, done.obj, {"Warning": warned} if warned else None)
 
-    def _object(self, kind: Kind, call: Call, body: bytes, content_type: str) -> tuple[int, Json]:
+    def _object(self, kind: Kind, call: Call, body: crud.Body, user: str) -> crud.Done:
         now = self.options.now()
+        if kind is REVIEWS:
+            # Answered and forgotten: there is nothing to get, list or watch.
+            if call.name:
+                raise status.no_resource()
+            if call.verb != "create":
+                raise status.method_not_allowed()
+            asked = parse(body.data, body.content_type)
+            return crud.Done(201, self.access.review(user, asked))
         match call.verb:
             case "list":
-                return 200, watching.list_objects(self.store, self.pages, kind, call)
+                found = watching.list_objects(self.store, self.pages, kind, call)
+                return crud.Done(200, found)
             case "get":
                 return crud.read(self.store, kind, call)
-            case "create" if not call.name:
+            case "create" if not call.name and bool(call.namespace) is kind.namespaced:
                 return crud.create(self.store, kind, call, body, at=now)
             case "update" if call.name:
                 return crud.update(self.store, kind, call, body, at=now)
             case "patch" if call.name:
-                return crud.patch(self.store, kind, call, body, content_type=content_type)
+                return crud.patch(self.store, kind, call, body)
             case "delete" if call.name:
-                return crud.delete(self.store, kind, call)
+                return crud.delete(self.store, kind, call, body)
         raise status.method_not_allowed()
 
     async def _watch(self, kind: Kind, call: Call, wire: Wire) -> None:
@@ -215,21 +246,25 @@ class ApiServer:
         finally:
             self.watches.remove(watch)
 
-    async def _answer_path(self, call: Call, wire: Wire) -> None:
+    async def _answer_path(self, call: Call, wire: Wire, accept: str) -> None:
         if call.path.rstrip("/") == "/version":
+            if call.method != "GET":
+                raise status.method_not_allowed()
+            check_accept(accept, is_log=False, is_path=True)
             await self._send(wire, 200, _version_info(self.options.git_version))
         elif call.path in {"/healthz", "/livez", "/readyz"}:
-            await wire.answer(200, b"ok", _headers("text/plain; charset=utf-8"))
+            headers = {**_headers("text/plain; charset=utf-8"), **_NO_SNIFFING}
+            await wire.answer(200, b"ok", headers)
+        elif _KNOWN_GROUP.match(call.path):
+            raise status.no_resource()
         else:
-            await self._no_such_path(wire)
+            headers = {**_headers("text/plain; charset=utf-8"), **_NO_SNIFFING}
+            await wire.answer(404, b"404 page not found\n", headers)
 
     async def _finish_headers(self, _: web.Request, response: web.StreamResponse) -> None:
         # kube-apiserver does not name itself.
         response.headers.popall("Server", None)
         response.headers["Date"] = formatdate(self.date(), usegmt=True)
-
-    async def _no_such_path(self, wire: Wire) -> None:
-        await wire.answer(404, b"404 page not found\n", _headers("text/plain; charset=utf-8"))
 
     async def _refuse(self, wire: Wire, fault: Answer) -> None:
         body = fault.body
@@ -245,7 +280,19 @@ class ApiServer:
         self, wire: Wire, code: int, obj: Json, extra: dict[str, str] | None = None
     ) -> None:
         body = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
-        await wire.answer(code, body, {**_headers("application/json"), **(extra or {})})
+        retry = (obj.get("details") or {}).get("retryAfterSeconds") if code >= 400 else None
+        headers = {} if retry is None else {"Retry-After": str(retry)}
+        if len(body) > _GZIP_BYTES and wire.takes_gzip:
+            body = gzip.compress(body, 1)
+            headers |= {"Content-Encoding": "gzip"}
+        await wire.answer(code, body, {**_headers("application/json"), **headers, **(extra or {})})
+
+
+async def _read(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise status.too_large(_BODY_BYTES) from None
 
 
 def _headers(content_type: str) -> dict[str, str]:

@@ -6,86 +6,171 @@ Each function takes a request to the status code and object that answer it, or r
 from __future__ import annotations
 
 import json
+import uuid
 
-from tests.sim import status
+import attrs
+
+from tests.sim import content, negotiation, status
 from tests.sim.faults import Call
+from tests.sim.query import integer, object_version
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import PODS, Store
 
-_MERGE_TYPES = frozenset({"application/merge-patch+json", "application/strategic-merge-patch+json"})
+
+@attrs.frozen
+class Body:
+    """What a client sent along."""
+
+    data: bytes
+    content_type: str
 
 
-def read(store: Store, kind: Kind, call: Call) -> tuple[int, Json]:
-    return 200, store.get(kind, _namespace(kind, call), call.name)
+@attrs.frozen
+class Done:
+    """What answers a request; `warnings` stand in headers."""
+
+    code: int
+    obj: Json
+    warnings: list[str] = attrs.field(factory=list)
 
 
-def create(store: Store, kind: Kind, call: Call, body: bytes, *, at: int) -> tuple[int, Json]:
-    obj = parse(body)
+def read(store: Store, kind: Kind, call: Call) -> Done:
+    asked = object_version(call.query.get("resourceVersion", ""))
+    if asked > store.version:
+        raise status.version_too_large(asked, store.version)
+    return Done(200, store.get(kind, _namespace(kind, call), call.name))
+
+
+def create(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done:
+    obj, warnings = _decode(kind, call, body, "CreateOptions")
     _check_place(kind, call, obj)
     # These belong to the server; a client's values are overwritten.
-    meta = {
-        key: value
-        for key, value in (obj.get("metadata") or {}).items()
-        if key not in {"uid", "creationTimestamp"}
-    }
-    return 201, store.create(kind, call.namespace, {**obj, "metadata": meta}, at=at)
+    given = obj.get("metadata") or {}
+    meta = {key: one for key, one in given.items() if key not in {"uid", "creationTimestamp"}}
+    if not meta.get("name") and meta.get("generateName"):
+        meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
+    kept = {**obj, "metadata": meta}
+    if _is_dry(call):
+        store = store.copy()
+    made = store.create(kind, call.namespace, kept, at=at)
+    if _is_dry(call):
+        del made["metadata"]["resourceVersion"]
+    return Done(201, made, warnings)
 
 
-def update(store: Store, kind: Kind, call: Call, body: bytes, *, at: int) -> tuple[int, Json]:
-    obj = parse(body)
+def update(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done:
+    obj, warnings = _decode(kind, call, body, "UpdateOptions")
     _check_place(kind, call, obj)
     name = (obj.get("metadata") or {}).get("name", "")
     if name != call.name:
         raise status.bad_request(
             f"the name of the object ({name}) does not match the name on the URL ({call.name})"
             if name
-            else "name is required"
+            else f"the name of the object ({call.name} based on URL) was undeterminable: "
+            "name must be provided"
         )
+    if _is_dry(call):
+        store = store.copy()
     try:
-        return 200, store.update(kind, call.namespace, call.name, obj)
-    except ApiError as error:
-        if error.code != 404 or not kind.create_on_update:
+        before = store.get(kind, call.namespace, call.name)
+    except ApiError:
+        if not kind.create_on_update:
             raise
-    return create(store, kind, call, body, at=at)
+        return _create_instead(store, kind, call, obj, at=at)
+    made = store.update(kind, call.namespace, call.name, obj)
+    if _is_dry(call):
+        made["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    return Done(200, made, warnings)
 
 
-def patch(
-    store: Store, kind: Kind, call: Call, body: bytes, *, content_type: str
-) -> tuple[int, Json]:
-    if content_type not in _MERGE_TYPES:
-        accepted = ", ".join(sorted(_MERGE_TYPES))
-        message = (
-            f"the body of the request was in an unknown format - accepted media types include: "
-            f"{accepted}"
-        )
-        raise ApiError(415, "UnsupportedMediaType", message)
-    return 200, store.merge(kind, _namespace(kind, call), call.name, parse(body))
+def _create_instead(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done:
+    meta = dict(obj["metadata"])
+    if meta.get("uid"):
+        cause = store.uid_cause(kind, call.namespace, call.name, meta["uid"], "")
+        raise status.conflict(kind, call.name, cause)
+    meta.pop("resourceVersion", None)
+    return Done(201, store.create(kind, call.namespace, {**obj, "metadata": meta}, at=at))
 
 
-def delete(store: Store, kind: Kind, call: Call) -> tuple[int, Json]:
-    if kind is PODS:
+def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
+    wanted = negotiation.parse_patch(body.data, body.content_type)
+    _check_dry(call, "PatchOptions")
+    if _is_dry(call):
+        store = store.copy()
+    before = store.get(kind, _namespace(kind, call), call.name)
+    try:
+        merged, warnings = content.decode(kind, content.merge(before, wanted))
+    except ApiError as error:
+        # What a patch makes of the object is judged as the object's content.
+        cause = status.cause("Invalid", str(error), "patch")
+        raise status.invalid("", "", cause) from error
+    meta = merged.get("metadata") or {}
+    if meta.get("uid") != before["metadata"]["uid"]:
+        cause = status.cause("Invalid", "Invalid value: field is immutable", "metadata.uid")
+        # It is found twice: by the update, and by the object that results.
+        raise status.invalid(kind.kind, call.name, cause, cause, group=kind.group)
+    if meta.get("name") != call.name:
+        raise status.bad_request("the name of the object does not match the name on the URL")
+    _check_place(kind, call, merged)
+    return Done(200, store.update(kind, _namespace(kind, call), call.name, merged), warnings)
+
+
+def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
+    namespace = _namespace(kind, call)
+    integer(call.query, "gracePeriodSeconds")
+    options = _delete_options(body) if body.data else {}
+    if kind is PODS and store.get(kind, namespace, call.name):
         # A pod goes only when its node has stopped it, which is the test driver's part.
         raise status.method_not_allowed()
-    gone = store.delete(kind, _namespace(kind, call), call.name)
+    found = store.get(kind, namespace, call.name)["metadata"]
+    for key, wanted in (options.get("preconditions") or {}).items():
+        if wanted != found.get(key):
+            raise status.precondition_failed(kind, call.name, key, wanted, found.get(key))
+    gone = store.copy() if _is_dry(call) else store
+    gone.delete(kind, namespace, call.name)
     details = {"name": call.name, "group": kind.group, "kind": kind.plural}
-    details["uid"] = gone["metadata"]["uid"]
-    return 200, {
-        "kind": "Status",
-        "apiVersion": "v1",
-        "metadata": {},
-        "status": "Success",
-        "details": {key: value for key, value in details.items() if value},
-    }
+    details["uid"] = found["uid"]
+    obj: Json = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
+    return Done(200, obj | {"details": {key: one for key, one in details.items() if one}})
 
 
-def parse(body: bytes) -> Json:
+def _delete_options(body: Body) -> Json:
     try:
-        obj = json.loads(body)
+        options = json.loads(body.data)
     except ValueError as error:
-        raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
-    if not isinstance(obj, dict):
-        raise status.bad_request("couldn't get version/kind; json parse error: not an object")
-    return obj
+        raise status.internal(f"couldn't get version/kind; json parse error: {error}") from error
+    policy = options.get("propagationPolicy")
+    if policy not in {None, "Foreground", "Background", "Orphan"}:
+        message = f'Unsupported value: "{policy}"'
+        cause = status.cause("NotSupported", message, "propagationPolicy")
+        raise status.invalid("DeleteOptions", "", cause, group="meta.k8s.io")
+    return dict(options)
+
+
+def _decode(kind: Kind, call: Call, body: Body, options: str) -> tuple[Json, list[str]]:
+    _check_dry(call, options)
+    obj, warnings = content.decode(kind, negotiation.parse(body.data, body.content_type))
+    how = call.query.get("fieldValidation", "Warn")
+    if warnings and how == "Strict":
+        what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
+        raise status.bad_request(f"{what}: strict decoding error: {', '.join(warnings)}")
+    return obj, warnings if how == "Warn" else []
+
+
+def _check_dry(call: Call, options: str) -> None:
+    causes = []
+    if call.query.get("dryRun", "All") != "All":
+        causes.append(status.cause("NotSupported", "Unsupported value", "dryRun"))
+    if call.query.get("fieldValidation", "") not in {"", "Strict", "Warn", "Ignore"}:
+        causes.append(status.cause("NotSupported", "Unsupported value", "fieldValidation"))
+    if len(call.query.get("fieldManager", "")) > 128:
+        causes.append(status.cause("TooLong", "Too long", "fieldManager"))
+    if causes:
+        raise status.invalid(options, "", *causes, group="meta.k8s.io")
+
+
+def _is_dry(call: Call) -> bool:
+    return call.query.get("dryRun") == "All"
 
 
 def _namespace(kind: Kind, call: Call) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 SECOND = 1_000_000_000
@@ -20,7 +21,7 @@ _LAYOUT = (
     ("-", "-"),
     ("02", r"\d{2}"),
     ("T", "T"),
-    ("15", r"\d{2}"),
+    ("15", r"\d{1,2}"),
     (":", ":"),
     ("04", r"\d{2}"),
     (":", ":"),
@@ -46,6 +47,13 @@ def trimmed_stamp(at: int) -> str:
     """Print a time as RFC3339Nano: no trailing zeros, and no fraction for a whole second."""
     fraction = f"{at % SECOND:09d}".rstrip("0")
     return f"{_whole_seconds(at // SECOND)[:-1]}{'.' if fraction else ''}{fraction}Z"
+
+
+def in_zone_of(written: str, at: int, style: Callable[[int], str]) -> str:
+    """Print a time in the zone of a stamp; an offset of nothing is Z."""
+    if written.endswith("Z") or not (ahead := _offset_seconds(written[-6:])):
+        return style(at)
+    return style(at + ahead * SECOND).removesuffix("Z") + written[-6:]
 
 
 def parse_stamp(text: str) -> int:
@@ -83,6 +91,8 @@ def _cannot_parse(text: str, rest: str, element: str) -> str:
 def _offset_seconds(zone: str) -> int:
     if zone == "Z":
         return 0
+    if int(zone[1:3]) > 24 or int(zone[4:6]) > 60:
+        raise ValueError("time zone offset out of range")
     sign = -1 if zone[0] == "-" else 1
     return sign * (int(zone[1:3]) * 3600 + int(zone[4:6]) * 60)
 

@@ -18,7 +18,7 @@ from typing import Any, Literal
 import attrs
 
 from tests.sim.crilog import Instance
-from tests.sim.gotime import fixed_stamp, parse_stamp, trimmed_stamp
+from tests.sim.gotime import fixed_stamp, in_zone_of, parse_stamp, trimmed_stamp
 
 StampStyle = Literal["fixed", "trimmed"]
 
@@ -65,6 +65,8 @@ class Reader:
         self._records_left = -1 if options.follow else options.tail
         self._remain = options.limit_bytes
         self._at_line_start = True
+        # By the first record that it reads the kubelet decides what the file's format is.
+        self._has_format = False
 
     def read(self, size: int = 64 * 1024) -> bytes:
         """Return at least `size` bytes if there are as many; nothing means "wait" or `finished`."""
@@ -96,22 +98,26 @@ class Reader:
         try:
             stamp, stream, tag, text = record.split(b" ", 3)
             at = parse_stamp(stamp.decode())
+            if stream not in {b"stdout", b"stderr"}:
+                raise ValueError(stream)  # noqa: TRY301 - one way out for all that is no record
         except ValueError:
+            if not self._has_format:
+                raise KubeletError(f"unsupported log format: {record!r}") from None
             return  # the kubelet logs the fault and says nothing to the reader
-        if stream not in {b"stdout", b"stderr"}:
-            return
+        self._has_format = True
         if tag.split(b":")[0] == b"P":
             text = text.removesuffix(b"\n")
         if self.options.since is None or at >= self.options.since:
-            self._print(at, text, out)
+            self._print(at, stamp.decode(), text, out)
         self._records_left -= self._records_left > 0
         # The flag is one for both streams and moves even over records that the filter left out.
         self._at_line_start = not text or text.endswith(b"\n")
 
-    def _print(self, at: int, text: bytes, out: bytearray) -> None:
+    def _print(self, at: int, written: str, text: bytes, out: bytearray) -> None:
         if self.options.timestamps and (self._at_line_start or self.habits.stamp_each_piece):
             style = fixed_stamp if self.habits.stamps == "fixed" else trimmed_stamp
-            text = style(at).encode() + b" " + text
+            # The hour stays that of the zone in which the runtime wrote it.
+            text = in_zone_of(written, at, style).encode() + b" " + text
         if self._remain >= 0:
             text = text[: self._remain]
             self._remain -= len(text)

@@ -15,7 +15,8 @@ import attrs
 from tests.sim import status
 from tests.sim.gotime import SECOND, parse_stamp
 from tests.sim.kubelet import Kubelet, KubeletError, LogOptions, Reader
-from tests.sim.status import ApiError, Json
+from tests.sim.query import boolean, integer
+from tests.sim.status import Json
 from tests.sim.wire import Wire
 
 _READ_BYTES = 64 * 1024
@@ -32,24 +33,31 @@ class LogRequest:
 
 def parse_request(name: str, query: Mapping[str, str], *, now: int) -> LogRequest:
     """Decode the options, with the API's answers to those that it cannot take."""
-    tail = _integer(query, "tailLines")
-    limit = _integer(query, "limitBytes")
-    seconds = _integer(query, "sinceSeconds")
+    tail = integer(query, "tailLines")
+    limit = integer(query, "limitBytes")
+    seconds = integer(query, "sinceSeconds")
     since_time = _since_time(query)
-    _validate(name, tail=tail, limit=limit, seconds=seconds, since_time=since_time)
+    _validate(
+        name,
+        tail=tail,
+        limit=limit,
+        seconds=seconds,
+        since_time=since_time,
+        stream=query.get("stream"),
+    )
     # `sinceSeconds` keeps the kubelet's own nanoseconds; `sinceTime` loses its fraction on
     # the way there.
     since = None if since_time is None else since_time // SECOND * SECOND
     if seconds is not None:
         since = now - seconds * SECOND
     options = LogOptions(
-        follow=_boolean(query, "follow"),
-        timestamps=_boolean(query, "timestamps"),
+        follow=boolean(query, "follow"),
+        timestamps=boolean(query, "timestamps"),
         since=since,
         tail=-1 if tail is None else tail,
         limit_bytes=-1 if limit is None else limit,
     )
-    return LogRequest(query.get("container", ""), _boolean(query, "previous"), options)
+    return LogRequest(query.get("container", ""), boolean(query, "previous"), options)
 
 
 async def serve_log(
@@ -58,27 +66,33 @@ async def serve_log(
     """Stream one container's log until its end, or for ever if it is followed."""
     container = _choose_container(pod, wanted.container)
     if not pod.get("spec", {}).get("nodeName"):
-        await wire.answer(204, b"", {})
+        await wire.answer(204, b"", {"Cache-Control": headers["Cache-Control"]})
         return
     try:
         opened = kubelet.open(pod, container, wanted.options, previous=wanted.previous)
     except KubeletError as error:
         raise status.bad_request(str(error)) from error
-    await wire.begin(200, headers)
     if isinstance(opened, bytes):
+        await wire.begin(200, headers)
         await wire.write(opened)
     else:
-        await _stream(opened, wire)
+        await _stream(opened, wire, headers)
     await wire.finish()
 
 
-async def _stream(reader: Reader, wire: Wire) -> None:
+async def _stream(reader: Reader, wire: Wire, headers: Mapping[str, str]) -> None:
     listeners = reader.instance.listeners
     listeners.add(wire.wake.set)
     caught_up = False
     try:
         while True:
-            data = reader.read(_READ_BYTES)
+            try:
+                data = reader.read(_READ_BYTES)
+            except KubeletError as error:
+                raise status.bad_request(str(error)) from error
+            # Nothing at all is sent before the first line, or before the end of an empty log.
+            if wire.response is None and (data or reader.finished or wire.is_to_be_cut):
+                await wire.begin(200, headers)
             # The kubelet flushes every line: what comes in live goes out line by line.
             for part in _lines(data) if caught_up else [data]:
                 await wire.write(part)
@@ -116,7 +130,13 @@ def _choose_container(pod: Json, asked: str) -> str:
 
 
 def _validate(
-    name: str, *, tail: int | None, limit: int | None, seconds: int | None, since_time: int | None
+    name: str,
+    *,
+    tail: int | None,
+    limit: int | None,
+    seconds: int | None,
+    since_time: int | None,
+    stream: str | None,
 ) -> None:
     causes = []
     if tail is not None and tail < 0:
@@ -127,38 +147,21 @@ def _validate(
         causes.append(status.cause("Invalid", message, "limitBytes"))
     if seconds is not None and since_time is not None:
         message = "Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified"
-        causes.append(status.cause("Forbidden", message, ""))
+        causes.append(status.cause("Forbidden", message, "[]"))
     elif seconds is not None and seconds < 1:
         message = f"Invalid value: {seconds}: must be greater than 0"
         causes.append(status.cause("Invalid", message, "sinceSeconds"))
+    if stream is not None:
+        causes.append(status.cause("Forbidden", "Forbidden: may not be specified", "stream"))
     if causes:
         raise status.invalid("PodLogOptions", name, *causes)
 
 
 def _since_time(query: Mapping[str, str]) -> int | None:
     text = query.get("sinceTime", "")
-    if not text:
+    if text in {"", "null"}:
         return None
     try:
         return parse_stamp(text)
     except ValueError as error:
         raise status.bad_request(str(error)) from error
-
-
-def _integer(query: Mapping[str, str], key: str) -> int | None:
-    text = query.get(key, "")
-    if not text:
-        return None
-    try:
-        return int(text)
-    except ValueError:
-        raise _not_a_number(text) from None
-
-
-def _not_a_number(text: str) -> ApiError:
-    return status.bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
-
-
-def _boolean(query: Mapping[str, str], key: str) -> bool:
-    # As Go's conversion of query values has it: present means true unless it says no.
-    return key in query and query[key].lower() not in {"false", "0"}

@@ -6,32 +6,34 @@ import attrs
 from aiohttp import web
 
 from tests.sim.faults import Call
+from tests.sim.query import boolean
 from tests.sim.selectors import selected_name
 from tests.sim.status import Kind
-from tests.sim.store import KINDS, NAMESPACES
-from tests.sim.watching import is_watch
+from tests.sim.store import KINDS
 
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
     """Return the call and its resource; a path that is no resource has none."""
-    query = dict(request.query)
+    # Of several values the first counts.
+    query = {key: request.query[key] for key in request.query}
     plain = Call(request.method, request.path, request.method.lower(), query)
-    group, version, rest = _group(request.path.strip("/").split("/"))
+    path = "" if request.path.startswith("//") else request.path
+    group, version, rest = _group(path.strip("/").split("/"))
     namespace = ""
     if rest[:1] == ["namespaces"] and len(rest) > 1:
         # A namespace lies in itself as far as rights are concerned.
         namespace = rest[1]
-        rest = rest[2:] if len(rest) > 2 else rest
+        rest = rest if rest[2:] in ([], ["status"]) else rest[2:]
     plural, name, subresource = (*rest, "", "", "")[:3]
     kind = _kind(group, version, plural)
-    if kind is None or len(rest) > 3 or (name and kind is not NAMESPACES and not namespace):
+    if kind is None or len(rest) > 3 or (name and kind.namespaced and not namespace):
         return plain, None
     verb = _VERBS.get(request.method, "get")
     if verb == "get" and not name:
         # A list or watch of one name is a request for that name to whoever checks rights.
-        verb = "watch" if is_watch(query) else "list"
+        verb = "watch" if boolean(query, "watch") else "list"
         name = selected_name(query.get("fieldSelector", ""))
     call = attrs.evolve(
         plain,

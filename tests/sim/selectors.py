@@ -9,73 +9,119 @@ from tests.sim.status import Json, Kind, bad_request
 
 Matches = Callable[[Json], bool]
 
-_IN = re.compile(r"^(?P<key>\S+)\s+(?P<op>in|notin)\s+\((?P<values>[^)]*)\)$")
-_EQUAL = re.compile(r"^(?P<key>[^\s=!]+)\s*(?P<op>==|=|!=)\s*(?P<value>\S*)$")
-_EXISTS = re.compile(r"^(?P<absent>!?)\s*(?P<key>[^\s=!(),]+)$")
+_WORD = r"[^\s=!(),<>]+"
+_REQUIREMENT = re.compile(
+    rf"""\s*(?:
+        !\s*(?P<absent>{_WORD})
+        | (?P<key>{_WORD})\s*(?:
+            (?P<op>==|=|!=|<|>)\s*(?P<value>{_WORD})?
+            | (?P<set>in|notin)\s*\((?P<values>[^=!()<>]*)\)
+        )?
+    )\s*(?P<end>,|$)""",
+    re.VERBOSE,
+)
+_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
+_PART = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", re.ASCII)
+_PART_CHARACTERS, _PREFIX_CHARACTERS = 63, 253
+
+_TERM = re.compile(r"(?P<key>(?:[^\\=!]|\\.|!(?!=))*)(?P<op>!=|==|=)(?P<value>.*)", re.DOTALL)
+_ESCAPED = re.compile(r"(?:[^\\,=]|\\[\\,=])*", re.DOTALL)
 
 _META_FIELDS = ("metadata.name", "metadata.namespace")
 _POD_FIELDS = (
     *_META_FIELDS,
     "spec.nodeName",
+    "spec.hostNetwork",
     "spec.restartPolicy",
     "spec.schedulerName",
     "spec.serviceAccountName",
     "status.phase",
     "status.podIP",
+    "status.podIPs",
     "status.nominatedNodeName",
 )
+_DEFAULTS = {"spec.hostNetwork": "false", "spec.schedulerName": "default-scheduler"}
 
 
 def label_matches(selector: str) -> Matches:
     """Compile a label selector; all its requirements must hold."""
-    requirements = [_requirement(part.strip(), selector) for part in _split(selector)]
+    requirements, place = [], 0
+    is_more = bool(selector.strip())
+    while is_more:
+        found = _REQUIREMENT.match(selector, place)
+        if found is None:
+            raise bad_request(f"unable to parse requirement: found '{selector[place:]}'")
+        requirements.append(_requirement(found))
+        place, is_more = found.end(), bool(found["end"])
     return lambda obj: all(holds(_labels(obj)) for holds in requirements)
+
+
+def is_label_key(key: str) -> bool:
+    """Whether a key is a name, perhaps behind a domain and a slash."""
+    prefix, slash, name = key.rpartition("/")
+    has_prefix = len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) is not None
+    return (has_prefix or not slash) and is_label_value(name) and bool(name)
+
+
+def is_label_value(value: str) -> bool:
+    is_part = not value or _PART.fullmatch(value) is not None
+    return is_part and len(value) <= _PART_CHARACTERS
 
 
 def field_matches(selector: str, kind: Kind) -> Matches:
     """Compile a field selector, which knows only the fields of its resource."""
     known = _POD_FIELDS if kind.plural == "pods" else _META_FIELDS
     wanted: list[tuple[str, bool, str]] = []
-    for part in filter(None, (part.strip() for part in selector.split(","))):
-        found = _EQUAL.match(part)
+    for part in filter(None, re.split(r"(?<!\\),", selector)):
+        found = _TERM.fullmatch(part)
         if found is None:
             raise bad_request(f"invalid selector: '{selector}'; can't understand '{part}'")
+        if _ESCAPED.fullmatch(found["value"]) is None:
+            raise bad_request(f"invalid field selector: unescaped character in '{part}'")
         if found["key"] not in known:
-            raise bad_request(
-                f'Unable to find "{kind.group}/{kind.version}, Resource={kind.plural}" that match '
-                f'label selector "", field selector "{selector}": '
-                f"field label not supported: {found['key']}"
-            )
-        wanted.append((found["key"], found["op"] != "!=", found["value"]))
+            raise bad_request(f"field label not supported: {found['key']}")
+        value = re.sub(r"\\(.)", r"\1", found["value"])
+        wanted.append((found["key"], found["op"] != "!=", value))
     return lambda obj: all((_field(obj, key) == value) is equal for key, equal, value in wanted)
 
 
 def selected_name(selector: str) -> str:
     """Return the one name that a field selector asks for."""
-    found = re.fullmatch(r"metadata\.name==?([^,!=]+)", selector.strip())
+    found = re.fullmatch(r"metadata\.name==?([^,!=]+)", selector)
     return found[1] if found else ""
 
 
-def _split(selector: str) -> list[str]:
-    # A comma between parentheses belongs to the set.
-    return [part for part in re.split(r",(?![^(]*\))", selector) if part.strip()]
-
-
-def _requirement(part: str, selector: str) -> Callable[[dict[str, str]], bool]:
-    if found := _IN.match(part):
-        key, values = found["key"], {value.strip() for value in found["values"].split(",")}
-        if found["op"] == "in":
+def _requirement(found: re.Match[str]) -> Callable[[dict[str, str]], bool]:
+    key, op, value = found["key"] or found["absent"], found["op"], found["value"] or ""
+    values = [one.strip() for one in (found["values"] or "").split(",")]
+    is_number = re.fullmatch(r"[+-]?\d+", value, re.ASCII) is not None
+    if not is_label_key(key):
+        raise bad_request(f'unable to parse requirement: <nil>: Invalid value: "{key}"')
+    if not all(map(is_label_value, (*values, value))):
+        raise bad_request(f'unable to parse requirement: values of {key}: Invalid value: "{value}"')
+    if op in {"<", ">"} and not is_number:
+        raise bad_request("unable to parse requirement: the value must be an integer")
+    if found["absent"]:
+        return lambda labels: key not in labels
+    match found["set"] or op:
+        case "in":
             return lambda labels: labels.get(key) in values
-        return lambda labels: labels.get(key) not in values
-    if found := _EQUAL.match(part):
-        key, value = found["key"], found["value"]
-        if found["op"] == "!=":
+        case "notin":
+            return lambda labels: labels.get(key) not in values
+        case "!=":
             return lambda labels: labels.get(key) != value
-        return lambda labels: labels.get(key) == value
-    if found := _EXISTS.match(part):
-        key, absent = found["key"], bool(found["absent"])
-        return lambda labels: (key in labels) is not absent
-    raise bad_request(f"unable to parse requirement: found '{part}' in '{selector}'")
+        case "=" | "==":
+            return lambda labels: labels.get(key) == value
+        case "<" | ">":
+            return lambda labels: _exceeds(labels.get(key, ""), value, above=op == ">")
+        case _:
+            return lambda labels: key in labels
+
+
+def _exceeds(label: str, value: str, *, above: bool) -> bool:
+    if re.fullmatch(r"[+-]?\d+", label, re.ASCII) is None:
+        return False
+    return int(label) > int(value) if above else int(label) < int(value)
 
 
 def _labels(obj: Json) -> dict[str, str]:
@@ -87,4 +133,4 @@ def _field(obj: Json, path: str) -> str:
     value: object = obj
     for key in path.split("."):
         value = value.get(key) if isinstance(value, dict) else None
-    return str(value or "")
+    return str(value or _DEFAULTS.get(path, ""))

@@ -91,6 +91,11 @@ def not_found(kind: Kind, name: str) -> ApiError:
     return ApiError(404, "NotFound", f'{kind.resource} "{name}" not found', _details(kind, name))
 
 
+def no_resource() -> ApiError:
+    message = "the server could not find the requested resource"
+    return ApiError(404, "NotFound", message, {})
+
+
 def method_not_allowed() -> ApiError:
     message = "the server does not allow this method on the requested resource"
     return ApiError(405, "MethodNotAllowed", message, {})
@@ -108,6 +113,19 @@ def conflict(kind: Kind, name: str, cause: str = "") -> ApiError:
     )
     message = f'Operation cannot be fulfilled on {kind.resource} "{name}": {cause}'
     return ApiError(409, "Conflict", message, _details(kind, name))
+
+
+def precondition_failed(kind: Kind, name: str, key: str, wanted: object, found: object) -> ApiError:
+    """Refuse to delete an object of another uid or resourceVersion than was wanted."""
+    what = {"uid": "UID"}.get(key, "ResourceVersion")
+    is_other = "deleted and then recreated" if key == "uid" else "modified"
+    message = (
+        f'Operation cannot be fulfilled on {kind.qualified_kind} "{name}": the {what} in the '
+        f"precondition ({wanted}) does not match the {what} in record ({found}). "
+        f"The object might have been {is_other}"
+    )
+    details = {"name": name, "group": kind.group, "kind": kind.kind}
+    return ApiError(409, "Conflict", message, {key: one for key, one in details.items() if one})
 
 
 def expired_version(asked: int, oldest: int) -> ApiError:
@@ -132,14 +150,17 @@ def invalid(kind: str, name: str, *causes: Json, group: str = "") -> ApiError:
     texts = [f"{cause['field'] or '<nil>'}: {cause['message']}" for cause in causes]
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     qualified = f"{kind}.{group}" if group else kind
-    details: Json = {"name": name, "group": group, "kind": kind, "causes": list(causes)}
-    if not group:
-        del details["group"]
+    named = {"name": name, "group": group, "kind": kind}
+    details: Json = {key: one for key, one in named.items() if one} | {"causes": list(causes)}
     return ApiError(422, "Invalid", f'{qualified} "{name}" is invalid: {listed}', details)
 
 
 def cause(reason: str, message: str, field: str) -> Json:
     return {"reason": f"FieldValue{reason}", "message": message, "field": field}
+
+
+def too_large(most: int) -> ApiError:
+    return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: limit is {most}")
 
 
 def too_many_requests(retry_after: int) -> ApiError:

@@ -8,13 +8,12 @@ conflict, 410 nor bookmark can happen), knows no selectors, merges on PUT and ha
 from __future__ import annotations
 
 import copy
-import re
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
-from tests.sim import status
+from tests.sim import content, status
 from tests.sim.gotime import seconds_stamp
 from tests.sim.status import Json, Kind
 
@@ -41,12 +40,15 @@ REVIEWS = Kind(
     "SelfSubjectAccessReview",
     namespaced=False,
 )
-KINDS = (NAMESPACES, PODS, CONFIGMAPS, LEASES, DEPLOYMENTS, REPLICASETS, REVIEWS)
-
-# The largest ConfigMap that the API takes, over all its values.
-CONFIGMAP_BYTES = 1024 * 1024
-
-_MICRO_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}(Z|[+-]\d\d:\d\d)")
+# Kinds of which there is nothing, so that they are missing or forbidden and no unknown path.
+OTHERS = (
+    Kind("", "v1", "nodes", "Node", namespaced=False),
+    *(Kind("", "v1", f"{kind.lower()}s", kind) for kind in ("Secret", "Service", "Event")),
+    Kind("", "v1", "serviceaccounts", "ServiceAccount"),
+    Kind("apps", "v1", "daemonsets", "DaemonSet"),
+    Kind("apps", "v1", "statefulsets", "StatefulSet"),
+)
+KINDS = (NAMESPACES, PODS, CONFIGMAPS, LEASES, DEPLOYMENTS, REPLICASETS, REVIEWS, *OTHERS)
 
 Key = tuple[str, str, str]
 
@@ -70,7 +72,7 @@ class Store:
     oldest: int = 1
     history: list[Change] = attrs.field(factory=list)
     listeners: set[Callable[[Change], None]] = attrs.field(factory=set)
-    _objects: dict[Key, Json] = attrs.field(factory=dict)
+    _objects: dict[Key, Json] = attrs.field(factory=dict, alias="_objects")
 
     def get(self, kind: Kind, namespace: str, name: str) -> Json:
         found = self._objects.get((kind.resource, namespace, name))
@@ -91,11 +93,11 @@ class Store:
         meta = obj["metadata"]
         if kind.namespaced and (NAMESPACES.resource, "", namespace) not in self._objects:
             raise status.not_found(NAMESPACES, namespace)
-        if meta.get("resourceVersion"):
+        if meta.get("resourceVersion") not in {None, "", "0"}:
             raise status.internal("resourceVersion should not be set on objects to be created")
         if (kind.resource, namespace, name) in self._objects:
             raise status.already_exists(kind, name)
-        _check_content(kind, name, obj)
+        content.check(kind, name, obj)
         unique = uuid.uuid5(
             uuid.NAMESPACE_OID, f"{kind.resource}/{namespace}/{name}/{self.version}"
         )
@@ -115,18 +117,23 @@ class Store:
         old = self.get(kind, namespace, name)
         meta, old_meta = obj.get("metadata") or {}, old["metadata"]
         if meta.get("uid") not in {None, "", old_meta["uid"]}:
-            raise status.conflict(kind, name, _uid_cause(kind, namespace, name, meta, old_meta))
-        version = meta.get("resourceVersion")
+            words = self.uid_cause(kind, namespace, name, meta["uid"], old_meta["uid"])
+            raise status.conflict(kind, name, words)
+        version = meta.get("resourceVersion") or ""
+        if version and not version.isdecimal():
+            raise status.internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
+        # Nought is no version: whatever is there is replaced.
+        version = "" if version == "0" else version
         if not version and not kind.unconditional_update:
             cause = status.cause(
                 "Invalid",
                 "Invalid value: 0x0: must be specified for an update",
                 "metadata.resourceVersion",
             )
-            raise status.invalid(kind.kind, name, cause, group=kind.group)
+            raise status.invalid(kind.plural, name, cause, group=kind.group)
         if version and version != old_meta["resourceVersion"]:
             raise status.conflict(kind, name)
-        _check_content(kind, name, obj)
+        content.check(kind, name, obj, before=old)
         new = {"kind": kind.kind, "apiVersion": kind.api_version, **copy.deepcopy(obj)}
         kept = {key: old_meta[key] for key in ("uid", "creationTimestamp", "resourceVersion")}
         new["metadata"] = {**new["metadata"], **kept, "name": name}
@@ -136,15 +143,29 @@ class Store:
             return old  # the real store writes nothing either, and the version stays
         return self._put(kind, "MODIFIED", new, old)
 
+    @staticmethod
+    def uid_cause(kind: Kind, namespace: str, name: str, given: str, found: str) -> str:
+        """Word that an object is another one than the writer thinks."""
+        where = f"{kind.group}/" if kind.group == "apps" else ""
+        return (
+            f"StorageError: invalid object, Code: 4, Key: /registry/{where}{kind.plural}/"
+            f"{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+            f"UID in precondition: {given}, UID in object meta: {found}"
+        )
+
     def merge(self, kind: Kind, namespace: str, name: str, patch: Json) -> Json:
         """Apply a JSON merge patch; a resourceVersion in it must be the current one."""
-        merged = _merge(self.get(kind, namespace, name), patch)
+        merged = content.merge(self.get(kind, namespace, name), patch)
         return self.update(kind, namespace, name, merged)
 
     def delete(self, kind: Kind, namespace: str, name: str) -> Json:
         old = self.get(kind, namespace, name)
         del self._objects[kind.resource, namespace, name]
         return self._put(kind, "DELETED", copy.deepcopy(old), old)
+
+    def copy(self) -> Store:
+        """Return a store that may be changed without anybody hearing of it."""
+        return Store(self.version, self.oldest, _objects=dict(self._objects))
 
     def compact(self) -> None:
         """Forget the history: a watch from before now gets 410."""
@@ -182,60 +203,3 @@ def _name_of(kind: Kind, obj: Json) -> str:
             kind.kind, "", status.cause("Required", message, "metadata.name"), group=kind.group
         )
     return str(name)
-
-
-def _check_content(kind: Kind, name: str, obj: Json) -> None:
-    if kind is LEASES:
-        _check_lease(name, obj.get("spec") or {})
-    if kind is not CONFIGMAPS:
-        return
-    texts = (obj.get("data") or {}).values()
-    blobs = (obj.get("binaryData") or {}).values()
-    # binaryData is counted decoded: four characters stand for three bytes.
-    size = sum(len(text.encode()) for text in texts) + sum(
-        len(blob) // 4 * 3 - blob.count("=") for blob in blobs
-    )
-    if size > CONFIGMAP_BYTES:
-        message = f"Too long: may not be more than {CONFIGMAP_BYTES} bytes"
-        raise status.invalid(kind.kind, name, status.cause("TooLong", message, "[]"))
-
-
-def _check_lease(name: str, spec: Json) -> None:
-    for field in ("acquireTime", "renewTime"):
-        text = spec.get(field)
-        if text is not None and not _MICRO_TIME.fullmatch(text):
-            # Go takes exactly six digits where its layout has them.
-            message = (
-                'Lease in version "v1" cannot be handled as a Lease: '
-                f'parsing time "{text}" as "2006-01-02T15:04:05.000000Z07:00": cannot parse'
-            )
-            raise status.bad_request(message)
-    for field, least in (("leaseDurationSeconds", 1), ("leaseTransitions", 0)):
-        number = spec.get(field)
-        if number is not None and number < least:
-            than = "greater than 0" if least else "greater than or equal to 0"
-            cause = status.cause(
-                "Invalid", f"Invalid value: {number}: must be {than}", f"spec.{field}"
-            )
-            raise status.invalid(LEASES.kind, name, cause, group=LEASES.group)
-
-
-def _uid_cause(kind: Kind, namespace: str, name: str, meta: Json, old_meta: Json) -> str:
-    group = f"{kind.group}/" if kind.group == "apps" else ""
-    return (
-        f"StorageError: invalid object, Code: 4, Key: /registry/{group}{kind.plural}/{namespace}/"
-        f"{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
-        f"UID in precondition: {meta['uid']}, UID in object meta: {old_meta['uid']}"
-    )
-
-
-def _merge(target: Any, patch: Any) -> Any:  # noqa: ANN401 - RFC 7386 is defined over any JSON value
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merge(merged.get(key), value)
-    return merged

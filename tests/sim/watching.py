@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import re
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import attrs
 
 from tests.sim import status
 from tests.sim.faults import Call
+from tests.sim.query import ListOptions
 from tests.sim.selectors import Matches, field_matches, label_matches
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import PODS, Change, Store
@@ -27,7 +29,11 @@ if TYPE_CHECKING:
 # The server picks a random time of this order when a watch names none.
 DEFAULT_TIMEOUT_SECONDS = 2700
 
-_TRUE = frozenset({"1", "true", "True"})
+# So long before its end a watch sends a last bookmark, if it lives that long.
+BOOKMARK_SECONDS = 2
+
+_TOKEN = re.compile(r"[\w-]{8,}", re.ASCII)
+_INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
 @attrs.define(eq=False)
@@ -36,13 +42,16 @@ class Pages:
 
     _rest: dict[str, list[Json]] = attrs.field(factory=dict)
 
-    def keep(self, version: str, rest: list[Json]) -> str:
-        last = {"v": "meta.k8s.io/v1", "rv": int(version), "start": rest[0]["metadata"]["name"]}
+    def keep(self, version: str, last_item: Json, rest: list[Json]) -> str:
+        start = last_item["metadata"]["name"] + "\0"
+        last = {"v": "meta.k8s.io/v1", "rv": int(version), "start": start}
         token = base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")
         self._rest[token] = rest
         return token
 
     def take(self, token: str) -> list[Json]:
+        if _TOKEN.fullmatch(token) is None:
+            raise status.bad_request("continue key is not valid: illegal base64 data")
         if token not in self._rest:
             raise status.expired_continue(token)
         return list(self._rest[token])
@@ -53,21 +62,28 @@ class Pages:
 
 
 def list_objects(store: Store, pages: Pages, kind: Kind, call: Call) -> Json:
+    options = ListOptions.of(call.query, is_watch=False)
     selected = _selection(kind, call)
-    asked = _version(kind, call.query)
-    if asked > store.version:
-        raise status.version_too_large(asked, store.version)
-    token = call.query.get("continue", "")
-    if token:
-        items = pages.take(token)
+    if options.token:
+        if options.version not in {"", "0"}:
+            words = "specifying resource version is not allowed when using continue"
+            raise status.bad_request(words)
+        items, has_more = pages.take(options.token), False
     else:
+        asked = options.list_version()
+        if asked > store.version:
+            raise status.version_too_large(asked, store.version)
         found = store.objects(kind, call.namespace if kind.namespaced else "")
         items = [obj for obj in found if selected(obj)]
+        has_more = bool(items) and found[-1]["metadata"] is not items[-1]["metadata"]
     meta: Json = {"resourceVersion": str(store.version)}
-    limit = int(call.query.get("limit", "0") or 0)
-    if 0 < limit < len(items):
+    limit = options.limit
+    # Of a full page the server knows only that there are more objects, selected or not.
+    if 0 < limit < len(items) + has_more:
         items, rest = items[:limit], items[limit:]
-        meta |= {"continue": pages.keep(str(store.version), rest), "remainingItemCount": len(rest)}
+        meta["continue"] = pages.keep(str(store.version), items[-1], rest)
+        if not call.query.keys() & {"labelSelector", "fieldSelector"}:
+            meta["remainingItemCount"] = len(rest)
     for item in items:
         # The items of a list carry neither.
         item.pop("kind", None)
@@ -86,29 +102,35 @@ class Watch:
     def __init__(self, store: Store, kind: Kind, call: Call, wire: Wire) -> None:
         self._store = store
         self._kind = kind
-        self._call = call
         self._wire = wire
         self._selected = _selection(kind, call)
         self._namespace = call.namespace if kind.namespaced else ""
         self._queue: deque[Json | None] = deque()
-        self._bookmarks = call.query.get("allowWatchBookmarks", "") in _TRUE
+        self._options = ListOptions.of(call.query, is_watch=True)
 
     def prepare(self) -> None:
         """Queue what happened since the version asked for, or raise what makes that impossible."""
-        version = _version(self._kind, self._call.query)
-        if version:
+        version, starts_with_all = self._options.watch_version(), self._options.starts_with_all
+        if starts_with_all is None:
+            starts_with_all = version == 0
+        if starts_with_all:
+            for obj in self._store.objects(self._kind, self._namespace):
+                if self._selected(obj):
+                    self._queue.append({"type": "ADDED", "object": obj})
+            self.bookmark(_INITIAL_END)
+        elif version:
             for change in self._store.since(version, self._kind):
                 self._change(change)
-            return
-        for obj in self._store.objects(self._kind, self._namespace):
-            if self._selected(obj):
-                self._queue.append({"type": "ADDED", "object": obj})
 
     async def run(self, headers: Mapping[str, str], *, second: float) -> None:
         """Stream until the time is up or an end was ordered; `second` is a second of loop time."""
-        asked = float(self._call.query.get("timeoutSeconds", "0") or 0)
+        asked = self._options.timeout_seconds or DEFAULT_TIMEOUT_SECONDS
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + (asked or DEFAULT_TIMEOUT_SECONDS) * second
+        deadline = loop.time() + asked * second
+        begun, place = self._store.version, deadline - BOOKMARK_SECONDS * second
+        if asked > BOOKMARK_SECONDS:
+            # Not to whoever began where the store still is.
+            loop.call_at(place, self._bookmark_after, begun)
         self._store.listeners.add(self._change)
         try:
             await self._wire.begin(200, headers)
@@ -118,15 +140,20 @@ class Watch:
             self._store.listeners.discard(self._change)
         await self._wire.finish()
 
-    def bookmark(self) -> None:
+    def bookmark(self, annotations: Mapping[str, str] | None = None) -> None:
         """Send a bookmark, if this watch asked for them."""
-        if self._bookmarks:
-            meta = {"resourceVersion": str(self._store.version)}
+        if self._options.bookmarks:
+            meta: Json = {"resourceVersion": str(self._store.version)}
+            meta |= {"annotations": dict(annotations)} if annotations else {}
             mark: Json = {"kind": self._kind.kind, "apiVersion": self._kind.api_version}
             mark["metadata"] = meta
             if self._kind is PODS:
                 mark |= {"spec": {"containers": None}, "status": {}}
             self._push({"type": "BOOKMARK", "object": mark})
+
+    def _bookmark_after(self, version: int) -> None:
+        if version < self._store.version:
+            self.bookmark()
 
     def fail(self, error: ApiError) -> None:
         """Send an error event and end."""
@@ -164,20 +191,7 @@ class Watch:
             self._push({"type": "DELETED", "object": last})
 
 
-def is_watch(query: Mapping[str, str]) -> bool:
-    return query.get("watch", "") in _TRUE
-
-
 def _selection(kind: Kind, call: Call) -> Matches:
     labels = label_matches(call.query.get("labelSelector", ""))
     fields = field_matches(call.query.get("fieldSelector", ""), kind)
     return lambda obj: labels(obj) and fields(obj)
-
-
-def _version(kind: Kind, query: Mapping[str, str]) -> int:
-    text = query.get("resourceVersion", "")
-    if text and not text.isdecimal():
-        message = f'Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
-        cause = status.cause("Invalid", message, "resourceVersion")
-        raise status.invalid(kind.plural, "", cause, group=kind.group)
-    return int(text or 0)

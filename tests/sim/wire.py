@@ -16,6 +16,9 @@ from aiohttp import web
 
 from tests.sim.faults import Answer, Cut, Delay, Fault, HalfOpen, LoseResponse, Reset, Then
 
+# So much of an answer net/http holds back, to see whether there is more.
+_BUFFERED_BYTES = 2048
+
 
 class Ended(Exception):  # noqa: N818 - not an error: the stream is over, by order or by fault
     """Nothing more can be written; handlers let it pass."""
@@ -44,12 +47,25 @@ class Wire:
         self._sent_bytes = 0
         self._sent_lines = 0
 
+    @property
+    def is_to_be_cut(self) -> bool:
+        """Whether a fault waits for the body to begin."""
+        return self._cut is not None
+
+    @property
+    def takes_gzip(self) -> bool:
+        return "gzip" in self._request.headers.get("Accept-Encoding", "")
+
     async def answer(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
-        """Send a whole answer with its length."""
+        """Send a whole answer; its length stands on it if it is short, as Go's server has it."""
         response = web.StreamResponse(status=code, headers=dict(headers))
-        response.content_length = len(body)
+        if len(body) > _BUFFERED_BYTES:
+            response.enable_chunked_encoding()
+        else:
+            response.content_length = len(body)
         await self._prepare(response)
-        await self.write(body)
+        if self._request.method != "HEAD":
+            await self.write(body)
         await self.finish()
 
     async def begin(self, code: int, headers: Mapping[str, str]) -> None:
