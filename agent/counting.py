@@ -20,6 +20,7 @@ from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
 from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
+from agent.start import Start
 from agent.withholding import ABSENT, Withholding
 
 if TYPE_CHECKING:
@@ -83,30 +84,33 @@ class Counting:
         now_seconds: int,
         window_seconds: int,
         count_from: int,
-        was_lost: bool,
+        start: Start = Start.GOES_ON,
         not_before: int = 0,
+        waited_seconds: int = 0,
         new_stream: Callable[[], str],
         is_new_installation: bool = False,
     ) -> None:
         """Take up the loaded document: what happened since it was written?
 
-        `count_from` is when the quiet period of this installation ends (0: there is none);
-        `not_before` is the second from which on lines are known to be of this mode. With a
-        new installation nothing goes on that would link it to the one before.
+        `count_from` is when the quiet period of this installation ends (0: there is none); before
+        `not_before` the mode was another one. For `waited_seconds` this process waited for its
+        turn: an agent that waits is not stopped. With a new installation nothing goes on that
+        would link it to the one before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
-        next_second = now_seconds + 1
+        next_second, began = now_seconds + 1, now_seconds - waited_seconds
         self._window_seconds = window_seconds
         if not windows.open:
             windows.seconds = window_seconds
         elif windows.seconds != window_seconds:
             log.info("the new window length is used once the open windows are closed")
         if document.stopped_seconds is not None:
-            if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
+            stopped = document.stopped_seconds
+            if began - stopped > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
-                windows.stop(document.stopped_seconds, next_second)
-                self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
+                windows.stop(stopped, began + 1)
+                self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
         if document.off_seconds is not None:
@@ -125,11 +129,13 @@ class Counting:
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
-            windows.count_from = max(windows.count_from or 0, aligned, not_before)
-            if was_lost:
+            windows.count_from = max(windows.count_from or 0, aligned)
+            if start is Start.SINCE_WAITING:
+                windows.count_from = max(windows.count_from, not_before, began + 1)
+            if start is Start.STATE_LOST:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds
-                windows.count_from = max(windows.count_from, next_second)
+                windows.count_from = max(windows.count_from, not_before, next_second)
                 self.add_gap(Gap("state_lost", begin * NANOS, now_seconds * NANOS))
         else:
             windows.count_from = None

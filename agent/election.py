@@ -43,6 +43,7 @@ async def run_elected(
     lead: Callable[[], None],
     stop: asyncio.Event,
     ledger: Ledger,
+    standing_since: float,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
 ) -> None:
     """Run the pipeline whenever this process holds the lease, until `stop` is set.
@@ -85,6 +86,7 @@ async def run_elected(
                         ledger=ledger,
                         switched=switched,
                         check=lease.check,
+                        standing_since=standing_since,
                     )
                     await _serve(lease, term)
             except LeaseLost as error:

@@ -41,7 +41,7 @@ async def run_on_node(
     lead: Callable[[], None],
     stop: asyncio.Event,
     ledger: Ledger,
-    standing_since: int,
+    standing_since: float,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
 ) -> None:
     """Run the pipeline whenever a pod of BotKube is on this node, until `stop` is set.

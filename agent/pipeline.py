@@ -220,7 +220,7 @@ async def run(
     ledger: Ledger,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
     check: Callable[[], None] = _always,
-    standing_since: int = 0,
+    standing_since: float | None = None,
 ) -> None:
     """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 

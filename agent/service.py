@@ -81,6 +81,7 @@ async def serve_pipeline(
     running = Running(
         decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
     )
+    running.standing_since = world.monotonic()
     try:
         async with (
             serve(*listen, running.snapshot) as port,
@@ -134,7 +135,7 @@ async def _keep_running(
             return ended
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
-            running.since_seconds = int(world.clock())
+            running.standing_since = world.monotonic()
             await _wait(stop, options.pace.switches)
             continue
         failures += 1
@@ -223,7 +224,7 @@ async def _run(
             lead=running.lead,
             stop=stop,
             ledger=running.ledger,
-            standing_since=running.since_seconds,
+            standing_since=running.standing_since,
             switched=switched,
         )
         return
@@ -237,6 +238,7 @@ async def _run(
             stop=stop,
             ledger=running.ledger,
             switched=switched,
+            standing_since=running.standing_since,
         )
         return
     await run_elected(
@@ -250,6 +252,7 @@ async def _run(
         stop=stop,
         ledger=running.ledger,
         switched=switched,
+        standing_since=running.standing_since,
     )
 
 

@@ -194,7 +194,7 @@ class Lab:
                 lead=lambda: None,
                 stop=stop,
                 ledger=ledger,
-                standing_since=int(world.clock()),
+                standing_since=world.monotonic(),
             )
         if options.lease_name is None:
             return run(
@@ -217,6 +217,7 @@ class Lab:
             lead=lambda: None,
             stop=stop,
             ledger=ledger,
+            standing_since=world.monotonic(),
         )
 
     async def kill(self, agent: Agent) -> None:

@@ -700,7 +700,6 @@ class World:
             now_seconds=self.now_ns // NANOS,
             window_seconds=WINDOW_SECONDS,
             count_from=0,
-            was_lost=False,
             new_stream=self._new_id,
         )
         self.store.offered = self.truth.counted.copy()
