@@ -17,7 +17,7 @@ from agent.follow import Follow, Pace, audit, read_instance, wants_audit
 from agent.match import make_prefilter
 from agent.model import Container
 from agent.reader import Reader
-from agent.resume import hashes_kept
+from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
 from agent.source.api import ApiError
 from agent.source.discovery import pause_seconds, read_pod
@@ -153,6 +153,7 @@ class Containers:
             self._prefilter,
             key=document.key,
             cursor=document.cursors.get(container.key),
+            breaks=document.breaks.get(container.key, ()),
             enabled=instance.known,
             debug_seen=instance.debug,
         )
@@ -226,7 +227,7 @@ class Containers:
             is_same = (other.pod_uid, other.name) == place and other != container
             # What a process before this one had counted may be this instance's, too.
             if is_same and (follow.opened or follow.reader.cursor().total):
-                follow.may_finish.clear()
+                follow.begin_asking()
                 return follow
         return None
 
@@ -282,6 +283,8 @@ class Containers:
         for key, follow in self.follows.items():
             cursor = follow.reader.cursor()
             document.cursors[key] = evolve(cursor, hashes=cursor.hashes[-most:])
+            document.breaks[key] = follow.reader.breaks
+        document.breaks = keep_breaks(document.breaks, document.cursors)
 
     def audit(self, due: int | None) -> None:
         # Not awaited: a container whose reply hangs must not hold up the others' windows.

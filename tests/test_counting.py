@@ -13,7 +13,8 @@ from agent.aggregate import MAX_GAP_WINDOWS, Instance, Window, Windows
 from agent.containers import MAX_FOLLOWS
 from agent.counting import MAX_INSTANCES, Counting
 from agent.model import Batch, Cursor, Identity
-from agent.resume import hashes_kept
+from agent.reader import MAX_BREAKS
+from agent.resume import hashes_kept, keep_breaks
 from agent.sink.batch import MAX_BODY_BYTES
 from agent.state.configmap import MAX_OBJECT_BYTES
 from agent.state.document import Document, encode
@@ -46,6 +47,8 @@ def fill_containers(document: Document, rng: random.Random, containers: int, end
         at = NOW + number
         document.cursors[key] = Cursor(at, hashes, rng.randbytes(8), kept, 10**6, last_ns)
         document.restarts[f"{uid}/botkube"] = (ended, key)
+        document.breaks[key] = (document.cursors[key],) * MAX_BREAKS
+    document.breaks = keep_breaks(document.breaks, document.cursors)
 
 
 def fill_windows(document: Document, rng: random.Random, windows: int) -> None:

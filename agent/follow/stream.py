@@ -108,7 +108,7 @@ async def _take_over(before: Follow, after: Follow) -> None:
             # What is held may be the next instance's, too: what is this one's is read again.
             before.reader.forget()
     finally:
-        before.may_finish.set()
+        before.end_asking()
 
 
 async def _ask_until_answered(before: Follow, after: Follow) -> None:
@@ -125,13 +125,16 @@ async def _ask_until_answered(before: Follow, after: Follow) -> None:
 
 
 async def _ask_whose(before: Follow, after: Follow) -> None:
-    cursor = before.reader.cursor()
-    if not cursor.total:
-        return
-    # Seen late, this instance may have been followed by the next one already.
+    # Seen late, this instance may have been followed by the next one already; the replies do not
+    # say whose they are, so the object is asked first.
+    await after.refresh(after)
     previous = not after.is_current()
-    reply = await podlogs.read(
-        after.client, after.container, since_seconds=cursor.since_seconds, previous=previous
-    )
-    if after.reader.take_over(before.reader, reply):
-        after.taken_over(before, after)
+    places = before.reader.places()
+    for place in places:
+        reply = await podlogs.read(
+            after.client, after.container, since_seconds=place.since_seconds, previous=previous
+        )
+        if after.reader.take_over(before.reader, place, reply):
+            if place == places[0]:
+                after.taken_over(before, after)
+            return

@@ -61,6 +61,7 @@ class Document:
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
     cursors: dict[str, Cursor] = field(factory=dict)
+    breaks: dict[str, tuple[Cursor, ...]] = field(factory=dict)
     instances: dict[str, Instance] = field(factory=dict)
     outbox: list[Batch] = field(factory=list)
     parked: int = 0
@@ -114,6 +115,10 @@ def _json(document: Document) -> bytes:
                 "open": [_window_out(at, one) for at, one in sorted(document.windows.open.items())],
             },
             "cursors": {key: _cursor_out(one) for key, one in sorted(document.cursors.items())},
+            "breaks": {
+                key: [_cursor_out(one) for one in found]
+                for key, found in sorted(document.breaks.items())
+            },
             "instances": {
                 key: _instance_out(one) for key, one in sorted(document.instances.items())
             },
@@ -165,6 +170,11 @@ def decode(data: bytes) -> Document:
                 {_second(one["start"]): _window_in(one) for one in windows["open"]},
             ),
             cursors={key: _cursor_in(one) for key, one in found["cursors"].items()},
+            breaks={
+                # This came later than the first documents of this format.
+                key: tuple(map(_cursor_in, one))
+                for key, one in found.get("breaks", {}).items()
+            },
             instances={key: _instance_in(one) for key, one in found["instances"].items()},
             outbox=[_batch_in(one) for one in found["outbox"]],
         )
