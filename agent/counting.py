@@ -43,6 +43,9 @@ MAX_INSTANCES = 3000
 MAX_WINDOWS_A_TICK = 200
 MAX_UNSEEN = 10_000
 """How many crashes of a container may be counted that nobody saw; a status may hold any number."""
+LEFT_SECONDS = 86_400
+"""For so long a pod that left the selection is read on where it was left if it comes back."""
+MAX_LEFT = 100
 MAX_GAPS = 50
 """How many gaps are kept with their bounds, for the page."""
 
@@ -272,11 +275,25 @@ class Counting:
             self._crash("unseen", "other", now_seconds, now_seconds)
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 
+    def note_left(self, uid: str, *, now_seconds: int) -> None:
+        """Note that a pod left the selection: what is known of it stays for a while."""
+        left = self.document.left
+        left[uid] = now_seconds
+        if len(left) > MAX_LEFT:
+            del left[min(left, key=lambda one: left[one])]
+        self.is_dirty = self.is_urgent = True
+
+    def may_return(self, uid: str, *, now_seconds: int) -> bool:
+        """Whether a pod left the selection so lately that it may come back."""
+        at = self.document.left.get(uid)
+        return at is not None and now_seconds - at < LEFT_SECONDS
+
     def forget(self, keys: Iterable[str], containers: Iterable[str], *, now_seconds: int) -> None:
         """Drop what belongs to instances and containers that no pod's status names any more.
 
         One whose end nobody saw went while no agent was reading, and what it still wrote with it.
         """
+        left = self.document.left
         for key in keys:
             ended = self.document.instances[key].ended_seconds
             is_crowded = len(self.document.instances) > MAX_INSTANCES
@@ -284,14 +301,18 @@ class Counting:
                 continue  # its window is still open
             if ended is None:
                 cursor = self.document.cursors.get(key)
-                now_ns = now_seconds * NANOS
-                since = cursor.last_ns if cursor is not None and cursor.last_ns else now_ns
-                self.add_gap(Gap("pod_gone", min(since, now_ns), now_ns))
+                # Of one that left the selection nothing was to be counted from then on.
+                end_ns = left.get(key.partition("/")[0], now_seconds) * NANOS
+                since = cursor.last_ns if cursor is not None and cursor.last_ns else end_ns
+                self.add_gap(Gap("pod_gone", min(since, end_ns), end_ns))
             self.document.instances.pop(key, None)
             self.document.cursors.pop(key, None)
             self.is_dirty = True
         for container in containers:
             self.document.restarts.pop(container, None)
+        self.document.left = {
+            uid: at for uid, at in left.items() if self.may_return(uid, now_seconds=now_seconds)
+        }
 
     def due(self, *, now_seconds: float) -> int | None:
         """Return the end of the oldest window if it is over by the agent's clock, else None."""

@@ -106,6 +106,7 @@ class Follow:
     at_end: tuple[int, bytes] | None = None
     is_live: bool = False
     was_held_back: bool = False
+    has_left: bool = False
     scope: asyncio.Timeout | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
@@ -130,6 +131,12 @@ class Follow:
         last = self.status.last_ended if self.status is not None else None
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
+
+    def leave(self) -> None:
+        """Stop reading where the Cursor stands: its pod left the selection, and may come back."""
+        self.has_left = True
+        self._changed.set()
+        self.interrupt()
 
     def begin_asking(self) -> None:
         """Let this one wait with its last read: a later instance asks whose its lines are."""

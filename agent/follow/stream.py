@@ -23,7 +23,7 @@ ASK_SECONDS = TAKE_OVER_SECONDS * 0.8
 
 
 async def read_instance(one: Follow) -> None:
-    """Read until the instance has ended and was read to its end."""
+    """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
     accept_gap = False
     before, one.before = one.before, None
@@ -31,6 +31,8 @@ async def read_instance(one: Follow) -> None:
         await _take_over(before, one)
     while True:
         await one.may_read.wait()
+        if one.has_left:
+            return
         if one.ended is not None or not one.is_current():
             await read_rest(one)
             one.is_done = True
