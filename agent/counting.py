@@ -214,7 +214,7 @@ class Counting:
 
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
-        self.document.windows.add_gap(gap)
+        self.document.windows.add_gap(gap, now_seconds=gap.end_ns // NANOS)
         self._note_gap(gap)
         self.is_dirty = self.is_urgent = True
 

@@ -9,7 +9,7 @@ from itertools import product
 
 import pytest
 
-from agent.aggregate import MAX_GAP_WINDOWS, Instance, Window, Windows
+from agent.aggregate import MAX_OPEN, Instance, Window, Windows
 from agent.containers import MAX_FOLLOWS
 from agent.counting import MAX_INSTANCES, Counting
 from agent.model import Batch, Cursor, Identity
@@ -78,7 +78,7 @@ SIZES = [*product((50, 500, MAX_FOLLOWS), (0, 1, 2)), (250, 11)]
 def test_a_full_state_fits_into_a_config_map(containers: int, ended: int) -> None:
     rng, document = random.Random(containers), Document(b"", "", Windows(3600))
     fill_containers(document, rng, containers, ended)
-    fill_windows(document, rng, MAX_GAP_WINDOWS)
+    fill_windows(document, rng, MAX_OPEN)
     fill_outbox(counts(document), rng)
 
     assert len(encode(document)) < MAX_OBJECT_BYTES
