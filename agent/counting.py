@@ -480,8 +480,6 @@ def begin_stream(document: Document, stream: str) -> None:
     """Begin anew with a slot that nobody held: what was counted in it ends where it ended."""
     document.stream, document.seq = stream, 0
     document.totals.clear()
-    document.restarts.clear()
-    document.identified_digest = ""
     document.windows = Windows(document.windows.seconds)
     document.stopped_seconds = document.off_seconds = document.sends = None
 
