@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from agent.containers import MAX_FOLLOWS, warn_missing
-from agent.counting import Counting, note_off
+from agent.counting import Counting
 from agent.model import Identity
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
@@ -29,6 +29,7 @@ from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.streams import note_off
 from agent.withholding import review
 
 if TYPE_CHECKING:

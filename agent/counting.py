@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.aggregate import Instance, Windows
+from agent.aggregate import Instance
 from agent.disclosure import OTHER, releases
 from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
@@ -21,6 +21,7 @@ from agent.reports import Origin, Told, identity_calls, look, make_sent, make_un
 from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
 from agent.start import Start
+from agent.streams import leave_mode, note_off
 from agent.withholding import ABSENT, Withholding
 
 if TYPE_CHECKING:
@@ -458,39 +459,3 @@ class Counting:
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
         self.is_dirty = True
-
-
-def note_off(document: Document, stream: str, *, now_seconds: int) -> None:
-    """Discard all that is unsent, and note since when nothing may be counted nor learned."""
-    leave_mode(document, stream)
-    if document.off_seconds is None:
-        # A line of this very second may be younger than the switch.
-        document.off_seconds = now_seconds
-    document.stopped_seconds = None
-
-
-def give_back(document: Document) -> None:
-    """Leave a slot, of which all was read, closed and sent, to whoever needs one next."""
-    document.holder = ""
-    document.instances.clear()
-    document.restarts.clear()
-
-
-def begin_stream(document: Document, stream: str) -> None:
-    """Begin anew with a slot that nobody held: what was counted in it ends where it ended."""
-    document.stream, document.seq = stream, 0
-    document.totals.clear()
-    document.windows = Windows(document.windows.seconds)
-    document.stopped_seconds = document.off_seconds = document.sends = None
-
-
-def leave_mode(document: Document, stream: str) -> None:
-    """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent."""
-    document.stream, document.seq = stream, 0
-    document.totals.clear()
-    document.restarts.clear()  # crashes that nobody saw are of the other mode
-    document.outbox.clear()
-    document.windows.open.clear()
-    document.identified_digest = ""
-    document.windows.count_from = None
-    document.sends = False
