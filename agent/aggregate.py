@@ -32,6 +32,10 @@ GAP_REASONS = (
 )
 
 MAX_STOPS = 16
+MAX_OPEN = 2000
+MAX_AHEAD = 100
+"""How many windows may be open, and how far ahead of the present one: a clock that is far off must
+not fill State, nor keep counts back for years. What finds no window counts late in the present."""
 MAX_GAP_WINDOWS = 500
 """A gap is spread over so many windows at most; State has a budget."""
 
@@ -135,7 +139,7 @@ class Windows:
 
     What is stamped, or read, before `count_from` is kept apart and never sent; `count_from` None
     means that nothing is sent. What is stamped in `stopped`, while the agent was switched off, is
-    neither counted nor learned.
+    neither counted nor learned. What is not kept, as in a preview, need not be bounded.
     """
 
     seconds: int
@@ -143,6 +147,7 @@ class Windows:
     count_from: int | None = 0
     stopped: tuple[tuple[int, int], ...] = ()
     open: dict[int, Window] = field(factory=dict)
+    is_bounded: bool = True
 
     def fold(
         self,
@@ -157,18 +162,18 @@ class Windows:
             self.count(observation, instance.version, now_seconds=now_seconds, sent_from=sent_from)
         for at, lines in released.lines_at.items():
             if self._is_counted(at, now_seconds):
-                self._window(at).lines += lines
+                self._window(at, now_seconds).lines += lines
             elif not self._is_stopped(at):
-                self._window(at).unsent_lines += lines
+                self._window(at, now_seconds).unsent_lines += lines
         for at, matched in released.matched_at.items():
             if self._is_counted(at, now_seconds):
-                self._window(at).matched += matched
+                self._window(at, now_seconds).matched += matched
             elif not self._is_stopped(at):
-                self._window(at).unsent_matched += matched
+                self._window(at, now_seconds).unsent_matched += matched
         for gap in released.gaps:
-            self.add_gap(gap)
+            self.add_gap(gap, now_seconds=now_seconds)
         if released.rotations:
-            self._window(now_seconds).rotations += released.rotations
+            self._window(now_seconds, now_seconds).rotations += released.rotations
         if not any(map(self._is_stopped, released.lines_at)):
             # Nothing is learned from what was written while the agent was off, nor with it.
             instance.learn(released)
@@ -197,7 +202,7 @@ class Windows:
         now_seconds: int,
         sent_from: SentFrom = at_once,
     ) -> None:
-        """Count one Observation in the window of its stamp, or late in the oldest open one.
+        """Count one Observation in the window of its stamp, or late in one that is still open.
 
         What is stamped, or read, before `sent_from` says is kept apart, too.
         """
@@ -205,7 +210,8 @@ class Windows:
         if self._is_stopped(at):
             return
         key = (observation.event, version, observation.properties)
-        window, is_late = self._window(at), self._start(at) < self.closed_until
+        start = self._place(at, now_seconds)
+        window, is_late = self.open.setdefault(start, Window()), start != self._start(at)
         if self._is_counted(at, now_seconds, sent_from(observation, version)):
             window.counts[key] += 1
             window.late += is_late
@@ -213,14 +219,14 @@ class Windows:
             window.unsent[key] += 1
             window.unsent_late += is_late
 
-    def add_gap(self, gap: Gap) -> None:
+    def add_gap(self, gap: Gap, *, now_seconds: int) -> None:
         """Spread a gap over the windows it crosses; at least a second in its first one."""
         start, end = gap.start_ns // NANOS, max(gap.end_ns, gap.start_ns) // NANOS
         start = max(start, self.closed_until, end - MAX_GAP_WINDOWS * self.seconds)
         end = max(end, start + 1)
         while start < end:
             stop = min(end, self.end_of(start))
-            self._window(start).gaps[gap.reason] += stop - start
+            self._window(start, now_seconds).gaps[gap.reason] += stop - start
             start = stop
 
     def oldest(self) -> int | None:
@@ -297,9 +303,16 @@ class Windows:
     def _start(self, at_seconds: int) -> int:
         return at_seconds - at_seconds % self.seconds
 
-    def _window(self, at_seconds: int) -> Window:
+    def _window(self, at_seconds: int, now_seconds: int) -> Window:
+        return self.open.setdefault(self._place(at_seconds, now_seconds), Window())
+
+    def _place(self, at_seconds: int, now_seconds: int) -> int:
+        """Return where the window begins in which something of a time is counted now."""
         start = max(self._start(at_seconds), self.closed_until)
-        return self.open.setdefault(start, Window())
+        present = max(self._start(now_seconds), self.closed_until)
+        is_ahead = start > present + MAX_AHEAD * self.seconds
+        is_new = self.is_bounded and start not in self.open and start != present
+        return present if is_new and (is_ahead or len(self.open) >= MAX_OPEN) else start
 
 
 def _collection(

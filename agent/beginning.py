@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING, TypeVar
 from attrs import frozen
 
 from agent.containers import MAX_FOLLOWS, warn_missing
-from agent.counting import STOP_TOLERANCE_SECONDS, Counting, note_off
+from agent.counting import Counting
 from agent.model import Identity
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
 from agent.source.api import Client
 from agent.source.discovery import Selection, find_nodes
 from agent.source.switches import NOT_READABLE, read_switches
+from agent.start import is_first_start, start_of
 from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.streams import note_off
 from agent.withholding import review
 
 if TYPE_CHECKING:
@@ -46,9 +48,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOTE_SECONDS = 0.5
-
-JUST_STARTED_SECONDS = 60
-"""With slots, a replica that claims a fresh one so soon may have come later than its pod."""
 
 MAX_TAKE_OVERS = 5
 """How often a starting agent claims State anew because another one has just written it."""
@@ -91,12 +90,12 @@ async def begin(
     sends: bool,
     switched: Callable[[tuple[ClusterSwitch, ...]], None],
     check: Callable[[], None],
-    standing_since: int = 0,
+    standing_since: float | None = None,
 ) -> Begun:
     """Look at the switches, find out who this is, and claim State, in this order.
 
-    With slots `standing_since` is the second since which this process has waited for its turn: in
-    a slot that nobody held, lines from before it do not count, but at the first start of all.
+    `standing_since` is when this process began to wait for its turn, by the clock that nobody sets:
+    while it waited, the agent was not stopped.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff`, and what
     `check` raises.
@@ -104,6 +103,7 @@ async def begin(
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
+    waited = 0 if standing_since is None else int(world.monotonic() - standing_since)
     stores, installation_store = stores_of(options, client)
     # A beginning that fails is tried again, and must not meet its own lock.
     for store in stores:
@@ -150,11 +150,8 @@ async def begin(
         distribution,
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
-    is_first = installation.is_new or (
-        now - installation.first_start_seconds <= STOP_TOLERANCE_SECONDS
-        and not (installation.commits or (installation.slots and not options.slots))
-        and installation.sends in {None, sends}
-        and not installation.not_before
+    is_first = is_first_start(
+        installation, has_slots=bool(options.slots), sends=sends, now_seconds=now
     )
 
     async def take_over() -> tuple[str, Keeper, Counting]:
@@ -166,13 +163,13 @@ async def begin(
         is_fresh = keeper.is_new
         if node is not None:
             is_fresh = take_slot(keeper, node, str(world.new_uuid()), now_seconds=now)
-        # Of what stands in the log then nobody can tell in which mode it was written.
-        is_known = not is_first or known_commits > 0
-        begun = max(standing_since or now, installation.not_before) + 1
-        not_before = begun if is_fresh and is_known else 0
-        # With slots there is nothing to miss in one for a pod that came after this replica.
-        is_late = node is None or now - standing_since <= JUST_STARTED_SECONDS
-        is_late = is_late or (keeper.is_new and known_commits > 0)
+        start = start_of(
+            is_lost=keeper.was_unreadable or (keeper.is_new and known_commits > 0),
+            is_fresh=is_fresh,
+            was_written=known_commits > 0,
+            is_first=is_first,
+            waited_seconds=None if node is None else waited,
+        )
         counting = Counting(
             keeper.document,
             ruleset,
@@ -187,8 +184,9 @@ async def begin(
             now_seconds=now,
             window_seconds=options.window_seconds,
             count_from=quiet_until if options.quiet_period_seconds else 0,
-            not_before=not_before,
-            was_lost=keeper.was_unreadable or (is_fresh and is_known and is_late),
+            waited_seconds=waited,
+            start=start,
+            not_before=installation.not_before,
             new_stream=lambda: str(world.new_uuid()),
             is_new_installation=installation.is_new,
         )

@@ -17,7 +17,7 @@ from agent.follow import Follow, Pace, audit, read_instance, wants_audit
 from agent.match import make_prefilter
 from agent.model import Container
 from agent.reader import Reader
-from agent.resume import hashes_kept
+from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
 from agent.source.api import ApiError
 from agent.source.discovery import pause_seconds, read_pod
@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 MAX_AUDITS = 8
 MAX_FOLLOWS = 1000
 MAX_VERSION_FAILURES = 5
+GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN})
+"""With these answers a pod that no selection contains is taken to be gone."""
 
 
 @define
@@ -86,6 +88,7 @@ class Containers:
     _versions: dict[str, str] = field(factory=dict)
     _waiting: set[str] = field(factory=set)
     _gone: set[str] = field(factory=set)
+    _leaving: set[str] = field(factory=set)
     _prefilter: Callable[[bytes], bool] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -93,7 +96,12 @@ class Containers:
         self.may_read.set()
 
     def pod_changed(self, pod: Pod) -> None:
-        """Take a new picture of a pod: start and end follows."""
+        """Take a new picture of a selected pod: start and end follows."""
+        self._leaving.discard(pod.uid)
+        self.counting.document.left.pop(pod.uid, None)
+        self._take(pod)
+
+    def _take(self, pod: Pod) -> None:
         known = self.pods.get(pod.uid)
         if known is not None and pod.version < known.version:
             return  # an older picture, from a watch that lags
@@ -114,7 +122,48 @@ class Containers:
             self._leave_others(pod, status, set(ids))
 
     def pod_gone(self, uid: str) -> None:
-        """Take it that a pod is no longer there; what is being read is drained first."""
+        """Take it that no selection contains a pod any more: it is gone, or its labels changed.
+
+        What is being read of one that is gone is drained first.
+        """
+        pod = self.pods.get(uid)
+        if pod is None or pod.is_deleting:
+            self._end(uid)
+        else:
+            self._leaving.add(uid)
+            self._begin(self._find_out(pod), "left")
+
+    async def _find_out(self, pod: Pod) -> None:
+        failures = 0
+        is_there: bool | None = None
+        while is_there is None and pod.uid in self._leaving:
+            try:
+                found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
+                is_there = found.uid == pod.uid and not found.is_deleting
+            except ApiError as error:
+                failures += 1
+                if error.status in GONE or failures == MAX_VERSION_FAILURES:
+                    is_there = False
+                else:
+                    base = self.pace.retry
+                    await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        if pod.uid not in self._leaving:
+            return  # it is back already
+        self._leaving.discard(pod.uid)
+        if is_there:
+            self._leave(pod.uid)
+        else:
+            self._end(pod.uid)
+
+    def _leave(self, uid: str) -> None:
+        """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
+        self.pods.pop(uid, None)
+        self.counting.note_left(uid, now_seconds=int(self.clock()))
+        for follow in self.follows.values():
+            if follow.container.pod_uid == uid:
+                follow.leave()
+
+    def _end(self, uid: str) -> None:
         self.pods.pop(uid, None)
         self._gone.add(uid)
         self._versions.pop(uid, None)
@@ -153,6 +202,7 @@ class Containers:
             self._prefilter,
             key=document.key,
             cursor=document.cursors.get(container.key),
+            breaks=document.breaks.get(container.key, ()),
             enabled=instance.known,
             debug_seen=instance.debug,
         )
@@ -186,7 +236,7 @@ class Containers:
     def _take_up_waiting(self) -> None:
         waiting, self._waiting = self._waiting, set()
         for uid in waiting & self.pods.keys():
-            self.pod_changed(self.pods[uid])
+            self._take(self.pods[uid])
 
     async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
         failures = 0
@@ -203,6 +253,17 @@ class Containers:
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
         self.counting.instance(one.container, self._versions.get(pod.uid, "other"))
         await read_instance(one)
+        if one.is_done:
+            self._close(one)
+        else:
+            self._put_cursor(one)
+        del self.follows[one.container.key]
+        self.ended.add(one)
+        self._take_up_waiting()
+        if not one.is_done and one.container.pod_uid in self.pods:
+            self._take(self.pods[one.container.pod_uid])  # it came back meanwhile
+
+    def _close(self, one: Follow) -> None:
         ended = one.ended
         # The final Cursor and the crash move together: no await between.
         self.counting.document.cursors.pop(one.container.key, None)
@@ -214,9 +275,6 @@ class Containers:
             is_deleting=one.is_deleting,
             now_seconds=int(self.clock()),
         )
-        del self.follows[one.container.key]
-        self.ended.add(one)
-        self._take_up_waiting()
 
     def _previous(self, container: Container) -> Follow | None:
         """Return the follow of the same container's previous instance, if it is still reading."""
@@ -226,25 +284,25 @@ class Containers:
             is_same = (other.pod_uid, other.name) == place and other != container
             # What a process before this one had counted may be this instance's, too.
             if is_same and (follow.opened or follow.reader.cursor().total):
-                follow.may_finish.clear()
+                follow.begin_asking()
                 return follow
         return None
 
     async def _refresh(self, follow: Follow) -> None:
         container = follow.container
-        path = f"/api/v1/namespaces/{container.namespace}/pods/{container.pod}"
+        path = _path(container.namespace, container.pod)
         try:
             pod = read_pod(await self.client.get(path), self.names)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
-                self.pod_gone(container.pod_uid)
+                self._end(container.pod_uid)
             return
         if pod.uid != container.pod_uid:
             # Another pod has its name now (a StatefulSet's), and answers in its place.
-            self.pod_gone(container.pod_uid)
+            self._end(container.pod_uid)
         elif pod.uid in self.pods:
             # One that no selection contains any more is not taken up again.
-            self.pod_changed(pod)
+            self._take(pod)
 
     def _taken_over(self, before: Follow, after: Follow) -> None:
         self.counting.take_over(before.container.key, after.container.key)
@@ -279,9 +337,16 @@ class Containers:
         """Put into the document how far each follow has come, at the instant of a commit."""
         living = len(document.cursors.keys() | self.follows.keys())
         most = hashes_kept(living, max(0, len(document.instances) - living))
-        for key, follow in self.follows.items():
-            cursor = follow.reader.cursor()
+        for follow in self.follows.values():
+            self._put_cursor(follow)
+        for key, cursor in document.cursors.items():
             document.cursors[key] = evolve(cursor, hashes=cursor.hashes[-most:])
+        document.breaks = keep_breaks(document.breaks, document.cursors)
+
+    def _put_cursor(self, follow: Follow) -> None:
+        document, key = self.counting.document, follow.container.key
+        document.cursors[key] = follow.reader.cursor()
+        document.breaks[key] = follow.reader.breaks
 
     def audit(self, due: int | None) -> None:
         # Not awaited: a container whose reply hangs must not hold up the others' windows.
@@ -325,10 +390,12 @@ class Containers:
                 *(one.container_id for one in (status.ended, status.last_ended) if one),
             )
         }
-        document = self.counting.document
+        document, now = self.counting.document, int(self.clock())
 
         def is_over(key: str) -> bool:
             uid = key.partition("/")[0]
+            if self.counting.may_return(uid, now_seconds=now):
+                return False
             return is_listed or uid in self.pods or uid in self._gone
 
         kept = named | self.follows.keys()
@@ -339,9 +406,13 @@ class Containers:
                 for key in document.restarts
                 if key.partition("/")[0] not in self.pods and is_over(key)
             ],
-            now_seconds=int(self.clock()),
+            now_seconds=now,
         )
         self._gone &= {key.partition("/")[0] for key in document.instances}
+
+
+def _path(namespace: str, pod: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods/{pod}"
 
 
 def warn_missing(trait: str, right: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.aggregate import Instance, Windows
+from agent.aggregate import Instance
 from agent.disclosure import OTHER, releases
 from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
@@ -20,6 +20,8 @@ from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
 from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
+from agent.start import Start
+from agent.streams import leave_mode, note_off
 from agent.withholding import ABSENT, Withholding
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ MAX_INSTANCES = 3000
 MAX_WINDOWS_A_TICK = 200
 MAX_UNSEEN = 10_000
 """How many crashes of a container may be counted that nobody saw; a status may hold any number."""
+LEFT_SECONDS = 86_400
+"""For so long a pod that left the selection is read on where it was left if it comes back."""
+MAX_LEFT = 100
 MAX_GAPS = 50
 """How many gaps are kept with their bounds, for the page."""
 
@@ -83,30 +88,33 @@ class Counting:
         now_seconds: int,
         window_seconds: int,
         count_from: int,
-        was_lost: bool,
+        start: Start = Start.GOES_ON,
         not_before: int = 0,
+        waited_seconds: int = 0,
         new_stream: Callable[[], str],
         is_new_installation: bool = False,
     ) -> None:
         """Take up the loaded document: what happened since it was written?
 
-        `count_from` is when the quiet period of this installation ends (0: there is none);
-        `not_before` is the second from which on lines are known to be of this mode. With a
-        new installation nothing goes on that would link it to the one before.
+        `count_from` is when the quiet period of this installation ends (0: there is none); before
+        `not_before` the mode was another one. For `waited_seconds` this process waited for its
+        turn: an agent that waits is not stopped. With a new installation nothing goes on that
+        would link it to the one before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
-        next_second = now_seconds + 1
+        next_second, began = now_seconds + 1, now_seconds - waited_seconds
         self._window_seconds = window_seconds
         if not windows.open:
             windows.seconds = window_seconds
         elif windows.seconds != window_seconds:
             log.info("the new window length is used once the open windows are closed")
         if document.stopped_seconds is not None:
-            if now_seconds - document.stopped_seconds > STOP_TOLERANCE_SECONDS:
+            stopped = document.stopped_seconds
+            if began - stopped > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
-                windows.stop(document.stopped_seconds, next_second)
-                self.add_gap(Gap("stopped", document.stopped_seconds * NANOS, now_seconds * NANOS))
+                windows.stop(stopped, began + 1)
+                self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
         if document.off_seconds is not None:
@@ -125,11 +133,13 @@ class Counting:
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
-            windows.count_from = max(windows.count_from or 0, aligned, not_before)
-            if was_lost:
+            windows.count_from = max(windows.count_from or 0, aligned)
+            if start is Start.SINCE_WAITING:
+                windows.count_from = max(windows.count_from, not_before, began + 1)
+            if start is Start.STATE_LOST:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds
-                windows.count_from = max(windows.count_from, next_second)
+                windows.count_from = max(windows.count_from, not_before, next_second)
                 self.add_gap(Gap("state_lost", begin * NANOS, now_seconds * NANOS))
         else:
             windows.count_from = None
@@ -205,7 +215,7 @@ class Counting:
 
     def add_gap(self, gap: Gap) -> None:
         """Report an interval in which lines could not be had."""
-        self.document.windows.add_gap(gap)
+        self.document.windows.add_gap(gap, now_seconds=gap.end_ns // NANOS)
         self._note_gap(gap)
         self.is_dirty = self.is_urgent = True
 
@@ -266,11 +276,25 @@ class Counting:
             self._crash("unseen", "other", now_seconds, now_seconds)
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 
+    def note_left(self, uid: str, *, now_seconds: int) -> None:
+        """Note that a pod left the selection: what is known of it stays for a while."""
+        left = self.document.left
+        left[uid] = now_seconds
+        if len(left) > MAX_LEFT:
+            del left[min(left, key=lambda one: left[one])]
+        self.is_dirty = self.is_urgent = True
+
+    def may_return(self, uid: str, *, now_seconds: int) -> bool:
+        """Whether a pod left the selection so lately that it may come back."""
+        at = self.document.left.get(uid)
+        return at is not None and now_seconds - at < LEFT_SECONDS
+
     def forget(self, keys: Iterable[str], containers: Iterable[str], *, now_seconds: int) -> None:
         """Drop what belongs to instances and containers that no pod's status names any more.
 
         One whose end nobody saw went while no agent was reading, and what it still wrote with it.
         """
+        left = self.document.left
         for key in keys:
             ended = self.document.instances[key].ended_seconds
             is_crowded = len(self.document.instances) > MAX_INSTANCES
@@ -278,14 +302,18 @@ class Counting:
                 continue  # its window is still open
             if ended is None:
                 cursor = self.document.cursors.get(key)
-                now_ns = now_seconds * NANOS
-                since = cursor.last_ns if cursor is not None and cursor.last_ns else now_ns
-                self.add_gap(Gap("pod_gone", min(since, now_ns), now_ns))
+                # Of one that left the selection nothing was to be counted from then on.
+                end_ns = left.get(key.partition("/")[0], now_seconds) * NANOS
+                since = cursor.last_ns if cursor is not None and cursor.last_ns else end_ns
+                self.add_gap(Gap("pod_gone", min(since, end_ns), end_ns))
             self.document.instances.pop(key, None)
             self.document.cursors.pop(key, None)
             self.is_dirty = True
         for container in containers:
             self.document.restarts.pop(container, None)
+        self.document.left = {
+            uid: at for uid, at in left.items() if self.may_return(uid, now_seconds=now_seconds)
+        }
 
     def due(self, *, now_seconds: float) -> int | None:
         """Return the end of the oldest window if it is over by the agent's clock, else None."""
@@ -431,41 +459,3 @@ class Counting:
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
         self.is_dirty = True
-
-
-def note_off(document: Document, stream: str, *, now_seconds: int) -> None:
-    """Discard all that is unsent, and note since when nothing may be counted nor learned."""
-    leave_mode(document, stream)
-    if document.off_seconds is None:
-        # A line of this very second may be younger than the switch.
-        document.off_seconds = now_seconds
-    document.stopped_seconds = None
-
-
-def give_back(document: Document) -> None:
-    """Leave a slot, of which all was read, closed and sent, to whoever needs one next."""
-    document.holder = ""
-    document.instances.clear()
-    document.restarts.clear()
-
-
-def begin_stream(document: Document, stream: str) -> None:
-    """Begin anew with a slot that nobody held: what was counted in it ends where it ended."""
-    document.stream, document.seq = stream, 0
-    document.totals.clear()
-    document.restarts.clear()
-    document.identified_digest = ""
-    document.windows = Windows(document.windows.seconds)
-    document.stopped_seconds = document.off_seconds = document.sends = None
-
-
-def leave_mode(document: Document, stream: str) -> None:
-    """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent."""
-    document.stream, document.seq = stream, 0
-    document.totals.clear()
-    document.restarts.clear()  # crashes that nobody saw are of the other mode
-    document.outbox.clear()
-    document.windows.open.clear()
-    document.identified_digest = ""
-    document.windows.count_from = None
-    document.sends = False

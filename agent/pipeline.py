@@ -22,7 +22,7 @@ from attrs import define, field
 
 from agent.beginning import SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
-from agent.counting import Counting, give_back
+from agent.counting import Counting
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
@@ -31,6 +31,7 @@ from agent.source.discovery import Pods, Selection, watch
 from agent.source.switches import read_switches
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.streams import give_back
 from agent.withholding import Withholding, review
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ class Pipeline:
         document, containers = self.counting.document, self.containers
         is_gone = all(pod.is_finished for pod in containers.pods.values())
         is_read = self.is_listed and is_gone and not containers.follows
-        return is_read and not (document.cursors or document.windows.open or document.outbox)
+        is_waited_for = document.cursors or document.left
+        return is_read and not (is_waited_for or document.windows.open or document.outbox)
 
     def _hold_back(self) -> None:
         """Stop reading while the outbox is full, and go on when it is not."""
@@ -220,7 +222,7 @@ async def run(
     ledger: Ledger,
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
     check: Callable[[], None] = _always,
-    standing_since: int = 0,
+    standing_since: float | None = None,
 ) -> None:
     """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 

@@ -66,7 +66,7 @@ def preview(
     With the identity, stream and BotKube version of a running agent it is what that agent sends.
     """
     prefilter = make_prefilter(ruleset.literals)
-    windows = Windows(window_seconds)
+    windows = Windows(window_seconds, is_bounded=False)
     instances: list[Instance] = []
     lines = matched = noise = 0
     for chunks in inputs:

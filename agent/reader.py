@@ -30,11 +30,17 @@ if TYPE_CHECKING:
 _DEBUG = re2.compile(rb'level=debug|"level":"debug"|^(?:\x1b\[\d+m)?DEBU', options=options())
 
 
+MAX_BREAKS = 4
+"""How many instances may come and go behind one late status."""
+
+
 class Reader:
     """The reading state of one container instance.
 
-    `key` hashes lines in cursors; `stamped` says whether each line begins with the API's stamp;
-    `count_crashes` counts fatal and panic entries themselves, where there is no container status.
+    `key` hashes lines in cursors; `breaks` are where its log did not continue, oldest first: what
+    followed may have been the next instance's log. `stamped` says whether each line begins with
+    the API's stamp; `count_crashes` counts fatal and panic entries themselves, where there is no
+    container status.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class Reader:
         *,
         key: bytes = b"",
         cursor: Cursor | None = None,
+        breaks: Iterable[Cursor] = (),
         enabled: frozenset[str] = frozenset(),
         debug_seen: bool = False,
         stamped: bool = True,
@@ -61,7 +68,7 @@ class Reader:
         self._gaps: list[Gap] = []
         self._held: tuple[tuple[int, bytes], ...] = ()
         self._ahead = Cursor()
-        self._before_gap = Cursor()
+        self._breaks = deque(breaks, MAX_BREAKS)
         self._rotations = 0
         self.unstamped = 0
         self._unreadable = 0
@@ -236,26 +243,41 @@ class Reader:
         """Return how far the taken lines reach. Hashes the lines of the last seconds."""
         return self._cursor if self._proof is not None else self._trail.cursor()
 
-    def take_over(self, before: Reader, reply: bytes) -> bool:
-        """Take over another reader's place if `reply`, this instance's log, continues it.
+    @property
+    def breaks(self) -> tuple[Cursor, ...]:
+        """Where the log did not continue, oldest first."""
+        return tuple(self._breaks)
 
-        The other then goes back to where its own log was last continued. What it holds is for the
+    def places(self) -> list[Cursor]:
+        """Return up to where lines were counted that may be of one instance, the newest first."""
+        return [one for one in (self.cursor(), *reversed(self._breaks)) if one.total]
+
+    def take_over(self, before: Reader, place: Cursor, reply: bytes) -> bool:
+        """Take over one of another reader's places if `reply`, this instance's log, continues it.
+
+        The other goes back to where its own log was last continued. What it holds is for the
         caller to let it `forget`.
         """
-        cursor = before.cursor()
-        proof = Proof(self._key, cursor)
+        proof = Proof(self._key, place)
         for line in Framer().feed(reply):
             if proof.verdict is None and parse_stamp(line) is not None:
                 proof.take(line)
         proof.settle()
-        if proof.verdict is Continuity.GAP or not proof.seen:
-            return False
-        self._cursor, before._cursor = cursor, before._before_gap
+        if proof.verdict is Continuity.GAP or not proof.seen or place not in before.places():
+            return False  # not this instance's, or another one has taken it meanwhile
+        self._cursor = place
         self._enabled |= before._enabled
         self._debug_seen = self._debug_seen or before._debug_seen
         self._begin()
-        before._begin()
+        before._give_up(place)
         return True
+
+    def _give_up(self, place: Cursor) -> None:
+        left = self.places()
+        left.remove(place)
+        self._cursor = left[0] if left else Cursor()
+        self._breaks = deque(reversed(left[1:]), MAX_BREAKS)
+        self._begin()
 
     def audit(self, reply: bytes) -> Continuity | None:
         """Compare a short read from the current `since` with what was read.
@@ -350,7 +372,7 @@ class Reader:
         for entry in self._entries.close():
             self._take_entry(entry)
         self._pairs.end()
-        self._before_gap = self._cursor
+        self._breaks.append(self._ahead if self._is_proof_ahead else self._cursor)
         last_ns = max(self._cursor.last_ns, self._unreleased[-1][0] if self._unreleased else 0)
         first = parse_stamp(fresh[0]) if fresh else None
         end_ns = max(first[0], last_ns) if first else last_ns

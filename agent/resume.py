@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+
+from attrs import evolve
 
 from agent.lines import parse_stamp
 from agent.model import NANOS, Continuity, Cursor
@@ -27,6 +29,10 @@ ENDED_BYTES = 60
 instances that has ended, as measured."""
 MAX_TRAIL_BYTES = 1 << 20
 HASH_BYTES = 8
+BREAK_HASHES = 8
+MAX_BROKEN = 50
+"""Of so many containers State keeps where their logs did not continue, with so many hashes each:
+count and chain prove all but a file that was rotated since."""
 
 MAX_TORN = 2
 """How many lines at the head of a file may be rests of lines that a rotation tore: one of each of
@@ -42,6 +48,19 @@ def hashes_kept(containers: int, ended: int) -> int:
     """Return how many hashes a cursor may keep in State beside those of so many containers."""
     room = (CURSORS_BYTES - ended * ENDED_BYTES) // max(containers, 1) - CONTAINER_BYTES
     return min(max(room // HASH_BYTES, 1), MAX_HASHES)
+
+
+def keep_breaks(
+    breaks: Mapping[str, Iterable[Cursor]], living: Collection[str]
+) -> dict[str, tuple[Cursor, ...]]:
+    """Return what State keeps of the living containers' breaks: of the latest, and few hashes."""
+    short = {
+        key: tuple(evolve(one, hashes=one.hashes[-BREAK_HASHES:]) for one in found)
+        for key, found in breaks.items()
+        if key in living
+    }
+    latest = sorted(filter(short.get, short), key=lambda key: short[key][-1].last_ns)
+    return {key: short[key] for key in latest[-MAX_BROKEN:]}
 
 
 def _link(chain: bytes, digest: bytes) -> bytes:

@@ -35,7 +35,8 @@ class Running:
     """The pipeline once it runs, and what the destination answered.
 
     `leads` is whether this replica leads, None where there is no election; `has_looked` whether the
-    cluster's switches were read once.
+    cluster's switches were read once; `standing_since` is since when this process may lead, by the
+    clock that nobody sets.
     """
 
     decision: Decision
@@ -55,11 +56,10 @@ class Running:
     rejected: int = 0
     events: int = 0
     last_delivery: float | None = None
-    since_seconds: int = field(init=False)
+    standing_since: float = 0.0
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
-        self.since_seconds = int(self.clock())
 
     def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
         """Put another rule set in force."""

@@ -80,6 +80,7 @@ async def serve_pipeline(
     running = Running(
         decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
     )
+    running.standing_since = world.monotonic()
     try:
         async with (
             serve(*listen, running.snapshot) as port,
@@ -133,7 +134,7 @@ async def _keep_running(
             return ended
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
-            running.since_seconds = int(world.clock())
+            running.standing_since = world.monotonic()
             await _wait(stop, options.pace.switches)
             continue
         failures += 1
@@ -217,7 +218,7 @@ async def _work(
             ledger=running.ledger,
             switched=switched,
             check=check,
-            standing_since=running.since_seconds if options.slots else 0,
+            standing_since=running.standing_since,
         )
 
     if not options.slots and options.lease_name is None:

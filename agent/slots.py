@@ -14,9 +14,9 @@ from uuid import UUID, uuid5
 
 from attrs import frozen
 
-from agent.counting import begin_stream
 from agent.state.document import Document, DocumentError, NewerFormat, decode, pods_of
 from agent.state.store import Conflict, StateError
+from agent.streams import begin_stream
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

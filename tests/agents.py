@@ -185,7 +185,7 @@ class Lab:
         options = self.options()
         if options.slots:
             options = attrs.evolve(options, node=node or options.node)
-        since = int(world.clock()) if options.slots else 0
+        since = world.monotonic()
 
         def term(check: Callable[[], None] = check) -> Coroutine[None, None, None]:
             return run(

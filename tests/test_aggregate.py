@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.aggregate import Instance, Windows
+from agent.aggregate import MAX_AHEAD, MAX_GAP_WINDOWS, MAX_OPEN, Instance, Windows
 from agent.model import NANOS, Fact, Gap, Observation, Released, Report, Value
 from agent.names import snake
 
@@ -241,6 +241,65 @@ def test_nothing_written_while_stopped_is_even_kept_for_the_operator(
 LINES = ("lines_read", "lines_matched", "late_lines")
 
 
+# --- how many windows may be open ---
+
+FAR = 100 * 365 * 24 * HOUR
+PRESENT = NOW - T0
+
+
+def opened(windows: Windows) -> list[int]:
+    return sorted(at - T0 for at in windows.open)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "start"),
+    [
+        (MAX_AHEAD * HOUR, PRESENT + MAX_AHEAD * HOUR),
+        (MAX_AHEAD * HOUR + HOUR - 1, PRESENT + MAX_AHEAD * HOUR),
+        ((MAX_AHEAD + 1) * HOUR, PRESENT),
+        (FAR, PRESENT),
+    ],
+)
+def test_what_is_stamped_far_ahead_counts_late_in_the_present(ahead: int, start: int) -> None:
+    windows, at = Windows(HOUR), PRESENT + ahead
+    gap = Gap("rotated", (T0 + at) * NANOS, (T0 + at + 1) * NANOS)
+    fold(windows, seen(at), lines_at={T0 + at: 3}, matched_at={T0 + at: 2}, gaps=(gap,))
+    (window,) = windows.open.values()
+
+    assert opened(windows) == [start]
+    assert (window.lines, window.matched, window.gaps["rotated"]) == (3, 2, 1)
+    assert (sum(window.counts.values()), window.late) == (1, start == PRESENT)
+
+
+def test_lines_of_many_years_open_no_more_windows_than_state_can_hold() -> None:
+    windows, years = Windows(HOUR), range(0, -(MAX_OPEN + 50) * HOUR, -HOUR)
+    for at in years:
+        fold(windows, seen(at), lines_at={T0 + at: 1})
+    late = windows.open[NOW]
+
+    assert len(windows.open) == MAX_OPEN + 1
+    assert opened(windows)[-2:] == [0, PRESENT]
+    assert (late.lines, late.late, sum(late.counts.values())) == (50, 50, 50)
+    assert sum(one.lines for one in windows.open.values()) == len(years)
+    # What finds its window open still counts there.
+    fold(windows, seen(0))
+    assert (windows.open[T0].late, sum(windows.open[T0].counts.values())) == (0, 2)
+
+
+def test_the_present_is_not_before_what_is_closed() -> None:
+    windows = Windows(HOUR, closed_until=NOW + 5 * HOUR)  # the clock was set back
+    fold(windows, seen(FAR))
+
+    assert opened(windows) == [PRESENT + 5 * HOUR]
+
+
+def test_what_is_not_kept_is_not_bounded() -> None:
+    windows = Windows(HOUR, is_bounded=False)
+    fold(windows, *(seen(at * HOUR) for at in range(MAX_OPEN + 5)), seen(FAR))
+
+    assert len(windows.open) == MAX_OPEN + 6
+
+
 # --- gaps ---
 
 
@@ -248,7 +307,7 @@ def check_gap(gap: tuple[float, float], expected: dict[int, int], *, closed: int
     """Compare the seconds of a gap in each window, by the window's hour."""
     windows = Windows(HOUR, closed_until=T0 + closed)
     start, end = (int((T0 + at) * NANOS) for at in gap)
-    windows.add_gap(Gap("rotated", start, end))
+    windows.add_gap(Gap("rotated", start, end), now_seconds=NOW)
 
     found = {(at - T0) // HOUR: one.gaps["rotated"] for at, one in windows.open.items()}
     assert expected == found
@@ -273,10 +332,16 @@ def test_a_gap_spreads_over_the_windows_it_crosses(
     check_gap(gap, expected, closed=closed)
 
 
-@given(st.integers(0, 10 * HOUR), st.integers(0, 10 * HOUR), st.integers(60, HOUR))
+@given(
+    st.integers(0, 10 * HOUR),
+    st.integers(0, 10 * HOUR),
+    st.integers(10 * HOUR // MAX_GAP_WINDOWS, HOUR),
+)
 def test_a_gap_loses_no_second(start: int, length: int, seconds: int) -> None:
     windows = Windows(seconds)
-    windows.add_gap(Gap("rotated", (T0 + start) * NANOS, (T0 + start + length) * NANOS))
+    windows.add_gap(
+        Gap("rotated", (T0 + start) * NANOS, (T0 + start + length) * NANOS), now_seconds=NOW
+    )
 
     assert max(length, 1) == sum(one.gaps["rotated"] for one in windows.open.values())
 
@@ -284,7 +349,7 @@ def test_a_gap_loses_no_second(start: int, length: int, seconds: int) -> None:
 def test_a_gap_is_rounded_up_to_minutes() -> None:
     windows = Windows(HOUR)
     for reason, seconds in (("rotated", 1), ("stopped", 60), ("unreadable", 61)):
-        windows.add_gap(Gap(reason, T0 * NANOS, (T0 + seconds) * NANOS))
+        windows.add_gap(Gap(reason, T0 * NANOS, (T0 + seconds) * NANOS), now_seconds=NOW)
     found = collection(windows, 0)
 
     assert tuple(

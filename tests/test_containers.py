@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from agent.aggregate import Windows
+from agent.counting import LEFT_SECONDS, MAX_LEFT, Counting
+from agent.model import Identity
 from agent.rules import RuleSet
-from tests.agents import NAMESPACE, WINDOW_SECONDS, after, lab, missing, until, write
-from tests.sim.faults import Answer
+from agent.state.document import Document
+from tests.agents import (
+    NAMESPACE,
+    WINDOW_SECONDS,
+    Agent,
+    Lab,
+    after,
+    lab,
+    missing,
+    until,
+    write,
+)
+from tests.faults.words import word_rules
+from tests.sim.faults import Answer, Delay
+from tests.sim.pods import Pod
+from tests.sim.store import PODS
 
 OTHER = "other"
 
@@ -79,3 +98,129 @@ async def test_instances_that_have_ended_take_room_from_the_hashes_of_the_others
         await until(lambda: asked[-1] == (1, 1))
 
     assert (1, 0) in asked
+
+
+# --- pods that leave the selection ---
+
+
+def relabel(world: Lab, pod: Pod, component: str) -> None:
+    patch = {"metadata": {"labels": {"component": component}}}
+    world.cluster.server.store.merge(PODS, NAMESPACE, pod.name, patch)
+
+
+async def leave(world: Lab, pod: Pod, agent: Agent) -> None:
+    """Let a pod leave the selection, and wait until that stands in State."""
+    relabel(world, pod, "another")
+    assert agent.pipeline is not None
+    document, containers = agent.pipeline.counting.document, agent.pipeline.containers
+    await until(lambda: pod.uid in document.left and not containers.follows)
+    commits = document.commits
+    await until(lambda: document.commits > commits)
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("is_killed", [False, True])
+async def test_a_pod_that_comes_back_into_the_selection_is_read_on_where_it_was_left(
+    tmp_path: Path, ruleset: RuleSet, *, is_restarted: bool, is_killed: bool
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        await leave(world, pod, agent)
+        truth.update(write(pod, world, 10, seed=2))
+        if is_restarted:
+            pod.crash(at=world.clock.ns())
+            pod.restart(at=world.clock.ns())
+            truth["Application crashed", (("kind", "unknown"),)] += 1
+            truth.update(write(pod, world, 10, seed=3))
+        await after(world, 2 * WINDOW_SECONDS)  # its window is closed, and the next ones
+        if is_killed:
+            await world.kill(agent)
+        async with AsyncExitStack() as stack:
+            if is_killed:
+                await stack.enter_async_context(world.agent(seed=2))
+            relabel(world, pod, "controller")
+            await until(lambda: missing(truth, world) == {})
+            truth.update(write(pod, world, 10, seed=4))
+            await until(lambda: missing(truth, world) == {})
+            await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+async def test_a_pod_that_does_not_come_back_is_forgotten_after_a_day(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, window_seconds=3600) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        assert agent.pipeline is not None
+        document = agent.pipeline.counting.document
+        await after(world, 10)
+        world.clock.moved += 3600
+        await until(lambda: missing(truth, world) == {})
+        await leave(world, pod, agent)
+        world.clock.moved += LEFT_SECONDS - 3600
+        await after(world, 10)
+        assert (len(document.cursors), len(document.restarts)) == (1, 1)
+        world.clock.moved += 3600
+        await until(lambda: not document.left)
+        assert (document.cursors, document.instances, document.restarts) == ({}, {}, {})
+        world.clock.moved += 3600
+        await until(lambda: bool(world.gaps()))
+
+    # What it wrote since it left was not to be counted.
+    assert world.gaps() == {"pod_gone": 60}
+
+
+@pytest.mark.parametrize("status", [403, 404, 500])
+async def test_a_pod_that_cannot_be_asked_for_is_gone(
+    tmp_path: Path, ruleset: RuleSet, status: int
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        world.cluster.server.faults.add(Answer(status), path=f"/pods/{pod.name}$", times=None)
+        relabel(world, pod, "another")
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        await until(lambda: pod.uid not in containers.pods)
+
+        assert not agent.pipeline.counting.document.left
+
+
+async def test_a_pod_that_is_asked_for_a_second_time_is_no_other(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """While the question is open, the pod comes back: it is followed as if it had never left."""
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        containers, asked = agent.pipeline.containers, asyncio.Event()
+        fault = world.cluster.server.faults.add(
+            Delay(until=asked), path=f"/pods/{pod.name}$", times=None
+        )
+        relabel(world, pod, "another")
+        await until(lambda: fault.seen > 0)
+        relabel(world, pod, "controller")
+        await after(world, 5)
+        asked.set()
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+
+        assert not agent.pipeline.counting.document.left
+        assert pod.uid in containers.pods
+    assert not world.gaps()
+
+
+async def test_of_very_many_pods_that_left_the_first_are_forgotten() -> None:
+    counting = Counting(Document(b"", "", Windows(60)), word_rules(), Identity(""), "t", sends=True)
+    for number in range(MAX_LEFT + 2):
+        counting.note_left(str(number), now_seconds=number)
+
+    assert list(counting.document.left) == [str(number) for number in range(2, MAX_LEFT + 2)]

@@ -9,11 +9,12 @@ from itertools import product
 
 import pytest
 
-from agent.aggregate import MAX_GAP_WINDOWS, Instance, Window, Windows
+from agent.aggregate import MAX_OPEN, Instance, Window, Windows
 from agent.containers import MAX_FOLLOWS
-from agent.counting import MAX_INSTANCES, Counting
-from agent.model import Batch, Cursor, Identity
-from agent.resume import hashes_kept
+from agent.counting import LEFT_SECONDS, MAX_INSTANCES, Counting
+from agent.model import NANOS, Batch, Cursor, Gap, Identity
+from agent.reader import MAX_BREAKS
+from agent.resume import hashes_kept, keep_breaks
 from agent.sink.batch import MAX_BODY_BYTES
 from agent.state.configmap import MAX_OBJECT_BYTES
 from agent.state.document import Document, encode
@@ -46,6 +47,8 @@ def fill_containers(document: Document, rng: random.Random, containers: int, end
         at = NOW + number
         document.cursors[key] = Cursor(at, hashes, rng.randbytes(8), kept, 10**6, last_ns)
         document.restarts[f"{uid}/botkube"] = (ended, key)
+        document.breaks[key] = (document.cursors[key],) * MAX_BREAKS
+    document.breaks = keep_breaks(document.breaks, document.cursors)
 
 
 def fill_windows(document: Document, rng: random.Random, windows: int) -> None:
@@ -75,7 +78,7 @@ SIZES = [*product((50, 500, MAX_FOLLOWS), (0, 1, 2)), (250, 11)]
 def test_a_full_state_fits_into_a_config_map(containers: int, ended: int) -> None:
     rng, document = random.Random(containers), Document(b"", "", Windows(3600))
     fill_containers(document, rng, containers, ended)
-    fill_windows(document, rng, MAX_GAP_WINDOWS)
+    fill_windows(document, rng, MAX_OPEN)
     fill_outbox(counts(document), rng)
 
     assert len(encode(document)) < MAX_OBJECT_BYTES
@@ -109,3 +112,78 @@ def test_instances_that_have_ended_are_bounded() -> None:
 
     assert list(document.instances) == keys[5:]
     assert not counting.gap_seconds
+
+
+def forgotten(
+    cursor: Cursor | None, *, ended: int | None = None, left: int | None = None
+) -> Counting:
+    """Return what counts after an instance that no status names any more was forgotten."""
+    key, other = "uid/containerd://1", "uid/containerd://2"
+    document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
+    document.instances = {key: Instance(ended_seconds=ended), other: Instance()}
+    document.cursors = {other: Cursor(total=1)} | ({key: cursor} if cursor is not None else {})
+    document.restarts = {"uid/botkube": (1, key), "uid/other": (0, other)}
+    document.left = {"uid": left} if left is not None else {}
+    counting = counts(document)
+    counting.forget([key], ["uid/botkube"], now_seconds=NOW)
+
+    assert (list(document.cursors), list(document.instances)) == ([other], [other])
+    assert list(document.restarts) == ["uid/other"]
+    assert counting.is_dirty
+    return counting
+
+
+AT = (NOW - 100) * NANOS
+
+
+@pytest.mark.parametrize(
+    ("cursor", "left", "gap"),
+    [
+        pytest.param(Cursor(total=1, last_ns=AT), None, (AT, NOW * NANOS), id="read"),
+        pytest.param(Cursor(), None, (NOW * NANOS, NOW * NANOS), id="nothing-read"),
+        pytest.param(None, None, (NOW * NANOS, NOW * NANOS), id="never-opened"),
+        pytest.param(
+            Cursor(total=1, last_ns=2 * NOW * NANOS),
+            None,
+            (NOW * NANOS, NOW * NANOS),
+            id="stamped-ahead",
+        ),
+        pytest.param(
+            Cursor(total=1, last_ns=AT), NOW - 50, (AT, (NOW - 50) * NANOS), id="left-before"
+        ),
+    ],
+)
+def test_what_was_not_read_of_a_forgotten_instance_is_a_gap(
+    cursor: Cursor | None, left: int | None, gap: tuple[int, int]
+) -> None:
+    counting = forgotten(cursor, left=left)
+
+    assert [*counting.gaps] == [Gap("pod_gone", *gap)]
+
+
+def test_an_instance_that_was_read_to_its_end_is_forgotten_without_a_gap() -> None:
+    assert not forgotten(None, ended=NOW - 3601).gaps
+
+
+def test_an_instance_whose_window_is_open_is_kept() -> None:
+    """Its crash would count a second time if its pod came back."""
+    document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
+    document.instances = {"uid/1": Instance(ended_seconds=NOW - 3600)}
+    counting = counts(document)
+    counting.forget(["uid/1"], [], now_seconds=NOW)
+
+    assert list(document.instances) == ["uid/1"]
+    assert not counting.is_dirty
+
+
+@pytest.mark.parametrize(
+    ("after", "may"), [(0, True), (LEFT_SECONDS - 1, True), (LEFT_SECONDS, False)]
+)
+def test_a_pod_that_left_may_return_for_a_day(after: int, *, may: bool) -> None:
+    counting = counts(Document(b"", "", Windows(3600)))
+    counting.note_left("uid", now_seconds=NOW)
+    is_kept = counting.may_return("uid", now_seconds=NOW + after)
+    counting.forget([], [], now_seconds=NOW + after)
+
+    assert (is_kept, "uid" in counting.document.left) == (may, may)
+    assert not counting.may_return("another", now_seconds=NOW)

@@ -84,6 +84,7 @@ documents = st.builds(
     seq=number,
     totals=st.dictionaries(word, number, max_size=3).map(Counter),
     cursors=st.dictionaries(word, cursors, max_size=3),
+    breaks=st.dictionaries(word, st.tuples(cursors, cursors), max_size=3),
     instances=st.dictionaries(word, instances, max_size=3),
     outbox=st.lists(batches, max_size=3),
     parked=number,

@@ -48,9 +48,7 @@ def counting(ruleset: RuleSet = RULES, **changes: Any) -> Counting:  # noqa: ANN
         sends=True,
         **changes,
     )
-    made.begin(
-        now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=lambda: ID
-    )
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=lambda: ID)
     return made
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from agent.state.document import Document
+from agent.state.document import Document, decode
 from agent.state.keeper import Keeper
-from agent.state.store import StateError, Stored
+from agent.state.store import Conflict, StateError, Stored
 from tests.agents import NAMESPACE
 from tests.faults import virtual
+from tests.faults.machine import FaultyStore
 from tests.faults.simulation import open_lab
 from tests.sim.faults import Call, Reset
 
@@ -78,6 +79,39 @@ async def test_a_commit_that_is_not_answered_is_given_up() -> None:
     await keeper.load(window_seconds=60)
     with pytest.raises(StateError, match="did not answer within 30"):
         await commit(keeper)
+
+
+async def test_what_the_agent_before_commits_during_a_take_over_is_not_written_over() -> None:
+    """It still ran: the one that takes over must look again."""
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    first, second = (Keeper(store, lambda: next(ids), lambda: b"key") for _ in range(2))
+    await first.load(window_seconds=60)
+    await commit(first)
+    await second.load(window_seconds=60)
+    await commit(first)
+    with pytest.raises(Conflict, match="belongs to another agent"):
+        await commit(second)
+    await second.load(window_seconds=60)
+    await commit(second)
+
+    assert decode(store.data or b"").epoch == second.document.epoch
+    with pytest.raises(Conflict):
+        await commit(first)
+
+
+async def test_an_older_copy_that_somebody_puts_back_is_written_over() -> None:
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    first, second = (Keeper(store, lambda: next(ids), lambda: b"key") for _ in range(2))
+    await first.load(window_seconds=60)
+    await commit(first)
+    copy = store.data
+    await second.load(window_seconds=60)
+    await commit(second)
+    store.data, store.version = copy, store.version + 1
+    await commit(second)
+
+    found = decode(store.data or b"")
+    assert (found.epoch, found.commits) == (second.document.epoch, 3)
 
 
 HOURS = 2

@@ -370,7 +370,6 @@ def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet)
         now_seconds=start,
         window_seconds=3600,
         count_from=0,
-        was_lost=False,
         new_stream=lambda: str(UUID(int=2)),
     )
     for at, count in ((start + 60, 2), (start + 1860, 3)):

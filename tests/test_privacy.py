@@ -117,9 +117,7 @@ def shown(log: bytes) -> Shown:
             "1",
             sends=True,
         )
-        counting.begin(
-            now_seconds=NOON, window_seconds=3600, count_from=0, was_lost=False, new_stream=str
-        )
+        counting.begin(now_seconds=NOON, window_seconds=3600, count_from=0, new_stream=str)
         container = Container(NAMESPACE, "pod", "uid", "botkube", "id")
         counting.instance(container, "v1.14.0")
         reader = Reader(RULES, PREFILTER, key=b"k" * 32, count_crashes=True)

@@ -15,6 +15,7 @@ from agent.match import make_prefilter
 from agent.model import NANOS, Continuity, Cursor, Fact, Format, Gap, Observation, Released
 from agent.pairs import MAX_PAIR_BYTES
 from agent.reader import Reader
+from agent.resume import keep_breaks
 from agent.rules import RuleSet, compile_rules
 from tests.strategies import (
     NOON,
@@ -624,7 +625,9 @@ def test_a_place_in_the_next_instances_log_is_taken_over(*, breaks_off: bool) ->
         before.reader.reopen()  # an attempt that brings nothing
     taken = before.cursor.total
     after = Reading(SMALL, SMALL_PREFILTER)
-    is_taken = after.reader.take_over(before.reader, b"no stamp\n" * 3 + reply(new, 0))
+    is_taken = after.reader.take_over(
+        before.reader, before.reader.cursor(), b"no stamp\n" * 3 + reply(new, 0)
+    )
     before.reader.forget()
     # What its lines had told is known to the other now.
     known = set(after.reader._enabled), after.reader._debug_seen
@@ -644,6 +647,62 @@ def test_a_place_in_the_next_instances_log_is_taken_over(*, breaks_off: bool) ->
     assert known == ({"mattermost", "level=debug"}, True)
 
 
+def test_each_of_several_later_instances_takes_its_own_place() -> None:
+    """As if two restarts stood behind one late status."""
+    old, before = read(*map(logfmt, ["answered a", "answered b"]))
+    before.reader.idle(60)
+    before.commit()
+    logs = []
+    for second in (100, 200):
+        times = ((NOON + second) * NANOS + n for n in range(3))
+        log = stamped((at, logfmt(f"answered {second}")) for at in times)
+        logs.append(log)
+        before.reader.feed(reply(log, before.reader.reopen()))
+        before.reader.idle(60)
+        before.commit()
+    # State keeps them, so that an agent that is started again can tell as well.
+    breaks = keep_breaks({"key": before.reader.breaks}, {"key"})["key"]
+    again = Reader(SMALL, SMALL_PREFILTER, key=KEY, cursor=before.reader.cursor(), breaks=breaks)
+    for log in logs:
+        after = Reading(SMALL, SMALL_PREFILTER)
+        places = again.places()
+        taken = [
+            place.total
+            for place in places
+            if after.reader.take_over(again, place, reply(log, place.since_seconds))
+        ]
+        left = {place.total for place in places} - {place.total for place in again.places()}
+
+        assert [*left] == taken == [after.reader.cursor().total]
+        assert not after.reader.take_over(again, after.reader.cursor(), reply(log, 0))
+    again.reopen(accept_gap=False)
+    again.feed(reply(old, 0))
+
+    assert [place.total for place in again.places()] == [2]
+    assert (again.is_proved, again.gap_suspected, again.lines_read) == (True, False, 2)
+
+
+def test_what_was_held_at_a_break_is_before_it() -> None:
+    """It is counted at once, because its file is gone; that file may be another instance's."""
+    old, before = read(*map(logfmt, ["answered a", "asked b"]))
+    before.commit()
+    new = stamped((NOON * NANOS + 100 + n, logfmt("answered x")) for n in range(3))
+    before.reader.feed(reply(new, before.reader.reopen()))
+    before.reader.settle()
+    before.reader.idle(60)
+    before.commit()
+    after = Reading(SMALL, SMALL_PREFILTER)
+    is_taken = after.reader.take_over(before.reader, before.reader.places()[0], reply(new, 0))
+    before.reader.forget()
+    before.reader.feed(reply(old, before.reader.reopen(accept_gap=False)))
+
+    before.reader.finish()
+    before.commit()
+
+    assert is_taken
+    assert (before.total.lines, before.cursor.total, len(before.total.gaps)) == (2 + 3, 2, 1)
+
+
 @pytest.mark.parametrize("left", [1, 2])
 def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
     # Of a line that stands twice, the reply's end alone tells which one is left.
@@ -653,7 +712,7 @@ def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
     kubelet.rotate(3 - left)
     after = Reading(SMALL, SMALL_PREFILTER)
 
-    assert after.reader.take_over(before.reader, reply(kubelet, 0))
+    assert after.reader.take_over(before.reader, before.reader.cursor(), reply(kubelet, 0))
     assert after.reader.cursor().total == 3
 
 
@@ -666,7 +725,7 @@ def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head:
     other = stamped((NOON * NANOS + n, logfmt(text)) for n, text in enumerate(head, 100))
     after = Reading(SMALL, SMALL_PREFILTER)
 
-    assert not after.reader.take_over(before.reader, reply(other, 0))
+    assert not after.reader.take_over(before.reader, before.reader.cursor(), reply(other, 0))
     assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
 
 

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -261,6 +262,20 @@ async def test_a_slot_is_kept_while_botkube_is_silent(world: Lab) -> None:
         world.clock.moved += 1000
         jumped = world.clock.seconds()
         await until(lambda: slots(world)[0].saved_seconds >= int(jumped))
+
+
+async def test_a_replica_that_waits_for_botkube_is_not_a_stopped_one(world: Lab) -> None:
+    # The one before it was stopped at the very moment at which its slot had nothing left.
+    left = document(holder=HERE.holder)
+    left.stopped_seconds, left.stream = START, str(UUID(int=1, version=4))
+    name, data = "botkube-analytics-state-0", base64.b64encode(encode(left)).decode()
+    world.cluster.config_map(NAMESPACE, name)
+    world.cluster.server.store.merge(CONFIGMAPS, NAMESPACE, name, {"binaryData": {"state": data}})
+    async with world.agent(node="node-1", waits=False):
+        await after(world, 5)
+        world.clock.moved += 700
+        truth = write(botkube(world, "node-1"), world, 20)
+        await all_counted(world, truth)
 
 
 async def test_a_slot_that_was_wiped_is_said_to_be_lost(world: Lab) -> None:

@@ -293,9 +293,9 @@ def test_what_was_written_in_the_second_of_the_change_is_not_sent() -> None:
     """It may have been written while a switch said off."""
     made = counting()
     made.sends = False
-    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
     made.sends = True
-    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
 
     assert made.document.windows.count_from == NOON + HOUR
 
@@ -312,7 +312,6 @@ def test_a_new_installation_has_a_stream_of_its_own() -> None:
         now_seconds=NOON + HOUR,
         window_seconds=HOUR,
         count_from=0,
-        was_lost=False,
         new_stream=lambda: "other",
         is_new_installation=True,
     )
@@ -326,10 +325,10 @@ def test_time_in_another_mode_makes_no_empty_reports() -> None:
     count(made, executed())
     closed(made)
     made.sends = False
-    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
     made.sends = True
     later = NOON + 9 * DAY
-    made.begin(now_seconds=later, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=later, window_seconds=HOUR, count_from=0, new_stream=str)
     before = len(made.ledger.entries)
     closed(made, at=later + HOUR)
 
@@ -340,7 +339,7 @@ def test_crashes_of_another_mode_are_not_counted() -> None:
     made = counting()
     made.document.restarts["pod/one"] = (1, "pod/one")
     made.sends = False
-    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
 
     assert not made.document.restarts
 
@@ -350,9 +349,7 @@ def test_no_stop_is_forgotten() -> None:
     stops = [(NOON, NOON + 5000), (NOON + 6000, NOON + 8000)]
     for start, end in stops:
         made.document.stopped_seconds = start
-        made.begin(
-            now_seconds=end, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str
-        )
+        made.begin(now_seconds=end, window_seconds=HOUR, count_from=0, new_stream=str)
     windows = made.document.windows
     for start, end in stops:
         windows.count(evolve(HELM, at_ns=(start + 9) * NANOS), "v1.14.0", now_seconds=end + 9)
@@ -364,6 +361,6 @@ def test_what_was_counted_in_another_mode_is_discarded() -> None:
     made = counting()
     count(made, executed())
     made.sends = False
-    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, was_lost=False, new_stream=str)
+    made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
 
     assert not made.document.windows.open

@@ -65,9 +65,10 @@ class Follow:
     `status` is the latest picture of its container, None once the pod is gone; `ended` is how the
     instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to which
     nothing is left to read. `before` is the previous instance of the same container while it is
-    still being read. `last_bytes`, `last_audit` and since when a suspect is `asked` about are times
-    of the clock that nobody sets. `saw_end` says that the stream came to its end, at `end_seconds`,
-    with `at_end`, as far as the log was read then.
+    still being read, and `asking` how many later ones ask whose its last lines are. `last_bytes`,
+    `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
+    `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
+    log was read then.
     """
 
     container: Container
@@ -83,6 +84,7 @@ class Follow:
     refresh: Callable[[Follow], Awaitable[None]]
     before: Follow | None = None
     may_finish: asyncio.Event = field(factory=asyncio.Event)
+    asking: int = 0
     has_stopped: asyncio.Event = field(factory=asyncio.Event)
     status: ContainerStatus | None = None
     ended: Ended | None = None
@@ -104,6 +106,7 @@ class Follow:
     at_end: tuple[int, bytes] | None = None
     is_live: bool = False
     was_held_back: bool = False
+    has_left: bool = False
     scope: asyncio.Timeout | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
@@ -128,6 +131,23 @@ class Follow:
         last = self.status.last_ended if self.status is not None else None
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
+
+    def leave(self) -> None:
+        """Stop reading where the Cursor stands: its pod left the selection, and may come back."""
+        self.has_left = True
+        self._changed.set()
+        self.interrupt()
+
+    def begin_asking(self) -> None:
+        """Let this one wait with its last read: a later instance asks whose its lines are."""
+        self.asking += 1
+        self.may_finish.clear()
+
+    def end_asking(self) -> None:
+        """Take it that a later instance has its answer, or gave up."""
+        self.asking -= 1
+        if not self.asking:
+            self.may_finish.set()
 
     async def take(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""

@@ -23,7 +23,7 @@ ASK_SECONDS = TAKE_OVER_SECONDS * 0.8
 
 
 async def read_instance(one: Follow) -> None:
-    """Read until the instance has ended and was read to its end."""
+    """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
     accept_gap = False
     before, one.before = one.before, None
@@ -31,6 +31,8 @@ async def read_instance(one: Follow) -> None:
         await _take_over(before, one)
     while True:
         await one.may_read.wait()
+        if one.has_left:
+            return
         if one.ended is not None or not one.is_current():
             await read_rest(one)
             one.is_done = True
@@ -108,7 +110,7 @@ async def _take_over(before: Follow, after: Follow) -> None:
             # What is held may be the next instance's, too: what is this one's is read again.
             before.reader.forget()
     finally:
-        before.may_finish.set()
+        before.end_asking()
 
 
 async def _ask_until_answered(before: Follow, after: Follow) -> None:
@@ -125,13 +127,16 @@ async def _ask_until_answered(before: Follow, after: Follow) -> None:
 
 
 async def _ask_whose(before: Follow, after: Follow) -> None:
-    cursor = before.reader.cursor()
-    if not cursor.total:
-        return
-    # Seen late, this instance may have been followed by the next one already.
+    # Seen late, this instance may have been followed by the next one already; the replies do not
+    # say whose they are, so the object is asked first.
+    await after.refresh(after)
     previous = not after.is_current()
-    reply = await podlogs.read(
-        after.client, after.container, since_seconds=cursor.since_seconds, previous=previous
-    )
-    if after.reader.take_over(before.reader, reply):
-        after.taken_over(before, after)
+    places = before.reader.places()
+    for place in places:
+        reply = await podlogs.read(
+            after.client, after.container, since_seconds=place.since_seconds, previous=previous
+        )
+        if after.reader.take_over(before.reader, place, reply):
+            if place == places[0]:
+                after.taken_over(before, after)
+            return

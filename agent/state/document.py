@@ -47,7 +47,8 @@ class Document:
     `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
     recognised. `holder` is whose this slot is, where there are several documents. `sends` is
     whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
-    by an orderly stop, `off_seconds` by a switch in the cluster.
+    by an orderly stop, `off_seconds` by a switch in the cluster. `left` is which pods left the
+    selection and may come back, by uid, and when they did.
     """
 
     key: bytes
@@ -61,10 +62,12 @@ class Document:
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
     cursors: dict[str, Cursor] = field(factory=dict)
+    breaks: dict[str, tuple[Cursor, ...]] = field(factory=dict)
     instances: dict[str, Instance] = field(factory=dict)
     outbox: list[Batch] = field(factory=list)
     parked: int = 0
     restarts: dict[str, tuple[int, str]] = field(factory=dict)
+    left: dict[str, int] = field(factory=dict)
     identified_seconds: int = 0
     identified_digest: str = ""
     rules_digest: str = ""
@@ -99,6 +102,7 @@ def _json(document: Document) -> bytes:
             "totals": dict(document.totals),
             "parked": document.parked,
             "restarts": document.restarts,
+            "left": document.left,
             "identified_seconds": document.identified_seconds,
             "identified_digest": document.identified_digest,
             "rules_digest": document.rules_digest,
@@ -114,6 +118,10 @@ def _json(document: Document) -> bytes:
                 "open": [_window_out(at, one) for at, one in sorted(document.windows.open.items())],
             },
             "cursors": {key: _cursor_out(one) for key, one in sorted(document.cursors.items())},
+            "breaks": {
+                key: [_cursor_out(one) for one in found]
+                for key, found in sorted(document.breaks.items())
+            },
             "instances": {
                 key: _instance_out(one) for key, one in sorted(document.instances.items())
             },
@@ -150,6 +158,7 @@ def decode(data: bytes) -> Document:
             totals=Counter(_numbers(found["totals"])),
             parked=_number(found["parked"]),
             restarts={key: _restarts(one) for key, one in found["restarts"].items()},
+            left={uid: _second(at) for uid, at in found.get("left", {}).items()},
             identified_seconds=_second(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
             rules_digest=_text(found["rules_digest"]),
@@ -165,6 +174,11 @@ def decode(data: bytes) -> Document:
                 {_second(one["start"]): _window_in(one) for one in windows["open"]},
             ),
             cursors={key: _cursor_in(one) for key, one in found["cursors"].items()},
+            breaks={
+                # This came later than the first documents of this format.
+                key: tuple(map(_cursor_in, one))
+                for key, one in found.get("breaks", {}).items()
+            },
             instances={key: _instance_in(one) for key, one in found["instances"].items()},
             outbox=[_batch_in(one) for one in found["outbox"]],
         )

@@ -22,6 +22,7 @@ from agent.match import make_prefilter
 from agent.model import NANOS, REPORT, Batch, Container, Continuity, Format, Gap, Identity, Released
 from agent.outbox import CommittedOutbox
 from agent.reader import Reader
+from agent.resume import keep_breaks
 from agent.sink.batch import batch_array
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Delivered, Outcome, Retry
@@ -528,6 +529,7 @@ class World:
             PREFILTER,
             key=counting.document.key,
             cursor=counting.document.cursors.get(container.key),
+            breaks=counting.document.breaks.get(container.key, ()),
             enabled=facts.known,
             debug_seen=facts.debug,
         )
@@ -536,12 +538,15 @@ class World:
             return
         before.reply = None
         before.pending, before.held = [], []
-        cursor = before.reader.cursor()
         is_current = instance == self.alive
-        reply = self._short_read(cursor.since_seconds, previous=not is_current)
-        if cursor.total and reply is not None and reader.take_over(before.reader, reply):
-            counting.take_over(self._container(before.instance).key, container.key)
-            self.truth.counted.take_over(before.instance, instance)
+        places = before.reader.places()
+        for place in places:
+            reply = self._short_read(place.since_seconds, previous=not is_current)
+            if reply is not None and reader.take_over(before.reader, place, reply):
+                if place == places[0]:
+                    counting.take_over(self._container(before.instance).key, container.key)
+                self.truth.counted.take_over(before.instance, instance)
+                break
         before.reader.forget()
 
     def _read_rest(self, following: Following) -> None:
@@ -602,6 +607,8 @@ class World:
             nonlocal sealed
             for key, one in process.follows.items():
                 document.cursors[key] = one.reader.cursor()
+                document.breaks[key] = one.reader.breaks
+            document.breaks = keep_breaks(document.breaks, document.cursors)
             sealed = process.outbox.keys()
             self.store.offered = self.truth.counted.copy()
 
@@ -700,7 +707,6 @@ class World:
             now_seconds=self.now_ns // NANOS,
             window_seconds=WINDOW_SECONDS,
             count_from=0,
-            was_lost=False,
             new_stream=self._new_id,
         )
         self.store.offered = self.truth.counted.copy()

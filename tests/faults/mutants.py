@@ -196,7 +196,7 @@ def _count_tails(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Reader, "take", lambda self: held.pop(self, None) or _take(self))
 
 
-def _no_other(self: Reader, _before: Reader, _reply: bytes) -> bool:
+def _no_other(self: Reader, *_args: object) -> bool:
     return False
 
 

@@ -1,0 +1,180 @@
+"""From where counting starts, in every case there is."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import attrs
+import pytest
+
+from agent.aggregate import Windows
+from agent.counting import STOP_TOLERANCE_SECONDS, Counting
+from agent.model import Identity
+from agent.start import (
+    FIRST_START_SECONDS,
+    JUST_STARTED_SECONDS,
+    Start,
+    is_first_start,
+    start_of,
+)
+from agent.state.document import Document
+from agent.state.installation import Installation
+from tests.faults.words import word_rules
+
+NOW = 1_800_000_000
+SHORT, LONG = JUST_STARTED_SECONDS, JUST_STARTED_SECONDS + 1
+
+# is_fresh, was_written, is_first -> without slots, just started, waited
+CASES = {
+    (False, False, False): (Start.GOES_ON,) * 3,
+    (False, False, True): (Start.GOES_ON,) * 3,
+    (False, True, False): (Start.GOES_ON,) * 3,
+    (False, True, True): (Start.GOES_ON,) * 3,
+    (True, False, True): (Start.FROM_HEAD,) * 3,
+    (True, False, False): (Start.STATE_LOST, Start.STATE_LOST, Start.SINCE_WAITING),
+    (True, True, False): (Start.STATE_LOST, Start.STATE_LOST, Start.SINCE_WAITING),
+    (True, True, True): (Start.STATE_LOST, Start.STATE_LOST, Start.SINCE_WAITING),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_from_where_counting_starts(case: tuple[bool, bool, bool]) -> None:
+    is_fresh, was_written, is_first = case
+    found = tuple(
+        start_of(
+            is_lost=False,
+            is_fresh=is_fresh,
+            was_written=was_written,
+            is_first=is_first,
+            waited_seconds=waited,
+        )
+        for waited in (None, SHORT, LONG)
+    )
+
+    assert CASES[case] == found
+
+
+def test_the_table_has_every_case() -> None:
+    assert CASES.keys() == set(product((False, True), repeat=3))
+
+
+@pytest.mark.parametrize("waited", [None, SHORT, LONG])
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_what_is_lost_is_lost_in_every_case(
+    case: tuple[bool, bool, bool], waited: float | None
+) -> None:
+    is_fresh, was_written, is_first = case
+    found = start_of(
+        is_lost=True,
+        is_fresh=is_fresh,
+        was_written=was_written,
+        is_first=is_first,
+        waited_seconds=waited,
+    )
+
+    assert found is Start.STATE_LOST
+
+
+CUT_SHORT = Installation("id", NOW)
+
+
+@pytest.mark.parametrize(
+    ("installation", "has_slots", "after", "is_first"),
+    [
+        pytest.param(CUT_SHORT, False, 0, True, id="cut-short"),
+        pytest.param(CUT_SHORT, False, FIRST_START_SECONDS, True, id="cut-short-and-still-soon"),
+        pytest.param(CUT_SHORT, False, FIRST_START_SECONDS + 1, False, id="too-long-ago"),
+        pytest.param(
+            attrs.evolve(CUT_SHORT, is_new=True),
+            False,
+            FIRST_START_SECONDS + 1,
+            True,
+            id="new-whatever-else",
+        ),
+        pytest.param(attrs.evolve(CUT_SHORT, commits=1), False, 0, False, id="state-was-written"),
+        pytest.param(
+            attrs.evolve(CUT_SHORT, commits=1), True, 0, False, id="state-was-written-before-slots"
+        ),
+        pytest.param(attrs.evolve(CUT_SHORT, slots={"1": 1}), True, 0, True, id="of-several-nodes"),
+        pytest.param(
+            attrs.evolve(CUT_SHORT, slots={"1": 1}), False, 0, False, id="slots-were-written-before"
+        ),
+        pytest.param(attrs.evolve(CUT_SHORT, sends=True), False, 0, True, id="same-mode"),
+        pytest.param(attrs.evolve(CUT_SHORT, sends=False), False, 0, False, id="another-mode"),
+        pytest.param(
+            attrs.evolve(CUT_SHORT, sends=True, not_before=1), False, 0, False, id="was-not-on"
+        ),
+    ],
+)
+def test_what_a_first_start_is(
+    installation: Installation, *, has_slots: bool, after: int, is_first: bool
+) -> None:
+    found = is_first_start(installation, has_slots=has_slots, sends=True, now_seconds=NOW + after)
+
+    assert is_first == found
+
+
+# --- what follows from it -------------------------------------------------------------------------
+
+
+def begun(
+    start: Start, *, stopped: int | None = None, waited: int = 0, not_before: int = 0
+) -> Counting:
+    document = Document(b"", "", Windows(60), sends=True, stopped_seconds=stopped)
+    document.restarts["uid/botkube"] = (1, "uid/1")
+    counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
+    counting.begin(
+        now_seconds=NOW,
+        window_seconds=60,
+        count_from=0,
+        start=start,
+        not_before=not_before,
+        waited_seconds=waited,
+        new_stream=str,
+    )
+    return counting
+
+
+@pytest.mark.parametrize(
+    ("start", "not_before", "count_from", "gaps"),
+    [
+        (Start.GOES_ON, NOW - 50, 0, {}),
+        (Start.FROM_HEAD, NOW - 50, 0, {}),
+        (Start.SINCE_WAITING, 0, NOW - 99, {}),
+        (Start.SINCE_WAITING, NOW - 50, NOW - 50, {}),
+        (Start.STATE_LOST, NOW - 50, NOW + 1, {"state_lost": 1}),
+        (Start.STATE_LOST, NOW + 50, NOW + 50, {"state_lost": 1}),
+    ],
+)
+def test_what_counts_from_then_on(
+    start: Start, not_before: int, count_from: int, gaps: dict[str, int]
+) -> None:
+    counting = begun(start, waited=100, not_before=not_before)
+
+    assert (counting.document.windows.count_from, counting.gap_seconds) == (count_from, gaps)
+
+
+LONG_AGO = NOW - STOP_TOLERANCE_SECONDS - 1
+
+
+@pytest.mark.parametrize(
+    ("stopped", "waited", "stops"),
+    [
+        pytest.param(LONG_AGO, 0, ((LONG_AGO, NOW + 1),), id="stopped"),
+        pytest.param(LONG_AGO + 1, 0, (), id="replaced"),
+        pytest.param(LONG_AGO, 1, (), id="replaced-by-one-that-waited"),
+        pytest.param(
+            LONG_AGO - 100, 100, ((LONG_AGO - 100, NOW - 99),), id="stopped-until-one-waited"
+        ),
+        pytest.param(NOW - 1000, 5000, (), id="stopped-while-another-waited"),
+    ],
+)
+def test_an_agent_that_waits_for_its_turn_is_not_stopped(
+    stopped: int, waited: int, stops: tuple[tuple[int, int], ...]
+) -> None:
+    counting = begun(Start.GOES_ON, stopped=stopped, waited=waited)
+    document = counting.document
+
+    assert document.windows.stopped == stops
+    assert sum(counting.gap_seconds.values()) == sum(to - at - 1 for at, to in stops)
+    assert (document.stopped_seconds, bool(document.restarts)) == (None, not stops)
