@@ -220,11 +220,15 @@ class World:
         log.write_late(self._say("said", word), at=self.at_ns)
 
     def tear(self) -> None:
-        """Cut a record in two by a rotation: the kubelet can read neither half."""
+        """Cut a record in two by a rotation: the kubelet can read neither half.
+
+        The second one comes behind a whole record, without which the file could not be read at all.
+        """
         if self.state != "running":
             return
         self.log.write_record(b"%s stdout F half of" % trimmed_stamp(self.at_ns).encode())
         self.rotate()
+        self.append()
         self.log.write_record(b" a record\n")
 
     def rotate(self) -> None:
