@@ -195,9 +195,11 @@ async def test_counts_equal_what_was_written(
 
 
 async def test_an_authority_that_is_not_named_is_refused(world: Lab) -> None:
-    world.cluster.botkube(NAMESPACE, at=time.time_ns(), version="v1.14.0")
+    pod = world.cluster.botkube(NAMESPACE, at=time.time_ns(), version="v1.14.0")
     settings = {"DESTINATION_ENDPOINT": world.collector_url, "DESTINATION_WRITE_KEY": "write-key"}
     async with world.agent(**settings) as agent:
+        await agent.says("pods listed")
+        await world.write(pod, WINDOW_SECONDS)
         said = await agent.says("batch not accepted, will retry")
 
     assert said["reason"] == "connection"
