@@ -7,12 +7,14 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENGINE ?= docker
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' agent/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 IMAGE ?= botkube-analytics:$(VERSION)
 COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras \
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-cluster faults lint fmt lock manifests wheel image clean
+.PHONY: help venv demo test test-cluster test-image faults lint fmt lock manifests wheel image sbom \
+  clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -61,6 +63,7 @@ lock: ## resolve requirements*.txt for the image anew, with hashes
 	build/lock/bin/pip install --quiet --disable-pip-version-check 'pip-tools>=7.6,<8'
 	$(COMPILE) --output-file requirements.txt pyproject.toml
 	$(COMPILE) --only-build-deps --build-deps-for wheel --output-file requirements-build.txt pyproject.toml
+	echo 'cyclonedx-python-lib>=11,<12' | $(COMPILE) --output-file requirements-sbom.txt -
 
 manifests: $(STAMP) ## render deploy/manifests from the chart, with helm, which Go builds on first use
 	$(BIN)/python -m tests.manifests --write
@@ -69,9 +72,21 @@ wheel: $(STAMP) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 # Behind a proxy that inspects TLS, CA_FILE names its certificate (PEM) for pip; it stays out of the image.
+# PYTHON_IMAGE is another base, PLATFORM another architecture (linux/arm64), BUILD_FLAGS what else the engine takes.
 image: ## build the container image (ENGINE=docker, podman or buildah)
-	$(ENGINE) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) \
-	  $(if $(CA_FILE),--build-arg CA_PEM="$$(cat $(CA_FILE))") .
+	$(ENGINE) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
+	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
+	  $(if $(CA_FILE),--build-arg CA_PEM="$$(cat $(CA_FILE))") $(BUILD_FLAGS) .
+
+test-image: $(STAMP) ## build the image and run it against the simulated API, about three minutes
+	$(BIN)/python -m tests.image.engine
+	$(BIN)/python -m pytest -m image tests/image
+
+sbom: ## copy the list of what the image holds into dist/ (ENGINE=docker or podman)
+	mkdir -p dist
+	container=$$($(ENGINE) create $(IMAGE)) && \
+	  $(ENGINE) cp $$container:/sbom.cdx.json dist/botkube-analytics-$(VERSION).cdx.json; \
+	  $(ENGINE) rm $$container
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

@@ -6,6 +6,8 @@ import asyncio
 import json
 import logging
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -58,6 +60,23 @@ async def test_a_kubeconfig_that_cannot_be_used_is_no_cluster(tmp_path: Path, te
     with pytest.raises(NoCluster, match="kubeconfig"):
         async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
             pass
+
+
+def test_the_generated_client_is_not_imported() -> None:
+    code = """
+import sys
+from agent.source.api import load_credentials_code
+config, configuration = load_credentials_code()
+print(*sorted(name for name in sys.modules if name.startswith("kubernetes_asyncio.client.")))
+"""
+    done = subprocess.run(  # noqa: S603 our own code
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+
+    assert done.stdout.split() == [
+        "kubernetes_asyncio.client.configuration",
+        "kubernetes_asyncio.client.exceptions",
+    ]
 
 
 async def test_an_authority_that_lacks_what_python_3_13_asks_of_it_is_trusted(
