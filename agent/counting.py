@@ -76,6 +76,7 @@ class Counting:
     discarded: int = 0
     violations: int = 0
     _window_seconds: int = 0
+    _first: int | None = None
     _told: Told = field(factory=Told)
     _gate: Gate = field(init=False)
 
@@ -324,6 +325,16 @@ class Counting:
         end = windows.end_of(start)
         return end if now_seconds >= end + GRACE_SECONDS else None
 
+    def awaited(self, *, now_seconds: float) -> int | None:
+        """Return the second up to which every container must be read for a window to close.
+
+        None: no window is over. Where nothing was ever counted it is the start of the first window.
+        """
+        return self._first if self._is_before_first() else self.due(now_seconds=now_seconds)
+
+    def _is_before_first(self) -> bool:
+        return not self.document.windows.closed_until and self.document.windows.oldest() is None
+
     def close_due(
         self,
         *,
@@ -337,11 +348,12 @@ class Counting:
         no longer waits for.
         """
         windows = self.document.windows
-        if not windows.closed_until and windows.oldest() is None:
+        if self._is_before_first():
             present = int(now_seconds) - int(now_seconds) % windows.seconds
-            if not may_close(present):
+            self._first = min(self._first or present, present)
+            if not may_close(self._first):
                 return  # a log that begins earlier is still to come
-            windows.closed_until = present
+            windows.closed_until = self._first
         for _ in range(MAX_WINDOWS_A_TICK):
             end = self.due(now_seconds=now_seconds)
             if end is None or self.is_full or not may_close(end):

@@ -125,7 +125,7 @@ class Pipeline:
         """Audit silent streams, close windows and commit, again and again."""
         while True:
             await asyncio.sleep(self.options.pace.tick)
-            self.containers.audit(self.counting.due(now_seconds=self.world.clock()))
+            self.containers.audit(self.counting.awaited(now_seconds=self.world.clock()))
             if self.is_settled:
                 self.counting.close_due(
                     now_seconds=self.world.clock(),

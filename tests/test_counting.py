@@ -187,3 +187,18 @@ def test_a_pod_that_left_may_return_for_a_day(after: int, *, may: bool) -> None:
 
     assert (is_kept, "uid" in counting.document.left) == (may, may)
     assert not counting.may_return("another", now_seconds=NOW)
+
+
+def test_the_first_window_is_the_one_in_which_reading_began() -> None:
+    """However late it is known that an empty log is empty: until then it is asked for."""
+    hour = 3600
+    counting = counts(Document(b"", "", Windows(hour)))
+    counting = counts(Document(b"", "", Windows(hour)))
+    start, read_until = NOW - NOW % hour, NOW
+
+    counting.close_due(now_seconds=NOW, may_close=lambda _end: False)
+    asked = counting.awaited(now_seconds=NOW + hour)
+    counting.close_due(now_seconds=NOW + 2 * hour, may_close=lambda end: end <= read_until)
+
+    assert (asked, counting.document.windows.closed_until) == (start, start)
+    assert counting.awaited(now_seconds=NOW + 2 * hour) == start + hour
