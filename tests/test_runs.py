@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
 from attrs import define, field
@@ -44,26 +45,20 @@ ODD = [
 class Told:
     """All that a reader tells, in the order of its release."""
 
-    lines: int = 0
     observations: list[object] = field(factory=list)
     facts: list[object] = field(factory=list)
-    by_second: dict[int, int] = field(factory=dict)
-    matched: dict[int, int] = field(factory=dict)
-    hits: dict[str, int] = field(factory=dict)
+    lines_at: Counter[int] = field(factory=Counter)
+    matched_at: Counter[int] = field(factory=Counter)
+    hits: Counter[str] = field(factory=Counter)
     rest: tuple[object, ...] = ()
     cursor: Cursor = field(factory=Cursor)
 
     def take(self, released: Released) -> None:
-        self.lines += released.lines
         self.observations += released.observations
         self.facts += released.facts
-        for mine, theirs in (
-            (self.by_second, released.lines_at),
-            (self.matched, released.matched_at),
-            (self.hits, released.hits),
-        ):
-            for key, count in theirs.items():
-                mine[key] = mine.get(key, 0) + count  # type: ignore[index, call-overload]
+        self.lines_at.update(released.lines_at)
+        self.matched_at.update(released.matched_at)
+        self.hits.update(released.hits)
 
 
 def read(pieces: list[bytes], prefilter: Prefilter = PREFILTER, *, now_ns: int) -> Told:
