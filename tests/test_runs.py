@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from itertools import product
 
 import pytest
 from attrs import define, field
@@ -115,3 +116,32 @@ def test_any_log_is_read_in_blocks_as_line_by_line(
     pieces = chunks(log, places)
 
     assert read(pieces, now_ns=now_ns) == read(one_by_one(log), now_ns=now_ns)
+
+
+def head(text: str, second: int) -> bytes:
+    return f"\x1b[36mINFO\x1b[0m[2026-11-26T06:33:{second:02}Z] {text}".encode()
+
+
+LATE, EARLY = 40, 20
+KINDS = (
+    head(f"{'padded':<44} ", LATE),
+    head(f"{'padded':<44} ", EARLY),
+    head("not padded", LATE),
+    head("with a field  \x1b[36mbot\x1b[0m=Slack", LATE),
+    head("with a field  \x1b[36mbot\x1b[0m=Slack", EARLY),
+    b"INFO[2026-11-26T06:33:30Z] without colours                    ",
+    b"a line in the middle",
+    b"a last line ",
+    b'{"level":"info","msg":"x"}',
+    b"panic: x",
+)
+
+
+@pytest.mark.parametrize("run", [KINDS[1], KINDS[4], KINDS[8]])
+def test_a_run_after_anything_is_read_as_line_by_line(run: bytes) -> None:
+    """Whatever is open when a run begins: the run ends it, or is a part of it."""
+    mark = stamp(NOON * NANOS) + b" "
+    for before in product(KINDS, repeat=3):
+        log = b"".join(mark + text + b"\n" for text in (*before, *[run] * 5))
+
+        assert read([log], now_ns=NOON * NANOS) == read(one_by_one(log), now_ns=NOON * NANOS)
