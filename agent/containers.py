@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field
 
 from agent.follow import Follow, Pace, audit, read_instance, wants_audit
-from agent.match import make_prefilter
 from agent.model import Container
+from agent.prefilter import Prefilter, make_prefilter
 from agent.reader import Reader
 from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
@@ -89,7 +89,7 @@ class Containers:
     _waiting: set[str] = field(factory=set)
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
-    _prefilter: Callable[[bytes], bool] = field(init=False)
+    _prefilter: Prefilter = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._prefilter = make_prefilter(self.ruleset.literals)
@@ -310,7 +310,7 @@ class Containers:
     def _fold(self, follow: Follow, released: Released) -> None:
         self.counting.fold(follow.container.key, released, now_seconds=int(self.clock()))
 
-    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+    def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
         self.ruleset, self._prefilter = ruleset, prefilter
         for follow in self.follows.values():

@@ -134,6 +134,22 @@ class Entries:
     def _shows_by_fields(self) -> bool:
         return self._has_fields and not self._stripped
 
+    def is_ended_by(self, run: Format) -> bool:
+        """Whether a run of whole entries (`runs`) ends what is open, and is ended line by line.
+
+        Then what is open can be closed, and only the run's last line, if it is text, need be fed.
+        """
+        current = self._open
+        if run is not Format.TEXT or current is None:
+            return current is None
+        return (
+            self._padded
+            and current.count == 1
+            and current.format is Format.TEXT
+            and current.coloured
+            and _is_complete(current.last, current)
+        )
+
     def close(self) -> list[Entry]:
         """Complete the open entry, if any, because another entry begins."""
         current, self._open = self._open, None

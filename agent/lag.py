@@ -10,11 +10,16 @@ clocks. Pure.
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
 from agent.lines import Framer, parse_stamp
 from agent.model import NANOS
+from agent.stamps import at, in_usual_form
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SMALL_LAG_NS = 2 * NANOS
 """A file of 10 MiB is not filled and followed by another within this, at any rate measured."""
@@ -59,6 +64,16 @@ class Lag:
                 )
         self._last_ns, self._last, self._lag_ns = at_ns, line, lag
 
+    def take_all(self, lines: Sequence[bytes], *, now_ns: int) -> None:
+        """Take lines that arrived together, in their usual form."""
+        smallest, largest = now_ns - at(max(lines)), now_ns - at(min(lines))
+        most = max(largest - self.skew_ns, self._lag_ns)
+        if most > SMALL_LAG_NS and 2 * (smallest - self.skew_ns) < most:
+            for line in lines:
+                self.take(at(line), line, now_ns=now_ns)
+        else:
+            self.take(at(lines[-1]), lines[-1], now_ns=now_ns)
+
     def reopen(self) -> None:
         """Begin another stream: how that one continues this one is proved by its head."""
         self._lag_ns = 0
@@ -86,11 +101,12 @@ class Neighbours:
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
-        for line in self._framer.feed(chunk):
-            stamp = parse_stamp(line)
+        for raw in self._framer.feed(chunk):
+            stamp = parse_stamp(raw)
             if stamp is None:
                 self._has_text = True
                 continue
+            line = in_usual_form(raw, *stamp)
             self._has_reached = self._has_reached or stamp[0] >= self._suspect.after_ns
             if line == self._suspect.after and self._last == self._suspect.before:
                 self.verdict = True

@@ -59,16 +59,22 @@ class Framer:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the lines that this chunk completes, without their newlines."""
-        *whole, rest = chunk.split(b"\n")
-        lines: list[bytes] = []
-        for piece in whole:
-            self._keep(piece)
-            line = b"".join(self._parts)
-            self._parts.clear()
-            self._kept = 0
-            lines.append(line.removesuffix(b"\r"))
+        *lines, rest = chunk.split(b"\n")
+        is_long = self._kept + len(chunk) > MAX_LINE_BYTES
+        if is_long and self._kept + max(map(len, lines), default=0) > MAX_LINE_BYTES:
+            lines = [self._end(line) for line in lines]
+        elif lines:
+            lines[0] = self._end(lines[0])
         self._keep(rest)
-        return lines
+        has_returns = b"\r" in chunk or (lines and lines[0].endswith(b"\r"))
+        return [line.removesuffix(b"\r") for line in lines] if has_returns else lines
+
+    def _end(self, piece: bytes) -> bytes:
+        self._keep(piece)
+        line = b"".join(self._parts)
+        self._parts.clear()
+        self._kept = 0
+        return line
 
     def _keep(self, piece: bytes) -> None:
         room = MAX_LINE_BYTES - self._kept

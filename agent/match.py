@@ -1,27 +1,19 @@
 """Record + RuleSet -> Match: which rule an entry belongs to, and its raw captures.
 
-Owns the prefilter (does an entry contain any literal that a rule needs?) and the exact decision.
-Must not know windows, pairs or privacy: the captures it returns are raw and go to `anonymize`
-alone. With and without the prefilter the results are identical.
+Owns the exact decision. Must not know windows, pairs or privacy: the captures it returns are raw
+and go to `anonymize` alone.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import re2
 from attrs import frozen
 
-from agent.rules.words import options
-
-try:
-    import hyperscan
-except ImportError:  # no wheel for this platform
-    hyperscan = None  # type: ignore[assignment]
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+    from collections.abc import Mapping, Set
+
+    import re2
 
     from agent.model import Record
     from agent.rules.ruleset import Rule, RuleSet
@@ -35,52 +27,6 @@ class Match:
     captures: Mapping[str, bytes]
     at_ns: int
     first_line: int
-
-
-def make_prefilter(literals: Iterable[bytes]) -> Callable[[bytes], bool]:
-    """Return a test whether a text contains at least one of the literals.
-
-    Hyperscan where a wheel of it exists, RE2 where none does: slower, with the same results.
-    """
-    sought = sorted(set(literals))
-    if not sought:
-        return lambda _text: False
-    return search_with_re2(sought) if hyperscan is None else search_with_hyperscan(sought)
-
-
-def search_with_hyperscan(sought: Sequence[bytes]) -> Callable[[bytes], bool]:
-    """Look for all literals at once with Hyperscan."""
-    database = hyperscan.Database()
-    database.compile(
-        expressions=[b"".join(b"\\x%02x" % byte for byte in literal) for literal in sought],
-        ids=list(range(len(sought))),
-        flags=[hyperscan.HS_FLAG_SINGLEMATCH] * len(sought),
-    )
-
-    found: list[bool] = []
-
-    def stop_at_first(*_where: object) -> bool:
-        found.append(True)
-        return True
-
-    def prefilter(text: bytes) -> bool:
-        found.clear()
-        with suppress(hyperscan.ScanTerminated):  # the handler has seen enough
-            database.scan(text, match_event_handler=stop_at_first)
-        return bool(found)
-
-    return prefilter
-
-
-def search_with_re2(sought: Sequence[bytes]) -> Callable[[bytes], bool]:
-    """Look for all literals at once with RE2."""
-    alternatives = b"|".join(re2.escape(literal) for literal in sought)
-    search = re2.compile(alternatives, options=options()).search
-
-    def prefilter(text: bytes) -> bool:
-        return search(text) is not None
-
-    return prefilter
 
 
 def match(

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
     from agent.options import Options, World
+    from agent.prefilter import Prefilter
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.sink.outcome import Outcome
@@ -110,7 +111,7 @@ class Pipeline:
         """Whether all that was selected is known."""
         return self.is_settled and self.listed == self.settled
 
-    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+    def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
         withholding = review(
             self.counting.withholding,

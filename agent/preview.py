@@ -16,14 +16,14 @@ from attrs import frozen
 from agent.aggregate import Instance, Windows
 from agent.gate import admit, make_gate
 from agent.lines import is_stamped
-from agent.match import make_prefilter
 from agent.model import CRASHED, Batch, Identity
+from agent.prefilter import Prefilter, make_prefilter
 from agent.reader import Reader
 from agent.reports import ZERO
 from agent.sink.batch import build_window, seal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from agent.rules import RuleSet
 
@@ -102,9 +102,7 @@ def preview(
     return Preview(tuple(batches), lines, matched, noise, violations)
 
 
-def _read(
-    chunks: Iterator[bytes], ruleset: RuleSet, prefilter: Callable[[bytes], bool]
-) -> Iterator[Reader]:
+def _read(chunks: Iterator[bytes], ruleset: RuleSet, prefilter: Prefilter) -> Iterator[Reader]:
     """Feed one input to a reader; yield the reader whenever it may have released something."""
     head = b""
     chunks = decode(chunks)

@@ -16,18 +16,25 @@ from agent.entries import Entries
 from agent.lag import Lag
 from agent.lines import Framer, parse_stamp
 from agent.match import match
-from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
+from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Format, Gap, Released, learn
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
 from agent.rules.words import options
+from agent.runs import run_at
+from agent.stamps import BYTES, are_dates, at, count_seconds, in_usual_form, size_of, stamped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
+    from agent.prefilter import Prefilter
     from agent.rules.ruleset import RuleSet
 
-_DEBUG = re2.compile(rb'level=debug|"level":"debug"|^(?:\x1b\[\d+m)?DEBU', options=options())
+BLOCK_LINES = 2000
+"""So many lines are looked at in one piece, at most; fewer than `FEW_LINES` are taken singly."""
+FEW_LINES = 4
+
+_DEBUG = re2.compile(rb'level=debug|"level":"debug"|(?:^|Z )(?:\x1b\[\d+m)?DEBU', options=options())
 
 
 MAX_BREAKS = 4
@@ -46,7 +53,7 @@ class Reader:
     def __init__(
         self,
         ruleset: RuleSet,
-        prefilter: Callable[[bytes], bool],
+        prefilter: Prefilter,
         *,
         key: bytes = b"",
         cursor: Cursor | None = None,
@@ -66,7 +73,7 @@ class Reader:
         self._enabled = set(enabled)
         self._debug_seen = debug_seen
         self._gaps: list[Gap] = []
-        self._held: tuple[tuple[int, bytes], ...] = ()
+        self._held: tuple[bytes, ...] = ()
         self._ahead = Cursor()
         self._breaks = deque(breaks, MAX_BREAKS)
         self._rotations = 0
@@ -87,7 +94,7 @@ class Reader:
         if self._proof is None:
             # What was read and not released is read again, unless the file is gone by then.
             self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased)
-            self._ahead = self._trail.cursor_after(self._held)
+            self._ahead = self._ahead_cursor(self._held)
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
@@ -95,7 +102,7 @@ class Reader:
         self._accept_gap, self._gap_reason = accept_gap, gap_reason
         return self._cursor.since_seconds
 
-    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+    def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Use another set from the next `reopen` on: what is not released then is read with it."""
         self._next_rules = (ruleset, prefilter)
 
@@ -110,8 +117,9 @@ class Reader:
         self._is_proof_ahead = not cursor.total and bool(self._held)
         proved = self._ahead if self._is_proof_ahead else cursor
         self._proof: Proof | None = Proof(self._key, proved) if proved.total else None
-        self._unreleased: deque[tuple[int, bytes]] = deque()
-        self._offsets: deque[int] = deque()
+        self._unreleased: list[bytes] = []
+        self._plain_ns: list[int] = []
+        self._offsets: dict[int, int] = {}
         self._bytes = 0
         self._read = self._released = cursor.total
         self._matched: deque[tuple[int, int]] = deque()
@@ -143,7 +151,7 @@ class Reader:
     @property
     def is_holding(self) -> bool:
         """Whether lines were read that are not released."""
-        return bool(self._unreleased)
+        return bool(self._unreleased or self._plain_ns)
 
     @property
     def tail(self) -> bytes:
@@ -163,8 +171,7 @@ class Reader:
     def feed(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
         self._now_ns = now_ns
-        for line in self._framer.feed(chunk):
-            self._take_line(line)
+        self._take_lines(self._framer.feed(chunk))
 
     def settle(self) -> None:
         """Decide how the reply continues: it is known to end here, so its head is whole."""
@@ -216,15 +223,9 @@ class Reader:
         self._pairs.pass_line(following, offset=self._offset(following))
         observations, facts = self._pairs.released()
         released = min(following, self._pairs.first_line or following) - 1
-        lines_at: Counter[int] = Counter()
-        last_ns = 0
-        for _ in range(released - self._released):
-            self._offsets.popleft()
-            at_ns, line = self._unreleased.popleft()
-            lines_at[at_ns // NANOS] += 1
-            last_ns = max(last_ns, at_ns)
-            if self._stamped:
-                self._trail.add(at_ns, line)
+        lines_at, last_ns = self._release(released - self._released)
+        for line in [line for line in self._offsets if line <= released]:
+            del self._offsets[line]
         self._released = released
         matched_at: Counter[int] = Counter()
         while self._matched and self._matched[0][0] <= released:
@@ -238,6 +239,23 @@ class Reader:
         return Released(
             tuple(observations), tuple(facts), gaps, lines_at, matched_at, rotations, last_ns, hits
         )
+
+    def _release(self, count: int) -> tuple[Counter[int], int]:
+        """Let go of the next lines: how many of which second, and the highest stamp."""
+        if not self._stamped:
+            plain, self._plain_ns = self._plain_ns[:count], self._plain_ns[count:]
+            return Counter(at_ns // NANOS for at_ns in plain), max(plain, default=0)
+        lines = self._unreleased[:count]
+        del self._unreleased[:count]
+        if not lines:
+            return Counter(), 0
+        last_ns = at(max(lines))
+        self._trail.add(lines, last_ns=last_ns)
+        return count_seconds(lines), last_ns
+
+    def _ahead_cursor(self, lines: Sequence[bytes]) -> Cursor:
+        """Return where the Cursor would stand after lines that are not released."""
+        return self._trail.cursor_after(lines, last_ns=at(max(lines)) if lines else 0)
 
     def cursor(self) -> Cursor:
         """Return how far the taken lines reach. Hashes the lines of the last seconds."""
@@ -259,8 +277,8 @@ class Reader:
         caller to let it `forget`.
         """
         proof = Proof(self._key, place)
-        for line in Framer().feed(reply):
-            if proof.verdict is None and parse_stamp(line) is not None:
+        for line in stamped(Framer().feed(reply)):
+            if proof.verdict is None:
                 proof.take(line)
         proof.settle()
         if proof.verdict is Continuity.GAP or not proof.seen or place not in before.places():
@@ -285,7 +303,7 @@ class Reader:
         CONTINUOUS or ROTATED mean that nothing follows what was read, FRESH that more follows
         (the stream is behind or dead), GAP that the file is another one. None: too early to say.
         """
-        lines = [line for line in Framer().feed(reply) if parse_stamp(line) is not None]
+        lines = stamped(Framer().feed(reply))
         if reply and not lines:
             return None  # the kubelet's own words say nothing of the log
         if self._proof is not None and not (lines or self._proof.head or self._held):
@@ -295,7 +313,7 @@ class Reader:
             self.settle()
         if self._proof is not None:
             return None
-        ahead = self._trail.cursor_after(self._unreleased)
+        ahead = self._ahead_cursor(self._unreleased)
         if not ahead.count:
             return Continuity.FRESH if lines else Continuity.CONTINUOUS
         if not lines:
@@ -311,21 +329,80 @@ class Reader:
         follows = len(lines) > len(proof.seen) > 0
         return Continuity.FRESH if follows else proof.verdict
 
-    def _take_line(self, line: bytes) -> None:
+    def _take_lines(self, lines: Sequence[bytes]) -> None:
+        begin = 0
+        while begin < len(lines):
+            is_block = self._stamped and self._proof is None and len(lines) - begin >= FEW_LINES
+            if is_block:
+                self._take_block(lines[begin : begin + BLOCK_LINES])
+                begin += BLOCK_LINES
+            else:
+                self._take_line(lines[begin])
+                begin += 1
+
+    def _take_block(self, lines: Sequence[bytes]) -> None:
+        """Take lines of a stream that is proved; look singly at those that may matter.
+
+        Of a run of whole entries without any literal all but the last are passed over.
+        """
+        block = b"\n".join(lines) + b"\n"
+        places = iter(self._prefilter.places(block))
+        place = next(places, len(block))
+        index = begin = run_end = debug = 0
+        run: Format | None = None
+        while index < len(lines):
+            while place < begin:
+                place = next(places, len(block))
+            if begin >= run_end:
+                run, run_end = run_at(block, begin)
+                in_run = block.count(b"\n", begin, run_end)
+                if run is not None and not are_dates(lines[index : index + in_run]):
+                    run = None
+            end = run_end
+            if not self._debug_noted:
+                if debug < begin:
+                    found = _DEBUG.search(block, begin)
+                    debug = len(block) if found is None else found.end() - 1
+                end = min(end, debug)
+            end = block.rfind(b"\n", begin, min(end, place)) + 1
+            passed = block.count(b"\n", begin, end) if end > begin else 0
+            passed -= run is Format.TEXT
+            if run is not None and passed > 1 and self._entries.is_ended_by(run):
+                self._pass_over(lines[index : index + passed])
+                index += passed
+                begin += size_of(lines[index - passed : index]) + passed
+            else:
+                self._take_line(lines[index])
+                begin += len(lines[index]) + 1
+                index += 1
+
+    def _pass_over(self, lines: Sequence[bytes]) -> None:
+        """Take lines that are whole entries, without looking at them."""
+        for entry in self._entries.close():
+            self._take_entry(entry)
+        if self._now_ns is not None:
+            self.lag.take_all(lines, now_ns=self._now_ns)
+        self._unreleased += lines
+        self._stamped_lines += len(lines)
+        self._read += len(lines)
+        self._bytes += size_of(lines)
+
+    def _take_line(self, raw: bytes) -> None:
         if not self._stamped:
-            self._take_plain(line)
+            self._take_plain(raw)
             return
-        stamp = parse_stamp(line)
+        stamp = parse_stamp(raw)
         if stamp is None:
             # A fragment, or the kubelet's own words (kubernetes/kubernetes#142258): never counted,
             # and it moves no cursor.
             self.unstamped += 1
             return
         self._stamped_lines += 1
+        line = in_usual_form(raw, *stamp)
         if self._proof is None:
             if self._now_ns is not None:
                 self.lag.take(stamp[0], line, now_ns=self._now_ns)
-            self._take_stamped(line, *stamp)
+            self._take_stamped(line, stamp[0])
         elif not self.gap_suspected:
             self._proof.take(line)
             if self._proof.verdict is not None:
@@ -345,27 +422,17 @@ class Reader:
             if self._is_proof_ahead:
                 self._take_held()
             else:
-                self._restore(proof.seen)
+                self._trail.restore(proof.seen)
             if proof.verdict is Continuity.GAP:
                 self._take_gap(proof.fresh)
             self._held = ()
-        for line in proof.fresh:
-            self._take_line(line)
-
-    def _restore(self, lines: Iterable[bytes]) -> None:
-        """Take lines that were folded before and still stand in the file."""
-        for line in lines:
-            stamp = parse_stamp(line)
-            if stamp is not None:
-                self._trail.restore(stamp[0], line)
+        self._take_lines(proof.fresh)
 
     def _take_held(self) -> None:
         """Count what was read before its file was gone: it cannot be read again."""
         held, self._held = self._held, ()
-        for _, line in held:
-            stamp = parse_stamp(line)
-            if stamp is not None:
-                self._take_stamped(line, *stamp)
+        for line in held:
+            self._take_stamped(line, at(line))
 
     def _take_gap(self, fresh: Sequence[bytes]) -> None:
         """Report what is gone in front of these lines; nothing that waits can be answered."""
@@ -373,23 +440,22 @@ class Reader:
             self._take_entry(entry)
         self._pairs.end()
         self._breaks.append(self._ahead if self._is_proof_ahead else self._cursor)
-        last_ns = max(self._cursor.last_ns, self._unreleased[-1][0] if self._unreleased else 0)
-        first = parse_stamp(fresh[0]) if fresh else None
-        end_ns = max(first[0], last_ns) if first else last_ns
+        last_ns = max(self._cursor.last_ns, at(self._unreleased[-1]) if self._unreleased else 0)
+        end_ns = max(at(fresh[0]), last_ns) if fresh else last_ns
         self._gaps.append(Gap(self._gap_reason, last_ns, end_ns))
 
-    def _take_stamped(self, line: bytes, at_ns: int, begin: int) -> None:
-        self._unreleased.append((at_ns, line))
-        self._take_text(line[begin:], at_ns, size=len(line))
+    def _take_stamped(self, line: bytes, at_ns: int) -> None:
+        self._unreleased.append(line)
+        self._take_text(line[BYTES:], at_ns, size=len(line))
 
     def _take_plain(self, line: bytes) -> None:
         self._take_text(line, None, size=len(line))
         # Without the API's stamp a line has the time of the last entry that said one.
-        self._unreleased.append((self._entries.last_ns, b""))
+        self._plain_ns.append(self._entries.last_ns)
 
     def _take_text(self, text: bytes, at_ns: int | None, *, size: int) -> None:
         self._read += 1
-        self._offsets.append(self._bytes)
+        self._offsets[self._read] = self._bytes
         self._bytes += size
         for entry in self._entries.feed(text, at_ns, self._read):
             self._take_entry(entry)
@@ -415,5 +481,4 @@ class Reader:
 
     def _offset(self, line: int) -> int:
         """How many bytes stand between the first line that was read and this one."""
-        index = line - self._released - 1
-        return self._offsets[index] if index < len(self._offsets) else self._bytes
+        return self._offsets.get(line, self._bytes)

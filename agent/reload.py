@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from agent.match import make_prefilter
+from agent.prefilter import Prefilter, make_prefilter
 from agent.rulefiles import load_rules
 from agent.rules import Place, Problem, RuleError
 from agent.rules.codes import HARMLESS
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from agent.rules import RuleSet
 
-    Apply = Callable[[RuleSet, Callable[[bytes], bool]], None]
+    Apply = Callable[[RuleSet, Prefilter], None]
     _Look = tuple[tuple[str, int, int, int], ...]
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ def refusal_of(error: RuleError) -> dict[str, object]:
     }
 
 
-def _load(paths: Sequence[str]) -> tuple[RuleSet, Callable[[bytes], bool]] | RuleError:
+def _load(paths: Sequence[str]) -> tuple[RuleSet, Prefilter] | RuleError:
     try:
         ruleset = load_rules(paths)
         ruleset.messages  # noqa: B018 compiled here and kept, so that the loop does not wait for it

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import evolve
 
-from agent.lines import parse_stamp
 from agent.model import NANOS, Continuity, Cursor
+from agent.stamps import at, since, size_of
 
 SLACK_SECONDS = 2
 """Stamps run backwards by less than this (grafana/alloy#7076); `since` stays so far behind."""
@@ -63,10 +63,6 @@ def keep_breaks(
     return {key: short[key] for key in latest[-MAX_BROKEN:]}
 
 
-def _link(chain: bytes, digest: bytes) -> bytes:
-    return hashlib.blake2b(chain + digest, digest_size=HASH_BYTES).digest()
-
-
 class Trail:
     """The folded lines that a request with `since` would return, in arrival order.
 
@@ -80,76 +76,101 @@ class Trail:
         self._since = cursor.since_seconds
         self._total = cursor.total
         self._last_ns = cursor.last_ns
-        self._lines: deque[tuple[int, bytes]] = deque()
+        self._lines: list[bytes] = []
         self._size = 0
         self._count = 0
-        self._chain = b""
+        self._chain = _Chain(key)
         self._folded_second = 0
-        self._hashes: deque[bytes] = deque(maxlen=MAX_HASHES)
+        self._hashes: tuple[bytes, ...] = ()
 
-    def add(self, at_ns: int, line: bytes) -> None:
-        """Take the next folded line."""
-        self._total += 1
-        self._last_ns = max(self._last_ns, at_ns)
-        self.restore(at_ns, line)
+    def add(self, lines: Sequence[bytes], *, last_ns: int) -> None:
+        """Take the next folded lines; `last_ns` is the highest of their stamps."""
+        self._total += len(lines)
+        self._last_ns = max(self._last_ns, last_ns)
+        self.restore(lines)
 
-    def restore(self, at_ns: int, line: bytes) -> None:
-        """Take a line that was folded before and stands in the head of a reply again."""
-        if at_ns // NANOS < self._since:
-            return
-        self._lines.append((at_ns, line))
-        self._size += len(line)
+    def restore(self, lines: Sequence[bytes]) -> None:
+        """Take lines that were folded before and stand in the head of a reply again."""
+        lines = since(lines, self._since)
+        self._lines += lines
+        self._size += size_of(lines)
         if self._size > self._max_bytes:
             self._raise_since()
-            while self._size > self._max_bytes // 2:
-                self._fold_oldest()
+        if self._size > self._max_bytes:
+            self._fold_oldest()
 
     def cursor(self) -> Cursor:
         """Return where the trail ends."""
         self._raise_since()
-        return self.cursor_after(())
+        return self.cursor_after((), last_ns=0)
 
-    def cursor_after(self, lines: Collection[tuple[int, bytes]]) -> Cursor:
+    def cursor_after(self, lines: Sequence[bytes], *, last_ns: int) -> Cursor:
         """Return where the trail would end with these lines, too, but with the same `since`."""
-        count, chain = self._count, self._chain
-        hashes = deque(self._hashes, MAX_HASHES)
-        for line in self._served(lines):
-            digest = hash_line(self._key, line)
-            count, chain = count + 1, _link(chain, digest)
-            hashes.append(digest)
-        total = self._total + len(lines)
-        last_ns = max(self._last_ns, *(at_ns for at_ns, _ in lines), 0)
-        return Cursor(self._since, count, chain, tuple(hashes), total, last_ns)
+        served = [*self._lines, *since(lines, self._since)]
+        chain = self._chain.copy()
+        chain.add(served)
+        return Cursor(
+            self._since,
+            self._count + len(served),
+            chain.digest() if self._count or served else b"",
+            self._last_hashes(served),
+            self._total + len(lines),
+            max(self._last_ns, last_ns),
+        )
 
-    def starts_with(self, head: Iterable[bytes], lines: Iterable[tuple[int, bytes]]) -> bool:
+    def starts_with(self, head: Iterable[bytes], lines: Sequence[bytes]) -> bool:
         """Whether a reply ends within the trail and these lines: it is older than they are."""
         if self._count:
             return False  # the first lines are known by their hashes alone
-        known = self._served(lines)
+        known = itertools.chain(self._lines, since(lines, self._since))
         return all(line == next(known, None) for line in head)
 
-    def _served(self, lines: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
-        both = itertools.chain(self._lines, lines)
-        return (line for at_ns, line in both if at_ns // NANOS >= self._since)
+    def _last_hashes(self, lines: Sequence[bytes]) -> tuple[bytes, ...]:
+        hashes = (hash_line(self._key, line) for line in lines[-MAX_HASHES:])
+        return (*self._hashes, *hashes)[-MAX_HASHES:]
 
     def _raise_since(self) -> None:
-        since = self._last_ns // NANOS - SLACK_SECONDS
-        if since <= self._since or (self._count and since <= self._folded_second):
+        second = self._last_ns // NANOS - SLACK_SECONDS
+        if second <= self._since or (self._count and second <= self._folded_second):
             return
-        self._since = since
-        self._lines = deque(line for line in self._lines if line[0] // NANOS >= since)
-        self._size = sum(len(line) for _, line in self._lines)
+        self._since = second
+        self._lines = since(self._lines, second)
+        self._size = size_of(self._lines)
         self._count = self._folded_second = 0
-        self._chain = b""
-        self._hashes.clear()
+        self._chain = _Chain(self._key)
+        self._hashes = ()
 
     def _fold_oldest(self) -> None:
-        at_ns, line = self._lines.popleft()
-        self._size -= len(line)
-        digest = hash_line(self._key, line)
-        self._count, self._chain = self._count + 1, _link(self._chain, digest)
-        self._hashes.append(digest)
-        self._folded_second = max(self._folded_second, at_ns // NANOS)
+        """Keep half of what may be kept, and of the rest no more than what proves it."""
+        sizes = itertools.accumulate(map(len, reversed(self._lines)))
+        keep = sum(1 for size in sizes if size <= self._max_bytes // 2)
+        end = len(self._lines) - keep
+        folded, self._lines = self._lines[:end], self._lines[end:]
+        self._size = size_of(self._lines)
+        self._count += len(folded)
+        self._chain.add(folded)
+        self._hashes = self._last_hashes(folded)
+        self._folded_second = max(self._folded_second, at(max(folded)) // NANOS)
+
+
+class _Chain:
+    """A keyed hash over lines in their order."""
+
+    def __init__(self, key: bytes) -> None:
+        self._hash = hashlib.blake2b(digest_size=HASH_BYTES, key=key)
+
+    def add(self, lines: Iterable[bytes]) -> None:
+        self._hash.update(
+            b"".join(itertools.chain.from_iterable(zip(lines, itertools.repeat(b"\n"))))
+        )
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+    def copy(self) -> _Chain:
+        other = _Chain(b"")
+        other._hash = self._hash.copy()
+        return other
 
 
 class Proof:
@@ -173,7 +194,7 @@ class Proof:
     def _begin(self) -> None:
         hashes = self._cursor.hashes
         self._lines: list[bytes] = []
-        self._chain = b""
+        self._chain = _Chain(self._key)
         self._last: deque[bytes] = deque(maxlen=len(hashes))
         self._starts: Sequence[int] = range(len(hashes))
         self._suffix = 0
@@ -189,17 +210,16 @@ class Proof:
         digest = hash_line(self._key, line)
         self._lines.append(line)
         self._last.append(digest)
-        self._chain = _link(self._chain, digest)
+        self._chain.add([line])
         number = len(self._lines)
-        if number == cursor.count and self._chain == cursor.chain:
+        if number == cursor.count and self._chain.digest() == cursor.chain:
             self._decide(Continuity.CONTINUOUS, number)
             return
         if hashes and digest == hashes[-1] and tuple(self._last) == hashes[-number:]:
             self._suffix = number
         if cursor.count > len(hashes):
             # Folded lines stand in front of all others, and none is younger than the last.
-            stamp = parse_stamp(line)
-            if number >= cursor.count or (stamp is not None and stamp[0] > cursor.last_ns):
+            if number >= cursor.count or at(line) > cursor.last_ns:
                 self.settle()
             return
         self._starts = [

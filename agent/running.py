@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agent.modes import Decision, Switch
     from agent.options import Options
     from agent.pipeline import Pipeline
+    from agent.prefilter import Prefilter
     from agent.rules import RuleSet
     from agent.sink.outcome import Outcome
 
@@ -61,7 +62,7 @@ class Running:
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
 
-    def change_rules(self, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> None:
+    def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Put another rule set in force."""
         self.ruleset = ruleset
         if self.pipeline is not None:

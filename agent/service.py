@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from agent.beginning import SwitchedOff
 from agent.election import run_elected
 from agent.logs import ANNOUNCEMENT
-from agent.match import make_prefilter
 from agent.modes import Mode
 from agent.on_node import run_on_node
 from agent.pipeline import Pipeline, run
+from agent.prefilter import make_prefilter
 from agent.reload import refusal_of, watch_rules
 from agent.running import Running
 from agent.sink.outcome import Outcome

@@ -14,6 +14,7 @@ from agent.entries import Entries
 from agent.lines import Framer, is_stamped, parse_stamp
 from agent.match import first_failed, match
 from agent.model import learn
+from agent.prefilter import Everything
 from agent.reader import Reader
 from agent.records import parse
 from agent.rules import Run
@@ -30,7 +31,7 @@ def try_log(ruleset: RuleSet, log: str) -> Run:
     text = log.encode()
     lines = Framer().feed(text if text.endswith(b"\n") else text + b"\n")
     has_stamps = is_stamped(lines)
-    reader = Reader(ruleset, lambda _text: True, stamped=has_stamps, count_crashes=True)
+    reader = Reader(ruleset, Everything(), stamped=has_stamps, count_crashes=True)
     reader.feed(text)
     reader.finish()
     plain = tuple(_without_stamps(lines) if has_stamps else lines)

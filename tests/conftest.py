@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from agent.match import make_prefilter
+from agent.prefilter import Prefilter, make_prefilter
 from agent.rulefiles import load_rules
 from agent.rules import RuleSet
 
@@ -34,7 +34,7 @@ def ruleset() -> RuleSet:
 
 
 @pytest.fixture(scope="session")
-def prefilter(ruleset: RuleSet) -> Callable[[bytes], bool]:
+def prefilter(ruleset: RuleSet) -> Prefilter:
     return make_prefilter(ruleset.literals)
 
 

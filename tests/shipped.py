@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.match import make_prefilter
+from agent.prefilter import Prefilter, make_prefilter
 from agent.reader import Reader
 from agent.rulefiles import is_rule_file
 from agent.rules import compile_rules
@@ -26,13 +26,8 @@ RULES = compile_rules(TEXTS)
 PREFILTER = make_prefilter(RULES.literals)
 
 
-def no_prefilter(_text: bytes) -> bool:
-    return True
-
-
-def read(log: bytes, *, stamped: bool, prefilter: object = PREFILTER) -> tuple[Observation, ...]:
+def read(log: bytes, *, stamped: bool, prefilter: Prefilter = PREFILTER) -> tuple[Observation, ...]:
     """Return what the agent's own reader counts in a whole log."""
-    assert callable(prefilter)
     reader = Reader(RULES, prefilter, stamped=stamped, count_crashes=True, key=b"k")
     reader.feed(log)
     reader.finish()

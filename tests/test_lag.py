@@ -76,3 +76,20 @@ def test_lines_are_neighbours_if_they_stand_side_by_side(words: list[str], size:
         neighbours.feed(log[at : at + size])
 
     assert neighbours.verdict is ("ab" in "".join(words))
+
+
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 60))),
+    st.integers(0, 3),
+)
+def test_lines_that_arrive_together_are_suspected_as_one_by_one(
+    arrivals: list[tuple[list[int], int]], skew: int
+) -> None:
+    together, singly = Lag(skew_ns=skew * NANOS), Lag(skew_ns=skew * NANOS)
+    for seconds, now in arrivals:
+        lines = [line(second) for second in seconds]
+        together.take_all([text for _, text in lines], now_ns=lines[0][0] + now * NANOS)
+        for at_ns, text in lines:
+            singly.take(at_ns, text, now_ns=lines[0][0] + now * NANOS)
+
+    assert together == singly

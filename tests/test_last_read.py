@@ -16,6 +16,7 @@ from agent.follow.audit import look_between
 from agent.follow.last_read import _is_anothers
 from agent.lag import Suspect
 from agent.model import Container
+from agent.prefilter import make_prefilter
 from agent.reader import Reader
 from agent.rules import RuleSet
 from agent.source import podlogs
@@ -247,7 +248,7 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
 def alone(times: dict[str, float]) -> Follow:
     """Return a follow that nobody runs, whose two clocks are the test's."""
     nothing: Any = None
-    reader = Reader(nothing, lambda _text: False)
+    reader = Reader(nothing, make_prefilter([]))
     return Follow(
         Container("botkube", "pod", "uid", "botkube", "id"),
         reader,

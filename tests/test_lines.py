@@ -489,3 +489,16 @@ def test_stamped_lines_count_without_their_padding(padded: bool) -> None:
     ]
 
     assert len(done) == len(lines * 2) - 1
+
+
+@pytest.mark.parametrize("first", [b"", b"x" * 100, b"x" * (MAX_LINE_BYTES + 5)])
+def test_a_long_chunk_gives_the_lines_of_its_pieces(first: bytes) -> None:
+    sizes = [10, MAX_LINE_BYTES - 1, MAX_LINE_BYTES, MAX_LINE_BYTES + 1, 0, 3 * MAX_LINE_BYTES, 7]
+    log = b"".join(b"%c" % (97 + n) * size + b"\n" for n, size in enumerate(sizes)) + b"rest"
+    whole, pieces = Framer(), Framer()
+    expected: list[bytes] = pieces.feed(first)
+    for at in range(0, len(log), 1000):
+        expected += pieces.feed(log[at : at + 1000])
+
+    assert whole.feed(first) + whole.feed(log) == expected
+    assert (whole.tail, whole.cut) == (pieces.tail, pieces.cut)

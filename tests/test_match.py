@@ -10,15 +10,9 @@ from hypothesis import strategies as st
 
 from agent.entries import Entries
 from agent.lines import Framer, parse_stamp
-from agent.match import (
-    first_failed,
-    make_prefilter,
-    match,
-    search_with_hyperscan,
-    search_with_re2,
-    try_rule,
-)
+from agent.match import first_failed, match, try_rule
 from agent.model import NANOS, Entry, Format, Record
+from agent.prefilter import Prefilter, make_prefilter, search_with_hyperscan, search_with_re2
 from agent.records import parse
 from agent.rules import RuleSet, compile_rules
 from tests.strategies import NOON, SAMPLE_LOGS, SAMPLES
@@ -194,9 +188,7 @@ def entries(name: str) -> Iterator[Entry]:
 
 
 @pytest.mark.parametrize("name", SAMPLE_LOGS)
-def test_shortcuts_change_nothing(
-    name: str, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
-) -> None:
+def test_shortcuts_change_nothing(name: str, ruleset: RuleSet, prefilter: Prefilter) -> None:
     for entry in entries(name):
         found = parse(entry)
         if found is None:

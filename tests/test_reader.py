@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from attrs import define, field
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from agent.aggregate import Instance
 from agent.lines import Framer, parse_stamp
-from agent.match import make_prefilter
 from agent.model import NANOS, Continuity, Cursor, Fact, Format, Gap, Observation, Released
 from agent.pairs import MAX_PAIR_BYTES
+from agent.prefilter import Everything, Prefilter, make_prefilter
 from agent.reader import Reader
 from agent.resume import keep_breaks
 from agent.rules import RuleSet, compile_rules
@@ -127,7 +127,7 @@ class Reading:
     """A reader with what is committed of it: the total, the Cursor and the instance's facts."""
 
     ruleset: RuleSet
-    prefilter: Callable[[bytes], bool]
+    prefilter: Prefilter
     total: Total = field(factory=Total)
     cursor: Cursor = field(factory=Cursor)
     instance: Instance = field(factory=Instance)
@@ -156,7 +156,7 @@ class Reading:
         self.cursor = self.reader.cursor()
 
 
-def read_at_once(kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]) -> Total:
+def read_at_once(kubelet: Kubelet, ruleset: RuleSet, prefilter: Prefilter) -> Total:
     reading = Reading(ruleset, prefilter)
     reading.reader.feed(reply(kubelet, 0))
     reading.reader.finish()
@@ -178,7 +178,7 @@ steps = st.lists(
 
 
 def read_with(
-    kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool], plan: Sequence[Step]
+    kubelet: Kubelet, ruleset: RuleSet, prefilter: Prefilter, plan: Sequence[Step]
 ) -> Total:
     """Follow the plan: read so many bytes, commit, lose the connection, lose the process."""
     reading = Reading(ruleset, prefilter)
@@ -214,7 +214,7 @@ def sample(request: pytest.FixtureRequest) -> Kubelet:
 
 
 def test_a_sample_in_any_pieces_gives_the_same_total(
-    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+    sample: Kubelet, ruleset: RuleSet, prefilter: Prefilter
 ) -> None:
     expected = read_at_once(sample, ruleset, prefilter)
     size = len(reply(sample, 0))
@@ -225,7 +225,7 @@ def test_a_sample_in_any_pieces_gives_the_same_total(
 
 
 def test_a_sample_with_lost_connections_and_crashes_gives_the_same_total(
-    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+    sample: Kubelet, ruleset: RuleSet, prefilter: Prefilter
 ) -> None:
     expected = read_at_once(sample, ruleset, prefilter)
     size = len(reply(sample, 0))
@@ -237,9 +237,7 @@ def test_a_sample_with_lost_connections_and_crashes_gives_the_same_total(
             assert expected == read_with(sample, ruleset, prefilter, plan)
 
 
-def every_crash(
-    kubelet: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
-) -> Iterator[Total]:
+def every_crash(kubelet: Kubelet, ruleset: RuleSet, prefilter: Prefilter) -> Iterator[Total]:
     """Read on after a crash at each commit that moved the Cursor, as far as lines tell apart."""
     reading = Reading(ruleset, prefilter)
     for line in kubelet.reply(0):
@@ -263,7 +261,7 @@ def every_crash(
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("name", ["v0.12.4/pod.log", "v1.14.0-text/pod.log", "v0.11.0/info.log"])
 def test_a_sample_cut_at_each_line_gives_the_same_total(
-    name: str, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+    name: str, ruleset: RuleSet, prefilter: Prefilter
 ) -> None:
     lines = [
         (stamp[0], line)
@@ -276,9 +274,7 @@ def test_a_sample_cut_at_each_line_gives_the_same_total(
         assert expected == total, f"crash {number}"
 
 
-def test_samples_are_worth_reading(
-    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
-) -> None:
+def test_samples_are_worth_reading(sample: Kubelet, ruleset: RuleSet, prefilter: Prefilter) -> None:
     total = read_at_once(sample, ruleset, prefilter)
 
     assert (len(sample.lines), []) == (total.lines, total.gaps)
@@ -286,11 +282,9 @@ def test_samples_are_worth_reading(
 
 
 def test_the_prefilter_changes_nothing(
-    sample: Kubelet, ruleset: RuleSet, prefilter: Callable[[bytes], bool]
+    sample: Kubelet, ruleset: RuleSet, prefilter: Prefilter
 ) -> None:
-    assert read_at_once(sample, ruleset, lambda _text: True) == read_at_once(
-        sample, ruleset, prefilter
-    )
+    assert read_at_once(sample, ruleset, Everything()) == read_at_once(sample, ruleset, prefilter)
 
 
 # --- generated logs ---

@@ -49,9 +49,9 @@ class Follower:
         self.verdicts.append(proof.verdict)
         at = {line: at_ns for at_ns, line in kubelet.lines}
         for line in proof.seen:
-            trail.restore(at[line], line)
+            trail.restore([line])
         for line in (*proof.fresh, *fresh):
-            trail.add(at[line], line)
+            trail.add([line], last_ns=at[line])
             self.counted.append(line)
         self.cursor = trail.cursor()
 
@@ -184,7 +184,7 @@ def prove(folded: str, head: str) -> list[tuple[Continuity | None, int, int]]:
     """Return, after each line of a head, the verdict, how many lines are seen and how many new."""
     trail = Trail(KEY, Cursor())
     for text in folded:
-        trail.add(T0, stamp(T0) + b" " + text.encode())
+        trail.add([stamp(T0) + b" " + text.encode()], last_ns=T0)
     proof = Proof(KEY, trail.cursor())
     verdicts = []
     for text in head:
@@ -223,7 +223,7 @@ def test_since_stays_behind_the_highest_stamp() -> None:
     trail = Trail(KEY, Cursor())
     sinces = []
     for seconds in (0, 10, 8, 11, 30):
-        trail.add(T0 + seconds * NANOS, b"x")
+        trail.add([b"x"], last_ns=T0 + seconds * NANOS)
         sinces.append(trail.cursor().since_seconds - NOON)
 
     assert sinces == [-SLACK_SECONDS, 8, 8, 9, 28]
@@ -232,7 +232,7 @@ def test_since_stays_behind_the_highest_stamp() -> None:
 def test_a_cursor_holds_few_hashes_and_no_text() -> None:
     trail = Trail(KEY, Cursor())
     for at_ns, text in spread(500, step=0):
-        trail.add(at_ns, text)
+        trail.add([stamp(at_ns) + b" " + text], last_ns=at_ns)
     cursor = trail.cursor()
 
     assert (cursor.count, len(cursor.hashes), cursor.total) == (500, MAX_HASHES, 500)
@@ -246,9 +246,9 @@ def test_hashes_need_the_key() -> None:
 def test_a_trail_is_bounded() -> None:
     trail = Trail(KEY, Cursor(), max_bytes=1000)
     for at_ns, text in spread(500, step=0):
-        trail.add(at_ns, text)
+        trail.add([stamp(at_ns) + b" " + text], last_ns=at_ns)
 
-    assert sum(len(line) for _, line in trail._lines) <= 1000
+    assert sum(map(len, trail._lines)) <= 1000
 
 
 @st.composite
@@ -319,7 +319,7 @@ def describe(lines: list[bytes]) -> tuple[int, bytes, tuple[bytes, ...]]:
     """Return count, chain and last hashes of lines, as a Cursor says them."""
     trail = Trail(KEY, Cursor())
     for line in lines:
-        trail.add(0, line)
+        trail.add([line], last_ns=0)
     cursor = trail.cursor()
     return cursor.count, cursor.chain, cursor.hashes
 
@@ -335,10 +335,10 @@ def test_a_cursor_says_which_lines_a_reply_since_its_second_begins_with(
 ) -> None:
     """However much of a burst is kept as count, chain and last hashes alone."""
     times, commits = life
-    trail, lines = Trail(KEY, Cursor(), max_bytes=max_bytes), []
+    trail, lines = Trail(KEY, Cursor(), max_bytes=5 * max_bytes), []
     for number, at_ns in enumerate(times):
-        lines.append((at_ns, b"line %d" % number))
-        trail.add(*lines[-1])
+        lines.append((at_ns, b"%b line %d" % (stamp(at_ns), number)))
+        trail.add([lines[-1][1]], last_ns=at_ns)
         if number in {place for place, _ in commits}:
             trail.cursor()
     cursor = trail.cursor()
@@ -380,7 +380,7 @@ def test_of_every_short_head_the_most_lines_are_recognised(known: int) -> None:
     for folded in filter(None, words("ab", 4)):
         trail = Trail(KEY, Cursor())
         for text in folded:
-            trail.add(T0, stamp(T0) + b" " + text.encode())
+            trail.add([stamp(T0) + b" " + text.encode()], last_ns=T0)
         cursor = trail.cursor()
         cursor = evolve(cursor, hashes=cursor.hashes[-known:])
         for head in words("abc", 5):

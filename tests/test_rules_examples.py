@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
+from agent.prefilter import Everything
 from agent.preview import preview
 from agent.rules import try_examples, values_of
 from agent.trial import try_log
-from tests.shipped import RULES, no_prefilter, read, tell
+from tests.shipped import RULES, read, tell
 
 DATA = Path(__file__).parent / "data"
 LINES = [
@@ -42,14 +43,14 @@ def test_the_prefilter_changes_nothing(log: str) -> None:
     expected = try_log(RULES, log).observations
 
     assert expected == read(text, stamped=False)
-    assert expected == read(text, stamped=False, prefilter=no_prefilter)
+    assert expected == read(text, stamped=False, prefilter=Everything())
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "samples").glob("v*/*.log")), ids=str)
 def test_the_prefilter_changes_nothing_in_real_logs(path: Path) -> None:
     log = path.read_bytes()
 
-    assert read(log, stamped=True, prefilter=no_prefilter) == read(log, stamped=True)
+    assert read(log, stamped=True, prefilter=Everything()) == read(log, stamped=True)
 
 
 @pytest.mark.parametrize("log", EXAMPLES)

@@ -8,7 +8,7 @@ returns, so that a value that leaks there shows as a difference. Pure.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,8 @@ from attrs import frozen
 
 from agent.anonymize import parts
 from agent.entries import Entries
-from agent.match import make_prefilter, match
+from agent.match import match
+from agent.prefilter import Prefilter, make_prefilter
 from agent.records import parse
 from agent.rules.ruleset import (
     Bucketed,
@@ -47,7 +48,7 @@ class Policy:
     """
 
     ruleset: RuleSet
-    prefilter: Callable[[bytes], bool]
+    prefilter: Prefilter
     closers: Mapping[str, tuple[Source, ...]]
 
 

@@ -18,9 +18,9 @@ import orjson
 
 from agent.counting import Counting
 from agent.lag import SMALL_LAG_NS, Neighbours, Suspect
-from agent.match import make_prefilter
 from agent.model import NANOS, REPORT, Batch, Container, Continuity, Format, Gap, Identity, Released
 from agent.outbox import CommittedOutbox
+from agent.prefilter import make_prefilter
 from agent.reader import Reader
 from agent.resume import keep_breaks
 from agent.sink.batch import batch_array

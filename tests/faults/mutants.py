@@ -72,10 +72,10 @@ def _proof(kind: type[Proof]) -> Patch:
 def _drop_live(is_dropped: Callable[[int, int], bool]) -> Patch:
     """Leave out lines of a running stream by comparing stamps with the highest one so far."""
 
-    def take(self: Reader, line: bytes, at_ns: int, begin: int) -> None:
+    def take(self: Reader, line: bytes, at_ns: int) -> None:
         highest = getattr(self, "highest", 0)
         if not is_dropped(at_ns, highest):
-            _take_stamped(self, line, at_ns, begin)
+            _take_stamped(self, line, at_ns)
         self.highest = max(highest, at_ns)  # type: ignore[attr-defined]
 
     return lambda patch: patch.setattr(Reader, "_take_stamped", take)
@@ -149,7 +149,7 @@ async def _attempted(self: CommittedOutbox, batch: Batch) -> None:
 
 
 def _unreleased_cursor(self: Reader) -> Cursor:
-    ahead: Cursor = self._trail.cursor_after(self._unreleased)
+    ahead: Cursor = self._ahead_cursor(self._unreleased)
     return self._cursor if self._proof is not None else ahead
 
 
