@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from agent.entries import Entries
 from agent.lines import read_head
-from agent.model import Cursor, Format, Released
+from agent.model import Cursor, Released
 from agent.prefilter import Everything, Prefilter, search_with_re2
 from agent.reader import Reader
 from agent.runs import run_at
