@@ -619,11 +619,15 @@ async def test_an_installation_says_when_sending_begins(settled: Lab) -> None:
     quiet = (await lines_of(settled, options=options))["installation"]
     put(settled, INSTALLATION, b'{"id":"canary-4711"}')
     broken = (await lines_of(settled))["installation"]
+    put(settled, INSTALLATION, b'{"version":7,"id":"canary-4711"}')
+    newer = (await lines_of(settled))["installation"]
 
     assert (quiet.verdict, "nothing is sent for another 24 h" in quiet.says) == (Verdict.OK, True)
     assert broken.verdict is Verdict.FAIL
     assert "8f14e45f" not in quiet.says
-    assert CANARY not in broken.says + broken.fix
+    assert (newer.verdict, "newer format than 1" in newer.says) == (Verdict.FAIL, True)
+    assert newer.fix.startswith("use the release that wrote it")
+    assert CANARY not in broken.says + broken.fix + newer.says + newer.fix
 
 
 @pytest.mark.parametrize(

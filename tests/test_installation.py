@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,16 @@ from attrs import frozen
 
 from agent.source.api import Access, Client
 from agent.state.configmap import ConfigMapStore
-from agent.state.installation import load_installation
+from agent.state.disk import FileStore
+from agent.state.installation import (
+    NewerInstallation,
+    load_installation,
+    note,
+    note_off,
+    read_installation,
+)
 from agent.state.store import StateError
+from agent.withholding import Withholding
 from tests.sim.cluster import Cluster
 from tests.sim.store import CONFIGMAPS
 
@@ -66,6 +75,10 @@ async def test_a_whole_object_is_read() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"version": 0},
+        {"version": "1"},
+        {"version": None},
+        {"version": True},
         {"id": "x"},
         {"id": [1]},
         {"id": None},
@@ -92,6 +105,27 @@ async def test_an_object_with_an_odd_value_is_refused(change: dict[str, object])
 async def test_what_is_no_object_is_refused(data: bytes) -> None:
     with pytest.raises(StateError, match="holds no installation"):
         await load(config_map(data))
+
+
+@pytest.mark.parametrize("how", ["load", "read", "note", "note off"])
+async def test_an_object_of_a_newer_release_is_refused_and_stays(tmp_path: Path, how: str) -> None:
+    path = tmp_path / "installation.json"
+    newer = orjson.dumps({"version": 7, "who": ID, "retention": 90})
+    path.write_bytes(newer)
+    kept = FileStore(path)
+    withheld = Withholding({})
+    ways: dict[str, Callable[[], Awaitable[object]]] = {
+        "load": lambda: load_installation(kept, choose_id=nobody, now_seconds=1),
+        "read": lambda: read_installation(kept),
+        "note": lambda: note(
+            kept, slot="", commits=3, withholding=withheld, sends=True, now_seconds=1
+        ),
+        "note off": lambda: note_off(kept),
+    }
+    with pytest.raises(NewerInstallation, match="has format 7, this agent reads up to 1"):
+        await ways[how]()
+
+    assert path.read_bytes() == newer
 
 
 async def test_what_others_wrote_into_the_metadata_stays(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from attrs import frozen
 from agent.counting import OUTBOX_BYTES
 from agent.doctor import states
 from agent.doctor.asking import ask
-from agent.doctor.states import Kept, Limits
+from agent.doctor.states import Kept, Limits, Trouble
 from agent.doctor.verdicts import Line, Refusal
 from agent.slots import HELD_SECONDS
 from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
 from agent.state.disk import FileStore
-from agent.state.installation import read_installation
+from agent.state.installation import FORMAT_VERSION, NewerInstallation, read_installation
 from agent.state.store import StateError
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 class Keeping:
     """State or its slots, and the installation and whether its object is there.
 
-    `trouble` is why the installation cannot be read.
+    `trouble` is why the installation cannot be read, and what to do about it.
     """
 
     objects: tuple[Kept, ...]
     where: str
     installation: Installation | None = None
     has_object: bool = False
-    trouble: str = ""
+    trouble: Trouble | None = None
 
 
 def state_names(options: Options) -> list[str]:
@@ -77,14 +77,21 @@ async def _kept(store: Store, seconds: float) -> Kept:
     return Kept(store.where, stored.data, exists=bool(stored.version))
 
 
-async def _installation(store: Store, seconds: float) -> tuple[Installation | None, bool, str]:
+async def _installation(
+    store: Store, seconds: float
+) -> tuple[Installation | None, bool, Trouble | None]:
+    fix = "see the rights, or delete its data for a new id"
     try:
         found = await ask(read_installation(store), seconds)
+    except NewerInstallation:
+        says = f"{store.where} has a newer format than {FORMAT_VERSION}, which this release reads"
+        fix = "use the release that wrote it, or delete its data for a new id"
+        return None, True, Trouble(says, fix)
     except StateError as error:
-        return None, False, str(error)
+        return None, False, Trouble(str(error), fix)
     if isinstance(found, Refusal):
-        return None, False, f"cannot read {store.where}: {found}"
-    return *found, ""
+        return None, False, Trouble(f"cannot read {store.where}: {found}", fix)
+    return *found, None
 
 
 def judge_keeping(keeping: Keeping, options: Options, now_seconds: int) -> list[Line]:

@@ -46,6 +46,14 @@ class Limits:
     held_seconds: int = 0
 
 
+@frozen
+class Trouble:
+    """Why the installation cannot be read, and what to do about it."""
+
+    says: str
+    fix: str
+
+
 Finding = tuple[Verdict, str, str]
 
 
@@ -166,12 +174,12 @@ def of_slots(slots: Sequence[Kept], limits: Limits, known: Callable[[int], int])
 
 
 def of_installation(
-    found: tuple[int, bool] | str, where: str, *, now_seconds: int, quiet_seconds: int
+    found: tuple[int, bool] | Trouble, where: str, *, now_seconds: int, quiet_seconds: int
 ) -> Line:
     """Judge the installation object: (first start, whether there is one), or what is wrong."""
     check = "installation"
-    if isinstance(found, str):
-        return Line(check, Verdict.FAIL, found, "see the rights, or delete its data for a new id")
+    if isinstance(found, Trouble):
+        return Line(check, Verdict.FAIL, found.says, found.fix)
     first_seconds, is_there = found
     if not is_there:
         says = f"{where} has no id yet: no agent was started"

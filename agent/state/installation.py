@@ -24,6 +24,13 @@ if TYPE_CHECKING:
     from agent.withholding import Series
 
 
+FORMAT_VERSION = 1
+
+
+class NewerInstallation(StateError):  # noqa: N818 says what it is
+    """Written by a later release than this; it must not be overwritten by an older one."""
+
+
 @define
 class Installation:
     """Who this installation is, and when the agent was first started for it.
@@ -127,7 +134,7 @@ async def note_off(store: Store) -> None:
 
 def _encode(installation: Installation) -> bytes:
     said: dict[str, Any] = {
-        "version": 1,
+        "version": FORMAT_VERSION,
         "id": installation.id,
         "first_start_seconds": installation.first_start_seconds,
         "commits": installation.commits,
@@ -145,6 +152,15 @@ def _encode(installation: Installation) -> bytes:
 def _decode(data: bytes, where: str) -> Installation:
     try:
         found = orjson.loads(data)
+        version = _whole(found.get("version", 1))
+        if version > FORMAT_VERSION:
+            what = (
+                f"{where} has format {version}, this agent reads up to {FORMAT_VERSION}; "
+                "use the release that wrote it, or delete its data to begin with a new id"
+            )
+            raise NewerInstallation(what)
+        if not version:
+            raise ValueError  # noqa: TRY301 as for every other odd value
         # An object of an older release does not say how often: State was there.
         commits = _whole(found.get("commits", 1))
         held = Withholding(_series_in(found["series"])) if "series" in found else None
