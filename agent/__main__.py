@@ -209,15 +209,27 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from agent import logs
     from agent.doctor.examine import Patient
     from agent.doctor.report import show_doctor
+    from agent.source.api import context_namespace
 
     loaded = _load(arguments)
     logs.configure("error")
     options = _options(loaded)
+    narrow: Callable[[tuple[str, ...]], Options] | None = None
     if arguments.deployed:
-        # An agent keeps its State where it runs, which from elsewhere is taken to be with BotKube.
-        is_in_pod = SERVICE_ACCOUNT_NAMESPACE.exists()
-        at = options.state_namespace if is_in_pod else options.namespaces[-1]
-        options = evolve(options, state_path=None, state_namespace=loaded.state.namespace or at)
+        options = evolve(options, state_path=None)
+    if arguments.deployed and not SERVICE_ACCOUNT_NAMESPACE.exists():
+
+        def with_botkube_in(namespaces: tuple[str, ...]) -> Options:
+            # An agent keeps its State where it runs, which is taken to be with BotKube.
+            at = loaded.state.namespace or namespaces[-1]
+            return evolve(options, namespaces=namespaces, state_namespace=at)
+
+        namespaces = loaded.kubernetes.namespaces
+        if not namespaces:
+            narrow = with_botkube_in
+            own = context_namespace(options.access)
+            namespaces = tuple(dict.fromkeys((own, "botkube") if own else ("botkube",)))
+        options = with_botkube_in(namespaces)
     patient = Patient(
         options,
         settings.switches(loaded),
@@ -225,6 +237,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
         load_rules=lambda: load_rules(loaded.rules.paths),
         clock=time.time,
         guessed=frozenset() if loaded.kubernetes.namespaces else frozenset(options.namespaces),
+        narrow=narrow,
     )
     return asyncio.run(show_doctor(patient, as_json=arguments.format == "json"))
 

@@ -10,6 +10,7 @@ import os
 import random
 import re
 import socket
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -930,3 +931,89 @@ def test_deployed_looks_at_the_cluster_and_not_at_this_machines_file(
     assert ".local/state" in capsys.readouterr().out
     assert main(["doctor", "--deployed"]) == 1
     assert ".local/state" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_own_environment")
+@pytest.mark.parametrize(
+    ("context", "has_pod"),
+    [("", False), (NAMESPACE, True), ("default", True), ("default", False), ("../x", False)],
+)
+async def test_from_elsewhere_a_guess_counts_where_the_account_may_look(
+    world: Lab,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    context: str,
+    has_pod: bool,
+) -> None:
+    """The account's own token, as the README tells, and the rights of the chart alone."""
+    if has_pod:
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    world.cluster.server.access.tokens = {"t": "agent"}
+    world.cluster.server.access.granted = [
+        Rule(resource="selfsubjectaccessreviews"),
+        Rule(namespace=NAMESPACE),
+    ]
+    code, lines = await deployed(world, tmp_path, capsysbinary, namespace=context)
+    rights = {name: one for name, one in lines.items() if name.startswith("right: ")}
+
+    assert {name for name, one in rights.items() if one["verdict"] != "ok"} == {
+        name_of(next(one for one in RIGHTS if one.where is Where.KUBE_SYSTEM))
+    }
+    assert f"in {NAMESPACE}" in lines["BotKube"]["says"]
+    assert f"{NAMESPACE}/{STATE}" in lines["state"]["says"]
+    assert not [one for one in world.cluster.server.calls if one.namespace == "default"]
+    assert code == 0
+
+
+@pytest.mark.usefixtures("_own_environment")
+async def test_from_elsewhere_the_contexts_namespace_is_that_of_the_installation(
+    world: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    world.cluster.server.access.tokens = {"t": "agent"}
+    world.cluster.server.access.granted = [
+        Rule(resource="selfsubjectaccessreviews"),
+        Rule(namespace="chat"),
+    ]
+    _, own = await deployed(world, tmp_path, capsysbinary, namespace="chat")
+    _, other = await deployed(world, tmp_path, capsysbinary, namespace="")
+
+    assert own[name_of(RIGHTS[0])]["verdict"] == "ok"
+    assert f"chat/{STATE}" in own["state"]["says"]
+    assert other[name_of(RIGHTS[0])]["verdict"] == "fail"
+    assert other[name_of(RIGHTS[0])]["fix"].startswith("name BotKube's own in kubernetes.namesp")
+
+
+@pytest.mark.usefixtures("_own_environment")
+async def test_what_is_named_is_asked_for_from_elsewhere(
+    world: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    world.cluster.server.access.tokens = {"t": "agent"}
+    world.cluster.server.access.granted = [Rule(resource="selfsubjectaccessreviews")]
+    named = [f"--kubernetes-namespaces={one}" for one in "ab"]
+    flags = [*named, "--identity-cluster-id", "none"]
+    code, lines = await deployed(world, tmp_path, capsysbinary, flags, namespace="a")
+
+    assert (code, "get pods in a, list pods in a, get pods in b" in str(lines)) == (1, True)
+    assert "kube-system" not in str(lines)
+    assert f"b/{STATE}" in lines["state"]["says"]
+
+
+async def deployed(
+    world: Lab,
+    folder: Path,
+    said: pytest.CaptureFixture[bytes],
+    flags: list[str] | None = None,
+    *,
+    namespace: str,
+) -> tuple[int, dict[str, dict[str, str]]]:
+    """Run `doctor --deployed` with a token; the context names a namespace or none."""
+    world.cluster.server.date = time.time
+    kubeconfig = world.cluster.server.kubeconfig("t")
+    if namespace:
+        kubeconfig["contexts"][0]["context"]["namespace"] = namespace
+    path = folder / "laptop"
+    path.write_bytes(orjson.dumps(kubeconfig))
+    flags = [*(flags or []), "--format", "json", "--kubernetes-kubeconfig", str(path)]
+    code = await asyncio.to_thread(main, ["doctor", "--deployed", *flags])
+    lines = json.loads(said.readouterr().out)["lines"]
+    return code, {one["check"]: one for one in lines}

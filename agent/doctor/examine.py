@@ -12,13 +12,13 @@ from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from agent.doctor import states, verdicts
 from agent.doctor.asking import ask
 from agent.doctor.keeping import Keeping, judge_keeping, read_keeping, state_names
 from agent.doctor.levels import level_of
-from agent.doctor.rights import RIGHTS, Scope, actions
+from agent.doctor.rights import RIGHTS, Action, Scope, actions
 from agent.doctor.states import LeaseFound
 from agent.doctor.verdicts import Around, Held, Line, Refusal
 from agent.model import Container
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from agent.doctor.levels import Level
-    from agent.doctor.rights import Action, Right
+    from agent.doctor.rights import Right
     from agent.modes import Decision, Switch
     from agent.options import Options
     from agent.rules import RuleSet
@@ -56,7 +56,10 @@ USUAL_DEPLOYMENT = "botkube"
 
 @frozen
 class Patient:
-    """The installation that is looked at. `guessed` are namespaces that no setting names."""
+    """The installation that is looked at. `guessed` are namespaces that no setting names.
+
+    `narrow` returns the options of an agent that runs elsewhere for some of the guessed alone.
+    """
 
     options: Options
     switches: tuple[Switch, ...]
@@ -64,6 +67,7 @@ class Patient:
     load_rules: Callable[[], RuleSet]
     clock: Callable[[], float]
     guessed: frozenset[str] = frozenset()
+    narrow: Callable[[tuple[str, ...]], Options] | None = None
     check_seconds: float = CHECK_SECONDS
 
 
@@ -103,7 +107,22 @@ async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
                 return local, await _examine_alone(patient, local, rules, verdicts.of_api(date))
             date = None
         clock = verdicts.of_clock(verdicts.skew_seconds(date, before=before, after=after))
-        return await _examine(cluster, rules, clock)
+        return await _examine(await _narrowed(cluster), rules, clock)
+
+
+async def _narrowed(cluster: _Cluster) -> _Cluster:
+    """Leave out the guessed namespaces that the account of an agent elsewhere may not look into."""
+    patient = cluster.patient
+    if patient.narrow is None:
+        return cluster
+    names = cluster.options.namespaces
+    listing = [Action("list", "pods", "", one, "") for one in names]
+    answers = await asyncio.gather(*(_may(cluster, one) for one in listing))
+    kept = tuple(name for name, one in zip(names, answers, strict=True) if one is not False)
+    if not kept:
+        return cluster
+    narrowed = evolve(patient, options=patient.narrow(kept), guessed=frozenset(kept))
+    return evolve(cluster, patient=narrowed)
 
 
 async def _open(patient: Patient, stack: AsyncExitStack) -> Client | Line:

@@ -185,9 +185,13 @@ def of_right(held: Held, scope: Scope, around: Around) -> Line:
     if _is_moot(right, around):
         return Line(check, Verdict.OK, f"missing, and not needed: {_MOOT[right.where]}")
     elsewhere = {one.namespace for one in held.missing}
-    if right.where is Where.PODS and elsewhere <= scope.guessed - around.pods_in and around.pods_in:
-        fix = f"name BotKube's own in kubernetes.namespaces: {_names(sorted(around.pods_in))}"
-        return Line(check, Verdict.WARN, f"{says}, where no BotKube was found", fix)
+    if right.where is Where.PODS and elsewhere <= scope.guessed - around.pods_in:
+        if around.pods_in:
+            fix = f"name BotKube's own in kubernetes.namespaces: {_names(sorted(around.pods_in))}"
+            return Line(check, Verdict.WARN, f"{says}, where no BotKube was found", fix)
+        fix = f"name BotKube's own in kubernetes.namespaces, or {fix}"
+    if right.where is Where.KUBE_SYSTEM:
+        fix += ", or set identity.cluster_id to none, as the chart does"
     verdict = Verdict.WARN if right.lack is Lack.HIDES else Verdict.FAIL
     if right.lack is Lack.CREATES:
         known = around.has_lease if right.where is Where.NEW_LEASE else around.has_state

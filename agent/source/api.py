@@ -13,6 +13,7 @@ import importlib.util
 import io
 import logging
 import math
+import re
 import ssl
 import sys
 import threading
@@ -34,6 +35,7 @@ log = logging.getLogger(__name__)
 CONTROL_SECONDS = 20
 CONNECT_SECONDS = 10
 CREDENTIALS_SECONDS = 60
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 READ_BUFFER_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 32 << 20
 
@@ -292,6 +294,18 @@ async def _load_configuration(access: Access) -> Any:  # noqa: ANN401 kubernetes
         what = "the kubeconfig names no server that can be asked; write `server: https://...`"
         raise NoCluster(what)
     return configuration
+
+
+def context_namespace(access: Access) -> str:
+    """Return the namespace that the kubeconfig's context names; empty if it names none."""
+    config, _ = load_credentials_code()
+    try:
+        contexts, current = config.list_kube_config_contexts(access.kubeconfig)
+        chosen = [one for one in contexts if one["name"] == access.context] or [current]
+        found = str(chosen[0]["context"].get("namespace"))
+    except Exception:  # noqa: BLE001 as above; that there is no cluster is said by who asks it
+        return ""
+    return found if found != "None" and _NAMESPACE.fullmatch(found) else ""
 
 
 def load_credentials_code() -> tuple[Any, Any]:
