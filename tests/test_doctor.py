@@ -675,6 +675,46 @@ async def test_slots_are_counted_and_each_in_use_is_judged(settled: Lab) -> None
     }
 
 
+async def test_what_is_gone_and_may_not_be_made_is_no_first_start(settled: Lab) -> None:
+    objects = settled.cluster.server.store
+    objects.delete(CONFIGMAPS, NAMESPACE, INSTALLATION)
+    rotated = (await lines_of(settled))["installation"]
+    settled.cluster.server.access.deny("create", "configmaps")
+    objects.delete(CONFIGMAPS, NAMESPACE, STATE)
+    lines = await lines_of(settled)
+
+    assert rotated.verdict is Verdict.WARN
+    assert "it was deleted" in rotated.says
+    assert "chooses a new id" in rotated.fix
+    for check in ("state", "installation"):
+        assert lines[check].verdict is Verdict.FAIL
+        assert lines[check].fix.startswith("apply the manifest that has it")
+
+
+async def test_slots_that_cannot_be_read_are_counted(settled: Lab) -> None:
+    for number in range(3):
+        settled.cluster.config_map(NAMESPACE, f"{STATE}-{number}")
+        put(settled, f"{STATE}-{number}", b"{")
+    options = attrs.evolve(settled.options(), slots=3, node=settled.cluster.node, lease_name=None)
+    line = (await lines_of(settled, options=options))["slots"]
+
+    assert line.verdict is Verdict.FAIL
+    assert line.says.endswith("0 free, 3 missing or not readable")
+
+
+async def test_a_fix_names_all_that_is_to_be_allowed(settled: Lab) -> None:
+    names = [f"{STATE}-{number}" for number in range(6)]
+    for name in names:
+        settled.cluster.config_map(NAMESPACE, name)
+        settled.cluster.server.access.deny("update", "configmaps", NAMESPACE, name)
+    options = attrs.evolve(settled.options(), slots=6, node=settled.cluster.node, lease_name=None)
+    right = next(one for one in RIGHTS if one.where is Where.STATE)
+    line = (await lines_of(settled, options=options))[name_of(right)]
+
+    assert "and 2 more" in line.says
+    assert [name for name in names if name not in line.fix] == []
+
+
 async def test_slots_that_are_all_held_are_a_warning(settled: Lab) -> None:
     settled.cluster.config_map(NAMESPACE, f"{STATE}-0")
     put(settled, f"{STATE}-0", encode(document(settled, holder="8f14e45f")))

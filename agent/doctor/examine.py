@@ -18,7 +18,7 @@ from agent.doctor import states, verdicts
 from agent.doctor.asking import ask
 from agent.doctor.keeping import Keeping, judge_keeping, read_keeping, state_names
 from agent.doctor.levels import level_of
-from agent.doctor.rights import RIGHTS, Action, Scope, actions
+from agent.doctor.rights import RIGHTS, Action, Scope, Where, actions
 from agent.doctor.states import LeaseFound
 from agent.doctor.verdicts import Around, Held, Line, Refusal
 from agent.model import Container
@@ -173,7 +173,9 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
         *(verdicts.of_right(one, scope, around) for one in held if one.wanted),
         _judge_pods(pods, cluster.options),
         *levels,
-        *judge_keeping(keeping, patient.options, int(patient.clock())),
+        *judge_keeping(
+            keeping, patient.options, int(patient.clock()), may_create=_may_create(held)
+        ),
         *_judge_lease(patient, lease),
         destination,
     ]
@@ -235,6 +237,10 @@ async def _may(cluster: _Cluster, action: Action) -> bool | Refusal:
                 name=action.name,
             )
         )
+
+
+def _may_create(held: Iterable[Held]) -> bool:
+    return not any(one.missing for one in held if one.right.where is Where.NEW_STATE)
 
 
 def _around(pods: Iterable[Pod], keeping: Keeping, lease: LeaseFound | Refusal | None) -> Around:

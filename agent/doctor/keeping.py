@@ -94,7 +94,9 @@ async def _installation(
     return *found, None
 
 
-def judge_keeping(keeping: Keeping, options: Options, now_seconds: int) -> list[Line]:
+def judge_keeping(
+    keeping: Keeping, options: Options, now_seconds: int, *, may_create: bool = True
+) -> list[Line]:
     """Return a line for State or for all slots, and one for the installation."""
     found = keeping.installation
     limits = Limits(
@@ -103,6 +105,7 @@ def judge_keeping(keeping: Keeping, options: Options, now_seconds: int) -> list[
         outbox_bytes=OUTBOX_BYTES,
         object_bytes=None if options.state_path is not None else MAX_OBJECT_BYTES,
         held_seconds=HELD_SECONDS,
+        may_create=may_create,
     )
 
     def known(slot: str) -> int:
@@ -116,7 +119,9 @@ def judge_keeping(keeping: Keeping, options: Options, now_seconds: int) -> list[
     judged = states.of_installation(
         keeping.trouble or first,
         keeping.where,
-        now_seconds=now_seconds,
+        limits,
         quiet_seconds=options.quiet_period_seconds,
+        exists=keeping.has_object,
+        was_started=any(one.data is not None for one in keeping.objects),
     )
     return [*lines, judged]

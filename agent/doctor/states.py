@@ -37,13 +37,14 @@ class Kept:
 
 @frozen
 class Limits:
-    """What State is held against."""
+    """What State is held against. `may_create`: what is not there, an agent may make."""
 
     now_seconds: int
     window_seconds: int
     outbox_bytes: int
     object_bytes: int | None = None
     held_seconds: int = 0
+    may_create: bool = True
 
 
 @frozen
@@ -53,6 +54,8 @@ class Trouble:
     says: str
     fix: str
 
+
+APPLY = "apply the manifest that has it, or allow `create configmaps`, then start the agent"
 
 Finding = tuple[Verdict, str, str]
 
@@ -75,6 +78,8 @@ def of_state(kept: Kept, limits: Limits, *, known_commits: int, check: str = "st
         if known_commits:
             fix = "was it deleted? counting begins anew, with gap `state_lost`"
             return Line(check, Verdict.FAIL, f"{says} here since, and one had before", fix)
+        if not kept.exists and not limits.may_create:
+            return Line(check, Verdict.FAIL, f"{kept.where} {what}, and may not be made", APPLY)
         fix = "start the agent" if kept.exists else "start the agent, which makes it if it may"
         return Line(check, Verdict.WARN, says, fix)
     try:
@@ -143,18 +148,20 @@ def _line(check: str, facts: str, found: Sequence[Finding]) -> Line:
 
 def of_slots(slots: Sequence[Kept], limits: Limits, known: Callable[[int], int]) -> list[Line]:
     """Judge the slots: one line for all, and one for each that is in use or has something wrong."""
-    lines, held, left, empty = [], 0, 0, 0
+    lines, held, left, empty, broken = [], 0, 0, 0, 0
     for index, kept in enumerate(slots):
         document = read(kept)
         if document is None and not kept.trouble and kept.data is None and not known(index):
-            empty += 1
+            empty += kept.exists
             if not kept.exists:
+                broken += 1
                 fix = "apply as many ConfigMaps as `state.slots` says, and name them in the Role"
                 lines.append(Line(f"slot {index}", Verdict.FAIL, f"{kept.where} is not there", fix))
             continue
         line = of_state(kept, limits, known_commits=known(index), check=f"slot {index}")
         if document is None:
             lines.append(line)
+            broken += 1
             continue
         is_held = limits.now_seconds < document.saved_seconds + limits.held_seconds
         if document.holder and is_held:
@@ -167,25 +174,44 @@ def of_slots(slots: Sequence[Kept], limits: Limits, known: Callable[[int], int])
             continue
         lines.append(line)
     says = f"{len(slots)} slots: {held} held, {left} left or waiting to be taken over, {empty} free"
-    if held == len(slots):
+    if broken:
+        says += f", {broken} missing or not readable"
+    if broken == len(slots):
+        return [Line("slots", Verdict.FAIL, says, "see the line of each slot"), *lines]
+    if held + broken == len(slots):
         fix = "raise `state.slots`, with ConfigMaps and Role, if a replica waits for one"
         return [Line("slots", Verdict.WARN, says, fix), *lines]
     return [Line("slots", Verdict.OK, says), *lines]
 
 
 def of_installation(
-    found: tuple[int, bool] | Trouble, where: str, *, now_seconds: int, quiet_seconds: int
+    found: tuple[int, bool] | Trouble,
+    where: str,
+    limits: Limits,
+    *,
+    quiet_seconds: int,
+    exists: bool = True,
+    was_started: bool = False,
 ) -> Line:
-    """Judge the installation object: (first start, whether there is one), or what is wrong."""
+    """Judge the installation object: (first start, whether there is one), or what is wrong.
+
+    `was_started` says that State was written, so that there was an id once.
+    """
     check = "installation"
     if isinstance(found, Trouble):
         return Line(check, Verdict.FAIL, found.says, found.fix)
     first_seconds, is_there = found
     if not is_there:
+        if not exists and not limits.may_create:
+            return Line(check, Verdict.FAIL, f"{where} is not there, and may not be made", APPLY)
+        if was_started:
+            says = f"{where} has no id, though State was written: it was deleted"
+            fix = "start the agent anew, which chooses a new id; to keep the old, put it back first"
+            return Line(check, Verdict.WARN, says, fix)
         says = f"{where} has no id yet: no agent was started"
         return Line(check, Verdict.WARN, says, "start the agent")
-    says = f"{where} has its id since {_span(now_seconds - first_seconds)}"
-    left = first_seconds + quiet_seconds - now_seconds
+    says = f"{where} has its id since {_span(limits.now_seconds - first_seconds)}"
+    left = first_seconds + quiet_seconds - limits.now_seconds
     if left > 0:
         says += f"; nothing is sent for another {_span(left)} (privacy.quiet_period_seconds)"
     return Line(check, Verdict.OK, says)

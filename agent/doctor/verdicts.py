@@ -181,7 +181,8 @@ def of_right(held: Held, scope: Scope, around: Around) -> Line:
     if not held.missing:
         return Line(check, Verdict.OK, "held")
     says = f"missing: {_names(map(str, held.missing))}"
-    fix = f"allow {_names(map(str, held.missing))}"
+    # All of them: who allows what stands here shall not have to look again.
+    fix = f"allow {', '.join(map(str, held.missing))}"
     if _is_moot(right, around):
         return Line(check, Verdict.OK, f"missing, and not needed: {_MOOT[right.where]}")
     elsewhere = {one.namespace for one in held.missing}
