@@ -688,6 +688,29 @@ async def test_the_api_says_the_numbers_of_the_page(world: Lab) -> None:
         assert f"<b>{event}</b>: {total:,} in the last 24 hours" in document
 
 
+async def test_the_ledgers_numbers_are_its_own_and_a_directory_that_fails_is_said(
+    world: Lab,
+) -> None:
+    (world.folder / "ledger").write_text("a file")
+    world.ledger_path = world.folder / "ledger"
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent, shown(world, agent) as port:
+        agent.ledger.max_entries = 2
+        write(pod, world, 30)
+        await until(lambda: agent.ledger.dropped > 0)
+        await world.finish(agent)
+        said = orjson.loads((await ask(port, "/api/status")).body)["ledger"]
+        document = (await ask(port)).body.decode()
+        ledger = agent.ledger
+
+    assert (said["entries"], said["bytes"]) == (2, ledger.total_bytes)
+    assert (said["dropped"], said["failures"]) == (ledger.dropped, ledger.failures)
+    assert min(ledger.total_bytes, ledger.dropped, ledger.failures) > 0
+    assert f"holds 2 reports in {ledger.total_bytes:,} bytes" in document
+    assert f"which failed {ledger.failures:,} times; what cannot be written" in document
+    assert f"; {ledger.dropped:,} older ones were dropped. <a" in document
+
+
 async def test_in_local_mode_the_next_report_is_shown_and_said_not_to_be_sent(world: Lab) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     async with world.agent(sends=False) as agent, shown(world, agent, Mode.LOCAL) as port:

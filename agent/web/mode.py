@@ -104,10 +104,12 @@ def _sent(view: View) -> Element:
         where = "that is kept" if view.ledger_path else "since the process was started"
         return tag("dd", f"Nothing {where}.")
     at = [one.at_seconds for one in view.entries if one.answer is Answer.DELIVERED]
+    dropped = view.figures.ledger_dropped
     return tag(
         "dd",
         f"Delivered: {number(len(at))} of the {number(len(view.entries))} reports that are kept",
         *((", the last at ", moment(at[0]), " UTC") if at else ()),
+        *((f"; {number(dropped)} older ones were dropped",) if dropped else ()),
         ". ",
         tag("a", "Their exact bytes", href="#reports"),
         ".",

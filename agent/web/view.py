@@ -92,9 +92,6 @@ class View:
     next: NextReport | None = None
     entries: tuple[Entry, ...] = ()
     ledger_path: str = ""
-    ledger_bytes: int = 0
-    ledger_dropped: int = 0
-    ledger_failures: int = 0
     parked: int = 0
     gaps: tuple[GapRow, ...] = ()
     rules: tuple[RuleRow, ...] = ()
@@ -166,9 +163,9 @@ def status(view: View) -> dict[str, Any]:
         },
         "ledger": {
             "entries": len(view.entries),
-            "bytes": view.ledger_bytes,
-            "dropped": view.ledger_dropped,
-            "failures": view.ledger_failures,
+            "bytes": view.figures.ledger_bytes,
+            "dropped": view.figures.ledger_dropped,
+            "failures": view.figures.ledger_failures,
             "path": view.ledger_path,
             "answers": Counter(str(one.answer) for one in view.entries),
         },
