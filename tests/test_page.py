@@ -27,12 +27,14 @@ from agent.preview import preview
 from agent.rules import RuleSet, compile_rules
 from agent.running import Running
 from agent.sink.batch import batch_array, build_identity, build_window, envelope, seal
+from agent.sink.outcome import Delivered, Rejected, Retry
 from agent.source.api import Client
 from agent.source.switches import ClusterSwitch, read_switches
 from agent.web.lastday import HOURS, last_day, reported
 from agent.web.listen import ServerError
 from agent.web.loopback import serve_page
-from agent.web.metrics import Snapshot
+from agent.web.metrics import Snapshot, exposition
+from agent.web.mode import UNKNOWN
 from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
@@ -709,6 +711,40 @@ async def test_the_ledgers_numbers_are_its_own_and_a_directory_that_fails_is_sai
     assert f"holds 2 reports in {ledger.total_bytes:,} bytes" in document
     assert f"which failed {ledger.failures:,} times; what cannot be written" in document
     assert f"; {ledger.dropped:,} older ones were dropped. <a" in document
+
+
+@pytest.mark.parametrize("ends", ["off", "standby"])
+async def test_what_was_delivered_stays_said_when_nothing_runs_any_more(
+    world: Lab, ends: str
+) -> None:
+    """The box, the cards, the JSON and the metrics agree, whatever ended the pipeline."""
+    running = Running(
+        Decision(Mode.ON, "a test"),
+        world.ruleset,
+        world.options(),
+        Ledger(),
+        (),
+        has_write_key=True,
+        clock=world.clock.seconds,
+    )
+    for outcome in (Delivered(), Retry("timeout"), Rejected(400)):
+        running.note(batch(), outcome, NOW)
+    if ends == "off":
+        running.switch([ClusterSwitch("an annotation", "true", is_off=True)])
+    else:
+        running.stand_by()
+    async with serve_page(0, running.view) as port:
+        figures = orjson.loads((await ask(port, "/api/status")).body)["figures"]
+        document = (await ask(port)).body.decode()
+    cards = dict(re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", document))
+    metrics = exposition(running.snapshot()).decode()
+
+    assert [figures[f"batches_{one}"] for one in ("delivered", "retried", "rejected")] == [1, 1, 1]
+    assert (figures["events_accepted"], figures["last_delivery_seconds"]) == (2, NOW)
+    assert cards["Delivered since the start"] == "1"
+    assert "2027-01-15 08:00" in cards["Last of them"]
+    assert {cards[one] for one in ("Reports sealed", "Batches waiting", "Lines read")} == {UNKNOWN}
+    assert "delivered_batches_total 1.0" in metrics
 
 
 async def test_in_local_mode_the_next_report_is_shown_and_said_not_to_be_sent(world: Lab) -> None:

@@ -99,6 +99,11 @@ class View:
     figures: Snapshot = field(factory=Snapshot)
 
     @property
+    def is_running(self) -> bool:
+        """Whether there is a pipeline, which alone knows State and what is read."""
+        return self.next is not None
+
+    @property
     def is_quiet(self) -> bool:
         """Whether the mode is on and sending has not begun."""
         return self.mode == "on" and self.now_seconds < (self.count_from_seconds or 0)
