@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from agent.follow import Pace
+from agent.ledger.entries import Answer as LedgerAnswer
 from agent.ledger.ledger import Ledger
 from agent.model import Batch
 from agent.modes import Decision, Mode
@@ -419,11 +420,15 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     held = await checked(batch, sent_seconds=1.0)
     outbox.may_send.set()
     sent = await checked(batch, sent_seconds=2.0)
+    await outbox.attempted(batch)
     made.switch_off("another stream", now_seconds=5)
     gone = await checked(batch, sent_seconds=3.0)
+    await outbox.retried(batch, "switched_off")
+    (entry,) = made.ledger.entries
 
     assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))
     assert [one.sealed_seconds for one in tried] == [2]
+    assert (entry.answer, entry.detail) == (LedgerAnswer.DISCARDED, "switched_off")
 
 
 async def test_what_is_under_way_when_the_switch_becomes_unreadable_waits_in_the_outbox(
