@@ -103,6 +103,23 @@ async def test_only_names_of_this_machine_are_answered(host: str, expected: int)
     assert (b"BotKube Analytics" in answer) is (expected == 200)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("localhost:8081", b"200"), ("evil.example", b"421")]
+)
+async def test_a_target_with_a_name_of_its_own_is_answered_for_this_machine_alone(
+    name: str, expected: bytes
+) -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET http://{name}/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.split(b" ")[1] == expected
+
+
 @pytest.mark.parametrize("head", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
 async def test_no_name_or_two_are_none(head: bytes) -> None:
     async with served() as port:
