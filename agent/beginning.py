@@ -120,8 +120,10 @@ async def begin(
             warn_missing(one.name, "get")
     if any(one.is_off for one in found):
         for store in stores:
-            await _discard_unsent(keep(store), options, str(world.new_uuid()), now_seconds=now)
+            stream = str(world.new_uuid())
+            await _discard_unsent(keep(store), options, stream, ledger, now_seconds=now)
         await installations.note_off(installation_store)
+        await ledger.save()
         raise SwitchedOff
 
     async def choose_id() -> str:
@@ -226,12 +228,13 @@ async def _find_store(
 
 
 async def _discard_unsent(
-    keeper: Keeper, options: Options, new_stream: str, *, now_seconds: int
+    keeper: Keeper, options: Options, new_stream: str, ledger: Ledger, *, now_seconds: int
 ) -> None:
     """Mark State as off, once, so that what is written meanwhile never counts."""
     await keeper.load(window_seconds=options.window_seconds)
     if keeper.document.sends is not False or keeper.document.off_seconds is None:
-        note_off(keeper.document, new_stream, now_seconds=now_seconds)
+        discarded = note_off(keeper.document, new_stream, now_seconds=now_seconds)
+        ledger.discard(discarded, why="switched_off", now_seconds=now_seconds)
         await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
 
 

@@ -126,7 +126,8 @@ class Counting:
         document.installation = self.identity.installation_id
         is_other = document.sends != self.sends or is_new_installation or is_another
         if document.sends is not None and is_other:
-            leave_mode(document, new_stream())
+            discarded = leave_mode(document, new_stream())
+            self.ledger.discard(discarded, why="mode_changed", now_seconds=now_seconds)
             # Hours that were spent in the other mode make no empty reports.
             present = now_seconds - now_seconds % windows.seconds
             windows.closed_until = max(windows.closed_until, present)
@@ -154,7 +155,8 @@ class Counting:
     def switch_off(self, stream: str, *, now_seconds: int) -> None:
         """Discard all that is unsent, because a switch says off; nothing more is counted."""
         self.sends = False
-        note_off(self.document, stream, now_seconds=now_seconds)
+        discarded = note_off(self.document, stream, now_seconds=now_seconds)
+        self.ledger.discard(discarded, why="switched_off", now_seconds=now_seconds)
         self.is_dirty = self.is_urgent = True
 
     def instance(self, container: Container, version: str) -> Instance:

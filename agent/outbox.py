@@ -85,8 +85,9 @@ class CommittedOutbox:
         await self._note(batch, Answer.DELIVERED)
 
     async def retried(self, batch: Batch, reason: str) -> None:
-        """Note that a batch was not accepted and why; it stays."""
-        await self._note(batch, Answer.RETRY, reason)
+        """Note that a batch was not accepted and why; it stays, unless it was discarded."""
+        if (batch.seq, batch.part) in self.keys():
+            await self._note(batch, Answer.RETRY, reason)
 
     async def rejected(self, batch: Batch, status: int) -> None:
         """Park a batch that will never be accepted: the ledger keeps it."""

@@ -97,31 +97,31 @@ class Running:
 
     def snapshot(self) -> Snapshot:
         """Return all figures of this moment."""
-        figures = self._first() if self.pipeline is None else self._full(self.pipeline)
-        return evolve(
-            figures,
+        own = Snapshot(
+            mode=str(self.decision.mode),
             leads=self.leads,
+            batches_delivered=self.delivered,
+            batches_retried=self.retried,
+            batches_rejected=self.rejected,
+            events_accepted=self.events,
+            last_delivery_seconds=self.last_delivery,
+            rules_loaded=len(self.ruleset.rules),
+            rules_digest=self.ruleset.digest,
+            rules_reload_failures=self.reloading.failures,
+            are_rules_refused=self.reloading.is_refused,
             ledger_entries=len(self.ledger.entries),
             ledger_bytes=self.ledger.total_bytes,
             ledger_dropped=self.ledger.dropped,
             ledger_failures=self.ledger.failures,
         )
+        return own if self.pipeline is None else self._full(own, self.pipeline)
 
-    def _first(self) -> Snapshot:
-        return Snapshot(
-            mode=str(self.decision.mode),
-            rules_loaded=len(self.ruleset.rules),
-            rules_digest=self.ruleset.digest,
-            rules_reload_failures=self.reloading.failures,
-            are_rules_refused=self.reloading.is_refused,
-        )
-
-    def _full(self, pipeline: Pipeline) -> Snapshot:
+    def _full(self, own: Snapshot, pipeline: Pipeline) -> Snapshot:
         counting, containers = pipeline.counting, pipeline.containers
         follows = list(containers.follows.values())
         document = counting.document
-        return Snapshot(
-            mode=str(self.decision.mode),
+        return evolve(
+            own,
             is_settled=pipeline.is_settled,
             containers_refused=containers.refused,
             lines_read=counting.lines,
@@ -139,17 +139,8 @@ class Running:
             windows_closed=counting.windows_closed,
             outbox_batches=len(document.outbox),
             outbox_bytes=document.outbox_bytes,
-            batches_delivered=self.delivered,
-            batches_retried=self.retried,
-            batches_rejected=self.rejected,
-            events_accepted=self.events,
-            last_delivery_seconds=self.last_delivery,
             commits=pipeline.commits,
             commit_failures=pipeline.commit_failures,
-            rules_loaded=len(self.ruleset.rules),
-            rules_digest=self.ruleset.digest,
-            rules_reload_failures=self.reloading.failures,
-            are_rules_refused=self.reloading.is_refused,
         )
 
     def view(self) -> View:

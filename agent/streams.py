@@ -9,18 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.aggregate import Windows
+from agent.sink.batch import batch_array
 
 if TYPE_CHECKING:
     from agent.state.document import Document
 
 
-def note_off(document: Document, stream: str, *, now_seconds: int) -> None:
-    """Discard all that is unsent, and note since when nothing may be counted nor learned."""
-    leave_mode(document, stream)
+def note_off(document: Document, stream: str, *, now_seconds: int) -> list[bytes]:
+    """Discard all that is unsent, and note since when nothing may be counted nor learned.
+
+    Return what was discarded, which the ledger shall not call to be sent again.
+    """
+    discarded = leave_mode(document, stream)
     if document.off_seconds is None:
         # A line of this very second may be younger than the switch.
         document.off_seconds = now_seconds
     document.stopped_seconds = None
+    return discarded
 
 
 def give_back(document: Document) -> None:
@@ -38,8 +43,12 @@ def begin_stream(document: Document, stream: str) -> None:
     document.stopped_seconds = document.off_seconds = document.sends = None
 
 
-def leave_mode(document: Document, stream: str) -> None:
-    """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent."""
+def leave_mode(document: Document, stream: str) -> list[bytes]:
+    """Leave or enter `on`: what was counted in the other mode, or stamped in it, is never sent.
+
+    Return the arrays that were discarded.
+    """
+    discarded = [batch_array(batch) for batch in document.outbox]
     document.stream, document.seq = stream, 0
     document.totals.clear()
     document.restarts.clear()  # crashes that nobody saw are of the other mode
@@ -48,3 +57,4 @@ def leave_mode(document: Document, stream: str) -> None:
     document.identified_digest = ""
     document.windows.count_from = None
     document.sends = False
+    return discarded

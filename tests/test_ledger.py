@@ -22,10 +22,13 @@ from agent.ledger.ledger import MAX_ENTRIES, Ledger
 from agent.model import REPORT, Batch, Identity, Observation
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array, seal
+from agent.source.switches import ANNOTATION
 from agent.state.document import Document
+from agent.web.reports import WHY
 from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, until, write
 from tests.sim.faults import Answer as Reply
 from tests.sim.faults import Delay
+from tests.sim.store import NAMESPACES
 from tests.test_pipeline import BATCH
 
 NOW = 1_800_000_000
@@ -354,6 +357,35 @@ async def test_a_report_is_on_disk_before_it_leaves_and_survives_a_kill(
     assert [(one.answer, one.attempts) for one in killed] == [(Answer.WAITING, 1)]
     assert (delivered.number, delivered.attempts) == (killed[0].number, 2)
     assert delivered.array == killed[0].array
+
+
+@pytest.mark.parametrize("found", ["while it runs", "when it starts", "no write key"])
+async def test_what_is_discarded_is_not_said_to_be_sent_again(
+    tmp_path: Path, ruleset: RuleSet, found: str
+) -> None:
+    off = {"metadata": {"annotations": {ANNOTATION: "true"}}}
+    async with lab(tmp_path, ruleset) as world:
+        world.ledger_path = tmp_path / "ledger"
+        namespaces = world.cluster.server.store
+        world.collector.faults.add(Reply(503), path=BATCH, times=None)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: bool(by_answer(agent, Answer.RETRY)))
+            if found == "while it runs":
+                namespaces.merge(NAMESPACES, "", NAMESPACE, off)
+                await until(agent.task.done, fenced=True)
+        if found == "when it starts":
+            namespaces.merge(NAMESPACES, "", NAMESPACE, off)
+            async with world.agent(seed=2, waits=False) as agent:
+                await until(agent.task.done, fenced=True)
+        elif found == "no write key":
+            async with world.agent(seed=2, sends=False) as agent:
+                await world.finish(agent)
+        tried = [one for one in await read(tmp_path) if one.attempts]
+    why = "mode_changed" if found == "no write key" else "switched_off"
+
+    assert {(one.answer, one.detail) for one in tried} == {(Answer.DISCARDED, why)}
+    assert why in WHY
 
 
 def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet) -> None:

@@ -27,12 +27,14 @@ from agent.preview import preview
 from agent.rules import RuleSet, compile_rules
 from agent.running import Running
 from agent.sink.batch import batch_array, build_identity, build_window, envelope, seal
+from agent.sink.outcome import Delivered, Rejected, Retry
 from agent.source.api import Client
 from agent.source.switches import ClusterSwitch, read_switches
 from agent.web.lastday import HOURS, last_day, reported
 from agent.web.listen import ServerError
 from agent.web.loopback import serve_page
-from agent.web.metrics import Snapshot
+from agent.web.metrics import Snapshot, exposition
+from agent.web.mode import UNKNOWN
 from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
@@ -99,6 +101,23 @@ async def test_only_names_of_this_machine_are_answered(host: str, expected: int)
 
     assert f" {expected} ".encode() in answer.partition(b"\r\n")[0]
     assert (b"BotKube Analytics" in answer) is (expected == 200)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("localhost:8081", b"200"), ("evil.example", b"421")]
+)
+async def test_a_target_with_a_name_of_its_own_is_answered_for_this_machine_alone(
+    name: str, expected: bytes
+) -> None:
+    async with served() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"GET http://{name}/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        writer.write(head.encode())
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+    assert answer.split(b" ")[1] == expected
 
 
 @pytest.mark.parametrize("head", [b"", b"Host: localhost\r\nHost: evil.example\r\n"])
@@ -686,6 +705,63 @@ async def test_the_api_says_the_numbers_of_the_page(world: Lab) -> None:
     for event, day in said["last_day"].items():
         total = day["delivered"] + day["not_delivered"]
         assert f"<b>{event}</b>: {total:,} in the last 24 hours" in document
+
+
+async def test_the_ledgers_numbers_are_its_own_and_a_directory_that_fails_is_said(
+    world: Lab,
+) -> None:
+    (world.folder / "ledger").write_text("a file")
+    world.ledger_path = world.folder / "ledger"
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent() as agent, shown(world, agent) as port:
+        agent.ledger.max_entries = 2
+        write(pod, world, 30)
+        await until(lambda: agent.ledger.dropped > 0)
+        await world.finish(agent)
+        said = orjson.loads((await ask(port, "/api/status")).body)["ledger"]
+        document = (await ask(port)).body.decode()
+        ledger = agent.ledger
+
+    assert (said["entries"], said["bytes"]) == (2, ledger.total_bytes)
+    assert (said["dropped"], said["failures"]) == (ledger.dropped, ledger.failures)
+    assert min(ledger.total_bytes, ledger.dropped, ledger.failures) > 0
+    assert f"holds 2 reports in {ledger.total_bytes:,} bytes" in document
+    assert f"which failed {ledger.failures:,} times; what cannot be written" in document
+    assert f"; {ledger.dropped:,} older ones were dropped. <a" in document
+
+
+@pytest.mark.parametrize("ends", ["off", "standby"])
+async def test_what_was_delivered_stays_said_when_nothing_runs_any_more(
+    world: Lab, ends: str
+) -> None:
+    """The box, the cards, the JSON and the metrics agree, whatever ended the pipeline."""
+    running = Running(
+        Decision(Mode.ON, "a test"),
+        world.ruleset,
+        world.options(),
+        Ledger(),
+        (),
+        has_write_key=True,
+        clock=world.clock.seconds,
+    )
+    for outcome in (Delivered(), Retry("timeout"), Rejected(400)):
+        running.note(batch(), outcome, NOW)
+    if ends == "off":
+        running.switch([ClusterSwitch("an annotation", "true", is_off=True)])
+    else:
+        running.stand_by()
+    async with serve_page(0, running.view) as port:
+        figures = orjson.loads((await ask(port, "/api/status")).body)["figures"]
+        document = (await ask(port)).body.decode()
+    cards = dict(re.findall(r"<div><dt>(.*?)</dt><dd>(.*?)</dd></div>", document))
+    metrics = exposition(running.snapshot()).decode()
+
+    assert [figures[f"batches_{one}"] for one in ("delivered", "retried", "rejected")] == [1, 1, 1]
+    assert (figures["events_accepted"], figures["last_delivery_seconds"]) == (2, NOW)
+    assert cards["Delivered since the start"] == "1"
+    assert "2027-01-15 08:00" in cards["Last of them"]
+    assert {cards[one] for one in ("Reports sealed", "Batches waiting", "Lines read")} == {UNKNOWN}
+    assert "delivered_batches_total 1.0" in metrics
 
 
 async def test_in_local_mode_the_next_report_is_shown_and_said_not_to_be_sent(world: Lab) -> None:

@@ -17,6 +17,7 @@ import orjson
 import pytest
 
 from agent.follow import Pace
+from agent.ledger.entries import Answer as LedgerAnswer
 from agent.ledger.ledger import Ledger
 from agent.model import Batch
 from agent.modes import Decision, Mode
@@ -99,6 +100,14 @@ async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: 
         ("botkube-global-config", "analytics: {disable: 'true'}\n", True),
         ("botkube-global-config", "analytics: {disable: 1}\n", True),
         ("botkube-global-config", "a: 1\n---\nanalytics: {disable: true}\n", True),
+        ("botkube-global-config", "analytics: {disable: 1.0}\n", True),
+        ("botkube-global-config", "analytics: {disable: [true]}\n", True),
+        ("botkube-global-config", "analytics: {disable: true}\nanalytics: {}\n", True),
+        ("botkube-global-config", "analytics: {disable: true, disable: false}\n", True),
+        ("botkube-global-config", "a: &a {disable: true}\nanalytics: {<<: *a}\n", True),
+        ("botkube-global-config", "analytics: {disable: ~}\n", False),
+        ("botkube-global-config", "analytics:\n\tdisable : true\n", True),
+        ("botkube-global-config", "analytics:\n\t'disable': true\n", True),
         ("botkube-global-config", "analytics: !!bool x\n", False),
         ("botkube-global-config", "analytics:\n  disable: false\n", False),
         ("botkube-global-config", "settings:\n  disable: true\n", False),
@@ -419,11 +428,15 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     held = await checked(batch, sent_seconds=1.0)
     outbox.may_send.set()
     sent = await checked(batch, sent_seconds=2.0)
+    await outbox.attempted(batch)
     made.switch_off("another stream", now_seconds=5)
     gone = await checked(batch, sent_seconds=3.0)
+    await outbox.retried(batch, "switched_off")
+    (entry,) = made.ledger.entries
 
     assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))
     assert [one.sealed_seconds for one in tried] == [2]
+    assert (entry.answer, entry.detail) == (LedgerAnswer.DISCARDED, "switched_off")
 
 
 async def test_what_is_under_way_when_the_switch_becomes_unreadable_waits_in_the_outbox(

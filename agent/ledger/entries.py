@@ -37,6 +37,8 @@ class Answer(StrEnum):
     DELIVERED = "delivered"
     RETRY = "retry"
     REJECTED = "rejected"
+    DISCARDED = "discarded"
+    """It was given to the destination, which did not accept it, and is not sent again."""
     NOT_SENT = "not_sent"
 
 
@@ -58,9 +60,10 @@ class Summary:
 class Entry:
     """One report. `body` is the gzip-compressed array, `size` its length before that.
 
-    `detail` is the reason of a retry, the status of a rejection, or why it was not sent: `local`
+    `detail` is the reason of a retry, the status of a rejection, why it was not sent: `local`
     (nothing is sent in this mode), `before_start` (before sending begins) or `withheld` (the rules
-    newly disclose it). `at_seconds` is when this became known, `first_seconds` when it was first
+    newly disclose it), or why it is not sent again: `switched_off` or `mode_changed` (that, or the
+    installation). `at_seconds` is when this became known, `first_seconds` when it was first
     given to the destination, or closed.
     """
 

@@ -85,6 +85,11 @@ class Ledger:
             entry = self._entries[number]
             self._put(evolve(entry, answer=answer, detail=detail, at_seconds=now_seconds))
 
+    def discard(self, arrays: Iterable[bytes], *, why: str, now_seconds: int) -> None:
+        """Note of what `send` has kept that it is not sent again."""
+        for array in arrays:
+            self.answer(array, Answer.DISCARDED, detail=why, now_seconds=now_seconds)
+
     def keep_unsent(self, batch: Batch, *, array: bytes, why: str, now_seconds: int) -> None:
         """Keep a report that is not sent, once however often its window is closed."""
         if digest_of(array) not in self._numbers:

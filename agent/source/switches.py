@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -33,7 +33,7 @@ MAX_READS = 16
 NOT_SET, NOT_READABLE = "not set", "not readable"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAYS_NO = frozenset({"false", "0", "no", "off"})
-_DISABLED = re.compile(r"^\s*disable:\s*[\"']?(?i:true|yes|on|1)\b", re.MULTILINE)
+_DISABLED = re.compile(r"(?<![\w-])disable[\"']?\s*:\s*[\"']?(?i:true|yes|on|1)\b")
 """A wish in a file that is no YAML that can be read."""
 
 
@@ -134,25 +134,43 @@ def _disable(config: dict[str, Any]) -> object:
     """
     said: object = None
     for text in part(config, "data").values():
-        documents = _documents(text)
-        if documents is None:
-            torn = "true" if _DISABLED.search(text) else NOT_READABLE
-            said = torn if said is None or torn == "true" else said
-            continue
-        for one in documents:
-            analytics = one.get("analytics") if isinstance(one, dict) else None
-            value = analytics.get("disable") if isinstance(analytics, dict) else None
-            is_first = said in {None, NOT_READABLE}
-            if isinstance(value, (bool, int, str)) and (is_first or _says_off(value)):
+        wishes = _wishes(text)
+        if wishes is None:
+            wishes = ["true" if _DISABLED.search(text) else NOT_READABLE]
+        for value in wishes:
+            is_off = value != NOT_READABLE and _says_off(value)
+            if is_off or said is None or (said == NOT_READABLE and value != NOT_READABLE):
                 said = value
+            if is_off:
+                return said
     return said
 
 
-def _documents(text: object) -> list[object] | None:
-    """Return the YAML documents of a file that is not ours and may hold anything; None if torn."""
+def _wishes(text: object) -> list[str] | None:
+    """Return every value of `analytics.disable` in a file that may hold anything; None if torn.
+
+    A key may stand there twice, of which a loader would only keep the last.
+    """
     if not isinstance(text, str) or "analytics" not in text:
         return []
     try:
-        return list(yaml.load_all(text, Loader=_LOADER))
+        return [
+            value.value if isinstance(value, yaml.ScalarNode) else "true"
+            for document in yaml.compose_all(text, Loader=_LOADER)
+            for analytics in _under(document, "analytics")
+            for value in _under(analytics, "disable")
+            if not value.tag.endswith(":null")
+        ]
     except Exception:  # noqa: BLE001 the loader fails in many ways, and names what it read
         return None
+
+
+def _under(node: yaml.Node, key: str) -> Iterator[yaml.Node]:
+    if not isinstance(node, yaml.MappingNode):
+        return
+    for name, value in node.value:
+        if name.tag.endswith(":merge"):
+            for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                yield from _under(one, key)
+        elif name.value == key:
+            yield value

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import orjson
 from aiohttp import web
@@ -46,7 +47,10 @@ async def serve_page(port: int, read: Callable[[], View]) -> AsyncIterator[int]:
 
 async def _answer(read: Callable[[], View], request: web.BaseRequest) -> web.Response:
     names = request.headers.getall("Host", [])
-    if len(names) != 1 or not _NAMES.fullmatch(names[0]):
+    target = request.raw_path
+    # A target in absolute form names a host, too, which counts before the header.
+    is_ours = target.startswith("/") or _NAMES.fullmatch(urlsplit(target).netloc)
+    if len(names) != 1 or not _NAMES.fullmatch(names[0]) or not is_ours:
         # A port-forward has another port, so the port is not compared.
         return _text("ask for localhost", HTTPStatus.MISDIRECTED_REQUEST)
     if request.method not in {"GET", "HEAD"}:

@@ -24,6 +24,8 @@ MAX_IN_ORDER = 24
 """Of a longer list what matters most stands first, because its end may not fit."""
 STATUS = "see botkube-analytics status or /api/status"
 NOT_READABLE = "not readable"
+UNKNOWN = "\N{EM DASH}"
+"""Stands for a figure that is not known while nothing runs; 0 would be a lie."""
 
 
 def mode(view: View, contents: Element) -> Element:
@@ -104,10 +106,12 @@ def _sent(view: View) -> Element:
         where = "that is kept" if view.ledger_path else "since the process was started"
         return tag("dd", f"Nothing {where}.")
     at = [one.at_seconds for one in view.entries if one.answer is Answer.DELIVERED]
+    dropped = view.figures.ledger_dropped
     return tag(
         "dd",
         f"Delivered: {number(len(at))} of the {number(len(view.entries))} reports that are kept",
         *((", the last at ", moment(at[0]), " UTC") if at else ()),
+        *((f"; {number(dropped)} older ones were dropped",) if dropped else ()),
         ". ",
         tag("a", "Their exact bytes", href="#reports"),
         ".",
@@ -158,15 +162,19 @@ def _way_out() -> Element:
 def _facts(view: View) -> Element:
     figures = view.figures
     delivered = figures.last_delivery_seconds
+
+    def running(figure: int) -> str:
+        return number(figure) if view.is_running else UNKNOWN
+
     facts: tuple[tuple[str, Part], ...] = (
         ("Destination", short(view.destination) or "none"),
-        ("Reports sealed", number(view.seq)),
-        ("Batches delivered", number(figures.batches_delivered)),
-        ("Last delivered", "never" if delivered is None else moment(delivered)),
-        ("Batches waiting", number(figures.outbox_batches)),
-        ("Batches refused, parked", number(view.parked)),
-        ("Lines read", number(figures.lines_read)),
-        ("Containers followed", number(figures.containers_followed)),
+        ("Reports sealed", running(view.seq)),
+        ("Delivered since the start", number(figures.batches_delivered)),
+        ("Last of them", "none" if delivered is None else moment(delivered)),
+        ("Batches waiting", running(figures.outbox_batches)),
+        ("Batches refused, parked", running(view.parked)),
+        ("Lines read", running(figures.lines_read)),
+        ("Containers followed", running(figures.containers_followed)),
     )
     cards = (tag("div", tag("dt", name), tag("dd", at)) for name, at in facts)
     return tag("dl", *cards, class_="facts")

@@ -228,9 +228,13 @@ def _coded(way: tuple[str, ...] | str) -> list[Part]:
 
 
 def _verify(view: View) -> Element:
-    where: Part = "nowhere; set ledger.path to keep them over a restart"
+    figures = view.figures
+    where: list[Part] = ["nowhere; set ledger.path to keep them over a restart"]
     if view.ledger_path:
-        where = code(short(view.ledger_path))
+        where = [code(short(view.ledger_path))]
+        if figures.ledger_failures:
+            times = number(figures.ledger_failures)
+            where.append(f", which failed {times} times; what cannot be written is in memory alone")
     steps = (
         (
             "See what your own logs would give: ",
@@ -254,9 +258,9 @@ def _verify(view: View) -> Element:
         tag(
             "p",
             f"The ledger holds {number(len(view.entries))} reports in "
-            f"{number(view.ledger_bytes)} bytes; {number(view.ledger_dropped)} older ones were "
-            f"dropped. On disk: ",
-            where,
+            f"{number(figures.ledger_bytes)} bytes; {number(figures.ledger_dropped)} older ones "
+            f"were dropped. On disk: ",
+            *where,
             ".",
         ),
     )

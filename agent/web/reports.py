@@ -32,12 +32,15 @@ ANSWERS = {
     Answer.DELIVERED: "delivered",
     Answer.RETRY: "not accepted, will be sent again",
     Answer.REJECTED: "refused and parked",
+    Answer.DISCARDED: "not accepted, discarded",
     Answer.NOT_SENT: "not sent",
 }
 WHY = {
     "local": "the mode is local",
     "before_start": "before sending begins",
     "withheld": "the rules newly disclose it",
+    "switched_off": "it was switched off",
+    "mode_changed": "the mode or the installation changed",
 }
 
 

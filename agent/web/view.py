@@ -92,14 +92,16 @@ class View:
     next: NextReport | None = None
     entries: tuple[Entry, ...] = ()
     ledger_path: str = ""
-    ledger_bytes: int = 0
-    ledger_dropped: int = 0
-    ledger_failures: int = 0
     parked: int = 0
     gaps: tuple[GapRow, ...] = ()
     rules: tuple[RuleRow, ...] = ()
     properties: Mapping[str, tuple[str, ...]] = field(factory=dict)
     figures: Snapshot = field(factory=Snapshot)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a pipeline, which alone knows State and what is read."""
+        return self.next is not None
 
     @property
     def is_quiet(self) -> bool:
@@ -166,9 +168,9 @@ def status(view: View) -> dict[str, Any]:
         },
         "ledger": {
             "entries": len(view.entries),
-            "bytes": view.ledger_bytes,
-            "dropped": view.ledger_dropped,
-            "failures": view.ledger_failures,
+            "bytes": view.figures.ledger_bytes,
+            "dropped": view.figures.ledger_dropped,
+            "failures": view.figures.ledger_failures,
             "path": view.ledger_path,
             "answers": Counter(str(one.answer) for one in view.entries),
         },
