@@ -101,6 +101,7 @@ AFTER: Script = (
     get(f"{MAPS}?{WATCH}&resourceVersion=<rv:first>"),
     get(f"{MAPS}?{WATCH}&resourceVersion=<rv:first>&{MARKS}"),
     get(f"{MAPS}?labelSelector=w&resourceVersion=<rv:first>"),
+    get(f"{MAPS}?labelSelector=w&resourceVersion=<rv:first>&resourceVersionMatch=Exact"),
     get(f"{MAPS}/first?resourceVersion=<rv:first>"),
     get(f"{MAPS}?{WATCH}"),
 )
