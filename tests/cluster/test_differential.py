@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.controlplane import ControlPlane, Given
-from tests.cluster.differential import logs, reads, watches, writes
+from tests.cluster.differential import deletes, logs, reads, watches, writes
 from tests.cluster.differential.ask import Ask, Aspect, Script
 from tests.cluster.differential.compare import aspects, where
 from tests.cluster.differential.furniture import furnish
@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120, func_only=True)]
 SCRIPTS: Mapping[str, Script] = {
     "reads": reads.SCRIPT,
     "writes": writes.SCRIPT,
+    "deletes": deletes.SCRIPT,
     "watches": watches.SCRIPT,
     "logs": logs.SCRIPT,
 }

@@ -89,7 +89,7 @@ class Access:
 
     def review(self, user: str, asked: Json) -> Json:
         """Answer a SelfSubjectAccessReview, or raise 422."""
-        spec = asked.get("spec") or {}
+        spec = {key: _filled(one) for key, one in (asked.get("spec") or {}).items()}
         if asked.get("metadata"):
             raise _invalid("metadata", "Invalid value: must be empty")
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
@@ -117,7 +117,9 @@ class Access:
 
     def _named(self, user: str, asked: Json) -> bool:
         """Whether the caller may do what a review's `resourceAttributes` say."""
-        group, resource = asked.get("group", ""), asked.get("resource", "")
+        group, named = asked.get("group", ""), asked.get("resource", "")
+        # A subresource may be written behind its resource too.
+        resource, _, subresource = named.partition("/")
         kinds = (one for one in KINDS if (one.group, one.plural) == (group, resource))
         if (kind := next(kinds, None)) is None:
             # A group that does not hold the resource: rules of all resources alone cover it.
@@ -129,7 +131,7 @@ class Access:
             resource=resource,
             namespace=asked.get("namespace", ""),
             name=asked.get("name", ""),
-            subresource=asked.get("subresource", ""),
+            subresource=subresource or asked.get("subresource", ""),
         )
         return self._may(user, call, kind)
 
@@ -144,6 +146,10 @@ class Access:
         granted = self.granted is None or any(rule.covers(call) for rule in self.granted)
         denied = any(rule.covers(call) for rule in self.denied)
         return user != ANONYMOUS and not denied and (granted or is_everybodys)
+
+
+def _filled(part: Json) -> Json:
+    return {key: one for key, one in part.items() if one}
 
 
 def _invalid(field: str, message: str) -> status.ApiError:

@@ -20,13 +20,14 @@ import json
 import re
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import formatdate
 
 import attrs
 from aiohttp import web
+from multidict import CIMultiDict
 
-from tests.sim import crud, podlogs, status, watching
+from tests.sim import content, crud, podlogs, status, watching
 from tests.sim.access import Access
 from tests.sim.faults import Answer, Call, FaultPlan, Then
 from tests.sim.kubelet import Habits, Kubelet
@@ -83,7 +84,6 @@ class ApiServer:
         self.kubelet = Kubelet(self.options.habits)
         self.faults = FaultPlan()
         self.access = Access()
-        self.pages = watching.Pages()
         self.calls: list[Call] = []
         self.wires: list[Wire] = []
         self.watches: list[watching.Watch] = []
@@ -147,7 +147,6 @@ class ApiServer:
     def expire_watches(self) -> None:
         """Forget all history and send 410 as an error event to the running watches."""
         self.store.compact()
-        self.pages.expire()
         for watch in self.watches:
             watch.fail(status.expired_version(1, self.store.oldest))
 
@@ -168,8 +167,8 @@ class ApiServer:
                 await self._answer(request, call, kind, wire)
             except ApiError as error:
                 # What is refused before anything looked at it has a header more.
-                early = error.code == 403
-                await self._send(wire, error.code, error.body, _NO_SNIFFING if early else None)
+                extra = _NO_SNIFFING if error.code == 403 else _warned(error.warnings)
+                await self._send(wire, error.code, error.body, extra)
 
         try:
             return await serve(wire, fault, handler, self._refuse)
@@ -201,9 +200,12 @@ class ApiServer:
             await self._watch(kind, call, wire)
         else:
             body = crud.Body(await _read(request), request.headers.get("Content-Type", ""))
-            done = self._object(kind, call, body, user)
-            warned = ", ".join(f"299 - {json.dumps(one)}" for one in done.warnings)
-            await self._send(wire, done.code, done.obj, {"Warning": warned} if warned else None)
+            try:
+                done = self._object(kind, call, body, user)
+            except ApiError as error:
+                error.warnings = body.warnings
+                raise
+            await self._send(wire, done.code, done.obj, _warned(body.warnings))
 
     def _object(self, kind: Kind, call: Call, body: crud.Body, user: str) -> crud.Done:
         now = self.options.now()
@@ -213,11 +215,12 @@ class ApiServer:
                 raise status.no_resource()
             if call.verb != "create":
                 raise status.method_not_allowed()
-            asked = parse(body.data, body.content_type)
+            asked, warnings = content.decode(kind, parse(body.data, body.content_type))
+            body.warnings.extend(warnings)
             return crud.Done(201, self.access.review(user, asked))
         match call.verb:
             case "list":
-                found = watching.list_objects(self.store, self.pages, kind, call)
+                found = watching.list_objects(self.store, kind, call)
                 return crud.Done(200, found)
             case "get":
                 return crud.read(self.store, kind, call)
@@ -277,15 +280,18 @@ class ApiServer:
             await self._send(wire, fault.status, dict(body), retry)
 
     async def _send(
-        self, wire: Wire, code: int, obj: Json, extra: dict[str, str] | None = None
+        self, wire: Wire, code: int, obj: Json, extra: Mapping[str, str] | None = None
     ) -> None:
         body = json.dumps(obj, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
         retry = (obj.get("details") or {}).get("retryAfterSeconds") if code >= 400 else None
-        headers = {} if retry is None else {"Retry-After": str(retry)}
+        headers = CIMultiDict(_headers("application/json"))
+        headers.extend(extra or {})
+        if retry is not None:
+            headers["Retry-After"] = str(retry)
         if len(body) > _GZIP_BYTES and wire.takes_gzip:
             body = gzip.compress(body, 1)
-            headers |= {"Content-Encoding": "gzip"}
-        await wire.answer(code, body, {**_headers("application/json"), **headers, **(extra or {})})
+            headers["Content-Encoding"] = "gzip"
+        await wire.answer(code, body, headers)
 
 
 async def _read(request: web.Request) -> bytes:
@@ -293,6 +299,10 @@ async def _read(request: web.Request) -> bytes:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise status.too_large(_BODY_BYTES) from None
+
+
+def _warned(warnings: list[str]) -> Mapping[str, str]:
+    return CIMultiDict(("Warning", f"299 - {json.dumps(one)}") for one in warnings)
 
 
 def _headers(content_type: str) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 `decode` is what the server's decoder makes of a body: fields that do not exist are dropped with a
 warning, and one of the wrong type is 400. `check` is the validation that follows, which is 422.
-Both know ConfigMaps and Leases, which is what the agent writes; others are taken as they come.
+Both know what the agent writes, ConfigMaps and Leases, and what it asks for its rights with; other
+kinds are taken as they come.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -39,6 +39,10 @@ def _text(value: object) -> str:
     return value
 
 
+def _any(value: object) -> object:
+    return value
+
+
 def _switch(value: object) -> bool:
     if not isinstance(value, bool):
         raise _Wrong("is no bool")
@@ -55,11 +59,16 @@ def _number(bits: int) -> Callable[[object], int]:
 
 
 def _bytes(value: object) -> str:
+    # Bytes may be a list of numbers too.
     try:
-        base64.b64decode(_text(value), validate=True)
-    except binascii.Error:
+        plain = bytes(value) if isinstance(value, list) else _decode_base64(_text(value))
+    except (TypeError, ValueError):
         raise _Wrong("illegal base64 data") from None
-    return _text(value)
+    return base64.b64encode(plain).decode()
+
+
+def _decode_base64(text: str) -> bytes:
+    return base64.b64decode(re.sub(r"[\r\n]", "", text), validate=True)
 
 
 def _time(value: object) -> str:
@@ -77,7 +86,10 @@ def _micro_time(value: object) -> str:
         layout = "2006-01-02T15:04:05.000000Z07:00"
         raise _Wrong(f'parsing time "{text}" as "{layout}": cannot parse')
     _time(text)
-    at = datetime.fromisoformat(text).astimezone(UTC)
+    try:
+        at = datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise _Wrong(f'parsing time "{text}": out of range') from None
     return at.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -96,17 +108,35 @@ _META = {
     "annotations": {"": _text},
     "ownerReferences": [_OWNER],
     "finalizers": [_text],
-    "managedFields": [{"": lambda value: value}],
+    "managedFields": [{"": _any}],
 }
 _LEASE_SPEC = {
     **dict.fromkeys(("holderIdentity", "strategy", "preferredHolder"), _text),
     **dict.fromkeys(("acquireTime", "renewTime"), _micro_time),
     **dict.fromkeys(("leaseDurationSeconds", "leaseTransitions"), _number(32)),
 }
+_ASKED = {
+    **dict.fromkeys(("namespace", "verb", "group", "version", "resource"), _text),
+    **dict.fromkeys(("subresource", "name"), _text),
+    "fieldSelector": {"": _any},
+    "labelSelector": {"": _any},
+}
 _TOP = {"kind": _text, "apiVersion": _text, "metadata": _META}
 _SHAPES: dict[str, Json] = {
     "ConfigMap": {**_TOP, "data": {"": _text}, "binaryData": {"": _bytes}, "immutable": _switch},
     "Lease": {**_TOP, "spec": _LEASE_SPEC},
+    "SelfSubjectAccessReview": {
+        **_TOP,
+        "spec": {"resourceAttributes": _ASKED, "nonResourceAttributes": {"": _text}},
+        "status": {"": _any},
+    },
+    "DeleteOptions": {
+        **dict.fromkeys(("kind", "apiVersion", "propagationPolicy"), _text),
+        "gracePeriodSeconds": _number(64),
+        "orphanDependents": _switch,
+        "preconditions": {"": _text},
+        "dryRun": [_text],
+    },
 }
 _GATED = ("strategy", "preferredHolder")
 """Parts of a Lease that exist and are off by default."""
@@ -163,19 +193,24 @@ def _read_one(value: Any, shape: Any, path: str, warnings: list[str]) -> Any:  #
             for key, one in value.items()
         }
     inside = f"{path}." if path else ""
-    warnings += [f'unknown field "{inside}{key}"' for key in value if key not in shape]
-    return {
-        key: _read(one, shape[key], f"{inside}{key}", warnings)
-        for key, one in value.items()
-        if key in shape and one is not None
-    }
+    found = {}
+    for key, one in value.items():
+        if key not in shape:
+            warnings.append(f'unknown field "{inside}{key}"')
+        elif one is not None:
+            found[key] = _read(one, shape[key], f"{inside}{key}", warnings)
+    return found
 
 
 def check(kind: Kind, name: str, obj: Json, *, before: Json | None = None) -> None:
     """Raise 422 if an object may not be written like this."""
-    causes = list(_meta_causes(obj["metadata"]))
+    meta = obj["metadata"]
+    # An update looks at some of the metadata again and again, at a ConfigMap's once more.
+    again = 0 if before is None else 3 if kind.kind == "ConfigMap" else 2
+    causes = again * [*_label_causes(meta), *_owner_causes(meta)]
+    causes += _meta_causes(meta)
     if kind.kind == "ConfigMap":
-        causes += [*_key_causes(obj), *_size_causes(obj), *_immutable_causes(obj, before)]
+        causes += [*_immutable_causes(obj, before), *_key_causes(obj), *_size_causes(obj)]
     if kind.kind == "Lease":
         causes += _lease_causes(obj.get("spec") or {})
     if causes:
@@ -197,7 +232,14 @@ def _meta_causes(meta: Json) -> Iterator[Json]:
         if "/" not in one:
             words = "name is neither a standard finalizer name nor is it fully qualified"
             yield _invalid(one, words, f"metadata.finalizers[{number}]")
-    for one in meta.get("ownerReferences") or ():
+    yield from _owner_causes(meta)
+
+
+def _owner_causes(meta: Json) -> Iterator[Json]:
+    owners = meta.get("ownerReferences") or ()
+    if sum(bool(one.get("controller")) for one in owners) > 1:
+        yield _invalid("", "only one reference can be a controller", "metadata.ownerReferences")
+    for one in owners:
         for key in ("apiVersion", "kind", "name", "uid"):
             if not one.get(key):
                 yield _invalid("", "must not be empty", f"metadata.ownerReferences.{key}")

@@ -5,7 +5,6 @@ Each function takes a request to the status code and object that answer it, or r
 
 from __future__ import annotations
 
-import json
 import uuid
 
 import attrs
@@ -16,22 +15,27 @@ from tests.sim.query import integer, object_version
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import PODS, Store
 
+_DELETE_OPTIONS = Kind("", "v1", "", "DeleteOptions")
+
+# A random end is put behind at most so much.
+_BASE_CHARACTERS = 58
+
 
 @attrs.frozen
 class Body:
-    """What a client sent along."""
+    """What a client sent along; what is odd in it is gathered in `warnings`."""
 
     data: bytes
     content_type: str
+    warnings: list[str] = attrs.field(factory=list)
 
 
 @attrs.frozen
 class Done:
-    """What answers a request; `warnings` stand in headers."""
+    """What answers a request."""
 
     code: int
     obj: Json
-    warnings: list[str] = attrs.field(factory=list)
 
 
 def read(store: Store, kind: Kind, call: Call) -> Done:
@@ -42,24 +46,26 @@ def read(store: Store, kind: Kind, call: Call) -> Done:
 
 
 def create(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done:
-    obj, warnings = _decode(kind, call, body, "CreateOptions")
+    obj = _decode(kind, call, body, "CreateOptions")
     _check_place(kind, call, obj)
     # These belong to the server; a client's values are overwritten.
     given = obj.get("metadata") or {}
     meta = {key: one for key, one in given.items() if key not in {"uid", "creationTimestamp"}}
     if not meta.get("name") and meta.get("generateName"):
-        meta["name"] = meta["generateName"] + uuid.uuid4().hex[:5]
-    kept = {**obj, "metadata": meta}
-    if _is_dry(call):
-        store = store.copy()
-    made = store.create(kind, call.namespace, kept, at=at)
-    if _is_dry(call):
-        del made["metadata"]["resourceVersion"]
-    return Done(201, made, warnings)
+        meta["name"] = meta["generateName"][:_BASE_CHARACTERS] + uuid.uuid4().hex[:5]
+    return _create(store, kind, call, {**obj, "metadata": meta}, at=at)
+
+
+def _create(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done:
+    if not _is_dry(call):
+        return Done(201, store.create(kind, call.namespace, obj, at=at))
+    made = store.copy().create(kind, call.namespace, obj, at=at)
+    del made["metadata"]["resourceVersion"]
+    return Done(201, made)
 
 
 def update(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done:
-    obj, warnings = _decode(kind, call, body, "UpdateOptions")
+    obj = _decode(kind, call, body, "UpdateOptions")
     _check_place(kind, call, obj)
     name = (obj.get("metadata") or {}).get("name", "")
     if name != call.name:
@@ -80,7 +86,7 @@ def update(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done
     made = store.update(kind, call.namespace, call.name, obj)
     if _is_dry(call):
         made["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
-    return Done(200, made, warnings)
+    return Done(200, made)
 
 
 def _create_instead(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done:
@@ -88,8 +94,8 @@ def _create_instead(store: Store, kind: Kind, call: Call, obj: Json, *, at: int)
     if meta.get("uid"):
         cause = store.uid_cause(kind, call.namespace, call.name, meta["uid"], "")
         raise status.conflict(kind, call.name, cause)
-    meta.pop("resourceVersion", None)
-    return Done(201, store.create(kind, call.namespace, {**obj, "metadata": meta}, at=at))
+    object_version(meta.pop("resourceVersion", ""))
+    return _create(store, kind, call, {**obj, "metadata": meta}, at=at)
 
 
 def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
@@ -112,7 +118,8 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     if meta.get("name") != call.name:
         raise status.bad_request("the name of the object does not match the name on the URL")
     _check_place(kind, call, merged)
-    return Done(200, store.update(kind, _namespace(kind, call), call.name, merged), warnings)
+    body.warnings.extend(warnings)
+    return Done(200, store.update(kind, _namespace(kind, call), call.name, merged))
 
 
 def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
@@ -126,7 +133,7 @@ def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     for key, wanted in (options.get("preconditions") or {}).items():
         if wanted != found.get(key):
             raise status.precondition_failed(kind, call.name, key, wanted, found.get(key))
-    gone = store.copy() if _is_dry(call) else store
+    gone = store.copy() if _is_dry(call) or options.get("dryRun") else store
     gone.delete(kind, namespace, call.name)
     details = {"name": call.name, "group": kind.group, "kind": kind.plural}
     details["uid"] = found["uid"]
@@ -136,25 +143,36 @@ def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
 
 def _delete_options(body: Body) -> Json:
     try:
-        options = json.loads(body.data)
-    except ValueError as error:
-        raise status.internal(f"couldn't get version/kind; json parse error: {error}") from error
-    policy = options.get("propagationPolicy")
+        given = negotiation.parse(body.data, body.content_type)
+        options, _ = content.decode(_DELETE_OPTIONS, {**given, "apiVersion": ""})
+    except ApiError as error:
+        if error.code != 400:
+            raise
+        raise status.internal(str(error)) from error
+    policy, causes = options.get("propagationPolicy"), []
+    if policy is not None and "orphanDependents" in options:
+        words = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
+        causes.append(status.cause("Invalid", words, "propagationPolicy"))
     if policy not in {None, "Foreground", "Background", "Orphan"}:
         message = f'Unsupported value: "{policy}"'
-        cause = status.cause("NotSupported", message, "propagationPolicy")
-        raise status.invalid("DeleteOptions", "", cause, group="meta.k8s.io")
-    return dict(options)
+        causes.append(status.cause("NotSupported", message, "propagationPolicy"))
+    if set(options.get("dryRun", ())) - {"All"}:
+        causes.append(status.cause("NotSupported", "Unsupported value", "dryRun"))
+    if causes:
+        raise status.invalid("DeleteOptions", "", *causes, group="meta.k8s.io")
+    return options
 
 
-def _decode(kind: Kind, call: Call, body: Body, options: str) -> tuple[Json, list[str]]:
+def _decode(kind: Kind, call: Call, body: Body, options: str) -> Json:
     _check_dry(call, options)
     obj, warnings = content.decode(kind, negotiation.parse(body.data, body.content_type))
     how = call.query.get("fieldValidation", "Warn")
     if warnings and how == "Strict":
         what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
         raise status.bad_request(f"{what}: strict decoding error: {', '.join(warnings)}")
-    return obj, warnings if how == "Warn" else []
+    if how == "Warn":
+        body.warnings.extend(warnings)
+    return obj
 
 
 def _check_dry(call: Call, options: str) -> None:

@@ -7,6 +7,7 @@ server would have (YAML, protobuf, tables), is answered in JSON too.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import yaml
 
@@ -33,11 +34,13 @@ def check_accept(accept: str, *, is_log: bool, is_path: bool) -> None:
 
 def parse(body: bytes, content_type: str) -> Json:
     """Read the object in a body, or raise 400 or 415; `null` is an empty one."""
-    form = content_type.partition(";")[0].strip()
-    if form not in {"", *_FORMS[:2]}:
+    form = content_type.partition(";")[0].strip().lower()
+    if form not in {"", *_FORMS}:
         raise _unsupported(_FORMS, None)
+    if form == _FORMS[2]:
+        raise status.bad_request("provided data does not appear to be a protobuf message")
     try:
-        obj = yaml.safe_load(body) if form == _FORMS[1] else json.loads(body)
+        obj = yaml.safe_load(body) if form == _FORMS[1] else _read_json(body)
     except (ValueError, yaml.YAMLError) as error:
         raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if obj is None:
@@ -56,12 +59,21 @@ def parse_patch(body: bytes, content_type: str) -> Json:
     if form not in MERGE_PATCHES:
         raise _unsupported(tuple(sorted(MERGE_PATCHES | _OTHER_PATCHES)), {})
     try:
-        patch = json.loads(body)
+        patch = _read_json(body)
     except ValueError as error:
         raise status.bad_request(f"error decoding patch: {error}") from error
     if not isinstance(patch, dict):
         raise status.bad_request("error decoding patch: json: cannot unmarshal into an object")
     return patch
+
+
+def _read_json(body: bytes) -> Any:  # noqa: ANN401 JSON
+    """Read JSON as Go does, to whom half a pair of surrogates is an unknown character."""
+    found = json.loads(body.decode(errors="replace"))
+    if b"\\u" not in body:
+        return found
+    text = json.dumps(found, ensure_ascii=False).encode("utf-16-le", "surrogatepass")
+    return json.loads(text.decode("utf-16-le", "replace"))
 
 
 def _unsupported(forms: tuple[str, ...], details: Json | None) -> ApiError:

@@ -20,6 +20,7 @@ from tests.sim.status import Json
 from tests.sim.wire import Wire
 
 _READ_BYTES = 64 * 1024
+_HALF = 1 << 63
 
 
 @attrs.frozen
@@ -49,7 +50,8 @@ def parse_request(name: str, query: Mapping[str, str], *, now: int) -> LogReques
     # the way there.
     since = None if since_time is None else since_time // SECOND * SECOND
     if seconds is not None:
-        since = now - seconds * SECOND
+        # What is more than 64 bits of nanoseconds runs over.
+        since = now - ((seconds * SECOND + _HALF) % (2 * _HALF) - _HALF)
     options = LogOptions(
         follow=boolean(query, "follow"),
         timestamps=boolean(query, "timestamps"),

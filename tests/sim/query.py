@@ -1,23 +1,34 @@
 """Query parameters as Go's API machinery converts them, and what it refuses in them.
 
-The first of several values counts; a flag is on unless it says "false" or "0"; a number that is
-none is 400, and options of a list or watch that do not go together are 422.
+A part that is not well formed is passed over, and the first of several values counts; a flag is on
+unless it says "false" or "0"; a number that is none is 400, and options of a list or watch that do
+not go together are 422.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from urllib.parse import parse_qsl
 
 import attrs
 
 from tests.sim import status
-from tests.sim.status import Json
+from tests.sim.status import ApiError, Json
 
 Query = Mapping[str, str]
 
 _INT64 = range(-(1 << 63), 1 << 63)
-_EXACT, _NOT_OLDER = "Exact", "NotOlderThan"
+_UINT64 = range(1 << 64)
+_BROKEN_PART = re.compile(r";|%(?![0-9a-fA-F]{2})")
+EXACT, _NOT_OLDER = "Exact", "NotOlderThan"
+
+
+def parse(text: str) -> Query:
+    """Read what stands behind the question mark; a part that is not well formed is passed over."""
+    parts = [part for part in text.split("&") if not _BROKEN_PART.search(part)]
+    # Of several values the first counts.
+    return dict(reversed(parse_qsl("&".join(parts), keep_blank_values=True)))
 
 
 def boolean(query: Query, key: str) -> bool:
@@ -75,9 +86,9 @@ class ListOptions:
                 causes.append(_forbidden_match("unless resourceVersion is provided"))
             if self.token:
                 causes.append(_forbidden_match("when continue is provided"))
-            if self.match not in {_EXACT, _NOT_OLDER}:
-                causes.append(_unsupported_match(self.match, f'"{_EXACT}", "{_NOT_OLDER}", ""'))
-            if (self.match, self.version) == (_EXACT, "0"):
+            if self.match not in {EXACT, _NOT_OLDER}:
+                causes.append(_unsupported_match(self.match, f'"{EXACT}", "{_NOT_OLDER}", ""'))
+            if (self.match, self.version) == (EXACT, "0"):
                 causes.append(_forbidden_match('for resourceVersion "0"', 'Match "exact"'))
         if self.starts_with_all is not None:
             words = "Forbidden: sendInitialEvents is forbidden for list"
@@ -103,9 +114,10 @@ class ListOptions:
 
     def list_version(self) -> int:
         """Return the version that a list must not be older than."""
-        if self.version and not self.version.isdecimal():
-            raise status.bad_request(f"invalid resource version: {_no_version(self.version)}")
-        return int(self.version or 0)
+        try:
+            return object_version(self.version)
+        except ApiError as error:
+            raise status.bad_request(f"invalid resource version: {error}") from None
 
     def watch_version(self) -> int:
         """Return the version after which a watch begins; an error here carries no reason."""
@@ -113,14 +125,11 @@ class ListOptions:
 
 
 def object_version(text: str) -> int:
-    if text and not text.isdecimal():
-        raise status.internal(_no_version(text))
+    """Return the version of one object, or raise 500."""
+    if text and (not text.isdecimal() or int(text) not in _UINT64):
+        words = f'strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise status.internal(f'resourceVersion: Invalid value: "{text}": {words}')
     return int(text or 0)
-
-
-def _no_version(text: str) -> str:
-    words = f'strconv.ParseUint: parsing "{text}": invalid syntax'
-    return f'resourceVersion: Invalid value: "{text}": {words}'
 
 
 def _forbidden_match(words: str, what: str = "Match") -> Json:

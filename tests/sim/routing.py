@@ -6,7 +6,7 @@ import attrs
 from aiohttp import web
 
 from tests.sim.faults import Call
-from tests.sim.query import boolean
+from tests.sim.query import boolean, parse
 from tests.sim.selectors import selected_name
 from tests.sim.status import Kind
 from tests.sim.store import KINDS
@@ -16,8 +16,7 @@ _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete
 
 def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
     """Return the call and its resource; a path that is no resource has none."""
-    # Of several values the first counts.
-    query = {key: request.query[key] for key in request.query}
+    query = parse(request.rel_url.raw_query_string)
     plain = Call(request.method, request.path, request.method.lower(), query)
     path = "" if request.path.startswith("//") else request.path
     group, version, rest = _group(path.strip("/").split("/"))
@@ -35,6 +34,8 @@ def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
         # A list or watch of one name is a request for that name to whoever checks rights.
         verb = "watch" if boolean(query, "watch") else "list"
         name = selected_name(query.get("fieldSelector", ""))
+    elif verb == "delete" and not name:
+        verb = "deletecollection"
     call = attrs.evolve(
         plain,
         verb=verb,

@@ -40,11 +40,12 @@ class Kind:
 
 
 class ApiError(Exception):
-    """A refusal with its `Status` body."""
+    """A refusal with its `Status` body; what was odd as well is in `warnings`."""
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.warnings: list[str] = []
         self.body: Json = {
             "kind": "Status",
             "apiVersion": "v1",

@@ -15,6 +15,7 @@ import attrs
 
 from tests.sim import content, status
 from tests.sim.gotime import seconds_stamp
+from tests.sim.query import object_version
 from tests.sim.status import Json, Kind
 
 if TYPE_CHECKING:
@@ -119,11 +120,8 @@ class Store:
         if meta.get("uid") not in {None, "", old_meta["uid"]}:
             words = self.uid_cause(kind, namespace, name, meta["uid"], old_meta["uid"])
             raise status.conflict(kind, name, words)
-        version = meta.get("resourceVersion") or ""
-        if version and not version.isdecimal():
-            raise status.internal(f'strconv.ParseUint: parsing "{version}": invalid syntax')
         # Nought is no version: whatever is there is replaced.
-        version = "" if version == "0" else version
+        version = object_version(meta.get("resourceVersion") or "")
         if not version and not kind.unconditional_update:
             cause = status.cause(
                 "Invalid",
@@ -131,7 +129,7 @@ class Store:
                 "metadata.resourceVersion",
             )
             raise status.invalid(kind.plural, name, cause, group=kind.group)
-        if version and version != old_meta["resourceVersion"]:
+        if version and version != int(old_meta["resourceVersion"]):
             raise status.conflict(kind, name)
         content.check(kind, name, obj, before=old)
         new = {"kind": kind.kind, "apiVersion": kind.api_version, **copy.deepcopy(obj)}
@@ -166,6 +164,19 @@ class Store:
     def copy(self) -> Store:
         """Return a store that may be changed without anybody hearing of it."""
         return Store(self.version, self.oldest, _objects=dict(self._objects))
+
+    def at(self, version: int) -> Store:
+        """Return a copy as things were at a version, or raise 410."""
+        if version < self.oldest:
+            raise status.expired_version(version, self.oldest)
+        past = attrs.evolve(self.copy(), version=version)
+        for change in reversed([one for one in self.history if one.version > version]):
+            meta = change.after["metadata"]
+            key = (change.kind.resource, meta.get("namespace", ""), meta["name"])
+            past._objects.pop(key, None)
+            if change.before is not None:
+                past._objects[key] = change.before
+        return past
 
     def compact(self) -> None:
         """Forget the history: a watch from before now gets 410."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ import attrs
 
 from tests.sim import status
 from tests.sim.faults import Call
-from tests.sim.query import ListOptions
+from tests.sim.query import EXACT, ListOptions
 from tests.sim.selectors import Matches, field_matches, label_matches
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import PODS, Change, Store
@@ -32,56 +31,57 @@ DEFAULT_TIMEOUT_SECONDS = 2700
 # So long before its end a watch sends a last bookmark, if it lives that long.
 BOOKMARK_SECONDS = 2
 
-_TOKEN = re.compile(r"[\w-]{8,}", re.ASCII)
 _INITIAL_END = {"k8s.io/initial-events-end": "true"}
 
 
-@attrs.define(eq=False)
-class Pages:
-    """The rest of lists that were asked for in pages, by continue token."""
+@attrs.frozen
+class _Page:
+    """Where a list goes on: at an object, as of a version; of what there is now if it is -1."""
 
-    _rest: dict[str, list[Json]] = attrs.field(factory=dict)
+    version: int
+    start: tuple[str, str]
 
-    def keep(self, version: str, last_item: Json, rest: list[Json]) -> str:
-        start = last_item["metadata"]["name"] + "\0"
-        last = {"v": "meta.k8s.io/v1", "rv": int(version), "start": start}
-        token = base64.urlsafe_b64encode(json.dumps(last).encode()).decode().rstrip("=")
-        self._rest[token] = rest
-        return token
+    @property
+    def token(self) -> str:
+        text = json.dumps({"rv": self.version, "start": self.start})
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
-    def take(self, token: str) -> list[Json]:
-        if _TOKEN.fullmatch(token) is None:
-            raise status.bad_request("continue key is not valid: illegal base64 data")
-        if token not in self._rest:
-            raise status.expired_continue(token)
-        return list(self._rest[token])
+    @classmethod
+    def of(cls, token: str) -> _Page:
+        try:
+            found = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+            namespace, name = found["start"]
+            return cls(int(found["rv"]), (namespace, name))
+        except (ValueError, TypeError, KeyError) as error:
+            raise status.bad_request(f"continue key is not valid: {error}") from error
 
-    def expire(self) -> None:
-        """Forget all: the next page is answered with 410."""
-        self._rest.clear()
+    def store(self, store: Store) -> Store:
+        try:
+            return store if self.version < 0 else store.at(self.version)
+        except ApiError:
+            raise status.expired_continue(_Page(-1, self.start).token) from None
 
 
-def list_objects(store: Store, pages: Pages, kind: Kind, call: Call) -> Json:
+def list_objects(store: Store, kind: Kind, call: Call) -> Json:
     options = ListOptions.of(call.query, is_watch=False)
     selected = _selection(kind, call)
-    if options.token:
-        if options.version not in {"", "0"}:
-            words = "specifying resource version is not allowed when using continue"
-            raise status.bad_request(words)
-        items, has_more = pages.take(options.token), False
-    else:
-        asked = options.list_version()
-        if asked > store.version:
-            raise status.version_too_large(asked, store.version)
-        found = store.objects(kind, call.namespace if kind.namespaced else "")
-        items = [obj for obj in found if selected(obj)]
-        has_more = bool(items) and found[-1]["metadata"] is not items[-1]["metadata"]
+    page = _Page.of(options.token) if options.token else _Page(-1, ("", ""))
+    if options.token and options.version not in {"", "0"}:
+        raise status.bad_request("specifying resource version is not allowed when using continue")
+    asked = options.list_version()
+    if asked > store.version:
+        raise status.version_too_large(asked, store.version)
+    store = store.at(asked) if options.match == EXACT else page.store(store)
+    every = store.objects(kind, call.namespace if kind.namespaced else "")
+    found = [obj for obj in every if _place(obj) > page.start]
+    items = [obj for obj in found if selected(obj)]
     meta: Json = {"resourceVersion": str(store.version)}
-    limit = options.limit
+    # What is in memory is listed whole, and one object by its name has nothing behind it.
+    limit = 0 if call.name or options.version == "0" else options.limit
     # Of a full page the server knows only that there are more objects, selected or not.
-    if 0 < limit < len(items) + has_more:
+    if 0 < limit < len(items) or (limit == len(items) > 0 and found[-1] is not items[-1]):
         items, rest = items[:limit], items[limit:]
-        meta["continue"] = pages.keep(str(store.version), items[-1], rest)
+        meta["continue"] = _Page(store.version, _place(items[-1])).token
         if not call.query.keys() & {"labelSelector", "fieldSelector"}:
             meta["remainingItemCount"] = len(rest)
     for item in items:
@@ -189,6 +189,11 @@ class Watch:
             version = {"resourceVersion": meta["resourceVersion"]}
             last = {**change.before, "metadata": {**change.before["metadata"], **version}}
             self._push({"type": "DELETED", "object": last})
+
+
+def _place(obj: Json) -> tuple[str, str]:
+    meta = obj["metadata"]
+    return meta.get("namespace", ""), meta["name"]
 
 
 def _selection(kind: Kind, call: Call) -> Matches:

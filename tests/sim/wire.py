@@ -13,6 +13,7 @@ import struct
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from tests.sim.faults import Answer, Cut, Delay, Fault, HalfOpen, LoseResponse, Reset, Then
 
@@ -58,7 +59,7 @@ class Wire:
 
     async def answer(self, code: int, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a whole answer; its length stands on it if it is short, as Go's server has it."""
-        response = web.StreamResponse(status=code, headers=dict(headers))
+        response = web.StreamResponse(status=code, headers=CIMultiDict(headers))
         if len(body) > _BUFFERED_BYTES:
             response.enable_chunked_encoding()
         else:

@@ -95,9 +95,9 @@ def where(ours: Any, theirs: Any, path: str = "") -> str:  # noqa: ANN401 JSON
     return f"{path}: {str(ours)[:300]!r} instead of {str(theirs)[:300]!r}"
 
 
-def _head(answer: Answer) -> dict[str, str]:
-    found = {name: answer.headers[name] for name in HEADERS if name in answer.headers}
-    if answer.status < 300 and "json" in found.get("Content-Type", ""):
+def _head(answer: Answer) -> Json:
+    found: Json = {name: answer.headers.getall(name) for name in HEADERS if name in answer.headers}
+    if answer.status < 300 and "json" in answer.headers.get("Content-Type", ""):
         # Long answers come in chunks, and fields that are not compared decide what is long.
         found.pop("Transfer-Encoding", None)
     return found if answer.end == "whole" else {**found, "end": answer.end}

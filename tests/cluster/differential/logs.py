@@ -18,7 +18,7 @@ OPTIONS = (
     "limitBytes=99999999", "limitBytes=x", "limitBytes=40&timestamps=true",
     "limitBytes=5&timestamps=true", "limitBytes=7&tailLines=2",
     "sinceSeconds=0", "sinceSeconds=-1", "sinceSeconds=x", "sinceSeconds=999999999",
-    "sinceSeconds=9999999999999",
+    "sinceSeconds=9999999999999", f"sinceSeconds={2**63 - 10_000_000}", f"sinceSeconds={2**63}",
     "sinceTime=2026-11-24T00:00:05Z", "sinceTime=2026-11-24T00:00:05.250Z",
     "sinceTime=2026-11-24T00:00:05.9Z", "sinceTime=2026-11-24T00:00:05.999999999Z",
     "sinceTime=2026-11-24T01:00:05%2B01:00", "sinceTime=2026-11-24T00:00:05%2B00:00",
@@ -41,6 +41,8 @@ OPTIONS = (
     "stream=Stdout&tailLines=1", "insecureSkipTLSVerifyBackend=true",
     "insecureSkipTLSVerifyBackend=false", "pretty=true", "tailLines=1&tailLines=2",
     "container=botkube&container=none", "timestamps=true&timestamps=false",
+    "tailLines=1;timestamps=true", "tailLines=1;&timestamps=true", "tailLines=%zz", "%zz=1",
+    "tailLines=1&timestamps=%",
 )  # fmt: skip
 ODD = (
     "",
@@ -74,6 +76,7 @@ OTHERS = (
     "lines/log/", "lines/log/x", "lines/logs",
 )  # fmt: skip
 WAITING = ("waiting/log", "waiting/log?follow=true")
+CALENDAR = "Python's calendar begins with the year 1, and no log is older"
 KUBELET = (
     "the kubelet of the tests finds no log where a real one looks at the status first; the words "
     "here are those of its source"
@@ -85,6 +88,10 @@ SCRIPT: tuple[Ask, ...] = (
     *(get(f"{PODS}/{one}") for one in OTHERS),
     *(get(f"{PODS}/{one}", differs=(KUBELET, {"message"})) for one in WAITING),
     get(f"{PODS}/waiting/log?previous=true"),
+    get(
+        f"{LINES}?sinceTime=0000-01-01T00:00:00Z",
+        differs=(CALENDAR, {"status", "head", "reason", "body"})
+    ),
     *(get(f"{LINES}?tailLines=1", who=who) for who in ("agent", "stranger", "nobody")),
     get("/api/v1/namespaces/none/pods/x/log", who="agent"),
     get("/api/v1/namespaces/none/pods/x/log"),

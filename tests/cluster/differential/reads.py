@@ -7,6 +7,7 @@ from tests.cluster.differential.ask import CORE, LEASES, Ask, Json, Who, config_
 PODS, MAPS = f"{CORE}/pods", f"{CORE}/configmaps"
 APPS = "/apis/apps/v1/namespaces/<ns>"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+ALL_RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
 EVERYBODY: tuple[Who, ...] = ("admin", "agent", "stranger", "nobody")
 
 SELECTORS = (
@@ -121,6 +122,8 @@ ATTRIBUTES: tuple[Json, ...] = (
     },
     {"verb": "*", "resource": "*", "namespace": "<ns>"}, {"verb": "get", "resource": "pods"},
     {"verb": "get", "resource": "nonsense", "namespace": "<ns>"}, {},
+    {"verb": "get", "resource": "pods/log", "namespace": "<ns>"},
+    {"verb": "list", "resource": "pods", "namespace": ""}, {"verb": "list", "unknown": "x"},
 )  # fmt: skip
 SPECS: tuple[Json, ...] = (
     *({"spec": {"resourceAttributes": one}} for one in ATTRIBUTES),
@@ -130,9 +133,23 @@ SPECS: tuple[Json, ...] = (
     ),
     {"spec": {}}, {}, {"spec": {"resourceAttributes": {}, "nonResourceAttributes": {"path": "/"}}},
     {"metadata": {"name": "x", "namespace": "y"}, "spec": {"resourceAttributes": ATTRIBUTES[0]}},
+    {"spec": "x"}, {"spec": []}, {"spec": {"resourceAttributes": "x"}}, {"kind": "Other"},
+    {"spec": {"nonResourceAttributes": []}}, {"spec": {"resourceAttributes": {"verb": 1}}},
 )  # fmt: skip
 
+HELD = (
+    "resourceVersion=<rv:held>&resourceVersionMatch=Exact", "resourceVersion=<rv:held>",
+    "resourceVersion=<rv:held>&resourceVersionMatch=Exact&limit=1",
+    "resourceVersion=<rv:held>&resourceVersionMatch=NotOlderThan",
+    "continue=<continue:held>", "continue=<continue:held>&limit=1",
+    "resourceVersion=0&continue=<continue:held>&limit=1",
+)  # fmt: skip
+"""How to ask for a past of which something has changed, been added and gone since."""
+
 DISCOVERY = "what there is in an API is not modelled: the agent knows what it asks for"
+PARTS = "of the parts of objects and pods only logs and status are modelled: nobody asks for others"
+RULES = "the agent asks for one right at a time"
+CHECKS = "which checks a server makes of itself is a release's own"
 FORMS = "only JSON is written, and objects whole: the agent takes nothing else"
 
 SCRIPT: tuple[Ask, ...] = (
@@ -156,6 +173,21 @@ SCRIPT: tuple[Ask, ...] = (
     get(f"{PODS}?continue=<continue:page>&resourceVersion=0"),
     get(f"{PODS}?continue=<continue:page>&resourceVersion=5"),
     get(f"{PODS}?continue=<continue:page>&labelSelector=app"),
+    get(f"{PODS}?resourceVersion=0&limit=1"),
+    get(f"{MAPS}?labelSelector=x&continue=<continue:page>"),
+    get(f"{LEASES}?continue=<continue:page>"),
+    get(f"{PODS}?continue=<continue:page>&fieldSelector=metadata.name%3Dtwo"),
+    get("/api/v1/namespaces?limit=1&fieldSelector=metadata.name%3Dkube-system"),
+    *(
+        Ask("POST", MAPS, config_map(name, data={"k": "1"}, meta_labels={"held": "1"}))
+        for name in ("h1", "h3", "h4")
+    ),
+    get(f"{MAPS}?labelSelector=held&limit=1", keep="held"),
+    Ask("DELETE", f"{MAPS}/h3"), Ask("PUT", f"{MAPS}/h4", config_map("h4")),
+    Ask("POST", MAPS, config_map("h2", meta_labels={"held": "1"})),
+    *(get(f"{MAPS}?labelSelector=held&{one}") for one in HELD),
+    get(f"{MAPS}?labelSelector=none&continue=<continue:held>"),
+    get(f"{MAPS}?resourceVersion={2**64}"), get(f"{MAPS}/a?resourceVersion={2**64}"),
     get(f"{MAPS}/a?resourceVersion=0"), get(f"{MAPS}/a?resourceVersion=x"),
     get(f"{MAPS}/a?resourceVersion=99999999"),
     get(f"{MAPS}/a?pretty=true"), get(f"{MAPS}/a?watch=1"), get(f"{MAPS}/a?labelSelector=x%3Dz"),
@@ -167,6 +199,16 @@ SCRIPT: tuple[Ask, ...] = (
             "/apis", "/livez/ping"
         )
     ),
+    get("/livez?verbose", differs=(CHECKS, {"body"})),
+    *(
+        get(path, differs=(PARTS, {"status", "reason", "message", "body"}))
+        for path in (f"{CORE}/finalize", f"{PODS}/lines/attach")
+    ),
+    Ask(
+        "POST", f"{PODS}/two/eviction", {"metadata": {"name": "two"}},
+        differs=(PARTS, {"status", "reason", "message", "body"})
+    ),
+    get(f"{APPS}/deployments/none/scale", differs=(PARTS, {"message", "body"})),
     *METHODS,
     *(get(f"{MAPS}/a", accept=one) for one in ACCEPTS),
     *(
@@ -187,4 +229,9 @@ SCRIPT: tuple[Ask, ...] = (
     *(Ask("POST", REVIEWS, one, who=who) for one in SPECS for who in ("admin", "agent")),
     Ask("POST", REVIEWS, SPECS[0], who="nobody"), Ask("POST", REVIEWS, SPECS[0], who="stranger"),
     get(REVIEWS), get(f"{REVIEWS}/x"), Ask("POST", REVIEWS, "{"),
+    get(ALL_RULES, differs=(RULES, {"status", "reason", "message", "body"})),
+    Ask(
+        "POST", ALL_RULES, {"spec": {"namespace": "<ns>"}}, who="agent",
+        differs=(RULES, {"status", "head", "reason", "message", "body"})
+    ),
 )  # fmt: skip

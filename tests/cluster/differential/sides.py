@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import aiohttp
 import attrs
+from multidict import CIMultiDict, MultiMapping
 from yarl import URL
 
 from tests.cluster.api import Json
@@ -42,7 +43,7 @@ STEP_SECONDS = 0.15
 @attrs.frozen
 class Answer:
     status: int
-    headers: Mapping[str, str]
+    headers: MultiMapping[str]
     body: bytes
     end: str = "whole"
     """Whether the body ended as it should, was cut off or had no end."""
@@ -151,7 +152,7 @@ async def _read(
     request: AbstractAsyncContextManager[aiohttp.ClientResponse], seconds: float
 ) -> Answer:
     parts, status, end = bytearray(), 0, "whole"
-    headers: Mapping[str, str] = {}
+    headers: MultiMapping[str] = CIMultiDict()
     try:
         async with asyncio.timeout(seconds), request as response:
             status, headers = response.status, response.headers

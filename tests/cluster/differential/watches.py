@@ -18,6 +18,7 @@ WATCH = "watch=1&timeoutSeconds=1&labelSelector=w"
 LIST, MARKS = "resourceVersion=<rv:list>", "allowWatchBookmarks=true"
 FROM = "resourceVersionMatch=NotOlderThan"
 OLD = "a way to watch that was deprecated before all versions that are supported"
+ETCD = "what the database still knows and the server does not is not modelled"
 PAST = "a time before now is not modelled: the agent gives none"
 
 
@@ -101,6 +102,10 @@ AFTER: Script = (
     get(f"{MAPS}?{WATCH}&resourceVersion=<rv:first>"),
     get(f"{MAPS}?{WATCH}&resourceVersion=<rv:first>&{MARKS}"),
     get(f"{MAPS}?labelSelector=w&resourceVersion=<rv:first>"),
+    get(
+        f"{MAPS}?labelSelector=w&resourceVersion=<rv:first>&resourceVersionMatch=Exact",
+        differs=(ETCD, {"status", "reason", "message", "body"}),
+    ),
     get(f"{MAPS}/first?resourceVersion=<rv:first>"),
     get(f"{MAPS}?{WATCH}"),
 )
