@@ -140,8 +140,11 @@ class Entries:
         Then what is open can be closed, and only the run's last line, if it is text, need be fed.
         """
         current = self._open
-        if run is not Format.TEXT or current is None:
+        if run is not Format.TEXT:
             return current is None
+        if current is None:
+            # Saved lines that have lost their padding: each padded one changes what is known.
+            return self._padded or not self._stripped
         return (
             self._padded
             and current.count == 1

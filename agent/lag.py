@@ -52,6 +52,11 @@ class Lag:
     _last: bytes = b""
     _lag_ns: int = 0
 
+    @property
+    def fresh_ns(self) -> int | None:
+        """How long after its stamp the last line arrived, by two clocks; None before the first."""
+        return self._lag_ns + self.skew_ns if self._last_ns and self._lag_ns else None
+
     def take(self, at_ns: int, line: bytes, *, now_ns: int) -> None:
         """Take the next line of the stream and when it arrived."""
         lag = now_ns - at_ns - self.skew_ns

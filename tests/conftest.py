@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 from collections.abc import Iterator
 
@@ -49,3 +50,13 @@ def _no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
             # It runs in a thread with a loop of its own, because the library reads files there.
             function.can_block_in("agent/source/api.py", "_load_configuration")
         yield
+
+
+@pytest.fixture(autouse=True)
+def _levels() -> Iterator[None]:
+    """Let no test decide what the next one in this process hears of the agent's log."""
+    loggers = [logging.getLogger(), logging.getLogger("agent")]
+    levels = [one.level for one in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
