@@ -74,6 +74,7 @@ wheel: $(STAMP) ## build the wheel into dist/
 # Behind a proxy that inspects TLS, CA_FILE names its certificate (PEM) for pip; it stays out of the image.
 # PYTHON_IMAGE is another base, PLATFORM another architecture (linux/arm64), BUILD_FLAGS what else the engine takes.
 image: ## build the container image (ENGINE=docker, podman or buildah)
+	$(if $(CA_FILE),@test -s $(CA_FILE) || { echo "CA_FILE=$(CA_FILE) is no file with a certificate" >&2; exit 1; })
 	$(ENGINE) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) \
 	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) $(if $(PLATFORM),--platform $(PLATFORM)) \
 	  $(if $(CA_FILE),--build-arg CA_PEM="$$(cat $(CA_FILE))") $(BUILD_FLAGS) .
@@ -84,9 +85,9 @@ test-image: $(STAMP) ## build the image and run it against the simulated API, ab
 
 sbom: ## copy the list of what the image holds into dist/ (ENGINE=docker or podman)
 	mkdir -p dist
-	container=$$($(ENGINE) create $(IMAGE)) && \
-	  $(ENGINE) cp $$container:/sbom.cdx.json dist/botkube-analytics-$(VERSION).cdx.json; \
-	  $(ENGINE) rm $$container
+	container=$$($(ENGINE) create $(IMAGE)) || exit 1; \
+	  $(ENGINE) cp $$container:/sbom.cdx.json dist/botkube-analytics-$(VERSION).cdx.json; copied=$$?; \
+	  $(ENGINE) rm $$container; exit $$copied
 
 clean: ## remove .venv and everything built
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks

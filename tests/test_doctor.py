@@ -241,6 +241,11 @@ async def test_a_missing_right_is_named_with_what_is_lost(
     }
 
 
+def test_only_a_namespace_that_is_not_followed_needs_a_cluster_role() -> None:
+    """In a followed namespace a Role that names it allows `get` on it, as the chart's does."""
+    assert [one.where for one in RIGHTS if "ClusterRole" in one.text] == [Where.KUBE_SYSTEM]
+
+
 @pytest.mark.parametrize("what", ["state", "lease"])
 async def test_a_right_to_create_is_needed_where_nothing_is_there(settled: Lab, what: str) -> None:
     store, access = settled.cluster.server.store, settled.cluster.server.access

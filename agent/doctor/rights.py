@@ -74,7 +74,7 @@ class Action:
 
     def __str__(self) -> str:
         named = f"{self.resource}/{self.name}" if self.name else self.resource
-        # A namespace lies in itself, and is allowed by a ClusterRole.
+        # A namespace lies in itself, so that a Role in it is enough.
         where = "" if self.resource == "namespaces" else f" in {self.namespace}"
         return f"{self.verb} {named}{where}"
 
@@ -122,7 +122,7 @@ RIGHTS = (
         "`botkube_version` is `other` where the image tag is no release", Lack.HIDES, "apps",
     ),
     Right(
-        ("get",), "namespaces", Where.NAMESPACES, "the namespaces that are followed (ClusterRole)",
+        ("get",), "namespaces", Where.NAMESPACES, "the namespaces that are followed",
         "the annotation that switches off is not seen, which the log and `status` say", Lack.HIDES,
     ),
     Right(

@@ -1,12 +1,14 @@
 """The programs of a control plane: built from Go modules on first use, kept under `.cache/`.
 
-`python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot. Helm
-is a module of its own: its tests are skipped where it cannot be built, and no others.
+`python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot; for
+a cluster that CLUSTER_KUBECONFIG names, the kubelet's stand-in alone. Helm is a module of its own:
+its tests are skipped where it cannot be built, and no others.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -43,6 +45,11 @@ class Missing(Exception):  # noqa: N818 a state of affairs, not a fault of a tes
 def programs(*names: str) -> Mapping[str, Path]:
     """Return where each program is, or each of these, built if need be. Raises `Missing`."""
     return {name: _program(name) for name in names or PACKAGES}
+
+
+def wanted(environment: Mapping[str, str]) -> Sequence[str]:
+    """Return the names of what is run here: in a cluster that is given, no control plane."""
+    return ("kubelet",) if environment.get("CLUSTER_KUBECONFIG") else tuple(PACKAGES)
 
 
 def helm() -> Path:
@@ -98,7 +105,7 @@ def _build(package: str, target: Path, module: Path, says_version: str) -> None:
 
 def main() -> int:
     try:
-        programs(*sys.argv[1:])
+        programs(*(sys.argv[1:] or wanted(os.environ)))
     except Missing as missing:
         print(f"no control plane: {missing}")  # noqa: T201
         return 1

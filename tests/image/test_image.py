@@ -58,7 +58,7 @@ def test_there_is_no_shell_and_no_package_manager(image: Image) -> None:
     assert not [path for path in names(image) if unwanted & set(path.parts)]
 
 
-def test_beside_python_and_the_agent_there_are_six_files(image: Image) -> None:
+def test_beside_python_and_the_agent_there_are_five_files(image: Image) -> None:
     found = {str(path) for path in names(image)}
     libraries = {name for name in found if re.search(r"\.so(\.|$)", name)}
     python = {name for name in found if re.match(r"usr/(local/)?(bin|lib)/python3", name)}
