@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from agent import settings
+from agent.settings.load import MAX_NUMBER
+from agent.settings.selectors import PATTERN as SELECTOR
 from agent.settings.table import Kind
 from tests.cluster.binaries import Missing, helm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from agent.settings.table import Setting
 
 Json = dict[str, Any]
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -52,18 +56,17 @@ DECIDED = {
 """The settings that other values of the chart decide, or on which its probes and notes rest."""
 
 
+FORMS = {Kind.NAME: "[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", Kind.SELECTOR: SELECTOR}
+"""What texts must be wholly; a kind that is not here is no setting of the chart."""
+
+
 def settings_schema() -> Json:
     """Return the schema of the chart's value `settings`: the agent's own table less `DECIDED`."""
     sections: dict[str, Json] = {}
     for one in settings.TABLE:
         if one.key in DECIDED.get(one.section, ()):
             continue
-        found: Json = {"type": "string", "minLength": 1}
-        if one.options:
-            found = {"enum": list(one.options)}
-        elif one.kind is Kind.NUMBER:
-            found = {"type": "integer", "minimum": one.least}
-            found |= {} if one.most is None else {"maximum": one.most}
+        found = _value_schema(one)
         if one.is_list:
             found = {"type": "array", "items": found}
         sections.setdefault(one.section, {})[one.key] = {"description": one.reason, **found}
@@ -75,6 +78,18 @@ def settings_schema() -> Json:
             for name, keys in sections.items()
         },
     }
+
+
+def _value_schema(setting: Setting) -> Json:
+    most = MAX_NUMBER - 1 if setting.most is None else setting.most
+    if setting.options:
+        return {"enum": list(setting.options)}
+    if setting.divides is not None:
+        numbers = range(setting.least, most + 1)
+        return {"enum": [one for one in numbers if not setting.divides % one]}
+    if setting.kind is Kind.NUMBER:
+        return {"type": "integer", "minimum": setting.least, "maximum": most}
+    return {"type": "string", "minLength": 1, "pattern": f"^{FORMS[setting.kind]}$"}
 
 
 def schema() -> Json:

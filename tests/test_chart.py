@@ -99,6 +99,11 @@ WRONG: list[Json] = [
     {"namespaces": ["Not a name"]},
     {"destination": {"region": "mars"}},
     {"destination": {"write_key": "x"}},
+    {"destination": {"endpoint": "https://segment.example.com?q"}},
+    {"nameOverride": "with.dot"},
+    {"fullnameOverride": "with.dot"},
+    {"settings": {"window": {"seconds": 7000}}},
+    {"settings": {"kubernetes": {"selectors": ["app in ("]}}},
     {"settings": {"destination": {"region": "eu"}}},
     {"settings": {"privacy": {"minumum": 5}}},
     {"settings": {"privacy": {"minimum": -5}}},
@@ -116,6 +121,78 @@ WRONG: list[Json] = [
 def test_the_schema_refuses(given: Json) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+def both(section: str, key: str, value: object) -> tuple[bool, bool]:
+    """Return whether the chart's schema and the agent take a setting."""
+    found = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]
+    part = found["settings"]["properties"].get(section, found.get(section))
+    is_schemas = jsonschema.Draft7Validator(part["properties"][key]).is_valid(value)
+    text = yaml.safe_dump({section: {key: value}})
+    try:
+        settings.load({"BOTKUBE_ANALYTICS_CONFIG": "file"}, {}, {"file": text}.__getitem__)
+    except settings.SettingsError:
+        return is_schemas, False
+    return is_schemas, True
+
+
+SECONDS = (-1, 0, 1, 2, 7, 8, 59, 60, 61, 1800, 3600, 7000, 7200, 86_400, 86_401, 172_800)
+SELECTORS = (
+    "app=botkube",
+    "app",
+    "!app",
+    "example.com/app==a, tier in (a,b) ,!old",
+    "app notin (a,)",
+    "n > 5",
+    "app in (",
+    "app in ()",
+    "app=(a)",
+    "app=a,,b=c",
+    "/app=a",
+    "-app=a",
+    "a b",
+    "app=a)",
+)
+ENDPOINTS = (
+    "https://segment.example.com",
+    "http://localhost:8080/v1/batch",
+    "https://[::1]:65535/",
+    "https://host:",
+    "https://a_b.example.com./x@y",
+    "https://host:0",
+    "https://host:65536",
+    "https://host:99999",
+    "https://host?q",
+    "https://host/#f",
+    "https://host/ä",
+    "https://a..b",
+    "https://-a.example.com",
+    "https://user@host",
+    "https://",
+    "ftp://host",
+    f"https://host/{'a' * 4096}",
+)
+NUMBERS = (-1, 0, 1, 300, 301, 1_000_001, 10**12 - 1, 10**12, 10**20, 1.5, "x", True)
+SETTINGS: list[tuple[str, str, Iterable[object]]] = [
+    ("window", "seconds", SECONDS),
+    ("privacy", "quiet_period_seconds", NUMBERS),
+    ("privacy", "minimum", NUMBERS),
+    ("commit", "seconds", NUMBERS),
+    ("kubernetes", "containers", [["botkube"], ["a.b", "1"], ["A B"], [""], ["-a"], ["a" * 254]]),
+    ("kubernetes", "selectors", [[one] for one in SELECTORS]),
+    ("destination", "endpoint", ENDPOINTS),
+]
+
+
+@pytest.mark.parametrize(("section", "key", "values"), SETTINGS, ids=lambda one: str(one)[:24])
+def test_schema_and_agent_take_the_same_settings(
+    section: str, key: str, values: Iterable[object]
+) -> None:
+    """What only the agent refuses is a pod that ends with code 2."""
+    found = {str(one)[:40]: both(section, key, one) for one in values}
+
+    assert {one: two for one, two in found.items() if two[0] != two[1]} == {}
+    assert len({*found.values()}) == 2
 
 
 def test_every_value_has_a_comment() -> None:

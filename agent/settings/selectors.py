@@ -13,19 +13,27 @@ MAX_PREFIX_CHARS = 253
 _SPACE = r"[ \t\r\n]*"
 _WORD = r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_PREFIX = rf"(?=[^/]{{1,{MAX_PREFIX_CHARS}}}/){_LABEL}(?:\.{_LABEL})*/"
-_KEY = rf"(?:{_PREFIX})?{_WORD}"
+_PREFIX = rf"{_LABEL}(?:\.{_LABEL})*/"
 # An empty set is refused; an empty value in it is one.
 _VALUES = (
     rf"\({_SPACE}(?:{_WORD}{_SPACE}(?:,{_SPACE}(?:{_WORD})?{_SPACE})*"
     rf"|(?:,{_SPACE}(?:{_WORD})?{_SPACE})+)\)"
 )
-_REQUIREMENT = re.compile(
-    rf"!{_SPACE}{_KEY}"
-    rf"|{_KEY}(?:{_SPACE}(?:==|!=|=){_SPACE}(?:{_WORD})?"
-    rf"|[ \t\r\n]+(?:in|notin){_SPACE}{_VALUES}"
-    rf"|{_SPACE}[<>]{_SPACE}[0-9]{{1,18}})?"
-)
+
+
+def _requirement(key: str) -> str:
+    return (
+        rf"(?:!{_SPACE}{key}"
+        rf"|{key}(?:{_SPACE}(?:==|!=|=){_SPACE}(?:{_WORD})?"
+        rf"|[ \t\r\n]+(?:in|notin){_SPACE}{_VALUES}"
+        rf"|{_SPACE}[<>]{_SPACE}[0-9]{{1,18}})?)"
+    )
+
+
+_REQUIREMENT = re.compile(_requirement(rf"(?:(?=[^/]{{1,{MAX_PREFIX_CHARS}}}/){_PREFIX})?{_WORD}"))
+_ANY_LENGTH = rf"{_SPACE}{_requirement(rf'(?:{_PREFIX})?{_WORD}')}{_SPACE}"
+PATTERN = rf"{_SPACE}(?:{_ANY_LENGTH}(?:,{_ANY_LENGTH})*)?"
+"""The same for a schema, whose patterns cannot look ahead: it takes a prefix of any length."""
 # A comma between parentheses belongs to the set.
 _COMMA = re.compile(r",(?![^(]*\))")
 

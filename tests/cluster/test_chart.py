@@ -250,8 +250,29 @@ def test_a_pod_of_every_values_file_has_settings_that_the_agent_takes() -> None:
 
     assert {one.lease.name is None for one in seen} == {True, False}
     assert {one.destination.write_key is None for one in seen} == {True, False}
-    assert {one.identity.cluster_id for one in seen} == {"raw", "none"}
+    assert {one.identity.cluster_id for one in seen} == {"raw", "none", "uuid5"}
     assert ["/etc/botkube-analytics-rules"] in [list(one.rules.paths) for one in seen]
+
+
+@pytest.mark.parametrize("release", ["123", "1x.b"])
+def test_a_release_may_be_called_as_helm_lets_it(place: Place, release: str) -> None:
+    """In a namespace that is called by a number."""
+    odd = attrs.evolve(place, namespace=f"{secrets.randbelow(10**12)}")
+    place.api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": odd.namespace}})
+    odd.helm(f"install {release}", CHART, "--set", "metrics.service.enabled=true,replicas=2")
+    odd.helm(f"uninstall {release}")
+    place.api.ask("DELETE", f"/api/v1/namespaces/{odd.namespace}")
+
+
+def test_two_releases_of_one_name_follow_the_same_namespace(place: Place) -> None:
+    watched = place.namespaces[2]
+    for one in (place, attrs.evolve(place, namespace=place.namespaces[1])):
+        given = f"namespaces[0]={watched},rights.clusterId=true"
+        one.helm(f"install {NAME}", CHART, "--set", given)
+
+        assert ("list", "", "pods", "") in one.rights(namespace=watched)
+    place.helm(f"uninstall {NAME}")
+    assert ("list", "", "pods", "") in one.rights(namespace=watched)
 
 
 def test_the_namespace_refuses_a_pod_that_is_not_restricted(place: Place) -> None:
@@ -531,6 +552,19 @@ def test_helm_refuses_a_value_that_the_schema_does_not_know(tmp_path: Path, give
             "destination.writeKey=x,settings.privacy.quiet_period_seconds=0,destination.region=eu",
             ["Segment (eu)", "no quiet period", "window is 3600 seconds"],
         ),
+        (
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=yes",
+            ["Mode: off (DO_NOT_TRACK in extraEnv)", "First possible upload: none"],
+        ),
+        (
+            "extraEnv[0].name=BOTKUBE_ANALYTICS_DISABLE,extraEnv[0].value=On",
+            ["Mode: off (BOTKUBE_ANALYTICS_DISABLE in extraEnv)"],
+        ),
+        (
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=off",
+            ["Mode: on"],
+        ),
+        ("rights.botkubeDeployments=null", ["logs deploy/botkube --timestamps"]),
         ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),
         ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),
         ("analytics.disable=true", ["Mode: off", "helm uninstall"]),

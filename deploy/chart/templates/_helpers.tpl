@@ -2,23 +2,42 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
 
-{{- /* 40 characters leave room for what is added: -installation, -state-63. */ -}}
 {{- define "fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- include "shortened" .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- include "shortened" .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- include "shortened" (printf "%s-%s" .Release.Name $name) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* At most 40 characters, which leaves room for what is added: -installation, -state-63. A hash keeps
+two long names apart that begin alike. */ -}}
+{{- define "shortened" -}}
+{{- if gt (len .) 40 -}}
+{{- printf "%s-%s" (regexReplaceAll "[-.]+$" (trunc 31 .) "") (sha256sum . | trunc 8) -}}
+{{- else -}}
+{{- . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* A Service's name begins with a letter and has no dot, a release's may. */ -}}
+{{- define "serviceName" -}}
+{{- $fullname := include "fullname" . -}}
+{{- if regexMatch "^[a-z][-a-z0-9]*$" $fullname -}}
+{{- $fullname -}}
+{{- else -}}
+{{- printf "metrics-%s" ($fullname | replace "." "-") -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "selectorLabels" -}}
-app.kubernetes.io/name: {{ include "name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "labels" -}}
@@ -32,7 +51,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- /* The metadata of an object but its namespace: (list $ name). */ -}}
 {{- define "metadata" -}}
 {{- $root := index . 0 -}}
-name: {{ index . 1 }}
+name: {{ index . 1 | quote }}
 labels:
   {{- include "labels" $root | nindent 2 }}
 {{- with $root.Values.commonAnnotations }}
@@ -78,6 +97,20 @@ annotations:
 {{- .Values.destination.existingSecret -}}
 {{- else if .Values.destination.writeKey -}}
 {{- include "fullname" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The variable of extraEnv that switches off, as the agent reads the two. */ -}}
+{{- define "switchedOff" -}}
+{{- $given := dict -}}
+{{- range .Values.extraEnv -}}
+{{- $_ := set $given .name (dig "value" "" . | trim | lower) -}}
+{{- end -}}
+{{- $wish := get $given "DO_NOT_TRACK" -}}
+{{- if and $wish (not (has $wish (list "false" "0" "no" "off"))) -}}
+DO_NOT_TRACK
+{{- else if has (get $given "BOTKUBE_ANALYTICS_DISABLE") (list "true" "1" "yes" "on") -}}
+BOTKUBE_ANALYTICS_DISABLE
 {{- end -}}
 {{- end -}}
 

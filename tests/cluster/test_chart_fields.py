@@ -1,0 +1,296 @@
+"""What the chart renders of its values, field by field, by helm alone: no API server is asked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests import manifests
+from tests.manifests import CHART, NAMESPACE, RELEASE, Json
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60, func_only=True)]
+
+E: Json = yaml.safe_load((CHART / "ci" / "everything.yaml").read_text(encoding="utf-8"))
+D: Json = yaml.safe_load((CHART / "ci" / "daemonset.yaml").read_text(encoding="utf-8"))
+DEFAULTS: Json = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
+OWN = {"app.kubernetes.io/name": RELEASE, "app.kubernetes.io/instance": RELEASE}
+POD = "spec template spec"
+AGENT = f"{POD} containers agent"
+DNS = [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]
+
+
+@cache
+def made(name: str) -> dict[str, Json]:
+    """Return the objects of a file of `ci/`."""
+    return manifests.objects(
+        manifests.template("--values", str(CHART / "ci" / f"{name}.yaml"), namespace=NAMESPACE)
+    )
+
+
+def at(found: Any, path: str) -> Any:  # noqa: ANN401 whatever is there
+    """Return what is at a path of keys; a list's items go by their name, or by number."""
+    for part in path.split():
+        if isinstance(found, list):
+            by_name = {one["name"]: one for one in found if "name" in one}
+            found = by_name[part] if part in by_name else found[int(part)]
+        else:
+            found = found[part]
+    return found
+
+
+def tcp(*ports: int) -> list[Json]:
+    return [{"protocol": "TCP", "port": one} for one in ports]
+
+
+def blocks(*cidrs: str) -> list[Json]:
+    return [{"ipBlock": {"cidr": one}} for one in cidrs]
+
+
+def sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+EVERYTHING: dict[str, dict[str, Any]] = {
+    "Deployment": {
+        "metadata annotations": E["commonAnnotations"],
+        "spec replicas": E["replicas"],
+        "spec selector matchLabels": OWN,
+        "spec template metadata annotations checksum/write-key": sha256(
+            E["destination"]["writeKey"]
+        ),
+        "spec template metadata annotations example.com/scrape": "no",
+        "spec template metadata annotations example.com/owner": "team",
+        "spec template metadata labels sidecar": "false",
+        "spec template metadata labels team": "chatops",
+        f"{POD} serviceAccountName": "counting",
+        f"{POD} priorityClassName": E["priorityClassName"],
+        f"{POD} imagePullSecrets": E["imagePullSecrets"],
+        f"{POD} nodeSelector": E["nodeSelector"],
+        f"{POD} tolerations": E["tolerations"],
+        f"{POD} affinity": E["affinity"],
+        f"{POD} topologySpreadConstraints": [
+            {**E["topologySpreadConstraints"][0], "labelSelector": {"matchLabels": OWN}},
+            E["topologySpreadConstraints"][1],
+        ],
+        f"{POD} terminationGracePeriodSeconds": DEFAULTS["terminationGracePeriodSeconds"],
+        f"{POD} securityContext": DEFAULTS["podSecurityContext"],
+        f"{POD} volumes settings configMap": {"name": f"{RELEASE}-settings"},
+        f"{POD} volumes rules configMap": {"name": f"{RELEASE}-rules"},
+        f"{POD} volumes ledger emptyDir": {"sizeLimit": DEFAULTS["ledger"]["sizeLimit"]},
+        f"{POD} volumes ca configMap": {
+            "name": "authorities",
+            "items": [{"key": "bundle.pem", "path": "ca.pem"}],
+        },
+        f"{POD} volumes write-key secret": {
+            "secretName": RELEASE,
+            "defaultMode": 0o440,
+            "items": [{"key": "segment-key", "path": "write-key"}],
+        },
+        f"{AGENT} image": f"{E['image']['repository']}@{E['image']['digest']}",
+        f"{AGENT} imagePullPolicy": "Always",
+        f"{AGENT} resources": DEFAULTS["resources"],
+        f"{AGENT} securityContext": DEFAULTS["securityContext"],
+        f"{AGENT} ports health containerPort": 8080,
+        f"{AGENT} volumeMounts write-key mountPath": "/run/secrets/botkube-analytics",
+        f"{AGENT} volumeMounts ca mountPath": "/etc/botkube-analytics-ca",
+        f"{AGENT} volumeMounts rules mountPath": "/etc/botkube-analytics-rules",
+        f"{AGENT} env SSL_CERT_FILE value": "/etc/botkube-analytics-ca/ca.pem",
+        f"{AGENT} env BOTKUBE_ANALYTICS_KUBERNETES_NAMESPACES value": "botkube-one;botkube-two",
+        f"{AGENT} env BOTKUBE_ANALYTICS_LEASE_NAME value": RELEASE,
+        **{f"{AGENT} env {one['name']}": one for one in E["extraEnv"]},
+        **{
+            f"{AGENT} {probe}Probe": {
+                "httpGet": {"path": path, "port": "health"},
+                **DEFAULTS[f"{probe}Probe"],
+            }
+            for probe, path in (
+                ("startup", "/healthz"),
+                ("liveness", "/healthz"),
+                ("readiness", "/readyz"),
+            )
+        },
+    },
+    "Secret": {"stringData": {"segment-key": E["destination"]["writeKey"]}},
+    "ConfigMap -rules": {"data": E["rules"]},
+    "ServiceAccount counting": {
+        "metadata annotations": E["serviceAccount"]["annotations"] | E["commonAnnotations"],
+        "automountServiceAccountToken": False,
+    },
+    "PodDisruptionBudget": {
+        "spec": {"minAvailable": 1, "selector": {"matchLabels": OWN}},
+    },
+    "NetworkPolicy": {
+        "spec podSelector matchLabels": OWN,
+        "spec policyTypes": ["Ingress", "Egress"],
+        "spec ingress": [{"ports": tcp(8080), "from": E["networkPolicy"]["metricsFrom"]}],
+        "spec egress": [
+            {"ports": DNS},
+            {"ports": tcp(6443), "to": blocks("10.0.0.1/32")},
+            {"ports": tcp(3128), "to": blocks("192.0.2.0/24")},
+        ],
+    },
+    "Service": {
+        "spec selector": OWN,
+        "spec clusterIP": "None",
+        "spec ports": [{"name": "health", "port": 8080, "targetPort": "health", "protocol": "TCP"}],
+    },
+    "ServiceMonitor": {
+        "metadata labels release": "prometheus",
+        "metadata labels team": "chatops",
+        "spec selector matchLabels": OWN,
+        "spec endpoints": [{"port": "health", "path": "/metrics", "interval": "30s"}],
+    },
+    "PrometheusRule": {"metadata labels release": "prometheus"},
+    "ConfigMap -dashboard": {"metadata labels grafana_dashboard": "1"},
+    "Lease": {"metadata annotations": E["commonAnnotations"]},
+}
+"""Fields by object (kind, and what its name has beyond the release's, or the whole) and path."""
+
+DAEMONSET: dict[str, dict[str, Any]] = {
+    "DaemonSet": {
+        "spec updateStrategy rollingUpdate": {"maxUnavailable": 1},
+        "spec selector matchLabels": OWN,
+        f"{POD} serviceAccountName": RELEASE,
+        f"{POD} tolerations": D["tolerations"],
+        f"{POD} volumes write-key secret secretName": "segment",
+        f"{POD} volumes write-key secret items": [{"key": "key", "path": "write-key"}],
+        f"{AGENT} env BOTKUBE_ANALYTICS_STATE_SLOTS value": "3",
+        f"{AGENT} env BOTKUBE_ANALYTICS_KUBERNETES_NODE valueFrom fieldRef fieldPath": (
+            "spec.nodeName"
+        ),
+    },
+    "NetworkPolicy": {
+        "spec ingress": [{"ports": tcp(8080)}],
+        "spec egress": [{"ports": DNS}, {"ports": tcp(443, 6443)}, {"ports": tcp(443)}],
+    },
+}
+
+FIELDS = [
+    pytest.param(file, found, path, wanted, id=f"{file}: {found} {path}")
+    for file, table in (("everything", EVERYTHING), ("daemonset", DAEMONSET))
+    for found, fields in table.items()
+    for path, wanted in fields.items()
+]
+
+
+@pytest.mark.parametrize(("file", "found", "path", "wanted"), FIELDS)
+def test_a_value_is_rendered(file: str, found: str, path: str, wanted: object) -> None:
+    kind, _, name = found.partition(" ")
+    whole = name if name and not name.startswith("-") else RELEASE + name
+
+    assert at(made(file)[f"{kind}/{whole}"], path) == wanted
+
+
+@pytest.mark.parametrize("file", ["everything", "daemonset"])
+def test_changed_settings_restart_the_pod(file: str) -> None:
+    objects = made(file)
+    (pod,) = (
+        one["spec"]["template"] for one in objects.values() if "template" in one.get("spec", {})
+    )
+    text = objects[f"ConfigMap/{RELEASE}-settings"]["data"]["config.yaml"]
+
+    assert pod["metadata"]["annotations"]["checksum/settings"] == sha256(text.rstrip("\n"))
+
+
+def test_what_is_not_given_is_not_there() -> None:
+    objects = made("daemonset")
+    pod = at(objects[f"DaemonSet/{RELEASE}"], POD)
+
+    assert {one["name"] for one in pod["volumes"]} == {"settings", "write-key", "ledger"}
+    assert "SSL_CERT_FILE" not in {one["name"] for one in pod["containers"][0]["env"]}
+    kinds = {name.partition("/")[0] for name in objects}
+    assert not kinds & {"Secret", "Service", "ServiceMonitor", "Lease", "PodDisruptionBudget"}
+
+
+def test_every_alert_has_its_place_in_the_runbook() -> None:
+    (group,) = made("everything")[f"PrometheusRule/{RELEASE}"]["spec"]["groups"]
+    url = E["metrics"]["prometheusRule"]["runbookUrl"]
+    alone = manifests.objects(
+        manifests.template("--set", "replicas=2,metrics.prometheusRule.enabled=true")
+    )[f"PrometheusRule/{RELEASE}"]
+
+    for rule in group["rules"]:
+        assert rule["annotations"]["runbook_url"] == f"{url}#{rule['alert'].lower()}"
+        assert "NAMESPACE" not in rule["expr"]
+    for rule in alone["spec"]["groups"][0]["rules"]:
+        assert rule["annotations"]["runbook_url"] == f"#{rule['alert'].lower()}"
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+ODD = {"123", "1e3", "yes", "off", "0x1", "1.5", "on", "null"}
+
+
+def plain(text: str) -> set[str]:
+    """Return the values that stand without quotes, which YAML may read as it likes."""
+    nodes = [*filter(None, yaml.compose_all(text, Loader=yaml.SafeLoader))]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        if isinstance(node, yaml.ScalarNode):
+            found |= {node.value} if node.style is None else set()
+        elif isinstance(node, yaml.SequenceNode):
+            nodes += node.value
+        elif isinstance(node, yaml.MappingNode):
+            nodes += [part for pair in node.value for part in pair]
+    return found
+
+
+def test_a_name_that_yaml_reads_as_something_else_is_quoted(tmp_path: Path) -> None:
+    """Go's YAML reads 1e3 as a number and Python's does not: so quotes are what is looked for."""
+    values = tmp_path / "values.yaml"
+    values.write_text('namespaces: ["1e3", "null"]\ndestination: {writeKey: "0x1", key: "1.5"}\n')
+    odd = str(CHART / "ci" / "odd-names.yaml")
+    for kind in ("Deployment", "DaemonSet"):
+        given = ["--namespace", "123", "--values", odd, "--values", str(values)]
+        given += ["--set", f"kind={kind}", "--set-string", "priorityClassName=123"]
+        for more in ([], ["--set", "destination.existingSecret="]):
+            text = manifests.run("template", "123", str(CHART), *given, *more)
+
+            assert not plain(text) & ODD
+
+
+@pytest.mark.parametrize("release", ["a.b", "1x", "7.7", "m" * 31 + "." + "n" * 20])
+def test_a_service_has_a_name_that_it_can_have(release: str) -> None:
+    objects = manifests.objects(
+        manifests.run("template", release, str(CHART), "--set", "metrics.service.enabled=true")
+    )
+    (name,) = (name.partition("/")[2] for name in objects if name.startswith("Service/"))
+
+    assert re.fullmatch(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?", name)
+    (metadata,) = (one["metadata"] for one in objects.values() if one["kind"] == "Deployment")
+    label = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    assert re.fullmatch(rf"{label}(\.{label})*", metadata["name"])
+
+
+def test_two_long_names_that_begin_alike_are_two() -> None:
+    found = [
+        manifests.objects(manifests.run("template", "m" * 52 + end, str(CHART))).keys()
+        for end in "ab"
+    ]
+
+    assert not found[0] & found[1]
+    longest = max(name.partition("/")[2] for name in found[0])
+    assert len(longest) <= len("-installation") + 40
+
+
+def test_a_right_in_another_namespace_says_whose_it_is() -> None:
+    """So that two releases of one name can follow the same namespace."""
+    values = ["--values", str(CHART / "ci" / "daemonset.yaml"), "--set", "rights.clusterId=true"]
+    found = [
+        {
+            name
+            for name in manifests.objects(manifests.template(*values, namespace=one))
+            if name.endswith(("botkube-one", "botkube-two")) or name.startswith("Cluster")
+        }
+        for one in ("first", "second")
+    ]
+
+    assert len(found[0]) == 6
+    assert not found[0] & found[1]
