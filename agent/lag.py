@@ -42,24 +42,24 @@ class Suspect:
 class Lag:
     """The lag of one stream. `skew_ns` is what the two clocks are apart, as far as it is known.
 
+    `delay_ns` is how long after its stamp the stream's last line arrived, by the two clocks; None
+    before its first.
+
     Of more than `MAX_SUSPECTS` that nobody could look into, the last two are made one, which
     nothing will prove innocent.
     """
 
     skew_ns: int = 0
+    delay_ns: int | None = None
     suspects: deque[Suspect] = field(factory=deque)
     _last_ns: int = 0
     _last: bytes = b""
     _lag_ns: int = 0
 
-    @property
-    def fresh_ns(self) -> int | None:
-        """How long after its stamp the last line arrived, by two clocks; None before the first."""
-        return self._lag_ns + self.skew_ns if self._last_ns and self._lag_ns else None
-
     def take(self, at_ns: int, line: bytes, *, now_ns: int) -> None:
         """Take the next line of the stream and when it arrived."""
-        lag = now_ns - at_ns - self.skew_ns
+        self.delay_ns = now_ns - at_ns
+        lag = self.delay_ns - self.skew_ns
         if self._lag_ns > SMALL_LAG_NS and 2 * lag < self._lag_ns:
             self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
             if len(self.suspects) > MAX_SUSPECTS:
@@ -81,7 +81,7 @@ class Lag:
 
     def reopen(self) -> None:
         """Begin another stream: how that one continues this one is proved by its head."""
-        self._lag_ns = 0
+        self._lag_ns, self.delay_ns = 0, None
 
 
 class Neighbours:

@@ -93,3 +93,16 @@ def test_lines_that_arrive_together_are_suspected_as_one_by_one(
             singly.take(at_ns, text, now_ns=lines[0][0] + now * NANOS)
 
     assert together == singly
+
+
+def test_a_delay_is_that_of_the_last_line_whatever_is_known_of_the_clocks() -> None:
+    lag = Lag()
+    delays = [lag.delay_ns]
+    for second, now, skew in ((0, 5, 5), (10, 13, 3)):
+        at_ns, text = line(second)
+        lag.take(at_ns, text, now_ns=at_ns + (now - second) * NANOS)
+        lag.skew_ns = skew * NANOS
+        delays.append(lag.delay_ns)
+    lag.reopen()
+
+    assert [*delays, lag.delay_ns] == [None, 5 * NANOS, 3 * NANOS, None]

@@ -152,11 +152,11 @@ class Follow:
     async def take(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
         self.reader.feed(chunk, now_ns=now_ns)
-        lag_ns = self.reader.lag.fresh_ns
-        if self.is_live and now_ns is not None and lag_ns is not None and self.reader.is_proved:
+        delay_ns = self.reader.lag.delay_ns
+        if self.is_live and delay_ns is not None:
             # The smallest delay of a fresh line is the difference of the two clocks, at most. A
             # line that a pair holds back is released late, but it arrived when it arrived.
-            lag = min(max(0.0, lag_ns / NANOS), MAX_SKEW_SECONDS)
+            lag = min(max(0.0, delay_ns / NANOS), MAX_SKEW_SECONDS)
             known = self.skew_seconds
             self.skew_seconds = lag if known is None else min(lag, known)
             self.reader.lag.skew_ns = int(self.skew_seconds * NANOS)
