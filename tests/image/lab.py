@@ -76,6 +76,17 @@ class Container:
         except subprocess.CalledProcessError as error:
             return error.returncode, str(error.output)
 
+    async def prints(self, words: str, *command: str) -> None:
+        """Run a command again and again until its output has the words."""
+        printed = ""
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
+            _, printed = await self.run(*command)
+            if words in printed:
+                return
+            await asyncio.sleep(0.2)
+        pytest.fail(f"{words!r} is not in {printed!r}")
+
     async def resident_bytes(self) -> int:
         _, text = await self.run(PYTHON, "-c", "print(open('/proc/1/status').read())")
         return next(int(line.split()[1]) for line in text.splitlines() if "VmRSS" in line) * 1024

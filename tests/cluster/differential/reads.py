@@ -91,8 +91,8 @@ PATHS = (
     f"{CORE}/status", "/api/v1/pods/lines",
     "/api/v1/configmaps/a", "/apis/none.example.org/v1/things", f"/{PODS}", f"{CORE}//pods",
     f"{PODS}/../configmaps/a",
-    "/api/v1/namespaces/<ns>/pods/UPPER", "/api/v1/namespaces//pods", "/readyz/none",
-    "/metrics/none", f"{PODS}/%6Cines",
+    "/api/v1/namespaces/<ns>/pods/UPPER", "/readyz/none",
+    "/api/v1/namespaces//pods?labelSelector=run%3D<ns>", "/metrics/none", f"{PODS}/%6Cines",
 )  # fmt: skip
 METHODS = (
     Ask("POST", "/version"), Ask("DELETE", "/version"), Ask("POST", f"{MAPS}/a", {}),
