@@ -378,6 +378,11 @@ async def _watch(
         if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             # A namespace that may not be read must not hold the others' windows.
             pipeline.settled.add(selection.name)
+        if pipeline.is_listed:
+            everything = (
+                Selection(one, "", frozenset(), options.node) for one in options.namespaces
+            )
+            pipeline.containers.look_for_missing(everything)
         before, status = status, HTTPStatus.OK if error is None else error.status
         if status == before:
             return

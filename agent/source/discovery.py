@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import define, field, frozen
 
-from agent.source.api import ApiError, as_object, part, reason_of
+from agent.source.api import JSON, ApiError, as_object, part, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -32,6 +32,8 @@ WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
+METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+"""In this form pods that are not BotKube's are asked for: what they run is not to be seen."""
 ENDED_PHASES = frozenset({"Succeeded", "Failed"})
 MAX_PAGES = 200
 """A list that goes on longer has no end: there are no clusters of so many pods."""
@@ -220,6 +222,17 @@ async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[st
     return nodes
 
 
+async def find_all(client: Client, selections: Iterable[Selection]) -> set[str]:
+    """Return the uids of the pods that are there to stay. Raises `ApiError`."""
+    return {
+        _uid(pod)
+        for selection in selections
+        async for items, _version in _pages(client, selection, accept=METADATA)
+        for pod in map(as_object, items)
+        if "deletionTimestamp" not in part(pod, "metadata")
+    }
+
+
 async def find_pods(client: Client, selections: Iterable[Selection]) -> list[Pod]:
     """Return the pods there are now, each once; one that cannot be read is left out.
 
@@ -247,11 +260,13 @@ async def _list(client: Client, selection: Selection, pods: Pods) -> str:
     return version
 
 
-async def _pages(client: Client, selection: Selection) -> AsyncIterator[tuple[list[Any], str]]:
+async def _pages(
+    client: Client, selection: Selection, *, accept: str = JSON
+) -> AsyncIterator[tuple[list[Any], str]]:
     """Ask for a list page by page; yield the items of each, and the list's resourceVersion."""
     page = {**selection.params, "limit": LIST_PAGE}
     for _number in range(MAX_PAGES):
-        found = await client.get(selection.path, page)
+        found = await client.get(selection.path, page, accept=accept)
         if "items" not in found:
             raise ApiError(0, "the answer is no list")  # and not an empty one
         metadata = part(found, "metadata")
