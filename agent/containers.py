@@ -20,7 +20,7 @@ from agent.reader import Reader
 from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
 from agent.source.api import ApiError
-from agent.source.discovery import find_all, pause_seconds, read_pod
+from agent.source.discovery import find_all, instance_keys, pause_seconds, read_pod
 from agent.state.document import pods_of
 
 if TYPE_CHECKING:
@@ -413,15 +413,7 @@ class Containers:
         Unless all is listed, and the rest was looked for, what belongs to a pod that nobody told
         of may still be there.
         """
-        named = {
-            f"{uid}/{container_id}"
-            for uid, pod in self.pods.items()
-            for status in pod.containers
-            for container_id in (
-                status.container_id,
-                *(one.container_id for one in (status.ended, status.last_ended) if one),
-            )
-        }
+        named = {key for pod in self.pods.values() for key in instance_keys(pod)}
         document, now = self.counting.document, int(self.clock())
 
         def is_over(key: str) -> bool:

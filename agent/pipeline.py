@@ -224,6 +224,7 @@ async def run(
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
     check: Callable[[], None] = _always,
     standing_since: float | None = None,
+    saw_none: bool = False,
 ) -> None:
     """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 
@@ -244,6 +245,7 @@ async def run(
             switched=switched,
             check=check,
             standing_since=standing_since,
+            saw_none=saw_none,
         )
         begun = await unless(stop, beginning)
         if begun is None:

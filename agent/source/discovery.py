@@ -204,22 +204,31 @@ def pause_seconds(
     return random.uniform(base / 5, min(60.0, base * 2 ** min(failures, 10)))
 
 
-async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[str, str]:
-    """Return the node of each pod that has not ended, by uid; empty for one that has none yet.
+async def find_nodes(
+    client: Client, selections: Iterable[Selection]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return where pods are: by uid those that have not ended, by instance those that have.
 
-    In a namespace that may not be listed nobody reads any. Raises `ApiError`.
+    The node is empty for one that has none yet. In a namespace that may not be listed nobody reads
+    any. Raises `ApiError`.
     """
     nodes: dict[str, str] = {}
+    ended: dict[str, str] = {}
     for selection in selections:
         try:
             async for items, _version in _pages(client, selection):
                 for pod in map(as_object, items):
+                    node = _text(part(pod, "spec").get("nodeName"))
                     if part(pod, "status").get("phase") not in ENDED_PHASES:
-                        nodes[_uid(pod)] = _text(part(pod, "spec").get("nodeName"))
+                        nodes[_uid(pod)] = node
+                        continue
+                    with suppress(ApiError):
+                        keys = instance_keys(read_pod(pod, selection.containers))
+                        ended |= dict.fromkeys(keys, node)
         except ApiError as error:
             if error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                 raise
-    return nodes
+    return nodes, ended
 
 
 async def find_all(client: Client, selections: Iterable[Selection]) -> set[str]:
@@ -376,6 +385,18 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
             if not containers or _text(one.get("name")) in containers
         ),
     )
+
+
+def instance_keys(pod: Pod) -> set[str]:
+    """Return the keys of the container instances that a pod's status names."""
+    return {
+        f"{pod.uid}/{container_id}"
+        for status in pod.containers
+        for container_id in (
+            status.container_id,
+            *(one.container_id for one in (status.ended, status.last_ended) if one),
+        )
+    }
 
 
 def _container(found: dict[str, Any]) -> ContainerStatus:
