@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from agent.aggregate import Window, Windows
+from agent.aggregate import Instance, Window, Windows
 from agent.beginning import SwitchedOff
 from agent.model import Cursor
 from agent.rules import RuleSet
@@ -26,6 +26,7 @@ from agent.state.disk import FileStore
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.streams import give_back
 from tests.agents import (
     NAMESPACE,
     START,
@@ -118,6 +119,15 @@ async def test_nothing_of_an_empty_slot_goes_on(tmp_path: Path) -> None:
     assert (taken.stream, taken.holder, taken.seq, taken.totals) == ("stream", HERE.holder, 0, {})
     assert (taken.windows, taken.stopped_seconds) == (Windows(20), None)
     assert (taken.off_seconds, taken.sends) == (None, None)
+
+
+def test_a_slot_that_is_given_back_is_an_empty_one() -> None:
+    found = document(holder=HERE.holder)
+    found.instances["here/1"], found.restarts["here/botkube"] = Instance(ended_seconds=1), (1, "")
+    give_back(found)
+
+    for node in (HERE, Node("node-2", HERE.nodes)):
+        assert claim_of(found, node, now_seconds=START) is Claim.EMPTY
 
 
 async def test_all_of_a_slot_that_was_left_goes_on(tmp_path: Path) -> None:
