@@ -91,11 +91,13 @@ async def begin(
     switched: Callable[[tuple[ClusterSwitch, ...]], None],
     check: Callable[[], None],
     standing_since: float | None = None,
+    saw_none: bool = False,
 ) -> Begun:
     """Look at the switches, find out who this is, and claim State, in this order.
 
     `standing_since` is when this process began to wait for its turn, by the clock that nobody sets:
-    while it waited, the agent was not stopped.
+    while it waited, the agent was not stopped. `saw_none` is whether no pod of BotKube was there
+    then.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff`, and what
     `check` raises.
@@ -170,7 +172,7 @@ async def begin(
             is_fresh=is_fresh,
             was_written=known_commits > 0,
             is_first=is_first,
-            waited_seconds=None if node is None else waited,
+            waited_seconds=waited if node is not None and saw_none else None,
         )
         counting = Counting(
             keeper.document,
@@ -221,7 +223,7 @@ async def _find_store(
     """Return the slot to claim, its place and this node; without slots the one State."""
     if not options.slots:
         return "", stores[0], None
-    node = Node(options.node or "", await find_nodes(client, _everywhere(options)))
+    node = Node(options.node or "", *await find_nodes(client, _everywhere(options)))
     known = [installation.commits_of(str(index)) for index in range(len(stores))]
     index = await choose_slot(stores, known, node, now_seconds=now_seconds)
     return str(index), stores[index], node

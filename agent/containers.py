@@ -20,17 +20,18 @@ from agent.reader import Reader
 from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
 from agent.source.api import ApiError
-from agent.source.discovery import pause_seconds, read_pod
+from agent.source.discovery import find_all, instance_keys, pause_seconds, read_pod
+from agent.state.document import pods_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
     from random import Random
 
     from agent.counting import Counting
     from agent.model import Released
     from agent.rules import RuleSet
     from agent.source.api import Client
-    from agent.source.discovery import ContainerStatus, Pod
+    from agent.source.discovery import ContainerStatus, Pod, Selection
     from agent.state.document import Document
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,8 @@ class Containers:
     _waiting: set[str] = field(factory=set)
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
+    _looks: bool = False
+    _has_looked: bool = False
     _prefilter: Prefilter = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -154,6 +157,34 @@ class Containers:
             self._leave(pod.uid)
         else:
             self._end(pod.uid)
+
+    def look_for_missing(self, everything: Iterable[Selection]) -> None:
+        """Once, when all selections are listed: which pods of State left while nobody looked?
+
+        The lists do not tell those that are gone from those whose labels were changed.
+        """
+        if not self._looks:
+            self._looks = True
+            self._begin(self._find_missing(tuple(everything)), "missing")
+
+    async def _find_missing(self, everything: tuple[Selection, ...]) -> None:
+        document = self.counting.document
+        there: set[str] | None = None
+        failures = 0
+        while there is None and pods_of(document) - self.pods.keys() - document.left.keys():
+            try:
+                there = await find_all(self.client, everything)
+            except ApiError as error:
+                failures += 1
+                if error.status in GONE or failures == MAX_VERSION_FAILURES:
+                    break
+                base = self.pace.retry
+                await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        # Meanwhile it may have come back, or left anew.
+        known = self.pods.keys() | self._leaving | self._gone | document.left.keys()
+        for uid in (pods_of(document) - known) & (there or set()):
+            self.counting.note_left(uid, now_seconds=int(self.clock()))
+        self._has_looked = True
 
     def _leave(self, uid: str) -> None:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
@@ -379,24 +410,18 @@ class Containers:
     def forget(self, *, is_listed: bool) -> None:
         """Drop instances that no pod's status names any more.
 
-        Unless all is listed, what belongs to a pod that nobody told of may still be there.
+        Unless all is listed, and the rest was looked for, what belongs to a pod that nobody told
+        of may still be there.
         """
-        named = {
-            f"{uid}/{container_id}"
-            for uid, pod in self.pods.items()
-            for status in pod.containers
-            for container_id in (
-                status.container_id,
-                *(one.container_id for one in (status.ended, status.last_ended) if one),
-            )
-        }
+        named = {key for pod in self.pods.values() for key in instance_keys(pod)}
         document, now = self.counting.document, int(self.clock())
 
         def is_over(key: str) -> bool:
             uid = key.partition("/")[0]
             if self.counting.may_return(uid, now_seconds=now):
                 return False
-            return is_listed or uid in self.pods or uid in self._gone
+            is_known = uid in self.pods or uid in self._gone
+            return is_known or (is_listed and self._has_looked)
 
         kept = named | self.follows.keys()
         self.counting.forget(

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.beginning import stores_of, unless
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from agent.options import Options, World
+    from agent.source.api import ApiError
+    from agent.source.discovery import Pod
     from agent.source.switches import ClusterSwitch
 
 log = logging.getLogger(__name__)
@@ -38,12 +42,13 @@ async def run_on_node(
     *,
     stand_by: Callable[[], None],
     lead: Callable[[], None],
+    none_here: Callable[[], None],
     stop: asyncio.Event,
     switched: Callable[[tuple[ClusterSwitch, ...]], None],
 ) -> None:
     """Let a term, a run of the pipeline, follow each pod of BotKube on this node, until `stop`.
 
-    Raises what a term raises.
+    `none_here` hears that there was none when all were listed. Raises what a term raises.
     """
     agent = f"botkube-analytics/{options.agent_version}"
     while not stop.is_set():
@@ -54,7 +59,7 @@ async def run_on_node(
             stand_by()
             log.info("waiting for BotKube on this node")
             every = options.pace.switches * STANDING_LOOKS
-            waiting = _has_work(client, options, world)
+            waiting = _has_work(client, options, world, none_here)
             await unless(stop, stand(waiting, options, switched, every_seconds=every))
         if stop.is_set():
             return
@@ -62,18 +67,34 @@ async def run_on_node(
         await term()
 
 
-async def _has_work(client: Client, options: Options, world: World) -> None:
+async def _has_work(
+    client: Client, options: Options, world: World, none_here: Callable[[], None]
+) -> None:
     """Wait until there is something to do: what an earlier process left, or a pod."""
     stores, _ = stores_of(options, client)
     node = Node(options.node or "", {})
     if not await is_unfinished(stores, node, now_seconds=int(world.clock())):
-        await _first_pod(client, options, world)
+        await _first_pod(client, options, world, none_here)
 
 
-async def _first_pod(client: Client, options: Options, world: World) -> None:
-    """Wait until a pod of BotKube is on this node."""
+async def _first_pod(
+    client: Client, options: Options, world: World, none_here: Callable[[], None]
+) -> None:
+    """Wait until a pod of BotKube is on this node, and not only what is left of one."""
     found = asyncio.Event()
-    pods = Pods(lambda _pod: found.set(), lambda _uid: None)
+    unlisted = {(one, selector) for one in options.namespaces for selector in options.selectors}
+
+    def changed(pod: Pod) -> None:
+        if not pod.is_finished:
+            found.set()
+
+    def listed(namespace: str, selector: str, error: ApiError | None) -> None:
+        if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            unlisted.discard((namespace, selector))
+        if not unlisted and not found.is_set():
+            none_here()
+
+    pods = Pods(changed, lambda _uid: None)
     async with asyncio.TaskGroup() as group:
         watching = [
             group.create_task(
@@ -82,7 +103,7 @@ async def _first_pod(client: Client, options: Options, world: World) -> None:
                     Selection(namespace, selector, options.containers, options.node),
                     pods,
                     random=world.random,
-                    listed=lambda _error: None,
+                    listed=partial(listed, namespace, selector),
                     may_not_watch=lambda: None,
                 ),
                 name="watch",

@@ -224,6 +224,7 @@ async def run(
     switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
     check: Callable[[], None] = _always,
     standing_since: float | None = None,
+    saw_none: bool = False,
 ) -> None:
     """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 
@@ -244,6 +245,7 @@ async def run(
             switched=switched,
             check=check,
             standing_since=standing_since,
+            saw_none=saw_none,
         )
         begun = await unless(stop, beginning)
         if begun is None:
@@ -378,6 +380,11 @@ async def _watch(
         if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             # A namespace that may not be read must not hold the others' windows.
             pipeline.settled.add(selection.name)
+        if pipeline.is_listed:
+            everything = (
+                Selection(one, "", frozenset(), options.node) for one in options.namespaces
+            )
+            pipeline.containers.look_for_missing(everything)
         before, status = status, HTTPStatus.OK if error is None else error.status
         if status == before:
             return

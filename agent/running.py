@@ -37,7 +37,7 @@ class Running:
 
     `leads` is whether this replica leads, None where there is no election; `has_looked` whether the
     cluster's switches were read once; `standing_since` is since when this process may lead, by the
-    clock that nobody sets.
+    clock that nobody sets, and `saw_none` whether no BotKube was on this node since then.
     """
 
     decision: Decision
@@ -58,6 +58,7 @@ class Running:
     events: int = 0
     last_delivery: float | None = None
     standing_since: float = 0.0
+    saw_none: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
@@ -75,6 +76,14 @@ class Running:
         self.decision = decide(self.switches, has_write_key=self.has_write_key)
         if self.decision.mode is Mode.OFF:
             self.pipeline = None
+
+    def stand(self, *, since: float) -> None:
+        """Begin to wait for a turn."""
+        self.standing_since, self.saw_none = since, False
+
+    def see_none(self) -> None:
+        """Note that no pod of BotKube is on this node."""
+        self.saw_none = True
 
     def stand_by(self) -> None:
         """Show a replica that waits for its turn."""

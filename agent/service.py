@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from agent.beginning import SwitchedOff
@@ -80,7 +81,7 @@ async def serve_pipeline(
     running = Running(
         decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
     )
-    running.standing_since = world.monotonic()
+    running.stand(since=world.monotonic())
     try:
         async with (
             serve(*listen, running.snapshot) as port,
@@ -134,7 +135,7 @@ async def _keep_running(
             return ended
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
-            running.standing_since = world.monotonic()
+            running.stand(since=world.monotonic())
             await _wait(stop, options.pace.switches)
             continue
         failures += 1
@@ -219,12 +220,13 @@ async def _work(
             switched=switched,
             check=check,
             standing_since=running.standing_since,
+            saw_none=running.saw_none,
         )
 
     if not options.slots and options.lease_name is None:
         await term()
         return
-    in_turn = run_on_node if options.slots else run_elected
+    in_turn = partial(run_on_node, none_here=running.see_none) if options.slots else run_elected
     await in_turn(
         options,
         world,

@@ -12,8 +12,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid5
 
-from attrs import frozen
+from attrs import field, frozen
 
+from agent.aggregate import Instance
 from agent.state.document import Document, DocumentError, NewerFormat, decode, pods_of
 from agent.state.store import Conflict, StateError
 from agent.streams import begin_stream
@@ -48,10 +49,14 @@ class Claim(IntEnum):
 
 @frozen
 class Node:
-    """This replica's node, and the node of every pod of BotKube there is, by uid."""
+    """This replica's node, and the node of every pod of BotKube there is, by uid.
+
+    `ended` is the node of the container instances of pods that have ended, by key.
+    """
 
     name: str
     nodes: Mapping[str, str]
+    ended: Mapping[str, str] = field(factory=dict)
 
     @property
     def holder(self) -> str:
@@ -114,6 +119,10 @@ def take_slot(keeper: Keeper, node: Node, stream: str, *, now_seconds: int) -> b
         raise Conflict(what)
     if claim is Claim.EMPTY:
         begin_stream(keeper.document, stream)
+    if claim in {Claim.EMPTY, Claim.LEFT}:
+        # The slot in which they were counted was given back: they are not read once more.
+        for key in (key for key, where in node.ended.items() if where == node.name):
+            keeper.document.instances.setdefault(key, Instance(ended_seconds=1))
     keeper.document.holder = node.holder
     return claim is Claim.EMPTY
 

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 FIRST_START_SECONDS = 600
 """For so long after it an installation of which no State is known was cut short, not robbed."""
 
-JUST_STARTED_SECONDS = 60
-"""With slots, a replica that claims a fresh one so soon may have come later than its pod."""
+JUST_STARTED_SECONDS = 5
+"""So soon after a replica has begun to wait, the first lines of its pod may be stamped before that
+by the clock of another."""
 
 
 class Start(Enum):
@@ -45,8 +46,8 @@ def start_of(
 
     `is_lost` is whether State was known and cannot be gone on with, `is_fresh` whether nobody's
     counting goes on in it, `was_written` whether it ever was; `is_first` is whether this is the
-    installation's first start, and `waited_seconds` how long a replica has waited for a slot, None
-    where there are none.
+    installation's first start, and `waited_seconds` how long a replica has waited on a node where
+    no pod was, None if one was there before it, or where there are no slots.
     """
     if is_lost:
         return Start.STATE_LOST

@@ -13,6 +13,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -185,7 +186,11 @@ class Lab:
         options = self.options()
         if options.slots:
             options = attrs.evolve(options, node=node or options.node)
-        since = world.monotonic()
+        since, saw_none = world.monotonic(), False
+
+        def see_none() -> None:
+            nonlocal saw_none
+            saw_none = True
 
         def term(check: Callable[[], None] = check) -> Coroutine[None, None, None]:
             return run(
@@ -198,11 +203,12 @@ class Lab:
                 ledger=ledger,
                 check=check,
                 standing_since=since,
+                saw_none=saw_none,
             )
 
         if not options.slots and options.lease_name is None:
             return term()
-        in_turn = run_on_node if options.slots else run_elected
+        in_turn = partial(run_on_node, none_here=see_none) if options.slots else run_elected
         return in_turn(
             options,
             world,

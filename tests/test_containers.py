@@ -25,7 +25,7 @@ from tests.agents import (
     write,
 )
 from tests.faults.words import word_rules
-from tests.sim.faults import Answer, Delay
+from tests.sim.faults import Answer, Call, Delay
 from tests.sim.pods import Pod
 from tests.sim.store import PODS
 
@@ -173,6 +173,74 @@ async def test_a_pod_that_does_not_come_back_is_forgotten_after_a_day(
 
     # What it wrote since it left was not to be counted.
     assert world.gaps() == {"pod_gone": 60}
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+async def test_a_pod_that_left_unnoticed_is_read_on_where_it_was_left(
+    tmp_path: Path, ruleset: RuleSet, *, is_restarted: bool
+) -> None:
+    """The lists do not tell it from one that is gone, so the agent that comes next asks."""
+    async with lab(tmp_path, ruleset) as world:
+        async with world.agent() as agent:
+            pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            truth = write(pod, world, 20)
+            if is_restarted:
+                await until(lambda: missing(truth, world) == {})
+                pod.crash(at=world.clock.ns())
+                pod.restart(at=world.clock.ns())
+                truth["Application crashed", (("kind", "unknown"),)] += 1
+                truth.update(write(pod, world, 10, seed=2))
+            await until(lambda: missing(truth, world) == {})
+            await world.kill(agent)
+        relabel(world, pod, "another")
+        async with world.agent(seed=2) as agent:
+            assert agent.pipeline is not None
+            document = agent.pipeline.counting.document
+            await until(lambda: pod.uid in document.left)
+            await after(world, 2 * WINDOW_SECONDS)
+            truth.update(write(pod, world, 10, seed=3))
+            relabel(world, pod, "controller")
+            await until(lambda: missing(truth, world) == {})
+            await after(world, 2 * WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+@pytest.mark.parametrize("fault", [None, Answer(403), Answer(500)])
+async def test_a_pod_that_went_unnoticed_is_gone(
+    tmp_path: Path, ruleset: RuleSet, fault: Answer | None
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        async with world.agent() as agent:
+            pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            truth = write(pod, world, 20)
+            await until(lambda: missing(truth, world) == {})
+            await world.kill(agent)
+        pod.remove(at=world.clock.ns())
+        if fault is not None:
+            world.cluster.server.faults.add(fault, path="/pods$", times=None, when=asks_for_all)
+        async with world.agent(seed=2):
+            await until(lambda: bool(world.gaps()))
+
+    assert world.gaps().keys() == {"pod_gone"}
+
+
+async def test_all_pods_are_asked_for_only_if_one_is_missing(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world:
+        truth = write(world.cluster.botkube(NAMESPACE, at=world.clock.ns()), world, 20)
+        for seed in (1, 2):
+            async with world.agent(seed=seed) as agent:
+                await until(lambda: missing(truth, world) == {})
+                await world.kill(agent)
+
+        assert not any(map(asks_for_all, world.cluster.server.calls))
+
+
+def asks_for_all(call: Call) -> bool:
+    return call.query.get("labelSelector") == ""
 
 
 @pytest.mark.parametrize("status", [403, 404, 500])

@@ -114,6 +114,34 @@ async def test_an_older_copy_that_somebody_puts_back_is_written_over() -> None:
     assert (found.epoch, found.commits) == (second.document.epoch, 3)
 
 
+async def test_what_begins_anew_is_no_older_copy_at_the_next_start() -> None:
+    """It goes on with the number of commits that is known, else it would be lost at each start."""
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    first, second = (Keeper(store, lambda: next(ids), lambda: b"key") for _ in range(2))
+    await first.load(window_seconds=60, known_commits=50)
+    await commit(first)
+    await second.load(window_seconds=60, known_commits=50)
+
+    assert (first.is_new, first.committed) == (True, 51)
+    assert (second.is_new, second.was_unreadable) == (False, False)
+
+
+async def test_what_another_agent_began_anew_is_not_written_over() -> None:
+    """It was written less often, but it is no older copy of what this agent found."""
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    first, second = (Keeper(store, lambda: next(ids), lambda: b"key") for _ in range(2))
+    await first.load(window_seconds=60)
+    for _ in range(3):
+        await commit(first)
+    store.data, store.version = None, store.version + 1
+    await second.load(window_seconds=60)
+    await commit(second)
+
+    with pytest.raises(Conflict, match="belongs to another agent"):
+        await commit(first)
+    assert decode(store.data or b"").epoch == second.document.epoch
+
+
 HOURS = 2
 IDLE = b'time="2027-01-15T08:00:00Z" level=info msg="nothing that counts"\n'
 

@@ -30,6 +30,10 @@ from tests.sim.pods import Pod
 from tests.strategies import NOON, stamp
 
 LOG = r"/pods/[^/]+/log"
+OPENER = (
+    '{"bot":"Slack","commGroup":"g","level":"debug","msg":"Slack incoming Request: ping",'
+    '"time":"2027-01-15T08:00:00Z"}\n'
+)
 
 
 @pytest.fixture
@@ -212,13 +216,9 @@ async def test_a_last_line_without_its_newline_counts_if_it_stays_so(world: Lab)
 
 async def test_lines_that_wait_for_another_survive_their_file(world: Lab) -> None:
     """An opener that waits is counted although the file was rotated before its stream broke."""
-    opener = (
-        '{"bot":"Slack","commGroup":"g","level":"debug","msg":"Slack incoming Request: ping",'
-        '"time":"2027-01-15T08:00:00Z"}\n'
-    )
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     async with world.agent() as agent:
-        pod.write(opener, at=world.clock.ns())
+        pod.write(OPENER, at=world.clock.ns())
         pipeline = agent.pipeline
         assert pipeline is not None
         follows = pipeline.containers.follows
@@ -229,6 +229,33 @@ async def test_lines_that_wait_for_another_survive_their_file(world: Lab) -> Non
 
     assert [event for event, _ in world.counted()] == ["Command executed"]
     assert world.lines() == 1
+
+
+async def test_what_a_broken_last_read_forgot_is_reported(world: Lab) -> None:
+    """The stream had brought all, but what it brought was waiting, and then its log was gone."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    plain = '{"level":"info","msg":"nothing","time":"2027-01-15T08:00:00Z"}\n'
+    times = [world.clock.ns() + n * NANOS // 1000 for n in range(4)]
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        follows = pipeline.containers.follows
+        for text, at in zip((plain, OPENER, plain, plain), times, strict=True):
+            pod.write(text, at=at)
+        await until(lambda: [one.reader.lines_read for one in follows.values()] == [4])
+        assert [one.reader.cursor().total for one in follows.values()] == [1]
+        world.clock.is_held = True  # nothing but the last read reads
+        for fault, number in ((Cut("reset", after_lines=2), 1), (Answer(404), None)):
+            world.cluster.server.faults.add(
+                fault, path=LOG, times=number, when=lambda call: "follow" not in call.query
+            )
+        pod.crash(at=world.clock.ns(), exit_code=0)
+        await until(lambda: bool(pipeline.counting.gaps))
+
+        assert pipeline.counting.lines == 2
+        assert [(one.reason, one.start_ns) for one in pipeline.counting.gaps] == [
+            ("restarted", times[1])
+        ]
 
 
 async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) -> None:

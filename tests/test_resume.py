@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from agent.model import NANOS, Continuity, Cursor
 from agent.resume import (
+    BREAK_HASHES,
+    MAX_BROKEN,
     MAX_HASHES,
     MAX_TORN,
     MAX_TRAIL_BYTES,
@@ -19,6 +21,7 @@ from agent.resume import (
     Trail,
     hash_line,
     hashes_kept,
+    keep_breaks,
 )
 from tests.strategies import NOON, Kubelet, stamp, stamps
 
@@ -313,6 +316,21 @@ def test_the_more_containers_the_fewer_hashes_each_keeps(
     containers: int, ended: int, most: int
 ) -> None:
     assert hashes_kept(containers, ended) == most
+
+
+def test_of_the_breaks_of_very_many_containers_the_latest_are_kept() -> None:
+    """Of each the last hashes: they stand where its log did not continue."""
+    hashes = tuple(bytes([n]) * 8 for n in range(BREAK_HASHES + 2))
+    breaks = {
+        str(number): (Cursor(last_ns=9), Cursor(last_ns=number, hashes=hashes))
+        for number in reversed(range(MAX_BROKEN + 3))
+    }
+    kept = keep_breaks(breaks | {"none": ()}, breaks.keys() - {str(MAX_BROKEN)})
+
+    numbers = [*range(2, MAX_BROKEN), MAX_BROKEN + 1, MAX_BROKEN + 2]
+    assert kept == {
+        str(n): (Cursor(last_ns=9), Cursor(last_ns=n, hashes=hashes[2:])) for n in numbers
+    }
 
 
 def describe(lines: list[bytes]) -> tuple[int, bytes, tuple[bytes, ...]]:

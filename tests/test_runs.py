@@ -161,6 +161,21 @@ KINDS = (
 )
 
 
+BARE = [re.sub(rb"\x1b\[\d*m", b"", text) for text in TEXTS if text.startswith(b"\x1b")]
+
+
+@pytest.mark.parametrize("run", [(0, 3, 0, 3), (0, 0, 3), (3, 0, 3)])
+def test_padding_that_comes_back_in_a_run_is_seen_as_line_by_line(run: tuple[int, ...]) -> None:
+    """Whether a line without colours is a part of what is open depends on the run before it."""
+    mark = stamp(NOON * NANOS) + b" "
+    stripped = (head("unpadded one", 20), head("unpadded two", 21), KINDS[8])
+    for text in BARE:
+        lines = (*stripped, *(KINDS[kind] for kind in run), text, head("after", 50), KINDS[8])
+        log = b"".join(mark + line + b"\n" for line in lines)
+
+        assert read([log], now_ns=NOON * NANOS) == read(one_by_one(log), now_ns=NOON * NANOS)
+
+
 @pytest.mark.parametrize("run", [KINDS[1], KINDS[4], KINDS[8]])
 def test_a_run_after_anything_is_read_as_line_by_line(run: bytes) -> None:
     """Whatever is open when a run begins: the run ends it, or is a part of it."""

@@ -5,6 +5,7 @@ The replicas talk to the simulated API over HTTP; each is on a node of its own.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -15,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from agent.aggregate import Window, Windows
+from agent.aggregate import Instance, Window, Windows
 from agent.beginning import SwitchedOff
 from agent.model import Cursor
 from agent.rules import RuleSet
@@ -25,6 +26,7 @@ from agent.state.disk import FileStore
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.streams import give_back
 from tests.agents import (
     NAMESPACE,
     START,
@@ -38,7 +40,7 @@ from tests.agents import (
     write,
 )
 from tests.sim.botkube import Fact
-from tests.sim.faults import Reset
+from tests.sim.faults import Delay, Reset
 from tests.sim.pods import Pod
 from tests.sim.store import CONFIGMAPS, NAMESPACES
 
@@ -117,6 +119,15 @@ async def test_nothing_of_an_empty_slot_goes_on(tmp_path: Path) -> None:
     assert (taken.stream, taken.holder, taken.seq, taken.totals) == ("stream", HERE.holder, 0, {})
     assert (taken.windows, taken.stopped_seconds) == (Windows(20), None)
     assert (taken.off_seconds, taken.sends) == (None, None)
+
+
+def test_a_slot_that_is_given_back_is_an_empty_one() -> None:
+    found = document(holder=HERE.holder)
+    found.instances["here/1"], found.restarts["here/botkube"] = Instance(ended_seconds=1), (1, "")
+    give_back(found)
+
+    for node in (HERE, Node("node-2", HERE.nodes)):
+        assert claim_of(found, node, now_seconds=START) is Claim.EMPTY
 
 
 async def test_all_of_a_slot_that_was_left_goes_on(tmp_path: Path) -> None:
@@ -239,6 +250,58 @@ async def test_a_slot_that_was_released_begins_a_new_stream(world: Lab) -> None:
     begin = datetime.fromtimestamp(second, UTC).isoformat()[:19]
     starts = [report["window_start"][:19] for report in world.reports()]
     assert len([start for start in starts if first < start < begin]) == 0
+
+
+async def test_what_an_evicted_pod_left_is_counted_once(world: Lab) -> None:
+    """Its object stays, and names logs that were read before the slot was given back."""
+    async with world.agent(node="node-1", waits=False) as agent:
+        await after(world, 10)
+        pod = botkube(world, "node-1")
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        pod.evict(at=world.clock.ns())
+        truth["Application crashed", (("kind", "killed"),)] += 1
+        await until(lambda: missing(truth, world) == {})
+        await until(lambda: not leads(agent))
+        await after(world, WINDOW_SECONDS)
+        assert not leads(agent)
+        truth.update(write(botkube(world, "node-1", "another"), world, 20, seed=2))
+        await all_counted(world, truth)
+
+
+async def test_a_pod_that_comes_soon_after_a_replica_has_nothing_to_miss(world: Lab) -> None:
+    """What matters is that none was there before the replica, not how long it has run."""
+    pod = botkube(world, "node-1")
+    async with world.agent(node="node-1") as first:
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        remove(world, pod)
+        await until(lambda: not leads(first))
+        await world.kill(first)
+    async with world.agent(seed=2, node="node-1", waits=False):
+        await after(world, 10)
+        truth.update(write(botkube(world, "node-1", "another"), world, 20, seed=2))
+        await all_counted(world, truth)
+
+
+async def test_a_pod_that_was_there_before_a_replica_is_said_to_be_unread(world: Lab) -> None:
+    """However long the replica had to wait for its slot."""
+    pod = botkube(world, "node-1")
+    async with world.agent(node="node-1") as first:
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        remove(world, pod)
+        await until(lambda: not leads(first))
+    write(botkube(world, "node-1", "another"), world, 20, seed=2)
+    answered = asyncio.Event()
+    slow = world.cluster.server.faults.add(
+        Delay(until=answered), path="/configmaps/botkube-analytics-state-0"
+    )
+    async with world.agent(seed=2, node="node-1", waits=False):
+        await until(lambda: slow.seen > 0)
+        world.clock.moved += 100
+        answered.set()
+        await until(lambda: "state_lost" in world.gaps())
 
 
 async def test_a_replica_that_starts_again_goes_on_with_its_slot(world: Lab) -> None:

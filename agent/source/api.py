@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+JSON = "application/json"
+
 CONTROL_SECONDS = 20
 CONNECT_SECONDS = 10
 CREDENTIALS_SECONDS = 60
@@ -99,7 +101,7 @@ class _Call:
     limits: aiohttp.ClientTimeout
     accept: str
     data: bytes | None = None
-    content_type: str = "application/json"
+    content_type: str = JSON
 
 
 @define
@@ -132,9 +134,11 @@ class Client:
             if self._streams is not None:
                 await self._streams.close()
 
-    async def get(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
+    async def get(
+        self, path: str, params: Mapping[str, str] | None = None, *, accept: str = JSON
+    ) -> dict[str, Any]:
         """GET a JSON object. Raises `ApiError`."""
-        return await self.request("GET", path, params=params)
+        return await self.request("GET", path, params=params, accept=accept)
 
     async def request(
         self,
@@ -143,13 +147,14 @@ class Client:
         *,
         params: Mapping[str, str] | None = None,
         body: object = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Send one request and return the object; 401 is tried once more. Raises `ApiError`."""
         limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
         data = None if body is None else orjson.dumps(body)
         assert self._control is not None
-        call = _Call(method, path, params, limits, "application/json", data, content_type)
+        call = _Call(method, path, params, limits, accept, data, content_type)
         async with self._open(self._control, call) as response:
             answer = await _read_capped(response, MAX_ANSWER_BYTES)
             try:
@@ -162,7 +167,7 @@ class Client:
         """GET a path and return the Date that stands on the answer. Raises `ApiError`."""
         limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
         assert self._control is not None
-        call = _Call("GET", path, None, limits, "application/json")
+        call = _Call("GET", path, None, limits, JSON)
         async with self._open(self._control, call) as response:
             return response.headers.get("Date")
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import define, field, frozen
 
-from agent.source.api import ApiError, as_object, part, reason_of
+from agent.source.api import JSON, ApiError, as_object, part, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -32,6 +32,8 @@ WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
+METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
+"""In this form pods that are not BotKube's are asked for: what they run is not to be seen."""
 ENDED_PHASES = frozenset({"Succeeded", "Failed"})
 MAX_PAGES = 200
 """A list that goes on longer has no end: there are no clusters of so many pods."""
@@ -202,22 +204,42 @@ def pause_seconds(
     return random.uniform(base / 5, min(60.0, base * 2 ** min(failures, 10)))
 
 
-async def find_nodes(client: Client, selections: Iterable[Selection]) -> dict[str, str]:
-    """Return the node of each pod that has not ended, by uid; empty for one that has none yet.
+async def find_nodes(
+    client: Client, selections: Iterable[Selection]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Return where pods are: by uid those that have not ended, by instance those that have.
 
-    In a namespace that may not be listed nobody reads any. Raises `ApiError`.
+    The node is empty for one that has none yet. In a namespace that may not be listed nobody reads
+    any. Raises `ApiError`.
     """
     nodes: dict[str, str] = {}
+    ended: dict[str, str] = {}
     for selection in selections:
         try:
             async for items, _version in _pages(client, selection):
                 for pod in map(as_object, items):
+                    node = _text(part(pod, "spec").get("nodeName"))
                     if part(pod, "status").get("phase") not in ENDED_PHASES:
-                        nodes[_uid(pod)] = _text(part(pod, "spec").get("nodeName"))
+                        nodes[_uid(pod)] = node
+                        continue
+                    with suppress(ApiError):
+                        keys = instance_keys(read_pod(pod, selection.containers))
+                        ended |= dict.fromkeys(keys, node)
         except ApiError as error:
             if error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                 raise
-    return nodes
+    return nodes, ended
+
+
+async def find_all(client: Client, selections: Iterable[Selection]) -> set[str]:
+    """Return the uids of the pods that are there to stay. Raises `ApiError`."""
+    return {
+        _uid(pod)
+        for selection in selections
+        async for items, _version in _pages(client, selection, accept=METADATA)
+        for pod in map(as_object, items)
+        if "deletionTimestamp" not in part(pod, "metadata")
+    }
 
 
 async def find_pods(client: Client, selections: Iterable[Selection]) -> list[Pod]:
@@ -247,11 +269,13 @@ async def _list(client: Client, selection: Selection, pods: Pods) -> str:
     return version
 
 
-async def _pages(client: Client, selection: Selection) -> AsyncIterator[tuple[list[Any], str]]:
+async def _pages(
+    client: Client, selection: Selection, *, accept: str = JSON
+) -> AsyncIterator[tuple[list[Any], str]]:
     """Ask for a list page by page; yield the items of each, and the list's resourceVersion."""
     page = {**selection.params, "limit": LIST_PAGE}
     for _number in range(MAX_PAGES):
-        found = await client.get(selection.path, page)
+        found = await client.get(selection.path, page, accept=accept)
         if "items" not in found:
             raise ApiError(0, "the answer is no list")  # and not an empty one
         metadata = part(found, "metadata")
@@ -361,6 +385,18 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
             if not containers or _text(one.get("name")) in containers
         ),
     )
+
+
+def instance_keys(pod: Pod) -> set[str]:
+    """Return the keys of the container instances that a pod's status names."""
+    return {
+        f"{pod.uid}/{container_id}"
+        for status in pod.containers
+        for container_id in (
+            status.container_id,
+            *(one.container_id for one in (status.ended, status.last_ended) if one),
+        )
+    }
 
 
 def _container(found: dict[str, Any]) -> ContainerStatus:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import nodes
 from tests.faults.simulation import play
 
 FROM = int(os.environ.get("FAULTS_FROM", "0"))
@@ -24,6 +25,15 @@ FOUND = (36, 54, 183, 249, 362, 581)
 def test_agents_that_are_killed_replaced_and_cut_off_count_each_line_once(part: int) -> None:
     for seed in range(FROM + part, FROM + SEEDS, PARTS):
         play(seed)
+
+
+@pytest.mark.timeout(60 + SEEDS)
+@pytest.mark.parametrize("part", range(2))
+def test_replicas_whose_pods_move_and_whose_slots_are_changed_count_each_line_once(
+    part: int,
+) -> None:
+    for seed in range(FROM + part, FROM + SEEDS // 4, 2):
+        nodes.play(seed)
 
 
 @pytest.mark.parametrize("seed", FOUND)

@@ -152,6 +152,15 @@ class Pod:
         }
         self.server.store.update(PODS, self.namespace, self.name, obj)
 
+    def evict(self, *, at: int) -> None:
+        """End all that runs; the object and the logs stay, as what a node evicts does."""
+        for container, status in self._statuses.items():
+            if "running" in status["state"]:
+                self.crash(at=at, exit_code=137, container=container)
+        obj = self.server.store.get(PODS, self.namespace, self.name)
+        obj["status"] |= {"phase": "Failed", "reason": "Evicted"}
+        self.server.store.update(PODS, self.namespace, self.name, obj)
+
     def remove(self, *, at: int, exit_code: int = 0, reason: str = "Completed") -> None:
         """End what still runs, delete the pod, and its logs with it."""
         for container, status in self._statuses.items():
