@@ -113,7 +113,7 @@ async def begin(
         return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
     # Before any log is read, and before an id is chosen.
-    found = await read_switches(client, options.namespaces)
+    found = await read_switches(client, options.namespaces, options.deployments)
     switched(found)
     for one in found:
         if one.value == NOT_READABLE:
@@ -128,7 +128,7 @@ async def begin(
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(
-            client, options.namespaces, missing=warn_missing
+            client, options.namespaces, options.deployments, missing=warn_missing
         )
         return own or str(world.new_uuid())
 

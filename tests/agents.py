@@ -236,6 +236,7 @@ class Lab:
             namespaces=(NAMESPACE,),
             selectors=("app=botkube,component=controller",),
             containers=frozenset({"botkube"}),
+            deployments=("botkube",),
             node=None,
             window_seconds=WINDOW_SECONDS,
             commit_seconds=0,

@@ -246,6 +246,25 @@ def test_only_a_namespace_that_is_not_followed_needs_a_cluster_role() -> None:
     assert [one.where for one in RIGHTS if "ClusterRole" in one.text] == [Where.KUBE_SYSTEM]
 
 
+async def test_a_deployment_that_no_setting_names_is_told(settled: Lab) -> None:
+    """BotKube's own opt-out is looked for by the Deployment's name, and would not be seen."""
+    options = attrs.evolve(settled.options(), deployments=("chatops",))
+    told = (await lines_of(settled, options=options))["switches"]
+    access = settled.cluster.server.access
+    for deployment in ("botkube", "chatops"):
+        access.deny("get", "configmaps", NAMESPACE, f"{deployment}-analytics-config")
+    lines = await lines_of(settled, options=options)
+    config = "configmaps/chatops-analytics-config in botkube"
+
+    assert told.verdict is Verdict.WARN
+    assert told.says.endswith("own opt-out is not looked for of Deployment botkube")
+    assert "kubernetes.deployments" in told.fix
+    for where in (Where.SWITCHES, Where.OLD_ID):
+        (right,) = (one for one in RIGHTS if one.where is where)
+        assert lines[name_of(right)].fix in {f"allow get {config}", ""}, where
+    assert lines["switches"].says.count("analytics-config") == 1
+
+
 @pytest.mark.parametrize("what", ["state", "lease"])
 async def test_a_right_to_create_is_needed_where_nothing_is_there(settled: Lab, what: str) -> None:
     store, access = settled.cluster.server.store, settled.cluster.server.access

@@ -342,7 +342,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
             world.cluster.namespace(name)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with Client(world.options().access, "test") as client:
-            found = await read_switches(client, names)
+            found = await read_switches(client, names, ["botkube"])
         async with world.agent() as agent, shown(world, agent, switches=found) as port:
             assert agent.pipeline is not None
             running = agent.pipeline

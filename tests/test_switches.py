@@ -70,7 +70,9 @@ def configure(world: Lab, name: str, text: str) -> None:
 async def names_off(world: Lab) -> list[str]:
     """Return which switches say off."""
     async with Client(world.options().access, "test") as client:
-        return [one.name for one in await read_switches(client, [NAMESPACE]) if one.is_off]
+        return [
+            one.name for one in await read_switches(client, [NAMESPACE], ["botkube"]) if one.is_off
+        ]
 
 
 @pytest.mark.parametrize(
@@ -121,6 +123,28 @@ async def test_botkubes_own_opt_out_says_off(
     configure(world, name, text)
 
     assert bool(await names_off(world)) is is_off
+
+
+@pytest.mark.parametrize("name", ["one-analytics-config", "one-global-config", "two-global-config"])
+async def test_the_opt_out_of_every_deployment_that_is_named_is_obeyed(
+    world: Lab, name: str
+) -> None:
+    """Whoever looks: one that begins, one that works, one that stands by."""
+    world.changes |= {"deployments": ("one", "two"), "node": "node-2"}
+    async with world.agent() as agent:
+        configure(world, name, "analytics: {disable: true}\n")
+        await ended(agent)
+    before = len(world.cluster.server.calls)
+    async with world.agent(waits=False, seed=2) as agent:
+        await ended(agent)
+    assert {call.resource for call in world.cluster.server.calls[before:]} == {
+        "namespaces",
+        "configmaps",
+    }
+
+    world.changes |= {"slots": 1, "state_path": None}
+    async with process(world) as (health, _page):
+        await ask_until(health, "/readyz", lambda page: b'"off"' in page)
 
 
 @pytest.mark.parametrize(
@@ -378,10 +402,10 @@ async def test_an_off_is_obeyed_although_another_switch_gives_no_answer(world: L
     faults.add(Answer(500), path="botkube-analytics-config", times=None)
     faults.add(HalfOpen(), path="botkube-global-config", times=None)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+        found = await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
         annotate(world, None)
         with pytest.raises(ApiError):
-            await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+            await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
 
     assert [(one.value, one.is_off) for one in found] == [
         ("true", True),
@@ -494,6 +518,6 @@ async def test_a_configuration_of_botkube_that_is_torn_is_not_a_switch_that_is_n
     data = {f"{number}.yaml": text for number, text in enumerate(texts)}
     world.cluster.config_map(NAMESPACE, "botkube-global-config", data)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE])
+        found = await read_switches(client, [NAMESPACE], ["botkube"])
 
     assert found[-1].value == value

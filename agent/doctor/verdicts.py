@@ -128,8 +128,8 @@ def of_clock(skew: float | None) -> Line:
     return Line("clock", verdict, says, fix)
 
 
-def of_switches(found: Sequence[Switch] | Refusal) -> Line:
-    """Judge the switches that stand in the cluster."""
+def of_switches(found: Sequence[Switch] | Refusal, unnamed: Sequence[str] = ()) -> Line:
+    """Judge the switches in the cluster; of `unnamed` Deployments none was looked for."""
     check = "switches"
     if isinstance(found, Refusal):
         says = f"those in the cluster have no answer ({found}): while that is so nothing is sent"
@@ -142,7 +142,12 @@ def of_switches(found: Sequence[Switch] | Refusal) -> Line:
     if hidden:
         fix = "allow `get` on it, so that a wish to switch off is seen"
         return Line(check, Verdict.WARN, f"none says off; not readable: {_names(hidden)}", fix)
-    return Line(check, Verdict.OK, f"none of the {len(found)} in the cluster says off")
+    says = f"none of the {len(found)} in the cluster says off"
+    if unnamed:
+        says += f"; BotKube's own opt-out is not looked for of Deployment {_names(unnamed)}"
+        fix = "name it in kubernetes.deployments (in the chart rights.botkubeDeployments)"
+        return Line(check, Verdict.WARN, says, fix)
+    return Line(check, Verdict.OK, says)
 
 
 @frozen
