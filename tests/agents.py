@@ -306,6 +306,7 @@ async def lab(folder: Path, ruleset: RuleSet, **changes: object) -> AsyncIterato
         async with collector.running():
             cluster.namespace(NAMESPACE)
             clock = Clock()
+            cluster.server.date = clock.seconds
             ticking = asyncio.create_task(clock.tick(), name="clock")
             try:
                 yield Lab(cluster, collector, clock, folder, ruleset, dict(changes))

@@ -59,7 +59,6 @@ async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
         for name in (STATE, INSTALLATION):
             opened.cluster.config_map(NAMESPACE, name)
         opened.cluster.lease(NAMESPACE, LEASE)
-        opened.cluster.server.date = opened.clock.seconds
         yield opened
 
 
@@ -410,17 +409,15 @@ async def test_the_clock_is_held_against_the_servers(
 @pytest.mark.parametrize(
     ("date", "before", "after", "skew"),
     [
-        ("Fri, 15 Jan 2027 08:00:00 GMT", START + 0.9, START + 0.9, 0),
-        ("Fri, 15 Jan 2027 08:00:00 GMT", START - 9.0, START + 9.0, 0),
-        ("Fri, 15 Jan 2027 08:00:00 GMT", START + 9.0, START + 10.0, 8),
-        ("Fri, 15 Jan 2027 08:00:00 GMT", START - 9.0, START - 7.0, -7),
-        ("Fri, 15 Jan 99999999999 08:00:00 GMT", START, START, None),
-        ("yesterday", START, START, None),
+        (START, START + 0.9, START + 0.9, 0),
+        (START, START - 9.0, START + 9.0, 0),
+        (START, START + 9.0, START + 10.0, 8),
+        (START, START - 9.0, START - 7.0, -7),
         (None, START, START, None),
     ],
 )
 def test_what_a_whole_second_and_the_way_explain_is_no_skew(
-    date: str | None, before: float, after: float, skew: float | None
+    date: float | None, before: float, after: float, skew: float | None
 ) -> None:
     assert verdicts.skew_seconds(date, before=before, after=after) == skew
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from attrs import define, field
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from agent.prefilter import make_prefilter
 from agent.reader import Reader
 from tests.agents import NAMESPACE, START, WINDOW_SECONDS, lab, until
 from tests.faults.words import WORDS, say, word_rules
+from tests.sim.faults import Answer
 from tests.strategies import NOON, Kubelet
 
 PREFILTER = make_prefilter(word_rules().literals)
@@ -133,9 +135,10 @@ def test_all_that_was_stamped_and_read_after_counts(played: list[Step], tenths: 
 async def test_an_agent_counts_nothing_of_what_waited_over_the_end_of_the_quiet_period(
     tmp_path: Path,
 ) -> None:
-    """Its clock is a window behind the node's, so that the stamp alone does not tell."""
+    """It and the API server are a window behind the node, so that the stamp alone does not tell."""
     behind = WINDOW_SECONDS
     async with lab(tmp_path, word_rules(), quiet_period_seconds=WINDOW_SECONDS) as world:
+        world.cluster.server.date = lambda: world.clock.seconds() - behind
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
 
         def write(verb: str, word: str) -> None:
@@ -161,3 +164,39 @@ async def test_an_agent_counts_nothing_of_what_waited_over_the_end_of_the_quiet_
 
     assert counting.observed["Asked"] == 1
     assert (len(asked), len(said)) == (0, 1)
+
+
+HOUR = 3600
+QUIET = 24 * HOUR
+
+
+@pytest.mark.parametrize("wrong", [0, -2 * HOUR, 2 * HOUR, -50 * 365 * 24 * HOUR], ids=str)
+async def test_the_quiet_period_begins_by_the_later_clock(tmp_path: Path, wrong: int) -> None:
+    """One that is behind at the first start is set some time, and it must not end before."""
+    async with lab(tmp_path, word_rules(), quiet_period_seconds=QUIET) as world:
+        world.clock.is_held = True
+        ends = []
+        for wrong_seconds, seed in ((wrong, 1), (0, 2)):
+            async with world.agent(wrong_seconds=wrong_seconds, seed=seed) as agent:
+                assert agent.pipeline is not None
+                ends.append(agent.pipeline.counting.document.windows.count_from)
+                await world.finish(agent)
+
+    assert ends == [START + max(0, wrong) + QUIET] * 2
+
+
+@pytest.mark.parametrize(
+    ("status", "begins"), [(403, True), (500, False)], ids=["refused", "no-answer"]
+)
+async def test_without_the_other_clock_it_begins_by_its_own_or_waits(
+    tmp_path: Path, status: int, *, begins: bool
+) -> None:
+    async with lab(tmp_path, word_rules(), quiet_period_seconds=QUIET) as world:
+        world.clock.is_held = True
+        world.cluster.server.faults.add(Answer(status), path="/version", times=None)
+        async with world.agent(waits=False) as agent:
+            await until(lambda: agent.pipeline is not None or agent.task.done(), fenced=True)
+            begun = agent.pipeline
+        is_chosen = (tmp_path / "state.installation.json").exists()
+
+    assert (begun is not None, is_chosen) == (begins, begins)
