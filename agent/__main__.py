@@ -265,6 +265,7 @@ def _options(loaded: settings.Settings) -> Options:
         namespaces=namespaces,
         selectors=loaded.kubernetes.selectors,
         containers=frozenset(loaded.kubernetes.containers),
+        deployments=loaded.kubernetes.deployments,
         node=loaded.kubernetes.node,
         window_seconds=loaded.window.seconds,
         commit_seconds=loaded.commit.seconds,

@@ -158,15 +158,26 @@ class Windows:
         sent_from: SentFrom = at_once,
     ) -> None:
         """Count what one container instance released. No `await` may stand around this."""
+
+        def read_from(at_ns: int) -> int:
+            """Return before when a line was not read: one that had to wait was read before now."""
+            return min(now_seconds, (at_ns - released.ahead_ns) // NANOS)
+
         for observation in released.observations:
-            self.count(observation, instance.version, now_seconds=now_seconds, sent_from=sent_from)
+            self.count(
+                observation,
+                instance.version,
+                now_seconds=now_seconds,
+                read_seconds=read_from(observation.at_ns),
+                sent_from=sent_from,
+            )
         for at, lines in released.lines_at.items():
-            if self._is_counted(at, now_seconds):
+            if self._is_counted(at, read_from(at * NANOS)):
                 self._window(at, now_seconds).lines += lines
             elif not self._is_stopped(at):
                 self._window(at, now_seconds).unsent_lines += lines
         for at, matched in released.matched_at.items():
-            if self._is_counted(at, now_seconds):
+            if self._is_counted(at, read_from(at * NANOS)):
                 self._window(at, now_seconds).matched += matched
             elif not self._is_stopped(at):
                 self._window(at, now_seconds).unsent_matched += matched
@@ -178,11 +189,11 @@ class Windows:
             # Nothing is learned from what was written while the agent was off, nor with it.
             instance.learn(released)
 
-    def _is_counted(self, at_seconds: int, now_seconds: int, sent_from: int = 0) -> bool:
+    def _is_counted(self, at_seconds: int, read_seconds: int, sent_from: int = 0) -> bool:
         """Whether what is stamped and read then may contribute to what is sent."""
         if self._is_stopped(at_seconds) or self.count_from is None:
             return False
-        return min(at_seconds, now_seconds) >= max(self.count_from, sent_from)
+        return min(at_seconds, read_seconds) >= max(self.count_from, sent_from)
 
     def _is_stopped(self, at_seconds: int) -> bool:
         return any(start <= at_seconds < end for start, end in self.stopped)
@@ -200,11 +211,13 @@ class Windows:
         version: str,
         *,
         now_seconds: int,
+        read_seconds: int | None = None,
         sent_from: SentFrom = at_once,
     ) -> None:
         """Count one Observation in the window of its stamp, or late in one that is still open.
 
-        What is stamped, or read, before `sent_from` says is kept apart, too.
+        What is stamped, or read, before `sent_from` says is kept apart, too. `read_seconds` is
+        before when it was not read, None if that is now.
         """
         at = observation.at_ns // NANOS
         if self._is_stopped(at):
@@ -212,7 +225,8 @@ class Windows:
         key = (observation.event, version, observation.properties)
         start = self._place(at, now_seconds)
         window, is_late = self.open.setdefault(start, Window()), start != self._start(at)
-        if self._is_counted(at, now_seconds, sent_from(observation, version)):
+        read = now_seconds if read_seconds is None else read_seconds
+        if self._is_counted(at, read, sent_from(observation, version)):
             window.counts[key] += 1
             window.late += is_late
         else:

@@ -20,7 +20,7 @@ from agent.counting import Counting
 from agent.model import Identity
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
-from agent.source.api import Client
+from agent.source.api import ApiError, Client
 from agent.source.discovery import Selection, find_nodes
 from agent.source.switches import NOT_READABLE, read_switches
 from agent.start import is_first_start, start_of
@@ -115,7 +115,7 @@ async def begin(
         return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
     # Before any log is read, and before an id is chosen.
-    found = await read_switches(client, options.namespaces)
+    found = await read_switches(client, options.namespaces, options.deployments)
     switched(found)
     for one in found:
         if one.value == NOT_READABLE:
@@ -130,20 +130,22 @@ async def begin(
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(
-            client, options.namespaces, missing=warn_missing
+            client, options.namespaces, options.deployments, missing=warn_missing
         )
         return own or str(world.new_uuid())
 
+    # A quiet period that begins by a clock that is behind ends too early once it is set.
+    latest = await _latest(client, now) if options.quiet_period_seconds else now
     installation = await installations.load_installation(
         installation_store,
         choose_id=choose_id,
-        now_seconds=now,
+        now_seconds=latest,
         withholding=review(None, ruleset, now_seconds=now, quiet_seconds=0),
     )
     withholding = review(
         installation.withholding,
         ruleset,
-        now_seconds=now,
+        now_seconds=latest,
         quiet_seconds=options.quiet_period_seconds,
     )
     minor, distribution = await identities.find_kubernetes(client, ruleset, missing=warn_missing)
@@ -210,6 +212,17 @@ async def begin(
     note = partial(_note, installation_store, slot, keeper, counting, world.clock)
     await note()
     return Begun(client, counting, keeper, note)
+
+
+async def _latest(client: Client, now_seconds: int) -> int:
+    """Return the time by our clock or the API server's, whichever is later."""
+    try:
+        date = await client.read_date("/version")
+    except ApiError as error:
+        if error.status not in identities.REFUSALS:
+            raise
+        date = None
+    return max(now_seconds, 0 if date is None else int(date))
 
 
 async def _find_store(

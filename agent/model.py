@@ -156,7 +156,8 @@ class Released:
 
     `lines_at` and `matched_at` count lines and matched entries by the second of their stamps;
     `rotations` says how often the file was seen to have been rotated since it was read last;
-    `hits` counts entries by the rule that took them.
+    `hits` counts entries by the rule that took them. `ahead_ns` is by how much stamps were at most
+    ahead of the clock when their lines were read, those that had to wait among them.
     """
 
     observations: tuple[Observation, ...] = ()
@@ -167,6 +168,7 @@ class Released:
     rotations: int = 0
     last_ns: int = 0
     hits: Mapping[str, int] = field(factory=dict)
+    ahead_ns: int = 0
 
     @property
     def lines(self) -> int:

@@ -30,6 +30,7 @@ class Options:
     namespaces: tuple[str, ...]
     selectors: tuple[str, ...]
     containers: frozenset[str]
+    deployments: tuple[str, ...]
     node: str | None
     window_seconds: int
     commit_seconds: float

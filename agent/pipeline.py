@@ -338,7 +338,10 @@ async def _obey(
         begun = clock()
         try:
             found = await read_switches(
-                client, pipeline.options.namespaces, limit_seconds=SWITCHES_SECONDS
+                client,
+                pipeline.options.namespaces,
+                pipeline.options.deployments,
+                limit_seconds=SWITCHES_SECONDS,
             )
         except ApiError as error:
             if outbox.may_send.is_set():

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from math import log2, prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 import orjson
@@ -33,7 +33,7 @@ from agent.disclosure import (
 )
 from agent.model import REPORT
 from agent.rulefiles import load_rules
-from agent.terms import Terms, newly_told, read_terms
+from agent.terms import SETTINGS, Terms, newly_told, read_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,10 @@ if TYPE_CHECKING:
     from agent.model import Value
     from agent.rules import RuleSet
 
+T = TypeVar("T")
+
 FORMAT_VERSION = 2
+_WRITE = "write one with: botkube-analytics plan --format json"
 COUNT_BITS = 20
 NUMBER_BITS = 32
 ASSUMPTIONS = (
@@ -140,32 +143,51 @@ def read_plan(path: str) -> tuple[tuple[Disclosure, ...], Terms | None]:
         return disclosures(load_rules([path])), None
     try:
         found = orjson.loads(Path(path).read_bytes())
-        if found["version"] != FORMAT_VERSION:
-            what = (
-                f"{path} has format {found['version']}, this command reads {FORMAT_VERSION}; "
-                "write it anew with the older rules and settings"
-            )
-            raise PlanError(what)
-        series = tuple(_disclosure(one) for one in found["series"])
-        return series, read_terms(found["settings"])
     except OSError as error:
         raise PlanError(f"cannot read {path}: {error.strerror}") from error
-    except (KeyError, TypeError, ValueError) as error:
-        what = f"{path} is no plan; write one with: botkube-analytics plan --format json"
+    except orjson.JSONDecodeError as error:
+        place = f"{path}:{error.lineno}:{error.colno}"
+        raise PlanError(f"{place}: this is no JSON, so no plan; {_WRITE}") from error
+    try:
+        return _plan(found)
+    except ValueError as error:
+        what = f"{path}: {error}: no plan has such a value there; {_WRITE}"
         raise PlanError(what) from error
 
 
-def _disclosure(found: Mapping[str, Any]) -> Disclosure:
-    made = Disclosure(
-        found["event"],
-        found["property"],
-        found["shape"],
-        tuple(found["values"]),
-        is_optional=found["optional"],
+def _plan(found: object) -> tuple[tuple[Disclosure, ...], Terms]:
+    """Return what a plan says. Raises `ValueError` with the place of an odd value."""
+    version = _get(found, "version", int)
+    if version != FORMAT_VERSION:
+        raise ValueError(f"version {version} and not {FORMAT_VERSION}")
+    series = enumerate(_get(found, "series", list))
+    return tuple(_disclosure(one, f"series[{number}].") for number, one in series), read_terms(
+        _get(found, SETTINGS, dict)
     )
-    if made.shape not in SHAPES:
-        raise ValueError
-    return made
+
+
+def _disclosure(found: object, place: str) -> Disclosure:
+    values = _get(found, "values", list, place)
+    shape = _get(found, "shape", str, place)
+    if shape not in SHAPES:
+        raise ValueError(f"{place}shape")
+    if not {type(one) for one in values} <= {str, int, bool}:
+        raise ValueError(f"{place}values")
+    return Disclosure(
+        _get(found, "event", str, place),
+        _get(found, "property", str, place),
+        shape,
+        tuple(values),
+        is_optional=_get(found, "optional", bool, place),
+    )
+
+
+def _get(found: object, name: str, kind: type[T], place: str = "") -> T:
+    value = found.get(name) if isinstance(found, dict) else None
+    # A boolean is no number.
+    if type(value) is not kind:
+        raise ValueError(f"{place}{name}")
+    return value
 
 
 # --- printing -------------------------------------------------------------------------------------
@@ -200,7 +222,7 @@ def _plan_data(ruleset: RuleSet, found: Sequence[Disclosure], terms: Terms) -> d
     return {
         "version": FORMAT_VERSION,
         "rules_digest": ruleset.digest,
-        "settings": terms.data,
+        SETTINGS: terms.data,
         "series": [
             {
                 "event": one.event,

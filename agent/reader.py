@@ -81,6 +81,7 @@ class Reader:
         self._unreadable = 0
         self._past = Counter[str]()
         self._now_ns: int | None = None
+        self._newest_ns = self._ahead_ns = self._most_read = 0
         self.lag = Lag()
         self._begin()
 
@@ -95,6 +96,7 @@ class Reader:
             # What was read and not released is read again, unless the file is gone by then.
             self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased)
             self._ahead = self._ahead_cursor(self._held)
+        self._most_read = max(self._most_read, self._read)
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
@@ -214,11 +216,15 @@ class Reader:
             self._take_entry(entry)
         self._pairs.end()
 
-    def take(self) -> Released:
+    def take(self, *, now_ns: int | None = None) -> Released:
         """Hand over what is released since the last call, in line order.
 
-        The caller folds it and takes `cursor` with no `await` between.
+        The caller folds it and takes `cursor` with no `await` between. Where it matters when lines
+        were read, it says when it fed them last.
         """
+        ahead_ns = self._ahead_ns
+        if now_ns is not None:
+            ahead_ns = max(ahead_ns, self._newest_ns - now_ns)
         following = self._entries.open_line or self._read + 1
         self._pairs.pass_line(following, offset=self._offset(following))
         observations, facts = self._pairs.released()
@@ -236,8 +242,20 @@ class Reader:
         gaps, self._gaps = tuple(self._gaps), []
         rotations, self._rotations = self._rotations, 0
         hits, self._pairs.hits = self._pairs.hits, Counter()
+        # What waits was read by now, also if it is to be read again after a `reopen`.
+        is_behind = self._proof is not None or self._read < self._most_read
+        waits = self.is_holding or is_behind
+        self._newest_ns, self._ahead_ns = (self._newest_ns, ahead_ns) if waits else (0, 0)
         return Released(
-            tuple(observations), tuple(facts), gaps, lines_at, matched_at, rotations, last_ns, hits
+            tuple(observations),
+            tuple(facts),
+            gaps,
+            lines_at,
+            matched_at,
+            rotations,
+            last_ns,
+            hits,
+            ahead_ns,
         )
 
     def _release(self, count: int) -> tuple[Counter[int], int]:
@@ -382,6 +400,7 @@ class Reader:
             self._take_entry(entry)
         if self._now_ns is not None:
             self.lag.take_all(lines, now_ns=self._now_ns)
+        self._newest_ns = max(self._newest_ns, at(max(lines)))
         self._unreleased += lines
         self._stamped_lines += len(lines)
         self._read += len(lines)
@@ -398,6 +417,7 @@ class Reader:
             self.unstamped += 1
             return
         self._stamped_lines += 1
+        self._newest_ns = max(self._newest_ns, stamp[0])
         line = in_usual_form(raw, *stamp)
         if self._proof is None:
             if self._now_ns is not None:

@@ -12,6 +12,7 @@ from attrs import define, evolve, field
 
 from agent.model import NANOS
 from agent.modes import Mode, decide
+from agent.on_node import STANDING_LOOKS
 from agent.reload import Reloading
 from agent.sink.batch import batch_array
 from agent.sink.outcome import Delivered, Retry
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 class Running:
     """The pipeline once it runs, and what the destination answered.
 
-    `leads` is whether this replica leads, None where there is no election; `has_looked` whether the
-    cluster's switches were read once; `standing_since` is since when this process may lead, by the
+    `leads` is whether this replica leads, None where there is no election; `looked` is when the
+    cluster's switches were read last; `standing_since` is since when this process may lead, by the
     clock that nobody sets, and `saw_none` whether no BotKube was on this node since then.
     """
 
@@ -50,7 +51,7 @@ class Running:
     pipeline: Pipeline | None = None
     switches: tuple[Switch, ...] = ()
     leads: bool | None = None
-    has_looked: bool = False
+    looked: float | None = None
     reloading: Reloading = field(factory=Reloading)
     delivered: int = 0
     retried: int = 0
@@ -71,7 +72,7 @@ class Running:
 
     def switch(self, found: Iterable[Switch]) -> None:
         """Take what the cluster's switches say; local ones were decided before."""
-        self.has_looked = True
+        self.looked = self.clock()
         self.switches = (*self.local_switches, *found)
         self.decision = decide(self.switches, has_write_key=self.has_write_key)
         if self.decision.mode is Mode.OFF:
@@ -161,7 +162,9 @@ class Running:
             mode=str(self.decision.mode),
             why=self.decision.why,
             switches=tuple(SwitchRow(one.name, one.value, one.is_off) for one in self.switches),
-            has_looked=self.has_looked,
+            has_looked=self.looked is not None,
+            looked_seconds=int(self.looked or 0),
+            look_every_seconds=int(self._look_seconds()),
             destination=self.options.destination if self.decision.mode is Mode.ON else "",
             window_seconds=self.options.window_seconds,
             entries=self.ledger.entries,
@@ -173,6 +176,10 @@ class Running:
             figures=self.snapshot(),
         )
         return base if self.pipeline is None else self._whole(base, self.pipeline)
+
+    def _look_seconds(self) -> float:
+        every = self.options.pace.switches
+        return every * STANDING_LOOKS if self.options.slots and self.leads is False else every
 
     def _whole(self, base: View, pipeline: Pipeline) -> View:
         counting = pipeline.counting

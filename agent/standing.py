@@ -47,6 +47,11 @@ async def _look(
         while True:
             with suppress(ApiError):  # The last answer stands: nothing is read or sent here.
                 switched(
-                    await read_switches(client, options.namespaces, limit_seconds=every_seconds)
+                    await read_switches(
+                        client,
+                        options.namespaces,
+                        options.deployments,
+                        limit_seconds=every_seconds,
+                    )
                 )
             await asyncio.sleep(every_seconds)

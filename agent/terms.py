@@ -41,16 +41,20 @@ class Terms:
 
 
 def read_terms(data: Mapping[str, Any]) -> Terms:
-    """Return what a plan has kept. Raises `KeyError` or `ValueError` for what is none."""
-    found = Terms(
-        data["identity.cluster_id"],
-        data["window.seconds"],
-        data["privacy.minimum"],
-        data["destination"],
-    )
-    numbers = (found.window_seconds, found.minimum)
-    if found.cluster_id not in CLUSTER_IDS or {type(one) for one in numbers} != {int}:
-        raise ValueError
+    """Return what a plan has kept. Raises `ValueError` with the place of an odd value."""
+    cluster_id, destination = data.get("identity.cluster_id"), data.get("destination")
+    if not isinstance(cluster_id, str) or cluster_id not in CLUSTER_IDS:
+        raise ValueError(f"{SETTINGS}.identity.cluster_id")
+    if not isinstance(destination, str) or not destination.isprintable():
+        raise ValueError(f"{SETTINGS}.destination")
+    window = _number(data, "window.seconds", least=1)
+    return Terms(cluster_id, window, _number(data, "privacy.minimum", least=0), destination)
+
+
+def _number(data: Mapping[str, Any], name: str, *, least: int) -> int:
+    found = data.get(name)
+    if type(found) is not int or found < least:
+        raise ValueError(f"{SETTINGS}.{name}")
     return found
 
 

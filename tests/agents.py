@@ -242,6 +242,7 @@ class Lab:
             namespaces=(NAMESPACE,),
             selectors=("app=botkube,component=controller",),
             containers=frozenset({"botkube"}),
+            deployments=("botkube",),
             node=None,
             window_seconds=WINDOW_SECONDS,
             commit_seconds=0,
@@ -311,6 +312,7 @@ async def lab(folder: Path, ruleset: RuleSet, **changes: object) -> AsyncIterato
         async with collector.running():
             cluster.namespace(NAMESPACE)
             clock = Clock()
+            cluster.server.date = clock.seconds
             ticking = asyncio.create_task(clock.tick(), name="clock")
             try:
                 yield Lab(cluster, collector, clock, folder, ruleset, dict(changes))

@@ -44,7 +44,7 @@ RENDERED: Mapping[str, str] = {
 
 DECIDED = {
     "analytics": {"disable"},
-    "kubernetes": {"kubeconfig", "context", "namespaces", "node"},
+    "kubernetes": {"kubeconfig", "context", "namespaces", "deployments", "node"},
     "rules": {"paths"},
     "state": {"path", "configmap", "installation_configmap", "slots", "namespace"},
     "lease": {"name"},

@@ -14,7 +14,7 @@ import yaml
 from agent import __version__, settings
 from agent.doctor.rights import RIGHTS, Lack, Right, Scope, actions
 from agent.rules import RuleSet
-from agent.source.switches import BOTKUBE_CONFIGS
+from agent.source.switches import analytics_config, opt_out_configs
 from tests import manifests
 from tests.agents import NAMESPACE, after, lab, until
 from tests.manifests import CHART, DEPLOY, RENDERED, SCHEMA, Json, manifest
@@ -261,18 +261,20 @@ def test_the_namespaced_overlay_has_the_rights_that_are_needed_and_no_other() ->
     assert len(role("base")) > len(role("overlays/namespaced"))
 
 
-def asked(folder: str, rights: Iterable[Right]) -> set[Asked]:
+def asked(objects: dict[str, Json], rights: Iterable[Right]) -> set[Asked]:
     """Return what the doctor asks for in an installation, for these rights."""
-    held = [one for one in manifest(folder) if re.search(r"-(state|installation)(-\d+)?$", one)]
+    held = [one for one in objects if re.search(r"-(state|installation)(-\d+)?$", one)]
+    names = loaded(objects).kubernetes.deployments
     scope = Scope(
         namespaces=(NAMESPACE,),
         guessed=frozenset(),
-        deployments=((NAMESPACE, "botkube"),),
+        deployments=tuple((NAMESPACE, one) for one in names),
         state_namespace=NAMESPACE,
         state_names=tuple(one.partition("/")[2] for one in held),
-        lease="botkube-analytics" if "Lease/botkube-analytics" in manifest(folder) else None,
+        lease="botkube-analytics" if "Lease/botkube-analytics" in objects else None,
         has_cluster_id=False,
-        switch_names=BOTKUBE_CONFIGS,
+        switch_names=opt_out_configs(names),
+        id_names=tuple(map(analytics_config, names)),
     )
     found = [one for right in rights for one in actions(right, scope)]
     return {(one.verb, one.group, one.resource, one.name) for one in found}
@@ -296,9 +298,9 @@ def test_the_doctor_asks_for_what_is_granted_and_for_no_more(folder: str) -> Non
     rights = [one for one in RIGHTS if one.lack is not Lack.CREATES]
     rights = [one for one in rights if one.in_role] if is_small else rights
 
-    assert asked(folder, rights) == given(role(folder))
+    assert asked(manifest(folder), rights) == given(role(folder))
     needed = [one for one in RIGHTS if one.in_role]
-    assert asked(folder, needed) == given(manifests.needed(role(folder)))
+    assert asked(manifest(folder), needed) == given(manifests.needed(role(folder)))
 
 
 def test_the_readme_shows_how_to_install_from_here() -> None:

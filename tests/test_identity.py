@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import attrs
 import orjson
@@ -39,7 +40,9 @@ class Scene:
         return await identity.find_kubernetes(self.client, self.ruleset, missing=self.note)
 
     async def installation(self) -> object:
-        return await identity.find_installation_id(self.client, ("botkube",), missing=self.note)
+        return await identity.find_installation_id(
+            self.client, ("botkube",), ("botkube",), missing=self.note
+        )
 
     async def version(self) -> object:
         return await identity.find_version(
@@ -115,6 +118,19 @@ async def test_a_trait_that_may_not_be_read_is_said(scene: Scene, status: int) -
 
     assert (await scene.cluster_id(), await scene.kubernetes()) == (None, (None, None))
     assert scene.missing == ["cluster id", "Kubernetes version"]
+
+
+async def test_the_id_of_botkube_is_found_by_its_deployments_name(scene: Scene) -> None:
+    own = "0f0e0d0c-0b0a-4908-8706-050403020100"
+    scene.cluster.namespace("botkube")
+    for name, said in (("botkube", str(uuid4())), ("chatops", own)):
+        data = {"analytics.yaml": f"analytics:\n  installationID: {said}\n"}
+        scene.cluster.config_map("botkube", f"{name}-analytics-config", data)
+
+    found = await identity.find_installation_id(
+        scene.client, ("botkube",), ("other", "chatops"), missing=scene.note
+    )
+    assert (found, scene.missing) == (own, [])
 
 
 async def test_each_kind_of_cluster_id(scene: Scene) -> None:

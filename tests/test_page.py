@@ -342,7 +342,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
             world.cluster.namespace(name)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with Client(world.options().access, "test") as client:
-            found = await read_switches(client, names)
+            found = await read_switches(client, names, ["botkube"])
         async with world.agent() as agent, shown(world, agent, switches=found) as port:
             assert agent.pipeline is not None
             running = agent.pipeline
@@ -408,8 +408,15 @@ STANDS_BY = Snapshot(mode="on", leads=False)
     ("changes", "says"),
     [
         pytest.param(
-            {"mode": "off", "why": "two is true", "switches": ROWS, "next": None},
+            {
+                "mode": "off",
+                "why": "two is true",
+                "switches": ROWS,
+                "next": None,
+                "look_every_seconds": 300,
+            },
             [
+                "It is looked at every 300 seconds",
                 "<b>off</b>, because two is true. No log is read and nothing is sent.",
                 "Take back what says off: two.",
                 "Nothing is read while it is off.",
@@ -421,6 +428,11 @@ STANDS_BY = Snapshot(mode="on", leads=False)
             {"figures": STANDS_BY, "next": None},
             ["This replica stands by: it reads and sends nothing.", "None from here now."],
             id="standing by",
+        ),
+        pytest.param(
+            {"figures": STANDS_BY, "looked_seconds": NOW - 66, "next": None},
+            ["could not be read since 2027-01-15 07:58:54 UTC"],
+            id="standing by, no look since",
         ),
         pytest.param({"has_looked": False, "next": None}, ["were not read yet"], id="no look yet"),
         pytest.param(

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 from attrs import evolve
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.__main__ import main
 from agent.disclosure import (
@@ -23,7 +29,7 @@ from agent.disclosure import (
 )
 from agent.model import REPORT
 from agent.names import RESERVED
-from agent.plan import bounds
+from agent.plan import PlanError, bounds, read_plan
 from agent.rules import RuleSet
 from agent.rules.ruleset import Event
 from agent.settings.table import TABLE
@@ -309,33 +315,124 @@ def test_a_folder_of_rules_is_compared_with(
 
 
 TERMS = Terms("none", 60, 0, "").data
-TEXT = {"event": "a", "property": "b", "shape": "text", "values": [], "optional": False}
+ONE = {"event": "a", "property": "b", "shape": "words", "values": [1], "optional": False}
+
+
+def plan_of(one: object = ONE, **terms: object) -> str:
+    return json.dumps({"version": 2, "series": [ONE, one], "settings": TERMS | terms})
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "place"),
     [
-        "",
-        "[]",
-        "{}",
-        '{"version": 1, "series": []}',
-        '{"version": 2}',
-        '{"version": 2, "series": []}',
-        '{"version": 2, "series": [{}], "settings": {}}',
-        json.dumps({"version": 2, "series": [TEXT], "settings": TERMS}),
-        json.dumps({"version": 2, "series": [], "settings": TERMS | {"window.seconds": "1"}}),
-        json.dumps({"version": 2, "series": [], "settings": TERMS | {"identity.cluster_id": "x"}}),
+        ("", ":1:1: this is no JSON"),
+        ('{"version": 2,\n"series": [}', ":2:12: this is no JSON"),
+        ('{"version": 2, "\udcff": 1}', ":1:"),
+        ("[" * 5000, ":1:"),
+        ("[]", ": version: "),
+        ("7", ": version: "),
+        ('{"version": 2.0}', ": version: "),
+        ('{"version": 1, "series": []}', ": version 1 and not 2: "),
+        ('{"version": 2}', ": series: "),
+        ('{"version": 2, "series": {}}', ": series: "),
+        ('{"version": 2, "series": []}', ": settings: "),
+        ('{"version": 2, "series": [], "settings": []}', ": settings: "),
+        (plan_of({}), ": series[1].values: "),
+        (plan_of("x"), ": series[1].values: "),
+        (plan_of(ONE | {"event": []}), ": series[1].event: "),
+        (plan_of(ONE | {"property": {}}), ": series[1].property: "),
+        (plan_of(ONE | {"shape": "text"}), ": series[1].shape: "),
+        (plan_of(ONE | {"shape": []}), ": series[1].shape: "),
+        (plan_of(ONE | {"values": "ab"}), ": series[1].values: "),
+        (plan_of(ONE | {"values": [[]]}), ": series[1].values: "),
+        (plan_of(ONE | {"values": [0.5]}), ": series[1].values: "),
+        (plan_of(ONE | {"optional": 0}), ": series[1].optional: "),
+        (plan_of(ONE | {"optional": "no"}), ": series[1].optional: "),
+        (plan_of(**{"window.seconds": "1"}), ": settings.window.seconds: "),
+        (plan_of(**{"window.seconds": 0}), ": settings.window.seconds: "),
+        (plan_of(**{"window.seconds": True}), ": settings.window.seconds: "),
+        (plan_of(**{"privacy.minimum": -1}), ": settings.privacy.minimum: "),
+        (plan_of(**{"privacy.minimum": 10**30}), ": settings.privacy.minimum: "),
+        (plan_of(**{"identity.cluster_id": "x"}), ": settings.identity.cluster_id: "),
+        (plan_of(**{"identity.cluster_id": []}), ": settings.identity.cluster_id: "),
+        (plan_of(destination=None), ": settings.destination: "),
+        (plan_of(destination="a\x1b[2J"), ": settings.destination: "),
     ],
 )
-def test_what_is_no_plan_ends_with_2(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
-) -> None:
+def test_what_is_no_plan_is_told_with_its_place(tmp_path: Path, text: str, place: str) -> None:
     kept = tmp_path / "plan.json"
-    kept.write_text(text)
+    kept.write_text(text, errors="surrogateescape")
+    with pytest.raises(PlanError, match=re.escape(f"{kept}{place}")) as refused:
+        read_plan(str(kept))
+
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_no_plan_ends_with_2(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    kept = tmp_path / "plan.json"
+    kept.write_text(plan_of(ONE | {"event": []}))
     code, said = call(capsys, "--against", str(kept))
 
-    assert code == 2
-    assert str(kept) in said
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"{kept}: series[1].event: " in said
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+SMALL = {
+    "version": 2,
+    "series": [
+        {
+            "event": one.event,
+            "property": one.name,
+            "shape": one.shape,
+            "values": [*one.values],
+            "optional": one.is_optional,
+        }
+        for one in PLAN[::40]
+    ],
+    "settings": TERMS,
+}
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> object:
+    """Return a plan in which something was taken out, added or put in place of another thing."""
+    plan = json.loads(json.dumps(SMALL))
+    for _ in range(draw(st.integers(1, 3))):
+        at: Any = plan
+        while draw(st.booleans()):
+            inner = at[key] if (key := draw(key_of(at))) is not None else None
+            if not isinstance(inner, (dict, list)) or not inner:
+                break
+            at = inner
+        if (key := draw(key_of(at))) is None:
+            continue
+        if draw(st.booleans()):
+            at[key] = draw(JSON)
+        else:
+            del at[key]
+    return plan
+
+
+def key_of(found: dict[str, object] | list[object]) -> st.SearchStrategy[Any]:
+    keys = [*found] if isinstance(found, dict) else range(len(found))
+    return st.sampled_from(keys) if found else st.none()
+
+
+@given(mutated())
+def test_no_plan_that_somebody_edited_ends_with_a_traceback(plan: object) -> None:
+    with tempfile.NamedTemporaryFile() as kept:
+        kept.write(json.dumps(plan).encode("utf-8", "surrogatepass"))
+        kept.flush()
+        with suppress(PlanError):
+            series, terms = read_plan(kept.name)
+            assert terms is not None
+            newly_disclosed(series, PLAN)
+            [*newly_told(terms, Terms("raw", 60, 0, ""))]
 
 
 def test_a_plan_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -60,6 +60,7 @@ VALUES = [
     ("kubernetes.namespaces", "one;two", ("one", "two")),
     ("kubernetes.selectors", "a=b,c=d; e in (f, g)", ("a=b,c=d", "e in (f, g)")),
     ("kubernetes.containers", "bot", ("bot",)),
+    ("kubernetes.deployments", "one;two", ("one", "two")),
     ("kubernetes.node", "ip-10-0-0-1.ec2.internal", "ip-10-0-0-1.ec2.internal"),
     ("rules.paths", "/rules;~/mine", ("/rules", "/me/mine")),
     ("window.seconds", "60", 60),

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 from kubernetes_asyncio.config import ConfigException
 
-from agent.source.api import MAX_ANSWER_BYTES, Access, ApiError, Client, NoCluster
+from agent.source.api import (
+    MAX_ANSWER_BYTES,
+    Access,
+    ApiError,
+    Client,
+    NoCluster,
+    date_seconds,
+)
 
 
 def kubeconfig(url: str, *, token: str = "", proxy: str = "") -> str:
@@ -220,3 +227,18 @@ async def test_a_token_that_cannot_be_read_anew_is_no_answer(tmp_path: Path) -> 
 
         assert (caught.value.status, requests) == (0, [])
         assert await client.get("/version") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("Fri, 15 Jan 2027 08:00:00 GMT", 1_800_000_000),
+        ("Fri, 15 Jan 2027 08:00:00 -0000", 1_800_000_000),
+        ("Fri, 15 Jan 99999999999 08:00:00 GMT", None),
+        ("Fri, 15 Jan 2027", None),
+        ("yesterday", None),
+        ("", None),
+    ],
+)
+def test_a_date_is_read_or_is_none(text: str, seconds: int | None) -> None:
+    assert date_seconds(text) == seconds

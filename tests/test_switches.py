@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import socket
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,9 @@ def configure(world: Lab, name: str, text: str) -> None:
 async def names_off(world: Lab) -> list[str]:
     """Return which switches say off."""
     async with Client(world.options().access, "test") as client:
-        return [one.name for one in await read_switches(client, [NAMESPACE]) if one.is_off]
+        return [
+            one.name for one in await read_switches(client, [NAMESPACE], ["botkube"]) if one.is_off
+        ]
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,31 @@ async def test_botkubes_own_opt_out_says_off(
     assert bool(await names_off(world)) is is_off
 
 
+@pytest.mark.parametrize("name", ["one-analytics-config", "one-global-config", "two-global-config"])
+async def test_the_opt_out_of_every_deployment_that_is_named_is_obeyed(
+    world: Lab, name: str
+) -> None:
+    """Whoever looks: one that begins, one that works, one that stands by."""
+    world.changes |= {"deployments": ("one", "two"), "node": "node-2"}
+    async with world.agent() as agent:
+        configure(world, name, "analytics: {disable: true}\n")
+        await ended(agent)
+    before = len(world.cluster.server.calls)
+    async with world.agent(waits=False, seed=2) as agent:
+        await ended(agent)
+    assert {call.resource for call in world.cluster.server.calls[before:]} == {
+        "namespaces",
+        "configmaps",
+    }
+
+    world.changes |= {"slots": 1, "state_path": None}
+    async with process(world) as (health, page):
+        await ask_until(health, "/readyz", lambda said: b'"off"' in said)
+        off = await status_until(page, lambda said: said["mode"] == "off")
+    # On a node without BotKube it is looked at ten times as rarely.
+    assert off["look_every_seconds"] == 10 * world.options().pace.switches
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -171,6 +200,26 @@ async def test_off_from_the_start_reads_no_log_and_counts_nothing_of_it_later(wo
         await until(lambda: missing(truth, world) == {})
 
     assert missing(truth, world) == {}
+
+
+async def test_a_slot_that_is_taken_after_an_off_counts_nothing_of_it(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Its own State says nothing of the mode: the installation has to, or it began at the head."""
+    async with lab(tmp_path, ruleset, slots=2, node="node-1", state_path=None) as world:
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns(), node="node-1")
+        async with world.agent() as agent:
+            await world.finish(agent)
+        annotate(world, "true")
+        async with world.agent(seed=2, waits=False) as agent:
+            await ended(agent)
+        pod = world.cluster.botkube(NAMESPACE, name="other", at=world.clock.ns(), node="node-2")
+        write(pod, world, 20)
+        annotate(world, None)
+        async with world.agent(seed=3, node="node-2"):
+            await after(world, WINDOW_SECONDS)
+            truth = write(pod, world, 20, seed=2)
+            await until(lambda: missing(truth, world) == {})
 
 
 async def test_a_change_to_off_discards_what_is_unsent_and_what_is_written_meanwhile(
@@ -318,15 +367,26 @@ async def test_a_replica_that_stands_by_shows_the_clusters_switches(
                 ready = await ask(health, "/readyz")
                 annotate(world, None)
                 again = await status_until(page, lambda said: said["mode"] == "on")
+                where = f"/namespaces/{NAMESPACE}$"
+                world.cluster.server.faults.add(Answer(500), path=where, times=None)
+                stale = await status_until(page, lambda said: SINCE.search(said["means"]))
+                world.cluster.server.faults.clear()
+                await status_until(page, lambda said: not SINCE.search(said["means"]))
 
     assert [one["value"] for one in shown["switches"]] == ["not set"] * 3
     assert shown["means"].startswith("This replica stands by")
     assert off["why"] == f"annotation {ANNOTATION} of namespace {NAMESPACE} is true"
     assert b'"off"' in ready
     assert again["figures"]["leads"] is False
+    since = datetime.fromtimestamp(stale["looked_seconds"], UTC)
+    assert SINCE.findall(stale["means"]) == [f"{since:%Y-%m-%d %H:%M:%S}"]
+    assert stale["switches"] == again["switches"]
 
 
-async def status_until(port: int, is_true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+SINCE = re.compile(r"switches could not be read since (.*) UTC; what they said then is shown")
+
+
+async def status_until(port: int, is_true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """Ask a page for its numbers until they are as expected."""
     async with asyncio.timeout(20), aiohttp.ClientSession() as session:
         while True:
@@ -378,10 +438,10 @@ async def test_an_off_is_obeyed_although_another_switch_gives_no_answer(world: L
     faults.add(Answer(500), path="botkube-analytics-config", times=None)
     faults.add(HalfOpen(), path="botkube-global-config", times=None)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+        found = await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
         annotate(world, None)
         with pytest.raises(ApiError):
-            await read_switches(client, [NAMESPACE], limit_seconds=0.5)
+            await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
 
     assert [(one.value, one.is_off) for one in found] == [
         ("true", True),
@@ -494,6 +554,6 @@ async def test_a_configuration_of_botkube_that_is_torn_is_not_a_switch_that_is_n
     data = {f"{number}.yaml": text for number, text in enumerate(texts)}
     world.cluster.config_map(NAMESPACE, "botkube-global-config", data)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE])
+        found = await read_switches(client, [NAMESPACE], ["botkube"])
 
     assert found[-1].value == value

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 from http import HTTPStatus
+from itertools import product
 from typing import TYPE_CHECKING, TypeVar
 
 from attrs import evolve, field, frozen
@@ -30,7 +31,7 @@ from agent.source.api import Client, NoCluster
 from agent.source.discovery import Selection, find_pods
 from agent.source.podlogs import read_tail
 from agent.source.rights import may
-from agent.source.switches import BOTKUBE_CONFIGS, read_switches
+from agent.source.switches import analytics_config, opt_out_configs, read_switches
 from agent.state.lease import look
 
 if TYPE_CHECKING:
@@ -50,8 +51,6 @@ AT_A_TIME = 16
 MAX_TAILS = 8
 TAIL_LINES = 500
 TAIL_BYTES = 256 * 1024
-
-USUAL_DEPLOYMENT = "botkube"
 
 
 @frozen
@@ -147,7 +146,10 @@ async def _examine_alone(
 
 async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decision, list[Line]]:
     patient = cluster.patient
-    switches = await cluster.ask(read_switches(cluster.client, cluster.options.namespaces))
+    options = patient.options
+    switches = await cluster.ask(
+        read_switches(cluster.client, options.namespaces, options.deployments)
+    )
     said = () if isinstance(switches, Refusal) else switches
     decision = decide((*patient.switches, *said), has_write_key=patient.has_write_key)
     may_read = not isinstance(switches, Refusal) and decision.mode is not Mode.OFF
@@ -169,7 +171,7 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
         rules,
         verdicts.of_api(None),
         clock,
-        verdicts.of_switches(switches),
+        verdicts.of_switches(switches, sorted(_unnamed(found, options))),
         *(verdicts.of_right(one, scope, around) for one in held if one.wanted),
         _judge_pods(pods, cluster.options),
         *levels,
@@ -201,19 +203,30 @@ async def _nothing() -> list[Line]:
 
 def _scope(patient: Patient, pods: Iterable[Pod]) -> Scope:
     options = patient.options
-    owners = {(pod.namespace, pod.owner.rpartition("-")[0]) for pod in pods if pod.owner}
-    usual = ((namespace, USUAL_DEPLOYMENT) for namespace in options.namespaces)
+    usual = product(options.namespaces, options.deployments)
     on_disk = options.state_path is not None
     return Scope(
         namespaces=options.namespaces,
         guessed=patient.guessed,
-        deployments=tuple(sorted(one for one in owners if one[1])) or tuple(usual),
+        deployments=tuple(sorted(_deployments(pods))) or tuple(usual),
         state_namespace=options.state_namespace,
         state_names=() if on_disk else (*state_names(options), options.installation_name),
         lease=options.lease_name,
         has_cluster_id=options.cluster_id != "none",
-        switch_names=BOTKUBE_CONFIGS,
+        switch_names=opt_out_configs(options.deployments),
+        id_names=tuple(map(analytics_config, options.deployments)),
     )
+
+
+def _deployments(pods: Iterable[Pod]) -> set[tuple[str, str]]:
+    """Return namespace and name of the Deployments that pods are of."""
+    owners = ((pod.namespace, pod.owner.rpartition("-")[0]) for pod in pods)
+    return {one for one in owners if one[1]}
+
+
+def _unnamed(pods: Iterable[Pod], options: Options) -> set[str]:
+    """Return the Deployments of which no setting tells that they are BotKube's."""
+    return {name for _, name in _deployments(pods)} - {*options.deployments}
 
 
 async def _held(cluster: _Cluster, right: Right, scope: Scope) -> Held:

@@ -94,10 +94,10 @@ class Scope:
     lease: str | None
     has_cluster_id: bool
     switch_names: tuple[str, ...]
+    id_names: tuple[str, ...]
 
 
 COORDINATION = "coordination.k8s.io"
-OLD_ID = "botkube-analytics-config"
 
 # fmt: off
 RIGHTS = (
@@ -127,11 +127,11 @@ RIGHTS = (
     ),
     Right(
         ("get",), "configmaps", Where.SWITCHES,
-        "ConfigMaps `botkube-analytics-config`, `botkube-global-config`",
+        "ConfigMaps `<name>-analytics-config`, `<name>-global-config` of BotKube's Deployments",
         "BotKube's own opt-out is not seen, which the log and `status` say", Lack.HIDES,
     ),
     Right(
-        ("get",), "configmaps", Where.OLD_ID, "ConfigMap `botkube-analytics-config`",
+        ("get",), "configmaps", Where.OLD_ID, "ConfigMaps `<name>-analytics-config`",
         "the installation id is a new one instead of that of BotKube v0.13", Lack.HIDES,
     ),
     Right(
@@ -177,7 +177,7 @@ def _objects(where: Where, scope: Scope) -> Iterator[tuple[str, str]]:
         case Where.SWITCHES:
             yield from _each(followed, scope.switch_names)
         case Where.OLD_ID:
-            yield from _each(followed, [OLD_ID])
+            yield from _each(followed, scope.id_names)
         case Where.DEPLOYMENTS:
             yield from scope.deployments
         case Where.STATE:

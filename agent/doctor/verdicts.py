@@ -5,7 +5,6 @@ Nothing here repeats a text that came from outside, but names and numbers of obj
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -101,17 +100,15 @@ def of_api(refusal: Refusal | None, no_cluster: str = "") -> Line:
     return Line("API server", Verdict.FAIL, f"not reached: {refusal}", fix)
 
 
-def skew_seconds(date: str | None, *, before: float, after: float) -> float | None:
-    """Return by how much our clock is ahead of a Date header, at least; None if it is none.
+def skew_seconds(date: float | None, *, before: float, after: float) -> float | None:
+    """Return by how much our clock is ahead of a Date header, at least; None if there is none.
 
     The header is cut to a whole second and was written between `before` and `after`: what that can
     explain is no skew.
     """
-    try:
-        said = parsedate_to_datetime(date or "").timestamp()
-    except (ValueError, OverflowError):
+    if date is None:
         return None
-    least, most = before - (said + 1), after - said
+    least, most = before - (date + 1), after - date
     return 0.0 if least <= 0 <= most else (least if least > 0 else most)
 
 
@@ -128,8 +125,8 @@ def of_clock(skew: float | None) -> Line:
     return Line("clock", verdict, says, fix)
 
 
-def of_switches(found: Sequence[Switch] | Refusal) -> Line:
-    """Judge the switches that stand in the cluster."""
+def of_switches(found: Sequence[Switch] | Refusal, unnamed: Sequence[str] = ()) -> Line:
+    """Judge the switches in the cluster; of `unnamed` Deployments none was looked for."""
     check = "switches"
     if isinstance(found, Refusal):
         says = f"those in the cluster have no answer ({found}): while that is so nothing is sent"
@@ -142,7 +139,12 @@ def of_switches(found: Sequence[Switch] | Refusal) -> Line:
     if hidden:
         fix = "allow `get` on it, so that a wish to switch off is seen"
         return Line(check, Verdict.WARN, f"none says off; not readable: {_names(hidden)}", fix)
-    return Line(check, Verdict.OK, f"none of the {len(found)} in the cluster says off")
+    says = f"none of the {len(found)} in the cluster says off"
+    if unnamed:
+        says += f"; BotKube's own opt-out is not looked for of Deployment {_names(unnamed)}"
+        fix = "name it in kubernetes.deployments (in the chart rights.botkubeDeployments)"
+        return Line(check, Verdict.WARN, says, fix)
+    return Line(check, Verdict.OK, says)
 
 
 @frozen

@@ -165,7 +165,7 @@ class Follow:
 
     def fold_released(self) -> None:
         """Fold what the reader releases."""
-        released = self.reader.take()
+        released = self.reader.take(now_ns=int(self.clock() * NANOS))
         if released.last_ns:
             self.released_seconds = max(self.released_seconds, released.last_ns / NANOS)
         self.fold(self, released)

@@ -151,6 +151,12 @@ class Kubernetes:
     containers: tuple[str, ...] = _name(
         ("botkube",), "containers to follow; init and sidecar containers are none", is_list=True
     )
+    deployments: tuple[str, ...] = _name(
+        ("botkube",),
+        "BotKube's Deployments: `<name>-analytics-config` and `<name>-global-config` hold its own "
+        "opt-out",
+        is_list=True,
+    )
     node: str | None = _name(None, "follow this node's pods only (DaemonSet); none: all nodes")
 
 

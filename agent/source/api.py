@@ -18,6 +18,7 @@ import ssl
 import sys
 import threading
 from contextlib import asynccontextmanager, suppress
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Self
 
@@ -163,13 +164,13 @@ class Client:
                 raise ApiError(0, "the answer is not JSON") from error
             return as_object(found)
 
-    async def read_date(self, path: str) -> str | None:
-        """GET a path and return the Date that stands on the answer. Raises `ApiError`."""
+    async def read_date(self, path: str) -> float | None:
+        """GET a path and return the Date of the answer, in seconds. Raises `ApiError`."""
         limits = aiohttp.ClientTimeout(total=CONTROL_SECONDS, sock_connect=CONNECT_SECONDS)
         assert self._control is not None
         call = _Call("GET", path, None, limits, JSON)
         async with self._open(self._control, call) as response:
-            return response.headers.get("Date")
+            return date_seconds(response.headers.get("Date", ""))
 
     @asynccontextmanager
     async def stream(
@@ -334,6 +335,14 @@ def load_credentials_code() -> tuple[Any, Any]:
     from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
 
     return config, Configuration()
+
+
+def date_seconds(text: str) -> float | None:
+    """Return the time that a Date header says; None if it is none."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None
 
 
 def as_object(found: object) -> dict[str, Any]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
+from itertools import product
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 from agent.source.api import ApiError, part
+from agent.source.switches import analytics_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,12 +63,16 @@ async def find_kubernetes(
 
 
 async def find_installation_id(
-    client: Client, namespaces: tuple[str, ...], *, missing: Callable[[str, str], None]
+    client: Client,
+    namespaces: tuple[str, ...],
+    deployments: tuple[str, ...],
+    *,
+    missing: Callable[[str, str], None],
 ) -> str | None:
     """Return the id that BotKube v0.13 keeps in its own ConfigMap, if it is readable there."""
-    for namespace in namespaces:
-        path = f"/api/v1/namespaces/{namespace}/configmaps/botkube-analytics-config"
-        right = "get configmaps/botkube-analytics-config"
+    for namespace, name in product(namespaces, map(analytics_config, deployments)):
+        path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        right = f"get configmaps/{name}"
         found = await _get(client, path, "installation id of BotKube v0.13", right, missing)
         text = str(part(found, "data").get("analytics.yaml", ""))
         id_found = _INSTALLATION.search(text)

@@ -24,9 +24,6 @@ Says: TypeAlias = Callable[[dict[str, Any]], object]
 """What an object says of its switch; None: it is not set."""
 
 ANNOTATION = "botkube-analytics/disable"
-BOTKUBE_CONFIGS = ("botkube-analytics-config", "botkube-global-config")
-"""Where BotKube's chart keeps `analytics.disable`: v0.13 in the first, later ones in the second."""
-
 MAX_READS = 16
 """So many switches are read at a time: with many namespaces one after the other takes too long."""
 
@@ -46,10 +43,31 @@ class ClusterSwitch:
     is_off: bool
 
 
+def analytics_config(deployment: str) -> str:
+    """Return in which ConfigMap the chart of v0.13 keeps `analytics.disable`, and an id."""
+    return f"{deployment}-analytics-config"
+
+
+def opt_out_configs(deployments: Iterable[str]) -> tuple[str, ...]:
+    """Return the ConfigMaps that may hold BotKube's own opt-out; later charts have the second.
+
+    A chart gives them and the Deployment names that begin alike.
+    """
+    return tuple(
+        name for one in deployments for name in (analytics_config(one), f"{one}-global-config")
+    )
+
+
 async def read_switches(
-    client: Client, namespaces: Iterable[str], *, limit_seconds: float | None = None
+    client: Client,
+    namespaces: Iterable[str],
+    deployments: Iterable[str],
+    *,
+    limit_seconds: float | None = None,
 ) -> tuple[ClusterSwitch, ...]:
-    """Return every switch of these namespaces; what has no answer by the limit gave none.
+    """Return every switch of these namespaces and of the BotKubes of these Deployments in them.
+
+    What has no answer by the limit gave none.
 
     One that says off is enough, whatever became of the others. Raises `ApiError` where none says
     off and one gave no answer.
@@ -71,7 +89,7 @@ async def read_switches(
 
     now = asyncio.get_running_loop().time()
     deadline = None if limit_seconds is None else now + limit_seconds
-    places = list(_places(namespaces))
+    places = list(_places(namespaces, opt_out_configs(deployments)))
     answers = await asyncio.gather(*(ask(*place) for place in places))
     is_off = any(isinstance(one, ClusterSwitch) and one.is_off for one in answers)
     found = []
@@ -85,11 +103,11 @@ async def read_switches(
     return tuple(found)
 
 
-def _places(namespaces: Iterable[str]) -> Iterable[tuple[str, str, Says]]:
+def _places(namespaces: Iterable[str], configs: tuple[str, ...]) -> Iterable[tuple[str, str, Says]]:
     for namespace in namespaces:
         path = f"/api/v1/namespaces/{namespace}"
         yield f"annotation {ANNOTATION} of namespace {namespace}", path, _annotation
-        for config in BOTKUBE_CONFIGS:
+        for config in configs:
             name = f"analytics.disable in ConfigMap {namespace}/{config}"
             yield name, f"{path}/configmaps/{config}", _disable
 

@@ -67,7 +67,7 @@ def _way_back(view: View) -> Element:
         "dd",
         f"Take back what says off: {fit_names(names, NAMES_ROOM)}. An annotation goes with ",
         code("kubectl annotate namespace NAMESPACE botkube-analytics/disable-"),
-        ". It is looked at every half minute, and no restart is needed.",
+        f". It is looked at every {view.look_every_seconds} seconds, and no restart is needed.",
     )
 
 

@@ -7,6 +7,7 @@ cannot differ. Must not know where the figures come from. Nothing in it is text 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from agent.ledger.entries import Entry
 
 PRODUCT = "botkube-analytics"
+LOOK_GRACE_SECONDS = 5
 
 
 @frozen
@@ -67,8 +69,9 @@ class View:
     """All that is shown. Without a pipeline (it has not begun yet) most of it is empty.
 
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
-    `has_looked` is off until the cluster's switches were read once, `may_send` while they cannot
-    be read.
+    `has_looked` is off until the cluster's switches were read once, `looked_seconds` is when they
+    were last; they are looked at every `look_every_seconds`. `may_send` is off while they cannot be
+    read by one that would send.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -79,6 +82,8 @@ class View:
     why: str
     switches: tuple[SwitchRow, ...] = ()
     has_looked: bool = True
+    looked_seconds: int = 0
+    look_every_seconds: int = 30
     destination: str = ""
     installation_id: str = ""
     cluster_id: str = ""
@@ -114,12 +119,25 @@ class View:
         return self.mode != "off" and self.figures.leads is False
 
     @property
+    def _stale(self) -> str:
+        """Since when the cluster's switches had no answer, where nothing else shows that."""
+        # Of two looks each may take as long as lies between them.
+        patience = 2 * self.look_every_seconds + LOOK_GRACE_SECONDS
+        if not self.looked_seconds or self.now_seconds - self.looked_seconds <= patience:
+            return ""
+        at = datetime.fromtimestamp(self.looked_seconds, UTC)
+        return (
+            f" The cluster's switches could not be read since {at:%Y-%m-%d %H:%M:%S} UTC; what "
+            "they said then is shown."
+        )
+
+    @property
     def means(self) -> str:
         """What the mode comes to at this moment, where that is not what its word says."""
         if self.mode == "off":
             return (
                 "No log is read and nothing is sent. What was unsent is discarded, and what "
-                "BotKube writes until it is on again is never counted."
+                f"BotKube writes until it is on again is never counted.{self._stale}"
             )
         no_look = (
             "The cluster's switches were not read yet; before they are, no log is read and nothing "
@@ -128,7 +146,7 @@ class View:
         if self.stands_by:
             return (
                 "This replica stands by: it reads and sends nothing. One that works has a page of "
-                f"its own, with what it sends.{'' if self.has_looked else f' {no_look}'}"
+                f"its own, with what it sends.{self._stale if self.has_looked else f' {no_look}'}"
             )
         if not self.has_looked:
             return no_look
@@ -148,6 +166,8 @@ def status(view: View) -> dict[str, Any]:
         "why": view.why,
         "means": view.means,
         "switches": [attrs.asdict(one) for one in view.switches],
+        "looked_seconds": view.looked_seconds,
+        "look_every_seconds": view.look_every_seconds,
         "destination": view.destination,
         "installation_id": view.installation_id,
         "cluster_id": view.cluster_id,

@@ -18,6 +18,7 @@ from pathlib import Path
 import attrs
 import pytest
 
+from agent.doctor.rights import RIGHTS, Lack
 from agent.settings.table import PREFIX
 from tests import manifests
 from tests.cluster import binaries
@@ -26,7 +27,8 @@ from tests.cluster.controlplane import READY_SECONDS, ControlPlane, Given
 from tests.cluster.lab import Lab, lab
 from tests.cluster.test_rights import EVERYBODYS, Right, rights
 from tests.manifests import CHART, HelmError
-from tests.test_chart import WRONG, environment, loaded, workload
+from tests.test_chart import WRONG, asked, environment, loaded, workload
+from tests.test_chart import given as granted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300, func_only=True)]
 
@@ -518,6 +520,23 @@ def test_the_account_has_the_documented_rights_and_no_other(place: Place) -> Non
             elsewhere = place.rights(namespace=place.namespaces[1])
             of_cluster = {one for one in of_botkube | own if one[3] == "kube-system"}
             assert elsewhere == of_botkube | of_cluster, values
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ("[]", ("botkube",)),
+        ("null", ("botkube",)),
+        ('["chatops-botkube", "botkube"]', ("chatops-botkube", "botkube")),
+    ],
+)
+def test_role_and_settings_name_the_same_botkubes(given: str, named: tuple[str, ...]) -> None:
+    text = manifests.template("--set-json", f"rights.botkubeDeployments={given}")
+    objects = manifests.objects(text)
+    rights = [one for one in RIGHTS if one.lack is not Lack.CREATES]
+
+    assert asked(objects, rights) == granted(objects[f"Role/{NAME}"]["rules"])
+    assert loaded(objects).kubernetes.deployments == named
 
 
 def test_a_role_in_a_namespace_lets_get_that_namespace_and_no_other(place: Place) -> None:

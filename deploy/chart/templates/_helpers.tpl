@@ -72,6 +72,11 @@ annotations:
 {{- default (list .Release.Namespace) .Values.namespaces | uniq | toJson -}}
 {{- end -}}
 
+{{- /* The names of BotKube's Deployments, from which those of its ConfigMaps follow. */ -}}
+{{- define "deployments" -}}
+{{- .Values.rights.botkubeDeployments | default (list "botkube") | toJson -}}
+{{- end -}}
+
 {{- /* The ConfigMaps of the state: one, or one for each slot. */ -}}
 {{- define "states" -}}
 {{- $state := printf "%s-state" (include "fullname" .) -}}
@@ -140,6 +145,8 @@ BOTKUBE_ANALYTICS_DISABLE
 {{- $_ := set $destination "region" .Values.destination.region -}}
 {{- end -}}
 {{- $_ := set $file "destination" $destination -}}
+{{- $botkube := dict "deployments" (include "deployments" . | fromJsonArray) -}}
+{{- $_ := set $file "kubernetes" (merge $botkube (get $file "kubernetes" | default dict)) -}}
 {{- if not .Values.rights.clusterId -}}
 {{- $_ := set $file "identity" (dict "cluster_id" "none") -}}
 {{- end -}}
