@@ -134,7 +134,7 @@ class Stage:
             self.trace.append(f"{asyncio.get_running_loop().time():.3f} replace")
             self.pod.remove(at=self.now())
             await self.sleep(0, 10)
-            self.pod = self.lab.cluster.botkube(NAMESPACE, at=self.now(), name=self.pod.name)
+            self.pod = self.lab.cluster.botkube(NAMESPACE, at=self.now())
 
     def _is_known(self, container_id: str) -> bool:
         """Whether State holds a place in this instance's log."""
