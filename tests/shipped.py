@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from agent.prefilter import Prefilter, make_prefilter
 from agent.reader import Reader
 from agent.rulefiles import is_rule_file
-from agent.rules import compile_rules
+from agent.rules import Rule, compile_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +32,11 @@ def read(log: bytes, *, stamped: bool, prefilter: Prefilter = PREFILTER) -> tupl
     reader.feed(log)
     reader.finish()
     return reader.take().observations
+
+
+def logs_of(rule: Rule) -> list[str]:
+    """Return the logs of a rule's examples."""
+    return [one.log for one in (*rule.hits, *rule.misses)]
 
 
 def tell(observations: Iterable[Observation]) -> list[dict[str, object]]:

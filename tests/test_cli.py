@@ -581,16 +581,20 @@ def test_audit_of_a_file_that_is_not_there_ends_with_2(capsys: pytest.CaptureFix
 # --- status ---------------------------------------------------------------------------------------
 
 
-def test_status_without_anything_is_local_and_empty() -> None:
-    said = command("status")
+def test_status_without_anything_is_local_and_empty(capsys: pytest.CaptureFixture[str]) -> None:
+    said = call(capsys, "status")
 
     assert (said.code, said.err) == (0, "")
     assert "mode: local because no write key is set" in said.out
     assert "nothing yet" in said.out
 
 
-def test_status_when_off_says_who_and_contacts_nothing() -> None:
-    said = command("status", DO_NOT_TRACK="1", KUBERNETES_SERVICE_HOST="127.0.0.1")
+def test_status_when_off_says_who_and_contacts_nothing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    said = call(capsys, "status")
     row = next(line for line in said.out.splitlines() if "DO_NOT_TRACK" in line and "yes" in line)
 
     assert (said.code, said.err) == (0, "")
@@ -599,16 +603,21 @@ def test_status_when_off_says_who_and_contacts_nothing() -> None:
     assert "nothing is contacted" in said.out
 
 
-def test_status_says_that_there_is_no_cluster() -> None:
-    said = command("status", KUBERNETES_SERVICE_HOST="127.0.0.1")
+def test_status_says_that_there_is_no_cluster(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    said = call(capsys, "status")
 
     assert (said.code, said.err) == (3, "")
     assert "no usable kubeconfig" in said.out
 
 
-def test_status_says_that_state_is_unreadable(tmp_path: Path) -> None:
+def test_status_says_that_state_is_unreadable(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "state.json").write_text("{")
-    said = command("status", "--state-path", str(tmp_path / "state.json"))
+    said = call(capsys, "status", "--state-path", str(tmp_path / "state.json"))
 
     assert (said.code, said.err) == (1, "")
     assert "State is not readable" in said.out
@@ -632,10 +641,13 @@ def showing(tmp_path: Path, **environment: str) -> Iterator[str]:
             yield str(said["port"])
 
 
-def test_status_asks_the_agent_that_runs(tmp_path: Path) -> None:
+def test_status_asks_the_agent_that_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     with showing(tmp_path) as port:
         said = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=port)
-        off = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=port, DO_NOT_TRACK="1")
+        monkeypatch.setenv("DO_NOT_TRACK", "1")
+        off = call(capsys, "status", "--page-port", port)
 
     assert (said.code, said.err) == (0, "")
     assert f"agent: version {__version__} runs, page http://127.0.0.1:{port}/" in said.out
@@ -644,7 +656,9 @@ def test_status_asks_the_agent_that_runs(tmp_path: Path) -> None:
     assert "nothing is contacted" in off.out
 
 
-def test_status_does_not_take_a_stranger_for_an_agent(tmp_path: Path) -> None:
+def test_status_does_not_take_a_stranger_for_an_agent(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     (tmp_path / "index.html").write_text("hello")
     with subprocess.Popen(
         [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"],
@@ -655,7 +669,7 @@ def test_status_does_not_take_a_stranger_for_an_agent(tmp_path: Path) -> None:
         assert stranger.stdout is not None
         found = re.search(rb"port (\d+)", stranger.stdout.readline())
         assert found is not None
-        said = command("status", BOTKUBE_ANALYTICS_PAGE_PORT=found.group(1).decode())
+        said = call(capsys, "status", "--page-port", found.group(1).decode())
         stranger.kill()
 
     assert "nothing yet" in said.out
@@ -715,19 +729,24 @@ def test_ledger_says_where_it_looked_in_vain(
     assert "cannot be read" in words
 
 
-def test_ledger_asks_the_agent_that_runs(tmp_path: Path, kept: Ledger) -> None:
+def test_ledger_asks_the_agent_that_runs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, kept: Ledger
+) -> None:
     given = {"BOTKUBE_ANALYTICS_LEDGER_PATH": str(tmp_path / "ledger")}
     with showing(tmp_path, **given) as port:
-        listed = command("ledger", "--format", "json", BOTKUBE_ANALYTICS_PAGE_PORT=port)
-        shown = command("ledger", "show", "3", BOTKUBE_ANALYTICS_PAGE_PORT=port)
+        listed = call(capsys, "ledger", "--format", "json", "--page-port", port)
+        shown = call(capsys, "ledger", "show", "3", "--page-port", port)
 
     assert [one.head for one in kept.entries] == json.loads(listed.out)
     assert kept.entries[0].array.decode() == shown.out
 
 
-def test_status_when_off_looks_at_no_rules(tmp_path: Path) -> None:
+def test_status_when_off_looks_at_no_rules(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "one.yaml").write_text("id: [")
-    said = command("status", "--rules-paths", str(tmp_path), DO_NOT_TRACK="1")
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    said = call(capsys, "status", "--rules-paths", str(tmp_path))
 
     assert (said.code, said.err) == (0, "")
     assert "rules and State were not read" in said.out

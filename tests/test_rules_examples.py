@@ -10,9 +10,9 @@ import yaml
 
 from agent.prefilter import Everything
 from agent.preview import preview
-from agent.rules import try_examples, values_of
+from agent.rules import Rule, try_examples, values_of
 from agent.trial import try_log
-from tests.shipped import RULES, read, tell
+from tests.shipped import RULES, logs_of, read, tell
 
 DATA = Path(__file__).parent / "data"
 LINES = [
@@ -20,12 +20,7 @@ LINES = [
     for path in sorted((DATA / "lines").glob("*.yaml"))
     for number, case in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), 1)
 ]
-EXAMPLES = [
-    pytest.param(example.log, id=f"{rule.id}-{kind}-{number}")
-    for rule in RULES.rules
-    for kind, examples in (("hit", rule.hits), ("miss", rule.misses))
-    for number, example in enumerate(examples, 1)
-]
+RULE = pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
 
 
 def test_every_hit_counts_what_it_says_and_no_miss_is_taken() -> None:
@@ -37,13 +32,14 @@ def test_lines_count_as_they_are_labelled(case: dict[str, Any]) -> None:
     assert case["expect"] == tell(try_log(RULES, case["log"]).observations)
 
 
-@pytest.mark.parametrize("log", EXAMPLES)
-def test_the_prefilter_changes_nothing(log: str) -> None:
-    text = log.encode() + (b"" if log.endswith("\n") else b"\n")
-    expected = try_log(RULES, log).observations
+@RULE
+def test_the_prefilter_changes_nothing(rule: Rule) -> None:
+    for log in logs_of(rule):
+        text = log.encode() + (b"" if log.endswith("\n") else b"\n")
+        expected = try_log(RULES, log).observations
 
-    assert expected == read(text, stamped=False)
-    assert expected == read(text, stamped=False, prefilter=Everything())
+        assert expected == read(text, stamped=False)
+        assert expected == read(text, stamped=False, prefilter=Everything())
 
 
 @pytest.mark.parametrize("path", sorted((DATA / "samples").glob("v*/*.log")), ids=str)
@@ -53,18 +49,19 @@ def test_the_prefilter_changes_nothing_in_real_logs(path: Path) -> None:
     assert read(log, stamped=True, prefilter=Everything()) == read(log, stamped=True)
 
 
-@pytest.mark.parametrize("log", EXAMPLES)
-def test_a_log_that_is_cut_counts_nothing_more(log: str) -> None:
-    lines = log.splitlines(keepends=True)
-    whole = len(try_log(RULES, log).observations)
-    for cut in range(len(lines)):
-        # A pair that was cut off may count its own declared result instead: never more than its
-        # entries, and nothing that is not in the log.
-        assert len(try_log(RULES, "".join(lines[:cut])).observations) <= max(whole, cut)
+@RULE
+def test_a_log_that_is_cut_counts_nothing_more(rule: Rule) -> None:
+    for log in logs_of(rule):
+        lines = log.splitlines(keepends=True)
+        whole = len(try_log(RULES, log).observations)
+        for cut in range(len(lines)):
+            # A pair that was cut off may count its own declared result instead: never more than
+            # its entries, and nothing that is not in the log.
+            assert len(try_log(RULES, "".join(lines[:cut])).observations) <= max(whole, cut)
 
 
-@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES.rules])
-def test_every_value_that_can_leave_is_declared(rule: Any) -> None:  # noqa: ANN401 one of the rules
+@RULE
+def test_every_value_that_can_leave_is_declared(rule: Rule) -> None:
     if rule.event is None:
         return
     declared = RULES.events[rule.event].properties
@@ -72,8 +69,8 @@ def test_every_value_that_can_leave_is_declared(rule: Any) -> None:  # noqa: ANN
         assert values_of(source) <= declared[name]
 
 
-@pytest.mark.parametrize("rule", [pytest.param(rule, id=rule.id) for rule in RULES.rules])
-def test_every_rule_has_hits_and_a_question_if_it_counts(rule: Any) -> None:  # noqa: ANN401
+@RULE
+def test_every_rule_has_hits_and_a_question_if_it_counts(rule: Rule) -> None:
     assert rule.hits
     assert rule.question or rule.event is None
 

@@ -22,7 +22,7 @@ from agent import rulefiles
 from agent.__main__ import main
 from agent.lines import MAX_LINE_BYTES
 from agent.rulefiles import load_rules, read_files, shipped_folder
-from agent.rules import RuleError, compile_rules, rule, scenarios, shared
+from agent.rules import Rule, RuleError, compile_rules, rule, scenarios, shared
 from agent.rules.branches import branches_of
 from agent.rules.codes import CODES
 from agent.rules.language import SECTIONS
@@ -35,19 +35,14 @@ from agent.workbench.docs import CATEGORIES, rows_of
 from agent.workbench.explain import tell_lines
 from agent.workbench.fmt import format_text, meaning
 from agent.workbench.templates import template_of
-from tests.shipped import RULES, TEXTS, read, tell
+from tests.shipped import RULES, TEXTS, logs_of, read, tell
 
 SAMPLES = Path(__file__).parent / "data" / "samples"
 LOGS = [
     pytest.param(path, id=f"{path.parent.name}-{path.stem}")
     for path in sorted(SAMPLES.rglob("*.log"))
 ]
-EXAMPLES = [
-    pytest.param(example.log, id=f"{rule.id}-{kind}-{number}")
-    for rule in RULES.rules
-    for kind, examples in (("hit", rule.hits), ("miss", rule.misses))
-    for number, example in enumerate(examples, 1)
-]
+SHIPPED = pytest.mark.parametrize("shipped", RULES.rules, ids=lambda rule: rule.id)
 REQUEST = (
     '{"bot":"Slack","commGroup":"g","level":"debug","msg":"Slack incoming Request: kubectl get po",'
     '"time":"2025-06-18T08:28:13Z"}'
@@ -105,11 +100,10 @@ def test_a_trace_counts_what_the_agent_counts(path: Path) -> None:
     assert read(log, stamped=True) == trace_log(RULES, log).observations
 
 
-@pytest.mark.parametrize("log", EXAMPLES)
-def test_a_trace_counts_what_a_trial_counts(log: str) -> None:
-    trace = trace_log(RULES, log.encode())
-
-    assert try_log(RULES, log).observations == trace.observations
+@SHIPPED
+def test_a_trace_counts_what_a_trial_counts(shipped: Rule) -> None:
+    for log in logs_of(shipped):
+        assert try_log(RULES, log).observations == trace_log(RULES, log.encode()).observations
 
 
 def test_what_a_pair_counts_stands_at_the_line_that_opened_it() -> None:
@@ -140,18 +134,23 @@ def test_lines_count_as_they_stand_in_a_file_with_lines_that_have_no_stamp() -> 
 STAMP = "2025-06-18T08:28:13.000000001Z"
 
 
-@pytest.mark.parametrize("log", EXAMPLES)
-def test_an_example_counts_the_same_with_stamps_and_without(log: str) -> None:
+@SHIPPED
+def test_an_example_counts_the_same_with_stamps_and_without(shipped: Rule) -> None:
+    for log in logs_of(shipped):
+        plain, ran = try_log(RULES, log), try_log(RULES, f"no stamp\n{with_stamps(log)}")
+
+        assert tell(plain.observations) == tell(ran.observations)
+        assert (plain.matched, plain.unseen) == (ran.matched, ran.unseen)
+
+
+def with_stamps(log: str) -> str:
+    """Return a log as the API serves it."""
     lines = log.splitlines(keepends=True)
     own = [re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", line) for line in lines]
     # A line without a time of its own is written with the one before.
     stamps = list(accumulate(own, lambda last, found: found[0] if found else last, initial=STAMP))
     del stamps[0]
-    stamped = "".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
-    plain, ran = try_log(RULES, log), try_log(RULES, f"no stamp\n{stamped}")
-
-    assert tell(plain.observations) == tell(ran.observations)
-    assert (plain.matched, plain.unseen) == (ran.matched, ran.unseen)
+    return "".join(f"{stamp} {line}" for stamp, line in zip(stamps, lines, strict=True))
 
 
 def test_the_stamps_of_an_example_tell_how_long_a_pair_waits() -> None:
