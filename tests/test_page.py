@@ -461,6 +461,23 @@ def test_what_a_mode_comes_to_is_said_in_the_box(
     assert 'class="answers"' in page(whole(ruleset)).decode()
 
 
+@pytest.mark.parametrize("answer", Answer)
+def test_every_answer_of_a_report_is_shown_in_words(ruleset: RuleSet, answer: Answer) -> None:
+    view = whole(ruleset)
+    entry = attrs.evolve(view.entries[0], answer=answer, detail="")
+    document = page(attrs.evolve(view, entries=(entry,))).decode()
+
+    said = {
+        Answer.WAITING: "sent, no answer known",
+        Answer.DELIVERED: "delivered",
+        Answer.RETRY: "not accepted, will be sent again",
+        Answer.REJECTED: "refused and parked",
+        Answer.DISCARDED: "not accepted, discarded",
+        Answer.NOT_SENT: "not sent",
+    }[answer]
+    assert re.search(rf">{said}<", document)
+
+
 def test_what_is_withheld_is_said_with_its_time(ruleset: RuleSet) -> None:
     held = page(whole(ruleset, withheld=("Brew done",), withheld_until_seconds=NOW + 3600)).decode()
 
@@ -740,6 +757,7 @@ async def test_the_ledgers_numbers_are_its_own_and_a_directory_that_fails_is_sai
     assert f"holds 2 reports in {ledger.total_bytes:,} bytes" in document
     assert f"which failed {ledger.failures:,} times; what cannot be written" in document
     assert f"; {ledger.dropped:,} older ones were dropped. <a" in document
+    assert f"bytes; {ledger.dropped:,} older ones were dropped. On disk" in document
 
 
 @pytest.mark.parametrize("ends", ["off", "standby"])

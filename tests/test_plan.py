@@ -297,6 +297,11 @@ def test_the_order_of_cluster_ids_is_of_all_there_are() -> None:
     assert [*newly_told(terms[2], terms[0])] == []
 
 
+def test_a_minimum_of_one_is_none() -> None:
+    """A count is at least 1, so that it raises nothing: none at all tells no more."""
+    assert [*newly_told(Terms("none", 60, 1, ""), Terms("none", 60, 0, ""))] == []
+
+
 def test_a_folder_of_rules_tells_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = call(capsys, "--identity-cluster-id", "raw", "--against", "rules")
 

@@ -31,6 +31,7 @@ from agent.service import serve_pipeline
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.source.api import ApiError, Client
 from agent.source.switches import ANNOTATION, read_switches
+from agent.standing import stand
 from tests.agents import (
     LEASE,
     NAMESPACE,
@@ -85,7 +86,9 @@ async def names_off(world: Lab) -> list[str]:
         ("ture", True),
         ("", True),
         ("false", False),
-        ("no", False),
+        ("No", False),
+        (" off ", False),
+        ("0", False),
         (None, False),
     ],
 )
@@ -109,6 +112,7 @@ async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: 
         ("botkube-global-config", "analytics: {disable: true}\nanalytics: {}\n", True),
         ("botkube-global-config", "analytics: {disable: true, disable: false}\n", True),
         ("botkube-global-config", "a: &a {disable: true}\nanalytics: {<<: *a}\n", True),
+        ("botkube-global-config", "a: &a {disable: true}\nanalytics: {<<: [*a]}\n", True),
         ("botkube-global-config", "analytics: {disable: ~}\n", False),
         ("botkube-global-config", "analytics:\n\tdisable : true\n", True),
         ("botkube-global-config", "analytics:\n\t'disable': true\n", True),
@@ -383,6 +387,15 @@ async def test_a_replica_that_stands_by_shows_the_clusters_switches(
     assert stale["switches"] == again["switches"]
 
 
+async def test_a_fault_of_ours_in_a_look_is_not_lost(world: Lab) -> None:
+    def fail(_found: object) -> None:
+        raise ZeroDivisionError
+
+    waiting = after(world, 30)
+    with pytest.raises(ZeroDivisionError):
+        await stand(waiting, world.options(), fail, every_seconds=1.0)
+
+
 SINCE = re.compile(r"switches could not be read since (.*) UTC; what they said then is shown")
 
 
@@ -543,6 +556,12 @@ async def ended(agent: Agent) -> None:
         (["analytics:\n  disable: true\nother: !custom x\n"], "true"),
         (["analytics:\n\tdisable: false\n"], "not readable"),
         (["analytics:\n\tdisabled: truely\n"], "not readable"),
+        (["analytics:\n\tnot-disable: true\n"], "not readable"),
+        (["analytics:\n\tdisable: onwards\n"], "not readable"),
+        (["analytics:\n\tdisable: ON\n"], "true"),
+        (["analytics:\n\tdisable: 1\n"], "true"),
+        (["analytics: [\n", "analytics: {disable: false}\n"], "not readable"),
+        (["analytics: {disable: false}\n", "analytics: [\n"], "not readable"),
         (["analytics:\n\tdisable: true\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: false}\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: true}\n", "analytics: {disable: false}\n"], "true"),

@@ -156,11 +156,10 @@ def _disable(config: dict[str, Any]) -> object:
         if wishes is None:
             wishes = ["true" if _DISABLED.search(text) else NOT_READABLE]
         for value in wishes:
-            is_off = value != NOT_READABLE and _says_off(value)
-            if is_off or said is None or (said == NOT_READABLE and value != NOT_READABLE):
-                said = value
-            if is_off:
-                return said
+            if value != NOT_READABLE and _says_off(value):
+                return value
+            # One that says no does not speak for one that cannot be read.
+            said = NOT_READABLE if NOT_READABLE in {said, value} else value
     return said
 
 
