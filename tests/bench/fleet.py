@@ -19,7 +19,7 @@ from tests.bench.process import agent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-LOG_BYTES = 20_000
+LOG_BYTES = 4_000
 SETTLE_SECONDS = 5.0
 COMMITS = 10
 RSS_GOALS = {50: 96.0, 500: 128.0}
