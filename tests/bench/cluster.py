@@ -1,7 +1,8 @@
 """A simulated cluster over HTTPS in a process of its own, so that its CPU is nobody else's.
 
-Run as a program it serves pods whose logs are copies of one file, and writes one more line to a pod
-for each line that it is sent. The pieces are as small as those of a real API server.
+Run as a program it serves pods whose logs are copies of one file, and obeys orders: `write` adds a
+line to a pod, `add FILE` one more pod with a log of its own. Each is answered with how often logs
+were asked for and the name of the last pod. The pieces are as small as those of a real API server.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tests.image.lab import certificates
 from tests.sim.apiserver import ApiOptions
 from tests.sim.cluster import Cluster
 from tests.sim.faults import Answer
-from tests.sim.gotime import parse_stamp
+from tests.sim.pods import Pod
 
 NAMESPACE = "botkube"
 READY_SECONDS = 120
@@ -59,12 +60,13 @@ class Served:
         path = f"api/v1/namespaces/{NAMESPACE}/pods/{pod}/log"
         return f"{self.url}/{path}?container=botkube&timestamps=true"
 
-    async def ask(self, order: str) -> str:
+    async def ask(self, order: str) -> tuple[int, str]:
         """Send an order and return the answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(order.encode() + b"\n")
-        return (await self.process.stdout.readline()).decode()
+        calls, pod = (await self.process.stdout.readline()).decode().split()
+        return int(calls), pod
 
 
 @asynccontextmanager
@@ -86,21 +88,19 @@ async def served(folder: Path, log: Path, pods: int) -> AsyncIterator[Served]:
 
 
 async def _serve(folder: Path, log: Path, pods: int) -> None:
-    records = bytearray()
-    for line in log.read_bytes().splitlines(keepends=True):
-        stamp, _, text = line.partition(b" ")
-        records += b"%b stdout F %b" % (stamp, text)
-        parse_stamp(stamp.decode())
     tls = certificates(folder)
     options = ApiOptions(now=time.time_ns, tls=tls, authority=str(folder / "ca.pem"))
     async with Cluster.running(options) as cluster:
         cluster.namespace(NAMESPACE)
-        made = [
-            cluster.botkube(NAMESPACE, at=time.time_ns(), name=f"b{number}")
-            for number in range(pods)
-        ]
-        for pod in made:
-            pod.log().newest.data += records
+        made: list[Pod] = []
+
+        def add(records: bytes) -> None:
+            made.append(cluster.botkube(NAMESPACE, at=time.time_ns(), name=f"b{len(made)}"))
+            made[-1].log().newest.data += records
+
+        records = _records(log)
+        for _ in range(pods):
+            add(records)
         server = cluster.server
         for path, answer in DISCOVERY.items():
             server.faults.add(Answer(200, answer), path=f"^{path}$", times=None)
@@ -110,7 +110,16 @@ async def _serve(folder: Path, log: Path, pods: int) -> None:
         while order := (await reader.readline()).decode().strip():
             if order == "write":
                 made[0].write(LINE, at=time.time_ns())
-            print(sum(call.subresource == "log" for call in server.calls), flush=True)
+            if order.startswith("add "):
+                add(_records(Path(order.removeprefix("add "))))
+            asked = sum(call.subresource == "log" for call in server.calls)
+            print(asked, made[-1].name, flush=True)
+
+
+def _records(log: Path) -> bytes:
+    """Return a log as it stands on its node."""
+    parts = (line.partition(b" ") for line in log.read_bytes().splitlines(keepends=True))
+    return b"".join(b"%b stdout F %b" % (stamp, text) for stamp, _, text in parts)
 
 
 async def _standard_input() -> asyncio.StreamReader:

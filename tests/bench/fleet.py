@@ -73,7 +73,7 @@ async def _measure(folder: Path, size: int, lines: int, idle_seconds: float) -> 
 
         followed = 0.0
         while not followed:
-            if int(await cluster.ask("calls")):
+            if (await cluster.ask("calls"))[0]:
                 followed = asyncio.get_running_loop().time() - one.began
             await asyncio.sleep(0.01)
         first_count = await one.until(lambda: any(one.lines()))
