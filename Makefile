@@ -13,7 +13,7 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-cluster test-image faults lint fmt lock manifests wheel image sbom \
+.PHONY: help venv demo test test-cluster test-image faults bench lint fmt lock manifests wheel image sbom \
   clean
 
 help: ## list the targets
@@ -48,7 +48,12 @@ faults: $(STAMP) ## play other schedules of faults than the default suite, about
 	@echo "schedules from seed $(FAULTS_FROM)"
 	FAULTS_FROM=$(FAULTS_FROM) FAULTS_SCHEDULES=20000 FAULTS_SIMULATIONS=1600 FAULT_SEEDS=60 \
 	  FAULTS_EXAMPLES=1000 HYPOTHESIS_PROFILE=search \
-	  $(BIN)/python -m pytest --numprocesses 6 --timeout 3600 -m 'not bench and not cluster' tests/faults
+	  $(BIN)/python -m pytest --numprocesses 6 --timeout 3600 -m 'not cluster' tests/faults
+
+# BENCH_JSON=FILE writes the same as JSON. BENCH_ONLY="matching path fleet start" chooses parts, BENCH_MIB the
+# size of logs, BENCH_TURNS how often each is measured, BENCH_SECONDS how long is idled, BENCH_CONTAINERS how many.
+bench: $(STAMP) ## measure speed, CPU and memory beside grep, ripgrep, mtail, curl and kubectl, about half an hour
+	$(BIN)/python -m tests.bench
 
 lint: $(STAMP) ## check format, lint, types and import direction
 	$(BIN)/ruff format --check
@@ -92,4 +97,4 @@ sbom: ## copy the list of what the image holds into dist/ (ENGINE=docker or podm
 	  $(ENGINE) rm $$container; exit $$copied
 
 clean: ## remove .venv and everything built
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .benchmarks
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -224,7 +224,7 @@ class Windows:
             return
         key = (observation.event, version, observation.properties)
         start = self._place(at, now_seconds)
-        window, is_late = self.open.setdefault(start, Window()), start != self._start(at)
+        window, is_late = self._window_from(start), start != self._start(at)
         read = now_seconds if read_seconds is None else read_seconds
         if self._is_counted(at, read, sent_from(observation, version)):
             window.counts[key] += 1
@@ -318,7 +318,13 @@ class Windows:
         return at_seconds - at_seconds % self.seconds
 
     def _window(self, at_seconds: int, now_seconds: int) -> Window:
-        return self.open.setdefault(self._place(at_seconds, now_seconds), Window())
+        return self._window_from(self._place(at_seconds, now_seconds))
+
+    def _window_from(self, start: int) -> Window:
+        found = self.open.get(start)
+        if found is None:
+            found = self.open[start] = Window()
+        return found
 
     def _place(self, at_seconds: int, now_seconds: int) -> int:
         """Return where the window begins in which something of a time is counted now."""

@@ -19,7 +19,7 @@ from agent.model import NANOS
 from agent.stamps import at, in_usual_form
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from agent.stamps import Span
 
 SMALL_LAG_NS = 2 * NANOS
 """A file of 10 MiB is not filled and followed by another within this, at any rate measured."""
@@ -69,10 +69,11 @@ class Lag:
                 )
         self._last_ns, self._last, self._lag_ns = at_ns, line, lag
 
-    def take_all(self, lines: Sequence[bytes], *, now_ns: int) -> None:
-        """Take lines that arrived together, in their usual form."""
-        smallest, largest = now_ns - at(max(lines)), now_ns - at(min(lines))
+    def take_all(self, arrived: Span, *, now_ns: int) -> None:
+        """Take lines that arrived together."""
+        smallest, largest = now_ns - at(arrived.highest), now_ns - at(arrived.lowest)
         most = max(largest - self.skew_ns, self._lag_ns)
+        lines = arrived.lines
         if most > SMALL_LAG_NS and 2 * (smallest - self.skew_ns) < most:
             for line in lines:
                 self.take(at(line), line, now_ns=now_ns)

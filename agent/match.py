@@ -61,52 +61,54 @@ def try_rule(
     rule: Rule, record: Record, known: Set[str] = frozenset()
 ) -> Mapping[str, bytes] | None:
     """Return the captures if all conditions of a rule hold for a record, else None."""
-    if first_failed(rule, record, known) is not None:
-        return None
-    return _captures(rule, record)
-
-
-def _captures(rule: Rule, record: Record) -> dict[str, bytes]:
-    captures = _groups(rule.message.match(record.message))
-    for name in rule.optional_fields:
-        if name in record.fields:
-            captures[name] = record.fields[name]
-    for name, pattern in rule.fields.items():
-        captures[name] = record.fields[name]
-        captures.update(_groups(pattern.fullmatch(record.fields[name])))
-    return captures
-
-
-def _groups(found: re2._Match) -> dict[str, bytes]:
-    """Return the named groups that took part; RE2 names the groups of a bytes pattern in bytes."""
-    return {name.decode(): value for name, value in found.groupdict().items() if value is not None}
+    failed, captures = _look(rule, record, known)
+    return captures if failed is None else None
 
 
 def first_failed(rule: Rule, record: Record, known: Set[str] = frozenset()) -> str | None:
     """Name the first condition of a rule that a record does not meet, or None if it meets all."""
+    return _look(rule, record, known)[0]
+
+
+def _look(rule: Rule, record: Record, known: Set[str]) -> tuple[str | None, dict[str, bytes]]:
+    """Return the first condition that fails, and what was captured before it."""
+    captures: dict[str, bytes] = {}
     if record.format not in rule.formats:
-        return "formats"
+        return "formats", captures
     if rule.levels and record.level not in rule.levels:
-        return "level"
+        return "level", captures
     if rule.plugin is not None and record.plugin != rule.plugin:
-        return "origin"
-    if rule.message.match(record.message) is None:
-        return "message"
+        return "origin", captures
+    found = rule.message.match(record.message)
+    if found is None:
+        return "message", captures
+    fields = record.fields
+    captures = _groups(found)
+    captures.update((name, fields[name]) for name in rule.optional_fields if name in fields)
     for name, pattern in rule.fields.items():
-        value = record.fields.get(name)
-        if value is None or pattern.fullmatch(value) is None:
-            return f"fields.{name}"
-    if any(name in record.fields for name in rule.absent_fields):
-        return "absent_fields"
-    return _first_exception(rule, record, known)
+        value = fields.get(name)
+        found = pattern.fullmatch(value) if value is not None else None
+        if value is None or found is None:
+            return f"fields.{name}", captures
+        captures[name] = value
+        captures.update(_groups(found))
+    if not fields.keys().isdisjoint(rule.absent_fields):
+        return "absent_fields", captures
+    return _first_exception(rule, captures, known), captures
 
 
-def _first_exception(rule: Rule, record: Record, known: Set[str]) -> str | None:
+def _groups(found: re2._Match) -> dict[str, bytes]:
+    """Return the named groups that took part; RE2 names the groups of a bytes pattern in bytes."""
+    if not found.re.groups:
+        return {}
+    return {name.decode(): value for name, value in found.groupdict().items() if value is not None}
+
+
+def _first_exception(rule: Rule, captures: Mapping[str, bytes], known: Set[str]) -> str | None:
     for name, values in rule.when.items():
         if not _is_one_of(name, values, known):
             return f"when.{name}"
-    if rule.each is None and rule.unless:
-        captures = _captures(rule, record)
+    if rule.each is None:
         for name, find in rule.unless.items():
             if find(captures.get(name, b"")) is not None:
                 return f"unless.{name}"

@@ -151,7 +151,8 @@ class Pairs:
             if one.waiting is not None and one.waiting.clock_ns < match.at_ns:
                 one.waiting.clock_ns = match.at_ns
         self.pass_line(line, offset=offset)
-        alone = anonymize(match, self.enabled)
+        counts_alone = match.rule.pair is None and match.rule.alone == "count"
+        alone = anonymize(match, self.enabled) if counts_alone else ()
         facts = state_facts(match, self.enabled)
         slot = _Slot(line, offset, line, match.at_ns, facts, rule=match.rule.id)
         for fact in slot.facts:
@@ -167,7 +168,7 @@ class Pairs:
         then = closer.then if closer is not None else "pass"
         if match.rule.pair is not None and then in {"pass", "next"}:
             self._start(slot, match, passed)
-        elif match.rule.pair is None and then == "pass" and match.rule.alone == "count":
+        elif counts_alone and then == "pass":
             slot.observations = alone
         kinds = [fact.value for fact in slot.facts if fact.name == "kind"]
         if self.count_crashes and kinds:

@@ -31,7 +31,7 @@ class Prefilter(Protocol):
         """Whether a text contains at least one of the literals."""
 
     def places(self, block: bytes, /) -> Sequence[int]:
-        """Return, in order, positions in literals: one at least in each line that has any."""
+        """Return, in order, where literals begin."""
 
 
 def make_prefilter(literals: Iterable[bytes]) -> Prefilter:
@@ -70,6 +70,7 @@ class _Hyperscan:
     """One database for both: `_first` stops at the first literal, `_all` goes on."""
 
     _database: hyperscan.Database
+    _sizes: Sequence[int]
 
     def __call__(self, text: bytes, /) -> bool:
         found: list[bool] = []
@@ -84,9 +85,10 @@ class _Hyperscan:
 
     def places(self, block: bytes, /) -> Sequence[int]:
         found: list[int] = []
+        sizes = self._sizes
 
-        def note(_literal: int, _begin: int, end: int, *_rest: object) -> None:
-            found.append(end - 1)
+        def note(literal: int, _begin: int, end: int, *_rest: object) -> None:
+            found.append(end - sizes[literal])
 
         self._database.scan(block, match_event_handler=note)
         return sorted(found)
@@ -100,7 +102,7 @@ def search_with_hyperscan(sought: Sequence[bytes]) -> Prefilter:
         ids=list(range(len(sought))),
         flags=[0] * len(sought),
     )
-    return _Hyperscan(database)
+    return _Hyperscan(database, [len(literal) for literal in sought])
 
 
 @frozen(eq=False)
@@ -114,7 +116,7 @@ class _Re2:
         places, position = [], 0
         while (found := self._any.search(block, position)) is not None:
             places.append(found.start())
-            position = block.find(b"\n", found.start()) + 1 or len(block)
+            position = found.start() + 1  # another one may begin within this one
         return places
 
 

@@ -10,31 +10,27 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-import re2
-
+from agent.blocks import DEBUG, Block
 from agent.entries import Entries
 from agent.lag import Lag
 from agent.lines import Framer, parse_stamp
 from agent.match import match
-from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Format, Gap, Released, learn
+from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
-from agent.rules.words import options
-from agent.runs import run_at
-from agent.stamps import BYTES, are_dates, at, count_seconds, in_usual_form, size_of, stamped
+from agent.stamps import BYTES, at, count_seconds, in_usual_form, span, stamped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from agent.blocks import Run
     from agent.prefilter import Prefilter
     from agent.rules.ruleset import RuleSet
 
 BLOCK_LINES = 2000
 """So many lines are looked at in one piece, at most; fewer than `FEW_LINES` are taken singly."""
 FEW_LINES = 4
-
-_DEBUG = re2.compile(rb'level=debug|"level":"debug"|(?:^|Z )(?:\x1b\[\d+m)?DEBU', options=options())
 
 
 MAX_BREAKS = 4
@@ -267,9 +263,10 @@ class Reader:
         del self._unreleased[:count]
         if not lines:
             return Counter(), 0
-        last_ns = at(max(lines))
-        self._trail.add(lines, last_ns=last_ns)
-        return count_seconds(lines), last_ns
+        released = span(lines)
+        last_ns = at(released.highest)
+        self._trail.add(lines, last_ns=last_ns, lowest=released.lowest)
+        return count_seconds(released), last_ns
 
     def _ahead_cursor(self, lines: Sequence[bytes]) -> Cursor:
         """Return where the Cursor would stand after lines that are not released."""
@@ -359,52 +356,32 @@ class Reader:
                 begin += 1
 
     def _take_block(self, lines: Sequence[bytes]) -> None:
-        """Take lines of a stream that is proved; look singly at those that may matter.
-
-        Of a run of whole entries without any literal all but the last are passed over.
-        """
-        block = b"\n".join(lines) + b"\n"
-        places = iter(self._prefilter.places(block))
-        place = next(places, len(block))
-        index = begin = run_end = debug = 0
-        run: Format | None = None
-        while index < len(lines):
-            while place < begin:
-                place = next(places, len(block))
-            if begin >= run_end:
-                run, run_end = run_at(block, begin)
-                in_run = block.count(b"\n", begin, run_end)
-                if run is not None and not are_dates(lines[index : index + in_run]):
-                    run = None
-            end = run_end
-            if not self._debug_noted:
-                if debug < begin:
-                    found = _DEBUG.search(block, begin)
-                    debug = len(block) if found is None else found.end() - 1
-                end = min(end, debug)
-            end = block.rfind(b"\n", begin, min(end, place)) + 1
-            passed = block.count(b"\n", begin, end) if end > begin else 0
-            passed -= run is Format.TEXT
-            if run is not None and passed > 1 and self._entries.is_ended_by(run):
-                self._pass_over(lines[index : index + passed])
-                index += passed
-                begin += size_of(lines[index - passed : index]) + passed
+        """Take lines of a stream that is proved; look singly at those that may matter."""
+        block = Block(lines, self._prefilter)
+        while block.has_more:
+            run = block.run(self._entries.is_ended_by, until_debug=not self._debug_noted)
+            if run is None:
+                self._take_line(block.take_line())
             else:
-                self._take_line(lines[index])
-                begin += len(lines[index]) + 1
-                index += 1
+                self._take_run(run)
+                block.take_run(run)
 
-    def _pass_over(self, lines: Sequence[bytes]) -> None:
-        """Take lines that are whole entries, without looking at them."""
+    def _take_run(self, run: Run) -> None:
+        """Take lines that are whole entries, and look at none without a literal."""
         for entry in self._entries.close():
             self._take_entry(entry)
         if self._now_ns is not None:
-            self.lag.take_all(lines, now_ns=self._now_ns)
-        self._newest_ns = max(self._newest_ns, at(max(lines)))
+            self.lag.take_all(run.span, now_ns=self._now_ns)
+        self._newest_ns = max(self._newest_ns, at(run.span.highest))
+        lines, first, before = run.span.lines, self._read + 1, self._bytes
         self._unreleased += lines
         self._stamped_lines += len(lines)
         self._read += len(lines)
-        self._bytes += size_of(lines)
+        self._bytes += run.size
+        for index, size in run.hits:
+            line = lines[index]
+            entry = Entry(run.format, line[BYTES:], at(line), first + index, 1)
+            self._take_candidate(entry, offset=before + size)
 
     def _take_line(self, raw: bytes) -> None:
         if not self._stamped:
@@ -481,15 +458,17 @@ class Reader:
             self._take_entry(entry)
 
     def _take_entry(self, entry: Entry) -> None:
-        look_for_level = not self._debug_noted and _DEBUG.search(entry.text) is not None
-        if not look_for_level and not self._prefilter(entry.text):
-            return
+        looks_for_level = not self._debug_noted and DEBUG.search(entry.text) is not None
+        if looks_for_level or self._prefilter(entry.text):
+            offset = self._offset(entry.first_line)
+            self._take_candidate(entry, offset=offset, looks_for_level=looks_for_level)
+
+    def _take_candidate(self, entry: Entry, *, offset: int, looks_for_level: bool = False) -> None:
         record = parse(entry)
         if record is None:
             self._unreadable += 1
             return
-        offset = self._offset(entry.first_line)
-        if look_for_level and record.level == "debug" and not record.plugin:
+        if looks_for_level and record.level == "debug" and not record.plugin:
             self._debug_noted = True
             self._pairs.state(Fact("level", "debug"), line=entry.first_line, offset=offset)
         counted, stated = match(record, self._ruleset, self._pairs.enabled)

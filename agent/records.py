@@ -56,7 +56,7 @@ _SIMPLE = {
     b"v": b"\v",
 }
 
-_PLUGIN_FIELDS = ("plugin", "logger", "subsystem_name")
+_PLUGIN_FIELDS = frozenset({"plugin", "logger", "subsystem_name"})
 
 
 def parse(entry: Entry) -> Record | None:
@@ -65,7 +65,7 @@ def parse(entry: Entry) -> Record | None:
     if parts is None:
         return None
     level, message, fields = parts
-    plugin = any(name in fields for name in _PLUGIN_FIELDS)
+    plugin = not _PLUGIN_FIELDS.isdisjoint(fields)
     if plugin and fields.get("logger") in {b"stderr", b"stdout"}:
         level, message, fields = _unwrap(level, message, fields)
     return Record(

@@ -83,15 +83,15 @@ class Trail:
         self._folded_second = 0
         self._hashes: tuple[bytes, ...] = ()
 
-    def add(self, lines: Sequence[bytes], *, last_ns: int) -> None:
+    def add(self, lines: Sequence[bytes], *, last_ns: int, lowest: bytes | None = None) -> None:
         """Take the next folded lines; `last_ns` is the highest of their stamps."""
         self._total += len(lines)
         self._last_ns = max(self._last_ns, last_ns)
-        self.restore(lines)
+        self.restore(lines, lowest=lowest)
 
-    def restore(self, lines: Sequence[bytes]) -> None:
+    def restore(self, lines: Sequence[bytes], *, lowest: bytes | None = None) -> None:
         """Take lines that were folded before and stand in the head of a reply again."""
-        lines = since(lines, self._since)
+        lines = since(lines, self._since, lowest)
         self._lines += lines
         self._size += size_of(lines)
         if self._size > self._max_bytes:

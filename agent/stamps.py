@@ -6,11 +6,14 @@ told of many lines by it. Must not know what the lines say.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
+
+from attrs import frozen
 
 from agent.lines import parse_stamp
 from agent.model import NANOS
@@ -36,10 +39,34 @@ def stamped(lines: Iterable[bytes]) -> list[bytes]:
     return [in_usual_form(line, *stamp) for line, stamp in pairs if stamp is not None]
 
 
-def are_dates(lines: Sequence[bytes]) -> bool:
-    """Whether all of these lines, whose stamps have the usual form, are of days that exist."""
-    first, last = min(lines)[:10], max(lines)[:10]
-    days = {first} if first == last else set(map(_DAY, lines))
+@frozen
+class Span:
+    """Lines whose stamps have the usual form, with the lowest and the highest of them."""
+
+    lines: Sequence[bytes]
+    lowest: bytes
+    highest: bytes
+    is_ordered: bool
+
+    def part(self, begin: int, end: int) -> Span:
+        """Return some of the lines."""
+        lines = self.lines[begin:end]
+        if not self.is_ordered:
+            return span(lines)
+        return Span(lines, lines[0], lines[-1], is_ordered=True)
+
+
+def span(lines: Sequence[bytes]) -> Span:
+    """Look at the order of lines, at least one; those of a log nearly always stand in it."""
+    if sorted(lines) == lines:
+        return Span(lines, lines[0], lines[-1], is_ordered=True)
+    return Span(lines, min(lines), max(lines), is_ordered=False)
+
+
+def are_dates(lines: Span) -> bool:
+    """Whether all of these lines are of days that exist."""
+    first, last = lines.lowest[:10], lines.highest[:10]
+    days = {first} if first == last else set(map(_DAY, lines.lines))
     return all(map(_is_day, days))
 
 
@@ -54,19 +81,30 @@ def at(line: bytes) -> int:
     return 0 if stamp is None else stamp[0]
 
 
-def since(lines: Sequence[bytes], second: int) -> list[bytes]:
-    """Return the lines that are stamped in this second or later."""
+def since(lines: Sequence[bytes], second: int, lowest: bytes | None = None) -> list[bytes]:
+    """Return the lines that are stamped in this second or later; `lowest` is one of them."""
     if not lines or second <= 0:
         return list(lines)
     text = _text_of(second)
-    return list(lines) if min(lines) >= text else [line for line in lines if line >= text]
+    if (span(lines).lowest if lowest is None else lowest) >= text:
+        return list(lines)
+    return [line for line in lines if line >= text]
 
 
-def count_seconds(lines: Sequence[bytes]) -> Counter[int]:
+def count_seconds(lines: Span) -> Counter[int]:
     """Count the lines by the second of their stamps."""
     counts: Counter[int] = Counter()
-    for second, count in Counter(map(_SECOND, lines)).items():
-        counts[_second_of(second)] += count
+    if not lines.is_ordered:
+        for second, count in Counter(map(_SECOND, lines.lines)).items():
+            counts[_second_of(second)] += count
+        return counts
+    begin = 0
+    while begin < len(lines.lines):
+        second = lines.lines[begin][:19]
+        # Behind all that begins with this second, and before what comes after it.
+        end = bisect_right(lines.lines, second + b"\xff", begin)
+        counts[_second_of(second)] += end - begin
+        begin = end
     return counts
 
 

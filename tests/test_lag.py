@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from agent.lag import MAX_SUSPECTS, Lag, Neighbours, Suspect
 from agent.model import NANOS
+from agent.stamps import span
 from tests.sim.gotime import fixed_stamp
 
 START = 1_800_000_000
@@ -88,7 +89,7 @@ def test_lines_that_arrive_together_are_suspected_as_one_by_one(
     together, singly = Lag(skew_ns=skew * NANOS), Lag(skew_ns=skew * NANOS)
     for seconds, now in arrivals:
         lines = [line(second) for second in seconds]
-        together.take_all([text for _, text in lines], now_ns=lines[0][0] + now * NANOS)
+        together.take_all(span([text for _, text in lines]), now_ns=lines[0][0] + now * NANOS)
         for at_ns, text in lines:
             singly.take(at_ns, text, now_ns=lines[0][0] + now * NANOS)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from agent.lines import parse_stamp
 from agent.model import NANOS
-from agent.stamps import are_dates, at, count_seconds, in_usual_form, since, stamped
+from agent.stamps import are_dates, at, count_seconds, in_usual_form, since, span, stamped
 from tests.strategies import NOON, stamp
 
 FORMS = [
@@ -48,8 +48,12 @@ def test_many_lines_are_told_apart_as_one_by_one(times: list[int], second: int) 
     lines = [stamp(at_ns) + b" %d" % number for number, at_ns in enumerate(times)]
 
     assert since(lines, second) == [line for line in lines if at(line) // NANOS >= second]
-    assert count_seconds(lines) == Counter(at_ns // NANOS for at_ns in times)
-    assert not lines or at(max(lines)) == max(times)
+    for some in (lines, sorted(lines)) if lines else ():
+        found = span(some)
+        assert count_seconds(found) == Counter(at_ns // NANOS for at_ns in times)
+        assert (at(found.lowest), at(found.highest)) == (min(times), max(times))
+        assert span(some[:1]) == found.part(0, 1)
+        assert found.part(0, len(some)) == found
 
 
 @pytest.mark.parametrize(
@@ -63,4 +67,6 @@ def test_many_lines_are_told_apart_as_one_by_one(times: list[int], second: int) 
     ],
 )
 def test_days_that_do_not_exist_are_none(days: list[str], expected: bool) -> None:
-    assert are_dates([f"{day}T00:00:00.000000000Z x".encode() for day in days]) is expected
+    lines = [f"{day}T00:00:00.000000000Z x".encode() for day in days]
+
+    assert are_dates(span(lines)) is expected

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from agent.model import NANOS, Gap, Released
-from agent.source import podlogs
 from agent.source.discovery import pause_seconds
+from agent.source.gathering import GATHER_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -46,7 +46,7 @@ class Pace:
     """
 
     tick: float = 0.5
-    gather: float = podlogs.GATHER_SECONDS
+    gather: float = GATHER_SECONDS
     max_age: tuple[float, float] = (900.0, 1800.0)
     unreadable: float = 600.0
     status_wait: float = 2.0

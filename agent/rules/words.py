@@ -69,8 +69,9 @@ class Vocabulary:
 def without(hide: re2._Regexp, text: bytes) -> bytes:
     """Return a text without what the groups of a pattern take in."""
     kept, end = [], 0
+    groups = range(1, hide.groups + 1)
     for found in hide.finditer(text):
-        for group in range(1, hide.groups + 1):
+        for group in groups:
             begin, after = found.span(group)
             if begin >= end:
                 kept.append(text[end:begin])

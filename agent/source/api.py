@@ -27,6 +27,7 @@ import orjson
 from attrs import define, field, frozen
 
 from agent.hosts import is_base_url
+from agent.source.gathering import shrink_tls_buffers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -122,6 +123,7 @@ class Client:
     async def __aenter__(self) -> Self:
         self._configuration = await _load_in_thread(self.access)
         tls = await asyncio.to_thread(_tls_context, self._configuration)
+        shrink_tls_buffers()
         self._control = self._session(tls=tls, limit=50)
         self._streams = self._session(tls=tls, limit=self.max_streams)
         return self
@@ -175,7 +177,7 @@ class Client:
     @asynccontextmanager
     async def stream(
         self, path: str, params: Mapping[str, str], *, read_seconds: float, accept: str
-    ) -> AsyncIterator[aiohttp.StreamReader]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Open a long answer. `read_seconds` bounds each silence; the caller bounds its age."""
         limits = aiohttp.ClientTimeout(
             total=None, sock_connect=CONNECT_SECONDS, sock_read=read_seconds
@@ -183,7 +185,7 @@ class Client:
         assert self._streams is not None
         call = _Call("GET", path, params, limits, accept)
         async with self._open(self._streams, call) as response:
-            yield response.content
+            yield response
 
     @asynccontextmanager
     async def _open(

@@ -322,9 +322,9 @@ async def _watch(
     }
     async with client.stream(
         selection.path, asked, read_seconds=seconds + 15, accept="application/json"
-    ) as content:
+    ) as response:
         rest = b""
-        async for chunk in content.iter_any():
+        async for chunk in response.content.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > MAX_EVENT_BYTES:
                 raise ApiError(0, "watch event too large")

@@ -1,6 +1,6 @@
 """The pod log endpoint: one reply of one container, as chunks of bytes.
 
-Owns its parameters, its time limits and how pieces are gathered. Must not know lines. The reply
+Owns its parameters and its time limits. Must not know lines. The reply
 does not say whose it is, and a 200 may hold error text (kubernetes/kubernetes#142258); the reader
 deals with both.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from agent.source.api import ApiError
+from agent.source.gathering import GATHER_SECONDS, Gathering
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from agent.source.api import Client
 
 IDLE_SECONDS = 300
-GATHER_SECONDS = 0.2
-SMALL_READ_BYTES = 16 * 1024
 MAX_SHORT_READ_BYTES = 16 << 20
 
 
@@ -38,18 +37,18 @@ async def follow(
 ) -> AsyncIterator[bytes]:
     """Yield chunks until the reply ends. Raises `TimeoutError` if it is silent or old for too long.
 
-    After a small read it waits a little, so that bytes gather in the kernel instead of waking the
-    loop for each TLS record. Raises `ApiError` where the server refuses or breaks off.
+    Raises `ApiError` where the server refuses or breaks off.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + max_age_seconds
     params = {**_params(container, since_seconds), "follow": "true"}
     has_ended = False
-    async with _opened(client, _path(container), params) as content:
+    async with _opened(client, _path(container), params) as response:
+        gathering = Gathering(response, gather_seconds)
         while (left := until - loop.time()) > 0:
             try:
                 async with asyncio.timeout(left):
-                    chunk = await content.readany()
+                    chunk = await gathering.read()
             except TimeoutError:
                 break
             except aiohttp.ClientError as error:
@@ -58,8 +57,7 @@ async def follow(
                 has_ended = True
                 break
             yield chunk
-            if len(chunk) < SMALL_READ_BYTES:
-                await asyncio.sleep(gather_seconds)
+            await gathering.pause()
     if not has_ended:
         # That we gave up says nothing of the log's end.
         raise TimeoutError
@@ -68,7 +66,7 @@ async def follow(
 @asynccontextmanager
 async def _opened(
     client: Client, path: str, params: dict[str, str]
-) -> AsyncIterator[aiohttp.StreamReader]:
+) -> AsyncIterator[aiohttp.ClientResponse]:
     """Open a stream. Raises `TimeoutError` too: not even a header comes before the first line.
 
     So a log in which nothing stands yet is as silent as one in which nothing is added.
@@ -76,8 +74,8 @@ async def _opened(
     try:
         async with client.stream(
             path, params, read_seconds=IDLE_SECONDS, accept="text/plain, */*"
-        ) as content:
-            yield content
+        ) as response:
+            yield response
     except ApiError as error:
         if isinstance(error.__cause__, aiohttp.SocketTimeoutError):
             raise TimeoutError from error
@@ -123,9 +121,9 @@ async def read_chunks(
         params["previous"] = "true"
     async with client.stream(
         _path(container), params, read_seconds=read_seconds, accept="text/plain, */*"
-    ) as content:
+    ) as response:
         try:
-            async for chunk in content.iter_any():
+            async for chunk in response.content.iter_any():
                 yield chunk
         except aiohttp.ClientError as error:
             raise ApiError(0, type(error).__name__) from error
@@ -143,9 +141,9 @@ async def read_tail(
     parts = bytearray()
     async with client.stream(
         _path(container), params, read_seconds=read_seconds, accept="text/plain, */*"
-    ) as content:
+    ) as response:
         try:
-            async for chunk in content.iter_any():
+            async for chunk in response.content.iter_any():
                 parts += chunk
                 if len(parts) >= most_bytes:
                     break

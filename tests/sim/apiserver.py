@@ -7,7 +7,7 @@ serves neither versions, conflicts, selectors, bookmarks nor 410 (see `store`), 
 watcher has to survive.
 
 It is held against the real server by `tests/cluster/differential/`, which lists the deviations.
-Not modelled: TLS, protobuf, tables, discovery, managedFields, server-side apply, finalizers,
+Not modelled: protobuf, tables, discovery, managedFields, server-side apply, finalizers,
 priority and fairness, `stream=` of split log streams (off by default in 1.34).
 """
 
@@ -18,6 +18,7 @@ import contextlib
 import gzip
 import json
 import re
+import ssl
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -61,7 +62,8 @@ class ApiOptions:
     """How this server differs from an ordinary one.
 
     `second` is the length of a second of `timeoutSeconds` in loop time; `now` is only asked for
-    creation times and `sinceSeconds`.
+    creation times and `sinceSeconds`. With `tls` it speaks TLS, by a certificate of the authority
+    in that file.
     """
 
     git_version: str = "v1.34.4"
@@ -70,6 +72,8 @@ class ApiOptions:
     gone_as_status: bool = False
     now: Callable[[], int] = lambda: MIDNIGHT
     habits: Habits = attrs.field(factory=Habits)
+    tls: ssl.SSLContext | None = None
+    authority: str = ""
 
 
 class ApiServer:
@@ -101,9 +105,10 @@ class ApiServer:
             app, handler_cancellation=True, access_log=None, shutdown_timeout=0.1
         )
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=self.options.tls)
         await site.start()
-        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        scheme = "http" if self.options.tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{runner.addresses[0][1]}"
         try:
             yield self
         finally:
@@ -116,11 +121,14 @@ class ApiServer:
     def kubeconfig(self, token: str = "") -> Json:
         """Return what a kubeconfig file for this server holds; JSON is YAML."""
         user = {"token": token} if token else {}
+        cluster = {"server": self.url}
+        if self.options.authority:
+            cluster["certificate-authority"] = self.options.authority
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": "simulated",
-            "clusters": [{"name": "simulated", "cluster": {"server": self.url}}],
+            "clusters": [{"name": "simulated", "cluster": cluster}],
             "users": [{"name": "agent", "user": user}],
             "contexts": [
                 {"name": "simulated", "context": {"cluster": "simulated", "user": "agent"}}
