@@ -235,7 +235,8 @@ class Windows:
 
     def add_gap(self, gap: Gap, *, now_seconds: int) -> None:
         """Spread a gap over the windows it crosses; at least a second in its first one."""
-        start, end = gap.start_ns // NANOS, max(gap.end_ns, gap.start_ns) // NANOS
+        # Up: a line that was lost in a begun second is of that second's window.
+        start, end = gap.start_ns // NANOS, -(-max(gap.end_ns, gap.start_ns) // NANOS)
         start = max(start, self.closed_until, end - MAX_GAP_WINDOWS * self.seconds)
         end = max(end, start + 1)
         while start < end:

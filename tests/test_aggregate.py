@@ -320,6 +320,7 @@ def check_gap(gap: tuple[float, float], expected: dict[int, int], *, closed: int
         pytest.param((10, 10), {0: 1}, 0, id="an-instant-is-a-second"),
         pytest.param((10.2, 10.9), {0: 1}, 0, id="less-than-a-second"),
         pytest.param((HOUR - 10, HOUR + 20), {0: 10, 1: 20}, 0, id="two-windows"),
+        pytest.param((HOUR - 10, HOUR + 0.7), {0: 10, 1: 1}, 0, id="a-begun-second"),
         pytest.param((0, 3 * HOUR), {0: HOUR, 1: HOUR, 2: HOUR}, 0, id="whole-windows"),
         pytest.param((10, HOUR + 20), {1: 20}, HOUR, id="partly-closed"),
         pytest.param((10, 20), {1: 1}, HOUR, id="closed"),
