@@ -446,12 +446,17 @@ POD: Json = {
         "labels": {"app": "botkube"},
         "ownerReferences": [{"kind": "ReplicaSet", "name": "botkube-6b", "uid": "9a"}],
     },
+    "spec": {
+        "containers": [
+            {"name": "botkube", "image": "ghcr.io/kubeshop/botkube:v1.14.0@sha256:0937"},
+        ]
+    },
     "status": {
         "phase": "Running",
         "containerStatuses": [
             {
                 "name": "botkube",
-                "image": "ghcr.io/kubeshop/botkube:v1.14.0",
+                "image": "sha256:4470ab49",
                 "containerID": "containerd://2",
                 "restartCount": 1,
                 "state": {"running": {"startedAt": "2026-11-24T00:00:00Z"}},
@@ -533,6 +538,8 @@ def test_a_pod_is_read() -> None:
     (status,) = pod.containers
 
     assert (pod.name, pod.uid, pod.owner, pod.version) == ("botkube-6b-x", "7e1f", "botkube-6b", 12)
+    # A runtime has no tag for an image that a digest pins.
+    assert status.image == "ghcr.io/kubeshop/botkube:v1.14.0@sha256:0937"
     assert (status.restarts, status.is_running, status.started_seconds) == (1, True, 1_795_478_400)
     assert status.ended is None
     assert status.last_ended is not None

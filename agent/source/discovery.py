@@ -62,7 +62,11 @@ class Ended:
 
 @frozen
 class ContainerStatus:
-    """What a pod's status says of one container."""
+    """What a pod's status says of one container.
+
+    `image` is the one that its spec asks for. The runtime's own name for it is without the tag
+    where a digest pins it, and any of several tags of one image.
+    """
 
     name: str
     image: str
@@ -370,6 +374,8 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
     owners = [as_object(one) for one in _items(metadata, "ownerReferences")]
     labels = part(metadata, "labels")
     statuses = [as_object(one) for one in _items(status, "containerStatuses")]
+    asked = [as_object(one) for one in _items(part(pod, "spec"), "containers")]
+    images = {_text(one.get("name")): _text(one.get("image")) for one in asked}
     return Pod(
         namespace=_text(metadata.get("namespace")),
         name=name,
@@ -380,7 +386,7 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
         version=_version(metadata.get("resourceVersion")),
         is_finished=_text(status.get("phase")) in ENDED_PHASES,
         containers=tuple(
-            _container(one)
+            _container(one, image=images.get(_text(one.get("name")), ""))
             for one in statuses
             if not containers or _text(one.get("name")) in containers
         ),
@@ -399,12 +405,12 @@ def instance_keys(pod: Pod) -> set[str]:
     }
 
 
-def _container(found: dict[str, Any]) -> ContainerStatus:
+def _container(found: dict[str, Any], *, image: str) -> ContainerStatus:
     state = part(found, "state")
     terminated = part(state, "terminated")
     return ContainerStatus(
         name=_text(found.get("name")),
-        image=_text(found.get("image")),
+        image=image,
         container_id=_text(found.get("containerID")),
         restarts=max(0, _count(found.get("restartCount"))),
         is_running=state.get("running") is not None,
