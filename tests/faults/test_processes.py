@@ -131,6 +131,8 @@ def environment(folder: Path, api: str, collector: str) -> dict[str, str]:
         "DESTINATION_WRITE_KEY": "write-key",
         "HEALTH_HOST": "127.0.0.1",
         "HEALTH_PORT": "0",
+        # Another run on this machine may have the usual one, and then the agent ends at once.
+        "PAGE_PORT": "0",
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
     # In a cluster State is a ConfigMap, so that cuts hit the commits, too.
