@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from attrs import define, field
 
-from agent.model import NANOS, Aggregate, Observation, Properties, Released, Report, Value, learn
+from agent.model import (
+    BREAK,
+    NANOS,
+    Aggregate,
+    Observation,
+    Properties,
+    Released,
+    Report,
+    Value,
+    learn,
+)
 from agent.names import snake
 
 if TYPE_CHECKING:
@@ -45,7 +55,10 @@ SeriesKey = tuple[str, str, Properties]
 
 @define
 class Instance:
-    """The facts of one container instance; statements about the present, in closed words."""
+    """The facts of one container instance; statements about the present, in closed words.
+
+    `kind_before` is what ended it by the lines before a break in its log, which are surely its own.
+    """
 
     version: str = "other"
     debug: bool = False
@@ -55,6 +68,12 @@ class Instance:
     sinks: set[str] = field(factory=set)
     ended_seconds: int | None = None
     marks: set[str] = field(factory=set)
+    kind_before: str | None = None
+
+    @property
+    def said_kind(self) -> str | None:
+        """What ended the process by its own last words, if it said so."""
+        return self.kind or self.kind_before
 
     @property
     def known(self) -> frozenset[str]:
@@ -81,6 +100,8 @@ class Instance:
                     self.started = True
                 case "kind":
                     self.kind = fact.value
+                case BREAK.name:
+                    self.kind_before, self.kind = self.said_kind, None
                 case "enabled_bot":
                     self.bots.add(fact.value)
                 case "enabled_sink":

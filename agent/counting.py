@@ -188,10 +188,13 @@ class Counting:
             self.is_urgent = True
 
     def take_over(self, before: str, after: str) -> None:
-        """Move the facts of one instance to another: they were learned from the other's lines."""
+        """Move the facts of one instance to another: they were learned from the other's lines.
+
+        What ended the one it said before the other's lines began.
+        """
         old, new = self.document.instances[before], self.document.instances[after]
-        self.document.instances[after] = evolve(old, version=new.version)
-        self.document.instances[before] = Instance(old.version)
+        self.document.instances[after] = evolve(old, version=new.version, kind_before=None)
+        self.document.instances[before] = Instance(old.version, kind_before=old.kind_before)
         self.is_dirty = self.is_urgent = True
 
     def change_rules(self, ruleset: RuleSet, withholding: Withholding) -> None:
@@ -243,10 +246,10 @@ class Counting:
         instance.ended_seconds = finished_seconds or now_seconds
         self.is_dirty = self.is_urgent = True
         counts = exit_code not in {None, 0} and (
-            not is_deleting or instance.kind is not None or reason == "OOMKilled"
+            not is_deleting or instance.said_kind is not None or reason == "OOMKilled"
         )
         if counts:
-            kind = instance.kind or {"OOMKilled": "oom"}.get(
+            kind = instance.said_kind or {"OOMKilled": "oom"}.get(
                 reason, "killed" if exit_code in {137, 143} else "unknown"
             )
             self._crash(kind, instance.version, finished_seconds or now_seconds, now_seconds)
@@ -271,7 +274,7 @@ class Counting:
         seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
         skipped = restarts - before[0] - len(seen)
         if skipped > 0 and instance is not None and before[1] not in seen:
-            self._crash(instance.kind or "unseen", instance.version, now_seconds, now_seconds)
+            self._crash(instance.said_kind or "unseen", instance.version, now_seconds, now_seconds)
             # What was not read of it before is gone with it.
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
             skipped -= 1

@@ -102,6 +102,10 @@ class Fact:
     value: str
 
 
+BREAK = Fact("", "break")
+"""What follows may be of the next instance; no rule can state a fact without a name."""
+
+
 def learn(known: set[str], fact: Fact) -> None:
     """Add a fact to what is known of an instance: a platform's name, else `name=value`.
 

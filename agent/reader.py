@@ -15,7 +15,7 @@ from agent.entries import Entries
 from agent.lag import Lag
 from agent.lines import Framer, parse_stamp
 from agent.match import match
-from agent.model import NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
+from agent.model import BREAK, NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
@@ -233,7 +233,8 @@ class Reader:
         while self._matched and self._matched[0][0] <= released:
             matched_at[self._matched.popleft()[1] // NANOS] += 1
         for fact in facts:
-            learn(self._enabled, fact)
+            if fact != BREAK:
+                learn(self._enabled, fact)
         self._debug_seen = self._debug_seen or any(f.name == "level" for f in facts)
         gaps, self._gaps = tuple(self._gaps), []
         rotations, self._rotations = self._rotations, 0
@@ -437,6 +438,7 @@ class Reader:
             self._take_entry(entry)
         self._pairs.end()
         self._breaks.append(self._ahead if self._is_proof_ahead else self._cursor)
+        self._pairs.state(BREAK, line=self._read, offset=self._bytes)
         last_ns = max(self._cursor.last_ns, at(self._unreleased[-1]) if self._unreleased else 0)
         end_ns = max(at(fresh[0]), last_ns) if fresh else last_ns
         self._gaps.append(Gap(self._gap_reason, last_ns, end_ns))

@@ -63,6 +63,7 @@ instances = st.builds(
     st.sets(word, max_size=3),
     st.none() | second,
     st.sets(word, max_size=3),
+    st.none() | word,
 )
 bodies = st.binary(max_size=50).map(gzip.compress)
 batches = st.builds(Batch, number, number, bodies, number, second, st.booleans())

@@ -501,3 +501,25 @@ async def test_of_two_on_one_node_only_one_can_commit(world: Lab) -> None:
             await until(first.task.done, fenced=True)
 
     assert not missing(truth, world)
+
+
+async def test_two_on_one_node_that_start_again_and_again_count_each_line_once(
+    world: Lab,
+) -> None:
+    """Each start takes the slot from the other, which ends, and is started again."""
+    pod = botkube(world, "node-1")
+    truth: Counter[Fact] = Counter()
+    async with AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(world.agent(node="node-1"))
+        for seed in range(2, 8):
+            truth.update(write(pod, world, 5, seed=seed))
+            other = world.agent(seed=seed, node="node-1", waits=False)
+            before, agent = agent, await stack.enter_async_context(other)
+            await until(before.task.done, fenced=True)
+        truth.update(write(pod, world, 5, seed=8))
+        await until(lambda: missing(truth, world) == {}, fenced=True)
+        await until(lambda: leads(agent), fenced=True)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+    assert len({report["stream"] for report in world.reports()}) == 1

@@ -294,7 +294,8 @@ def _cursor_in(found: list[Any]) -> Cursor:
 
 
 def _instance_out(instance: Instance) -> dict[str, Any]:
-    return {
+    before = {} if instance.kind_before is None else {"kind_before": instance.kind_before}
+    return before | {
         "version": instance.version,
         "debug": instance.debug,
         "started": instance.started,
@@ -316,6 +317,7 @@ def _instance_in(found: dict[str, Any]) -> Instance:
         _texts(found["sinks"]),
         _second_or_none(found["ended_seconds"]),
         _texts(found["marks"]),
+        None if found.get("kind_before") is None else _text(found["kind_before"]),
     )
 
 

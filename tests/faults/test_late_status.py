@@ -12,6 +12,7 @@ import attrs
 import pytest
 
 from agent.model import CRASHED, Format
+from agent.rules import RuleSet
 from tests.agents import NAMESPACE, NANOS, START, Lab
 from tests.faults import virtual
 from tests.faults.simulation import open_lab
@@ -130,3 +131,62 @@ def test_an_agent_that_starts_again_behind_a_late_status_tells_them_apart(
             await node.settle()
 
     play(scene)
+
+
+PANIC = (
+    b"panic: runtime error: invalid memory address or nil pointer dereference\n\n"
+    b"goroutine 1 [running]:\nmain.main()\n\t/app/main.go:1 +0x1\n"
+)
+
+
+@pytest.mark.parametrize("is_started_again", [False, True])
+@pytest.mark.parametrize("is_old", [True, False])
+def test_last_words_are_those_of_the_instance_that_said_them(
+    ruleset: RuleSet, *, is_old: bool, is_started_again: bool
+) -> None:
+    """Whichever of the two panics behind the late status, the other one's end is not called so."""
+
+    async def panic(node: Node) -> None:
+        node.pod.write(PANIC, at=node.now())
+        await sleep(5)
+
+    async def last(node: Node) -> None:
+        await sleep(900)
+        node.pod.crash(at=node.now(), exit_code=137)
+        node.pod.restart(at=node.now())
+        await node.settle()
+
+    async def scene(node: Node) -> Counter[str]:
+        async with node.lab.agent() as agent:
+            await node.write(20)
+            await sleep(200)
+            node.hide_status()
+            await sleep(1)
+            if is_old:
+                await panic(node)
+            await node.restart()
+            if not is_old:
+                await panic(node)
+            if is_started_again:
+                await node.lab.kill(agent)
+            node.show_status()
+            if not is_started_again:
+                await last(node)
+        if is_started_again:
+            async with node.lab.agent(seed=2):
+                await last(node)
+        kinds = Counter[str]()
+        for event in node.lab.collector.tracks(CRASHED):
+            kinds[event["properties"]["kind"]] += event["properties"]["count"]
+        return kinds
+
+    async def run() -> Counter[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            async with open_lab(Path(folder)) as lab:
+                lab.ruleset = ruleset
+                pod = lab.cluster.botkube(NAMESPACE, at=START * NANOS)
+                return await scene(Node(lab, pod))
+
+    kinds = virtual.run(run(), seed=1)
+
+    assert kinds == {"nil_pointer": 1, "killed" if is_old else "unknown": 1}

@@ -1,16 +1,25 @@
 """Losses that leave no trace: the README's known limits, each shown by the machine.
 
-If one of these tests fails because the line is counted or its loss reported, a limit is gone.
+If one of these tests fails because the line is counted or its loss reported, a limit is gone. The
+last one shows the opposite, by a whole agent: a gap though nothing was lost.
 """
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from agent.model import NANOS
+from agent.model import NANOS, Format
+from tests.agents import NAMESPACE, START
+from tests.faults import virtual
 from tests.faults.machine import World
+from tests.faults.simulation import open_lab
+from tests.faults.words import WORDS, say
 
 
 @pytest.fixture
@@ -122,3 +131,42 @@ def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) ->
     world.append()
 
     check_lost_in_silence(world, lines=1)
+
+
+LINES = 20
+
+
+async def remove_at(part_of_second: float, *, delay_seconds: float) -> tuple[int, Counter[str]]:
+    """Let lines come late, then end a container and remove its pod; return what was counted."""
+    loop = asyncio.get_running_loop()
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_lab(Path(folder)) as lab:
+            pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns())
+            async with lab.agent():
+                await asyncio.sleep(100)
+                for word in WORDS[:LINES]:
+                    text = say("said", word, at_seconds=START, shape=Format.LOGFMT)
+                    pod.write(text + b"\n", at=lab.clock.ns() - int(delay_seconds * NANOS))
+                    await asyncio.sleep(3)
+                await asyncio.sleep(1 - (START + loop.time()) % 1 + part_of_second)
+                pod.begin_delete(at=lab.clock.ns())
+                pod.remove(at=lab.clock.ns())
+                await asyncio.sleep(900)
+                return lab.lines(), lab.gaps()
+
+
+@pytest.mark.parametrize(
+    ("part_of_second", "delay_seconds", "is_reported"),
+    [
+        pytest.param(0.01, 0.0, False, id="no-delay"),
+        pytest.param(0.01, 0.05, True, id="sooner-than-a-line-comes"),
+        pytest.param(0.2, 0.05, False, id="later"),
+    ],
+)
+def test_a_pod_that_was_removed_at_once_when_a_second_had_just_begun(
+    part_of_second: float, delay_seconds: float, *, is_reported: bool
+) -> None:
+    counted = remove_at(part_of_second, delay_seconds=delay_seconds)
+    lines, gaps = virtual.run(counted, seed=1)
+
+    assert (lines, [*gaps]) == (LINES, ["pod_gone"] if is_reported else [])

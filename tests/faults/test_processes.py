@@ -24,9 +24,11 @@ from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.cluster import Cluster
 from tests.sim.collector import Collector
 from tests.sim.faults import LoseResponse
-from tests.sim.store import CONFIGMAPS
+from tests.sim.store import CONFIGMAPS, LEASES
 
 COMMIT_SECONDS = 1
+FAIL_OVER_SECONDS = 20
+LEASE = "botkube-analytics"
 WINDOW_SECONDS = 2
 DRAIN_SECONDS = 60
 
@@ -131,6 +133,8 @@ def environment(folder: Path, api: str, collector: str) -> dict[str, str]:
         "DESTINATION_WRITE_KEY": "write-key",
         "HEALTH_HOST": "127.0.0.1",
         "HEALTH_PORT": "0",
+        # Another run on this machine may have the usual one, and then the agent ends at once.
+        "PAGE_PORT": "0",
     }
     kept = {key: value for key, value in os.environ.items() if not key.startswith(prefix)}
     # In a cluster State is a ConfigMap, so that cuts hit the commits, too.
@@ -203,3 +207,59 @@ async def test_a_process_that_is_killed_stopped_and_cut_off_counts_each_line_onc
 @pytest.mark.parametrize("seed", range(2, 8))
 async def test_minutes_of_kills_stops_and_cuts(tmp_path: Path, seed: int) -> None:
     await run(tmp_path, seed=seed, seconds=120)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+async def test_another_process_leads_soon_after_the_leader_is_silent(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    collector = Collector("write-key")
+    async with Cluster.running(ApiOptions(now=time.time_ns)) as cluster, collector.running():
+        cluster.namespace(NAMESPACE)
+        cluster.lease(NAMESPACE, LEASE)
+        settings = environment(tmp_path, cluster.server.url, collector.url)
+        settings["BOTKUBE_ANALYTICS_LEASE_NAME"] = LEASE
+        leader, other = (AgentProcess(settings, tmp_path / name) for name in ("1", "2"))
+
+        def holder() -> str:
+            spec = cluster.server.store.get(LEASES, NAMESPACE, LEASE)["spec"]
+            return str(spec.get("holderIdentity") or "")
+
+        def has_listed() -> bool:
+            return other.log.exists() and "pods listed" in other.log.read_text()
+
+        writers, stop = Writers(cluster, random.Random(1)), asyncio.Event()
+        writing = asyncio.create_task(writers.write(stop))
+        try:
+            await leader.start()
+            await wait_until(lambda: counted(collector)[1] > 0, DRAIN_SECONDS)
+            await other.start()
+            # Until it has seen the lease renewed.
+            await asyncio.sleep(6)
+            held = holder()
+            assert held
+            assert not has_listed()
+            assert leader.process is not None
+            leader.process.send_signal(number)
+            began = time.monotonic()
+            await wait_until(has_listed, 2 * FAIL_OVER_SECONDS)
+            took = time.monotonic() - began
+            if number is signal.SIGSTOP:
+                leader.process.send_signal(signal.SIGCONT)
+            await asyncio.sleep(2 * WINDOW_SECONDS)
+            stop.set()
+            await writing
+            truth = (writers.truth, writers.lines)
+            await wait_until(lambda: counted(collector) == truth, DRAIN_SECONDS)
+            await asyncio.sleep(1.5 * WINDOW_SECONDS)
+        finally:
+            writing.cancel()
+            await leader.end(signal.SIGKILL)
+            await other.end(signal.SIGKILL)
+    told = f"after {took:.1f} s\n{leader.log.read_text()}\n{other.log.read_text()}"
+    assert took < FAIL_OVER_SECONDS, told
+    assert holder() not in {"", held}, told
+    assert counted(collector) == truth, told
+    assert not gaps(collector), told
