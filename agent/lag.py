@@ -3,8 +3,8 @@
 Owns the suspicion and its proof. The kubelet reads its open file to the end and then opens the
 newest one; those rotated in between are never served, and the stream shows no sign of it. While a
 line arrives soon after it was stamped nothing can have been skipped; where a lag collapses from one
-line to the next, a short read tells whether the two lines are neighbours. Must not know requests or
-clocks. Pure.
+line to the next, or stamps of this stream's time jump by a file's, a short read tells whether the
+two lines are neighbours. Must not know requests or clocks. Pure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MAX_SUSPECTS = 64
 
 @frozen
 class Suspect:
-    """Two lines that arrived one after the other, with a lag that fell by more than half."""
+    """Two lines that arrived one after the other, and between which there may have been a file."""
 
     before_ns: int
     before: bytes
@@ -55,12 +55,15 @@ class Lag:
     _last_ns: int = 0
     _last: bytes = b""
     _lag_ns: int = 0
+    _opened_ns: int | None = None
 
     def take(self, at_ns: int, line: bytes, *, now_ns: int) -> None:
         """Take the next line of the stream and when it arrived."""
+        self._note_opening(now_ns)
         self.delay_ns = now_ns - at_ns
         lag = self.delay_ns - self.skew_ns
-        if self._lag_ns > SMALL_LAG_NS and 2 * lag < self._lag_ns:
+        collapses = 2 * lag < self._lag_ns or self._jumps(self._last_ns, at_ns)
+        if self._lag_ns > SMALL_LAG_NS and collapses:
             self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
             if len(self.suspects) > MAX_SUSPECTS:
                 late, early = self.suspects.pop(), self.suspects.pop()
@@ -71,10 +74,15 @@ class Lag:
 
     def take_all(self, arrived: Span, *, now_ns: int) -> None:
         """Take lines that arrived together."""
-        smallest, largest = now_ns - at(arrived.highest), now_ns - at(arrived.lowest)
+        self._note_opening(now_ns)
+        lowest_ns, highest_ns = at(arrived.lowest), at(arrived.highest)
+        smallest, largest = now_ns - highest_ns, now_ns - lowest_ns
         most = max(largest - self.skew_ns, self._lag_ns)
         lines = arrived.lines
-        if most > SMALL_LAG_NS and 2 * (smallest - self.skew_ns) < most:
+        collapses = 2 * (smallest - self.skew_ns) < most or self._jumps(
+            min(self._last_ns, lowest_ns), highest_ns
+        )
+        if most > SMALL_LAG_NS and collapses:
             for line in lines:
                 self.take(at(line), line, now_ns=now_ns)
         else:
@@ -82,7 +90,21 @@ class Lag:
 
     def reopen(self) -> None:
         """Begin another stream: how that one continues this one is proved by its head."""
-        self._lag_ns, self.delay_ns = 0, None
+        self._lag_ns, self.delay_ns, self._opened_ns = 0, None, None
+
+    def _note_opening(self, now_ns: int) -> None:
+        if self._opened_ns is None:
+            self._opened_ns = now_ns - self.skew_ns
+
+    def _jumps(self, before_ns: int, after_ns: int) -> bool:
+        """Whether a file that was begun after the stream fits between two stamps.
+
+        The lag alone does not tell: what waits between the kubelet and here is in it before and
+        after a skipped file. Pauses of the time before the stream, of which there may be
+        thousands, are none.
+        """
+        is_since = self._opened_ns is not None and after_ns > self._opened_ns
+        return is_since and after_ns - before_ns > SMALL_LAG_NS
 
 
 class Neighbours:

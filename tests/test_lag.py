@@ -34,6 +34,10 @@ def suspects(arrivals: Pairs, *, skew: float = 0.0) -> Pairs:
         pytest.param([(0, 10), (1, 10), (2, 10), (3, 10)], [], id="a backlog without a hole"),
         pytest.param([(0, 1.9), (1.8, 1.9)], [], id="small lag"),
         pytest.param(
+            [(0, 0), (1, 8), (1.5, 8), (4.5, 8), (5, 8)], [(1.5, 4.5)], id="a file of a long lag"
+        ),
+        pytest.param([(0, 90), (9, 90), (18, 90), (27, 90)], [], id="pauses before the stream"),
+        pytest.param(
             [(0, 100), (99, 100), (50, 100), (99.5, 100)], [(0, 99), (50, 99.5)], id="back"
         ),
     ],
