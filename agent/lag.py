@@ -121,11 +121,21 @@ class Neighbours:
         self._last = b""
         self.verdict = False
         self._has_reached = self._has_text = False
+        self._has_before = self._has_after = False
 
     @property
     def is_conclusive(self) -> bool:
         """Whether the reply, now that it has ended, tells that they are no neighbours."""
         return self._has_reached and not self._has_text and not self.verdict
+
+    @property
+    def follows(self) -> bool:
+        """Whether the second line, of an earlier time, follows the first one in the log.
+
+        If it is the first of a file, the other one stands in the file before, and not in this one.
+        """
+        begins_file = self._has_after and not self._has_before and not self._has_text
+        return self.verdict or begins_file
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
@@ -136,6 +146,8 @@ class Neighbours:
                 continue
             line = in_usual_form(raw, *stamp)
             self._has_reached = self._has_reached or stamp[0] >= self._suspect.after_ns
+            self._has_before = self._has_before or line == self._suspect.before
+            self._has_after = self._has_after or line == self._suspect.after
             if line == self._suspect.after and self._last == self._suspect.before:
                 self.verdict = True
             self._last = line

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from agent.blocks import DEBUG, Block
 from agent.entries import Entries
-from agent.lag import Lag
+from agent.lag import Lag, Suspect
 from agent.lines import Framer, parse_stamp
 from agent.match import match
 from agent.model import BREAK, NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
     from agent.blocks import Run
     from agent.prefilter import Prefilter
     from agent.rules.ruleset import RuleSet
+    from agent.stamps import Span
 
 BLOCK_LINES = 2000
 """So many lines are looked at in one piece, at most; fewer than `FEW_LINES` are taken singly."""
 FEW_LINES = 4
 
+STEP_NS = 1_000_000
+"""A runtime stamps the lines of a container's two streams apart, and may write them this much out
+of order; so little back only a line that is known tells of a file that is served again."""
+RECENT_LINES = 64
 
 MAX_BREAKS = 4
 """How many instances may come and go behind one late status."""
@@ -78,6 +83,8 @@ class Reader:
         self._past = Counter[str]()
         self._now_ns: int | None = None
         self._newest_ns = self._ahead_ns = self._most_read = 0
+        self._stepped_after = -1
+        self._may_step = False
         self.lag = Lag()
         self._begin()
 
@@ -124,6 +131,11 @@ class Reader:
         self._debug_noted = self._debug_seen
         self._accept_gap, self._gap_reason = True, "rotated"
         self.gap_suspected = False
+        self.step: Suspect | None = None
+        self._followed: Suspect | None = None
+        self._behind_step: list[bytes] = []
+        self._recent: deque[bytes] = deque(maxlen=RECENT_LINES)
+        self._last_ns = 0
         self.lag.reopen()
 
     @property
@@ -169,10 +181,12 @@ class Reader:
     def feed(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
         self._now_ns = now_ns
+        self._may_step = now_ns is not None
         self._take_lines(self._framer.feed(chunk))
 
     def settle(self) -> None:
         """Decide how the reply continues: it is known to end here, so its head is whole."""
+        self._may_step = False
         while self._proof is not None and not self.gap_suspected:
             self._proof.settle()
             self._end_proof(self._proof)
@@ -348,8 +362,8 @@ class Reader:
     def _take_lines(self, lines: Sequence[bytes]) -> None:
         begin = 0
         while begin < len(lines):
-            is_block = self._stamped and self._proof is None and len(lines) - begin >= FEW_LINES
-            if is_block:
+            is_known = self._stamped and self._proof is None and self.step is None
+            if is_known and len(lines) - begin >= FEW_LINES:
                 self._take_block(lines[begin : begin + BLOCK_LINES])
                 begin += BLOCK_LINES
             else:
@@ -364,7 +378,11 @@ class Reader:
             if run is None:
                 self._take_line(block.take_line())
             else:
-                self._take_run(run)
+                if self.step is not None or self._may_step_back(run.span):
+                    for line in run.span.lines:
+                        self._take_line(line)
+                else:
+                    self._take_run(run)
                 block.take_run(run)
 
     def _take_run(self, run: Run) -> None:
@@ -375,6 +393,7 @@ class Reader:
             self.lag.take_all(run.span, now_ns=self._now_ns)
         self._newest_ns = max(self._newest_ns, at(run.span.highest))
         lines, first, before = run.span.lines, self._read + 1, self._bytes
+        self._note(lines)
         self._unreleased += lines
         self._stamped_lines += len(lines)
         self._read += len(lines)
@@ -384,7 +403,34 @@ class Reader:
             entry = Entry(run.format, line[BYTES:], at(line), first + index, 1)
             self._take_candidate(entry, offset=before + size)
 
+    def _may_step_back(self, arrived: Span) -> bool:
+        """Whether a line may be from before the one that came before it."""
+        if not self._may_step:
+            return False
+        if not arrived.is_ordered or at(arrived.lowest) <= self._last_ns:
+            return True
+        return len(set(arrived.lines)) < len(arrived.lines)
+
+    def _steps_back(self, line: bytes, at_ns: int) -> bool:
+        if not self._may_step or at_ns > self._last_ns or self._read <= self._stepped_after:
+            return False
+        return at_ns < self._last_ns - STEP_NS or line in self._recent
+
+    def _note(self, lines: Sequence[bytes]) -> None:
+        """Note what was taken of the reply last."""
+        self._recent.extend(lines[-RECENT_LINES:])
+        self._last_ns = at(lines[-1]) if lines else 0
+
+    def go_on(self) -> None:
+        """Take what stands behind `step`: so it stands in the log, too."""
+        self._followed, self.step = self.step, None
+        behind, self._behind_step = self._behind_step, []
+        self._take_lines(behind)
+
     def _take_line(self, raw: bytes) -> None:
+        if self.step is not None:
+            self._behind_step.append(raw)
+            return
         if not self._stamped:
             self._take_plain(raw)
             return
@@ -394,9 +440,18 @@ class Reader:
             # and it moves no cursor.
             self.unstamped += 1
             return
+        line = in_usual_form(raw, *stamp)
+        if self._proof is None:
+            if self._steps_back(line, stamp[0]):
+                step = Suspect(self._last_ns, self._recent[-1], stamp[0], line)
+                if step != self._followed:
+                    self._stepped_after, self.step = self._read, step
+                    self._behind_step.append(raw)
+                    return
+            self._recent.append(line)
+            self._last_ns = stamp[0]
         self._stamped_lines += 1
         self._newest_ns = max(self._newest_ns, stamp[0])
-        line = in_usual_form(raw, *stamp)
         if self._proof is None:
             if self._now_ns is not None:
                 self.lag.take(stamp[0], line, now_ns=self._now_ns)
@@ -424,6 +479,7 @@ class Reader:
             if proof.verdict is Continuity.GAP:
                 self._take_gap(proof.fresh)
             self._held = ()
+        self._note(proof.seen)
         self._take_lines(proof.fresh)
 
     def _take_held(self) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.entries import Entries
+from agent.lag import Suspect
 from agent.lines import read_head
 from agent.model import Cursor, Released
 from agent.prefilter import Everything, Prefilter, search_with_re2
@@ -59,6 +60,7 @@ class Told:
     lines_at: Counter[int] = field(factory=Counter)
     matched_at: Counter[int] = field(factory=Counter)
     hits: Counter[str] = field(factory=Counter)
+    steps: list[Suspect] = field(factory=list)
     rest: tuple[object, ...] = ()
     cursor: Cursor = field(factory=Cursor)
 
@@ -74,6 +76,9 @@ def read(pieces: list[bytes], prefilter: Prefilter = PREFILTER, *, now_ns: int) 
     reader, told = Reader(RULES, prefilter, key=KEY), Told()
     for piece in pieces:
         reader.feed(piece, now_ns=now_ns)
+        while reader.step is not None:
+            told.steps.append(reader.step)
+            reader.go_on()
         told.take(reader.take())
     open_line = reader._entries.open_line
     reader.finish()

@@ -158,14 +158,15 @@ def test_a_follow_continues_into_the_new_file() -> None:
     assert not reader.finished
 
 
-def test_a_follow_overtaken_by_two_rotations_skips_a_whole_file() -> None:
+@pytest.mark.parametrize("serves_again", [False, True])
+def test_a_follow_overtaken_by_two_rotations_skips_a_whole_file(*, serves_again: bool) -> None:
     instance = written((T0, b"first"))
-    reader = Reader(instance, FOLLOW)
+    reader = Reader(instance, FOLLOW, Habits(serves_again=serves_again))
     for text in (b"second\n", b"third\n"):
         instance.rotate()
         instance.write(text, at=T0)
 
-    assert reader.read(1 << 20) == b"first\nthird\n"
+    assert reader.read(1 << 20) == b"first\nthird\n" + b"third\n" * serves_again
 
 
 def test_lines_written_late_to_a_renamed_file_are_lost_to_a_follow_that_went_on() -> None:

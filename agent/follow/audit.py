@@ -78,8 +78,31 @@ def _is_open(one: Follow) -> bool:
 
 async def look_between(one: Follow, suspect: Suspect) -> None:
     """Ask whether two lines are neighbours; if not, files between them were skipped."""
-    neighbours = Neighbours(suspect)
     asked_first = one.asked.setdefault(suspect, one.monotonic())
+    neighbours = await _ask(one, suspect)
+    waited = one.monotonic() - asked_first
+    # A reply that broke off proves nothing; but windows do not wait for ever.
+    if neighbours.verdict or neighbours.is_conclusive or waited > one.pace.unreadable:
+        settle(one, suspect, are_neighbours=neighbours.verdict)
+
+
+async def has_gone_on(one: Follow) -> bool:
+    """Whether the stream goes on, also where its stamps ran backwards.
+
+    A kubelet whose reader had to wait while the log was rotated more than once opens the newest
+    file once for each rotation, so what stands in it is served again and again, until the log is
+    asked for anew. Where a clock was set back, the log itself runs so.
+    """
+    while (step := one.reader.step) is not None:
+        if not (await _ask(one, step)).follows:
+            return False
+        one.reader.go_on()
+        one.fold_released()
+    return True
+
+
+async def _ask(one: Follow, suspect: Suspect) -> Neighbours:
+    neighbours = Neighbours(suspect)
     reply = podlogs.read_chunks(
         one.client,
         one.container,
@@ -95,10 +118,8 @@ async def look_between(one: Follow, suspect: Suspect) -> None:
                     break
     except ApiError as error:
         one.fail(error)
-    waited = one.monotonic() - asked_first
-    # A reply that broke off proves nothing; but windows do not wait for ever.
-    if neighbours.verdict or neighbours.is_conclusive or waited > one.pace.unreadable:
-        settle(one, suspect, are_neighbours=neighbours.verdict)
+        return Neighbours(suspect)
+    return neighbours
 
 
 def settle(one: Follow, suspect: Suspect, *, are_neighbours: bool) -> None:

@@ -9,6 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agent.follow.audit import has_gone_on
 from agent.follow.instance import wait
 from agent.follow.last_read import TAKE_OVER_SECONDS, read_rest
 from agent.model import NANOS
@@ -81,7 +82,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
                     one.was_held_back = False
-                if reader.gap_suspected:
+                if reader.gap_suspected or not await has_gone_on(one):
                     return
             one.saw_end, one.end_seconds = True, one.clock()
             one.at_end = (reader.lines_read, reader.tail)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,7 +35,7 @@ from tests.faults.truth import Counted, Truth, Wrong
 from tests.faults.words import WORDS, say, word_rules
 from tests.sim.crilog import Instance
 from tests.sim.gotime import trimmed_stamp
-from tests.sim.kubelet import KubeletError, LogOptions, pick_instance
+from tests.sim.kubelet import Habits, KubeletError, LogOptions, pick_instance
 from tests.strategies import NOON
 
 RULES = word_rules()
@@ -130,9 +131,14 @@ IDENTITY = Identity(str(UUID(int=1, version=4)))
 
 
 class World:
-    """The container's node, the agent, the place of State and the destination."""
+    """The container's node, the agent, the place of State and the destination.
 
-    def __init__(self) -> None:
+    Where the kubelet `serves_again` what stands in the newest file, no clock that stamps runs back
+    and no rotation parts the pieces of a line: with these it can count twice (README).
+    """
+
+    def __init__(self, *, serves_again: bool = False) -> None:
+        self.serves_again = serves_again
         self.loop = asyncio.new_event_loop()
         self.ids = random.Random(0)
         self.truth = Truth()
@@ -196,7 +202,7 @@ class World:
         cut = len(text) - 4 - len(word)
         head = self._record(text[:cut], word, tag=b"P")
         self.at_ns += 1
-        if between in {"rotation", "both"}:
+        if between in {"rotation", "both"} and not self.serves_again:
             self.rotate()
         if between in {"stderr", "both"}:
             other = WORDS[self.written % len(WORDS)]
@@ -277,7 +283,7 @@ class World:
         return say(verb, word, at_seconds=self.highest_ns // NANOS, shape=self.shape)
 
     def _step(self, step_ns: int) -> None:
-        if self.alive in self.unseen:
+        if self.alive in self.unseen or self.serves_again:
             # Lines that no reply shows again cannot tell whose they are while the status is late.
             step_ns = max(step_ns, 0)
         self.at_ns = max(self.at_ns + step_ns, NOON * NANOS)
@@ -332,7 +338,7 @@ class World:
             return None
         since = since_seconds * NANOS if since_seconds else None
         options = LogOptions(follow=follow, timestamps=True, since=since)
-        return Reply(self.instances[chosen], options)
+        return Reply(self.instances[chosen], options, Habits(serves_again=self.serves_again))
 
     def _short_read(self, since_seconds: int, *, previous: bool = False) -> bytes | None:
         reply = self._open(since_seconds, follow=False, previous=previous)
@@ -381,7 +387,7 @@ class World:
             return
         self.now_ns += delay_ns
         self._feed(following, size)
-        if following.reader.gap_suspected:
+        if following.reader.gap_suspected or following.reader.step is not None:
             self.disconnect()
 
     def _feed(self, following: Following, size: int) -> None:
@@ -392,13 +398,29 @@ class World:
         chunk = bytes(following.stream[following.fed : following.fed + size])
         begin = following.fed
         following.fed += len(chunk)
+        reader = following.reader
+        reader.feed(chunk, now_ns=self.now_ns if reply.options.follow else None)
+        while reader.step is not None and self._look(reader.step).follows:
+            reader.go_on()
+        behind = self._behind_step(following)
+        following.pending = [one for one in following.pending if one not in behind]
         for line in reply.lines:
-            if begin < line.end <= following.fed:
+            if begin < line.end <= following.fed and line not in behind:
                 self._read_line(following, line)
         passed = [line for line in reply.passed if line.end <= following.fed]
         self.truth.hide(passed, highest_ns=following.highest_ns)
-        following.reader.feed(chunk, now_ns=self.now_ns)
         self._fold(following)
+
+    @staticmethod
+    def _behind_step(following: Following) -> Sequence[Line]:
+        """Return what is not taken of a stream that goes back."""
+        reply, step = following.reply, following.reader.step
+        if reply is None or step is None:
+            return ()
+        pair = b"%s\n%s\n" % (step.before, step.after)
+        numbers = range(len(reply.lines))
+        ends = (at for at in numbers if following.stream[: reply.lines[at].end].endswith(pair))
+        return reply.lines[next(ends, len(reply.lines)) :]
 
     def _read_line(self, following: Following, line: Line) -> None:
         """Note a line of the stream: is it new, and was anything skipped before it?"""
@@ -481,10 +503,8 @@ class World:
             self.disconnect()
 
     def _look_between(self, following: Following, suspect: Suspect) -> None:
-        neighbours = Neighbours(suspect)
-        neighbours.feed(self._short_read(min(suspect.before_ns, suspect.after_ns) // NANOS) or b"")
         following.reader.lag.suspects.remove(suspect)
-        if neighbours.verdict:
+        if self._look(suspect).verdict:
             return
         first, last = following.known[suspect.before], following.known[suspect.after]
         newest = (self.alive, len(self.log.files) - 1)
@@ -496,6 +516,11 @@ class World:
         self.gaps.append(gap)
         key = self._container(following.instance).key
         self.process.counting.fold(key, Released(gaps=(gap,)), now_seconds=self.now_ns // NANOS)
+
+    def _look(self, suspect: Suspect) -> Neighbours:
+        neighbours = Neighbours(suspect)
+        neighbours.feed(self._short_read(min(suspect.before_ns, suspect.after_ns) // NANOS) or b"")
+        return neighbours
 
     # --- the agent learns of restarts ---
 

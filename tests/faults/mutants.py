@@ -208,15 +208,22 @@ def _no_lag(self: Lag, *_args: object, **_kwargs: object) -> None:
     """Trust the stream to be whole."""
 
 
+def _no_step(self: Reader, *_args: object) -> bool:
+    """Take what a stream brings for new."""
+    return False
+
+
 def _set(owner: object, name: str, value: object) -> Patch:
     return lambda patch: patch.setattr(owner, name, value)
 
 
 SEEDS = {
+    "strict comparison of stamps": 401,
     "next instance taken for this one": 208,
     "rest of a torn line not looked past": 91,
     "skipped files not suspected": 307,
     "sent before it is committed": 96,
+    "file served again counted": 1,
 }
 """Schedules that find the bugs which few do; the first ones find the others."""
 
@@ -246,6 +253,7 @@ MUTANTS: dict[str, Patch] = {
     "text without a stamp counted": _set(reader, "parse_stamp", _any_stamp),
     "half a line counted": _count_tails,
     "skipped files not suspected": _set(Lag, "take", _no_lag),
+    "file served again counted": _set(Reader, "_steps_back", _no_step),
     "cursor moved over unreleased lines": _set(Reader, "cursor", _unreleased_cursor),
     "folded without moving the cursor": _set(Reader, "cursor", _stale_cursor),
     "nonce not checked": _is_ours(checks_epoch=True, checks_nonce=False),

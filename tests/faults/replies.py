@@ -7,7 +7,7 @@ import attrs
 from tests.sim import kubelet
 from tests.sim.crilog import Instance
 from tests.sim.gotime import parse_stamp
-from tests.sim.kubelet import LogOptions
+from tests.sim.kubelet import Habits, LogOptions
 
 Place = tuple[str, int, int]
 """Where a record stands: container instance, number of the file, offset in it."""
@@ -25,8 +25,8 @@ class Line:
 class Reply(kubelet.Reader):
     """What a request is answered with; `passed` are records that `since` left out, and where."""
 
-    def __init__(self, instance: Instance, options: LogOptions) -> None:
-        super().__init__(instance, options)
+    def __init__(self, instance: Instance, options: LogOptions, habits: Habits) -> None:
+        super().__init__(instance, options, habits)
         self.opened = len(instance.files) - 1
         self.lines: list[Line] = []
         self.passed: list[Line] = []

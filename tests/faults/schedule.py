@@ -106,7 +106,7 @@ def play(seed: int, *, steps: int = 60) -> None:
     kinds = [kind for kind, _ in CHOICES]
     # What happens often differs by schedule, so that rare things also come one after the other.
     weights = [weight * rng.choice((0.1, 1, 1, 4)) for _, weight in CHOICES]
-    world = World()
+    world = World(serves_again=seed % 4 == 1)
     try:
         for step in rng.choices(kinds, weights, k=steps):
             step(world, rng)

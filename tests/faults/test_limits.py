@@ -19,6 +19,7 @@ from tests.agents import NAMESPACE, START
 from tests.faults import virtual
 from tests.faults.machine import World
 from tests.faults.simulation import open_lab
+from tests.faults.truth import Wrong
 from tests.faults.words import WORDS, say
 
 
@@ -120,6 +121,24 @@ def test_skipped_files_of_which_an_agent_died_before_it_could_ask(world: World) 
     world.kill()
 
     check_lost_in_silence(world, lines=1)
+
+
+def test_a_file_served_again_whose_stamps_run_back() -> None:
+    """The only limit by which lines count twice: the second time they follow each other, too."""
+    world = World(serves_again=True)
+    world.append()
+    read(world)
+    for _ in range(2):
+        world.pass_time(written_ns=20 * NANOS, agent_ns=0)
+        world.rotate()
+    world.append()
+    world.serves_again, again = False, world.serves_again
+    world.append(step_ns=-NANOS)
+    world.serves_again = again
+
+    with pytest.raises(Wrong, match="lines counted where"):
+        world.receive(1 << 20)
+    world.close()
 
 
 def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) -> None:

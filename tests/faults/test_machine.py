@@ -191,3 +191,26 @@ def _read(world: World, *, entries: int) -> None:
     world.connect()
     world.receive(1 << 20)
     world.commit()
+
+
+@pytest.mark.parametrize("lines", [1, 2, 9])
+@pytest.mark.parametrize("rotations", [2, 3, 7])
+def test_what_is_served_again_counts_once(lines: int, rotations: int) -> None:
+    """A kubelet that waited for its reader opens the newest file once for each rotation."""
+    world = World(serves_again=True)
+    world.append()
+    world.observe()
+    world.connect()
+    world.receive(1 << 20)
+    for _ in range(rotations):
+        world.pass_time(written_ns=20 * NANOS, agent_ns=0)
+        world.rotate()
+    for _ in range(lines):
+        world.append(step_ns=NANOS // 10)
+    world.receive(1 << 20)
+    assert world.following is not None
+    assert world.following.reply is None  # asked for anew
+
+    world.settle()
+    assert world.truth.counted.places == world.truth.heads.keys()
+    world.close()

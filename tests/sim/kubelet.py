@@ -3,12 +3,12 @@
 Follows the kubelet's `ReadLogs` and its choice of the container instance step by step, with the
 effects that matter to a tailer: the filter looks at every record from byte 0 of the newest file,
 the pieces of a long line are joined behind the first one's stamp, only the newest file is ever
-opened, and a follow that was overtaken by two rotations goes on in the newest file without a sign.
+opened, and a follow that was overtaken by two rotations goes on in the newest file without a sign,
+and then reads it once more from its beginning (seen on a kubelet 1.34).
 No I/O and no clock.
 
-Simplified: a follow reacts to "there is a newer file" where the kubelet reacts to queued inotify
-events, so a rotation between opening and the first end of file is never missed, and nothing is read
-twice.
+Simplified: the kubelet reacts to queued inotify events; here a rotation between opening and the
+first end of file is never missed.
 """
 
 from __future__ import annotations
@@ -44,10 +44,13 @@ class Habits:
 
     The current one always prints nine digits and stamps a line once; `trimmed` prints the fraction
     without trailing zeros, older kubelets put a stamp before each piece of a long line.
+    `serves_again` is whether a follow that had to wait over several rotations opens the newest file
+    once for each.
     """
 
     stamps: StampStyle = "fixed"
     stamp_each_piece: bool = False
+    serves_again: bool = True
 
 
 class Reader:
@@ -61,6 +64,7 @@ class Reader:
         self.habits = habits or Habits()
         self.finished = False
         self._file = instance.newest
+        self._files = len(instance.files)
         self._offset = _tail_offset(self._file.data, options.tail)
         self._records_left = -1 if options.follow else options.tail
         self._remain = options.limit_bytes
@@ -86,10 +90,13 @@ class Reader:
         return bytes(out)
 
     def _end_of_file(self) -> bool:
-        """Go on to the newest file if there is one; those between are skipped, as in reality."""
-        newest = self.instance.newest
-        if self.options.follow and newest is not self._file:
-            self._file, self._offset = newest, 0
+        """Open the newest file once for each that was begun, as in reality.
+
+        So those between are skipped, and the newest is then read again from its beginning.
+        """
+        if self.options.follow and len(self.instance.files) > self._files:
+            self._files = self._files + 1 if self.habits.serves_again else len(self.instance.files)
+            self._file, self._offset = self.instance.newest, 0
             return True
         self.finished = not self.options.follow or self.instance.ended
         return False
