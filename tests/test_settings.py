@@ -159,6 +159,15 @@ def test_flags_win_over_environment_over_file() -> None:
     assert (found.window.seconds, found.log.level, found.health.port) == (60, "error", 3)
 
 
+def test_without_a_deployment_no_opt_out_would_be_looked_for() -> None:
+    fault = "this list is empty; name one, or leave it out"
+    text = "kubernetes:\n  deployments: []\n"
+    by_variable = {**CLUSTER, "BOTKUBE_ANALYTICS_KUBERNETES_DEPLOYMENTS": ";"}
+
+    assert [one.endswith(fault) for one in faults(files={DEFAULT_CONFIG: text})] == [True]
+    assert [one.endswith(fault) for one in faults(by_variable)] == [True]
+
+
 def test_a_list_replaces_the_default_list() -> None:
     found = load_file("kubernetes:\n  selectors: app=bot\n  containers: []\n")
 

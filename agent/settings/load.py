@@ -155,6 +155,9 @@ class _Given:
 
     def take(self, setting: Setting, layer: int, source: str, value: object) -> None:
         several = value if isinstance(value, (list, tuple)) else [value]
+        if setting.needs_one and not several:
+            self.fault(setting.name, source, "this list is empty", "name one, or leave it out")
+            return
         try:
             fit: Any = tuple(
                 _fit(setting, one) for one in (several if setting.is_list else [value])

@@ -64,6 +64,7 @@ class Setting:
     divides: int | None = None
     options: tuple[str, ...] = ()
     is_list: bool = False
+    needs_one: bool = False
     own_variable: str = ""
 
     @property
@@ -156,6 +157,7 @@ class Kubernetes:
         "BotKube's Deployments: `<name>-analytics-config` and `<name>-global-config` hold its own "
         "opt-out",
         is_list=True,
+        needs_one=True,
     )
     node: str | None = _name(None, "follow this node's pods only (DaemonSet); none: all nodes")
 

@@ -202,7 +202,11 @@ def _off() -> Element:
         ("Set ", "analytics.disable: true", " in its configuration file."),
         ("Start it with ", "--analytics-disable", "."),
         ("Annotate the namespace of BotKube: ", 'botkube-analytics/disable: "true"', "."),
-        ("Set BotKube's own ", "analytics.disable: true", "."),
+        (
+            "Set BotKube's own ",
+            "analytics.disable: true",
+            ", if a switch on this page has its name.",
+        ),
         ("Scale it to zero: nothing is sent on the way out."),
         ("To keep the counts and send nothing, take the write key away."),
     )
