@@ -99,7 +99,7 @@ class Reader:
             # What was read and not released is read again, unless the file is gone by then.
             self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased)
             self._ahead = self._ahead_cursor(self._held)
-        self._most_read = max(self._most_read, self._read)
+        self._most_read = max(self._most_read, self._read + len(self._behind_step))
         self._past.update(cut=self._framer.cut, noise=self._entries.noise)
         self._past.update(bounds=self._pairs.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
@@ -255,7 +255,7 @@ class Reader:
         hits, self._pairs.hits = self._pairs.hits, Counter()
         # What waits was read by now, also if it is to be read again after a `reopen`.
         is_behind = self._proof is not None or self._read < self._most_read
-        waits = self.is_holding or is_behind
+        waits = self.is_holding or is_behind or self.step is not None
         self._newest_ns, self._ahead_ns = (self._newest_ns, ahead_ns) if waits else (0, 0)
         return Released(
             tuple(observations),
@@ -416,6 +416,10 @@ class Reader:
             return False
         return at_ns < self._last_ns - STEP_NS or line in self._recent
 
+    def _wait_behind_step(self, raw: bytes, at_ns: int) -> None:
+        self._behind_step.append(raw)
+        self._newest_ns = max(self._newest_ns, at_ns)
+
     def _note(self, lines: Sequence[bytes]) -> None:
         """Note what was taken of the reply last."""
         self._recent.extend(lines[-RECENT_LINES:])
@@ -428,13 +432,13 @@ class Reader:
         self._take_lines(behind)
 
     def _take_line(self, raw: bytes) -> None:
-        if self.step is not None:
-            self._behind_step.append(raw)
-            return
         if not self._stamped:
             self._take_plain(raw)
             return
         stamp = parse_stamp(raw)
+        if self.step is not None:
+            self._wait_behind_step(raw, 0 if stamp is None else stamp[0])
+            return
         if stamp is None:
             # A fragment, or the kubelet's own words (kubernetes/kubernetes#142258): never counted,
             # and it moves no cursor.
@@ -446,7 +450,7 @@ class Reader:
                 step = Suspect(self._last_ns, self._recent[-1], stamp[0], line)
                 if step != self._followed:
                     self._stepped_after, self.step = self._read, step
-                    self._behind_step.append(raw)
+                    self._wait_behind_step(raw, stamp[0])
                     return
             self._recent.append(line)
             self._last_ns = stamp[0]
