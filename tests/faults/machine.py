@@ -19,6 +19,7 @@ import orjson
 
 from agent.counting import Counting
 from agent.lag import SMALL_LAG_NS, Neighbours, Suspect
+from agent.lines import parse_stamp
 from agent.model import NANOS, REPORT, Batch, Container, Continuity, Format, Gap, Identity, Released
 from agent.outbox import CommittedOutbox
 from agent.prefilter import make_prefilter
@@ -133,8 +134,9 @@ IDENTITY = Identity(str(UUID(int=1, version=4)))
 class World:
     """The container's node, the agent, the place of State and the destination.
 
-    Where the kubelet `serves_again` what stands in the newest file, no clock that stamps runs back
-    and no rotation parts the pieces of a line: with these it can count twice (README).
+    Where the kubelet `serves_again` what stands in the newest file, no clock that stamps runs back,
+    no rotation parts the pieces of a line, and no line with its stamp stands there twice: with
+    these it can count twice (README).
     """
 
     def __init__(self, *, serves_again: bool = False) -> None:
@@ -182,7 +184,7 @@ class World:
         entry = self._say(verb, word)
         if self.shape is Format.LOGFMT:
             copies = 1  # glued to a piece of another line, one of two equal lines is not told apart
-        for _ in range(copies):
+        for _ in range(1 if self.serves_again else copies):
             for number, text in enumerate(entry.split(b"\n")):
                 is_head = number == 0 and verb != "answered"
                 self._record(text, word if is_head else None)
@@ -414,13 +416,11 @@ class World:
     @staticmethod
     def _behind_step(following: Following) -> Sequence[Line]:
         """Return what is not taken of a stream that goes back."""
-        reply, step = following.reply, following.reader.step
-        if reply is None or step is None:
+        reply, waiting = following.reply, following.reader._behind_step
+        if reply is None or not waiting:
             return ()
-        pair = b"%s\n%s\n" % (step.before, step.after)
-        numbers = range(len(reply.lines))
-        ends = (at for at in numbers if following.stream[: reply.lines[at].end].endswith(pair))
-        return reply.lines[next(ends, len(reply.lines)) :]
+        fed = sum(line.end <= following.fed for line in reply.lines)
+        return reply.lines[fed - sum(parse_stamp(raw) is not None for raw in waiting) :]
 
     def _read_line(self, following: Following, line: Line) -> None:
         """Note a line of the stream: is it new, and was anything skipped before it?"""
