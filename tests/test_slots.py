@@ -269,15 +269,22 @@ async def test_what_an_evicted_pod_left_is_counted_once(world: Lab) -> None:
         await all_counted(world, truth)
 
 
-async def test_a_pod_that_comes_soon_after_a_replica_has_nothing_to_miss(world: Lab) -> None:
-    """What matters is that none was there before the replica, not how long it has run."""
+async def count_and_leave(world: Lab, *, kill: bool = False) -> Counter[Fact]:
+    """Let a replica count a pod and give its slot back; return what was counted."""
     pod = botkube(world, "node-1")
     async with world.agent(node="node-1") as first:
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
         remove(world, pod)
         await until(lambda: not leads(first))
-        await world.kill(first)
+        if kill:
+            await world.kill(first)
+    return truth
+
+
+async def test_a_pod_that_comes_soon_after_a_replica_has_nothing_to_miss(world: Lab) -> None:
+    """What matters is that none was there before the replica, not how long it has run."""
+    truth = await count_and_leave(world, kill=True)
     async with world.agent(seed=2, node="node-1", waits=False):
         await after(world, 10)
         truth.update(write(botkube(world, "node-1", "another"), world, 20, seed=2))
@@ -286,12 +293,7 @@ async def test_a_pod_that_comes_soon_after_a_replica_has_nothing_to_miss(world: 
 
 async def test_a_pod_that_was_there_before_a_replica_is_said_to_be_unread(world: Lab) -> None:
     """However long the replica had to wait for its slot."""
-    pod = botkube(world, "node-1")
-    async with world.agent(node="node-1") as first:
-        truth = write(pod, world, 20)
-        await until(lambda: missing(truth, world) == {})
-        remove(world, pod)
-        await until(lambda: not leads(first))
+    await count_and_leave(world)
     write(botkube(world, "node-1", "another"), world, 20, seed=2)
     answered = asyncio.Event()
     slow = world.cluster.server.faults.add(
