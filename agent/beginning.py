@@ -59,12 +59,16 @@ class SwitchedOff(Exception):  # noqa: N818 says what happened
 
 @frozen
 class Begun:
-    """What a run goes on with; `note` tells the installation how far State has come."""
+    """What a run goes on with; `note` tells the installation how far State has come.
+
+    `later` is the clock by which all goes before which nothing counts.
+    """
 
     client: Client
     counting: Counting
     keeper: Keeper
     note: Callable[[], Awaitable[None]]
+    later: Callable[[], float]
 
 
 async def unless(stop: asyncio.Event, beginning: Coroutine[None, None, T]) -> T | None:
@@ -105,7 +109,8 @@ async def begin(
     user_agent = f"botkube-analytics/{options.agent_version}"
     client = await stack.enter_async_context(Client(options.access, user_agent, MAX_FOLLOWS + 50))
     now = int(world.clock())
-    waited = 0 if standing_since is None else int(world.monotonic() - standing_since)
+    since = world.monotonic() if standing_since is None else standing_since
+    waited = int(world.monotonic() - since)
     stores, installation_store = stores_of(options, client)
     # A beginning that fails is tried again, and must not meet its own lock.
     for store in stores:
@@ -134,13 +139,14 @@ async def begin(
         )
         return own or str(world.new_uuid())
 
-    # A quiet period that begins by a clock that is behind ends too early once it is set.
-    latest = await _latest(client, now) if options.quiet_period_seconds else now
+    later = await _later_clock(client, world)
+    # After the switches were read: until then one may have said off.
+    now, latest, waited_in_all = int(world.clock()), int(later()), int(world.monotonic() - since)
     installation = await installations.load_installation(
         installation_store,
         choose_id=choose_id,
         now_seconds=latest,
-        withholding=review(None, ruleset, now_seconds=now, quiet_seconds=0),
+        withholding=review(None, ruleset, now_seconds=latest, quiet_seconds=0),
     )
     withholding = review(
         installation.withholding,
@@ -157,7 +163,7 @@ async def begin(
     )
     quiet_until = installation.first_start_seconds + options.quiet_period_seconds
     is_first = is_first_start(
-        installation, has_slots=bool(options.slots), sends=sends, now_seconds=now
+        installation, has_slots=bool(options.slots), sends=sends, now_seconds=latest
     )
 
     async def take_over() -> tuple[str, Keeper, Counting]:
@@ -188,9 +194,10 @@ async def begin(
         )
         counting.begin(
             now_seconds=now,
+            latest_seconds=latest,
             window_seconds=options.window_seconds,
             count_from=quiet_until if options.quiet_period_seconds else 0,
-            waited_seconds=waited,
+            waited_seconds=waited_in_all,
             start=start,
             not_before=installation.not_before,
             new_stream=lambda: str(world.new_uuid()),
@@ -209,20 +216,28 @@ async def begin(
             break
     else:
         slot, keeper, counting = await take_over()
-    note = partial(_note, installation_store, slot, keeper, counting, world.clock)
+    note = partial(_note, installation_store, slot, keeper, counting, later)
     await note()
-    return Begun(client, counting, keeper, note)
+    return Begun(client, counting, keeper, note, later)
 
 
-async def _latest(client: Client, now_seconds: int) -> int:
-    """Return the time by our clock or the API server's, whichever is later."""
+async def _later_clock(client: Client, world: World) -> Callable[[], float]:
+    """Return a clock that tells our time or the API server's, whichever is later.
+
+    The stamps of lines are of other clocks. If ours is behind, what was written before a boundary
+    that went by it would be stamped after it; and a boundary must not come earlier once it is set.
+    """
+    asked = world.monotonic()
     try:
         date = await client.read_date("/version")
     except ApiError as error:
         if error.status not in identities.REFUSALS:
             raise
         date = None
-    return max(now_seconds, 0 if date is None else int(date))
+    if date is None:
+        return world.clock
+    ahead = date - asked
+    return lambda: max(world.clock(), world.monotonic() + ahead)
 
 
 async def _find_store(

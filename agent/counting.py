@@ -89,6 +89,7 @@ class Counting:
         now_seconds: int,
         window_seconds: int,
         count_from: int,
+        latest_seconds: int = 0,
         start: Start = Start.GOES_ON,
         not_before: int = 0,
         waited_seconds: int = 0,
@@ -97,6 +98,8 @@ class Counting:
     ) -> None:
         """Take up the loaded document: what happened since it was written?
 
+        `latest_seconds` is the time by a clock that may be ahead of ours: before it nothing counts
+        where counting begins now.
         `count_from` is when the quiet period of this installation ends (0: there is none); before
         `not_before` the mode was another one. For `waited_seconds` this process waited for its
         turn: an agent that waits is not stopped. With a new installation nothing goes on that
@@ -104,7 +107,8 @@ class Counting:
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
-        next_second, began = now_seconds + 1, now_seconds - waited_seconds
+        next_second = max(now_seconds, latest_seconds) + 1
+        began, counts_since = now_seconds - waited_seconds, next_second - waited_seconds
         self._window_seconds = window_seconds
         if not windows.open:
             windows.seconds = window_seconds
@@ -114,7 +118,7 @@ class Counting:
             stopped = document.stopped_seconds
             if began - stopped > STOP_TOLERANCE_SECONDS:
                 # Scaled to zero is an opt-out: what was written meanwhile is not counted.
-                windows.stop(stopped, began + 1)
+                windows.stop(stopped, counts_since)
                 self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
@@ -137,7 +141,7 @@ class Counting:
             aligned = -(-count_from // windows.seconds) * windows.seconds
             windows.count_from = max(windows.count_from or 0, aligned)
             if start is Start.SINCE_WAITING:
-                windows.count_from = max(windows.count_from, not_before, began + 1)
+                windows.count_from = max(windows.count_from, not_before, counts_since)
             if start is Start.STATE_LOST:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds

@@ -74,6 +74,7 @@ class Pipeline:
     """What the tasks of one run share; each part is usable alone.
 
     `check` raises when this process may not act any more: it is asked before each commit and send.
+    `later` is our clock or the API server's, whichever is later.
     """
 
     options: Options
@@ -84,6 +85,7 @@ class Pipeline:
     outbox: CommittedOutbox
     check: Callable[[], None]
     note: Callable[[], Awaitable[None]]
+    later: Callable[[], float]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     commits: int = 0
@@ -116,7 +118,7 @@ class Pipeline:
         withholding = review(
             self.counting.withholding,
             ruleset,
-            now_seconds=int(self.world.clock()),
+            now_seconds=int(self.later()),
             quiet_seconds=self.options.quiet_period_seconds,
         )
         self.counting.change_rules(ruleset, withholding)
@@ -266,7 +268,15 @@ async def run(
                 )
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
                 pipeline = Pipeline(
-                    options, world, counting, keeper, containers, outbox, check, begun.note
+                    options,
+                    world,
+                    counting,
+                    keeper,
+                    containers,
+                    outbox,
+                    check,
+                    begun.note,
+                    begun.later,
                 )
                 started(pipeline)
                 tasks = [

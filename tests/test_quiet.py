@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
+import orjson
 import pytest
 from attrs import define, field
 from hypothesis import example, given
@@ -14,9 +16,12 @@ from agent.aggregate import Instance, Windows
 from agent.model import NANOS, Format
 from agent.prefilter import make_prefilter
 from agent.reader import Reader
+from agent.source.switches import ANNOTATION
 from tests.agents import NAMESPACE, START, WINDOW_SECONDS, lab, until
 from tests.faults.words import WORDS, say, word_rules
-from tests.sim.faults import Answer
+from tests.shipped import RULES
+from tests.sim.faults import Answer, Delay
+from tests.sim.store import NAMESPACES
 from tests.strategies import NOON, Kubelet
 
 PREFILTER = make_prefilter(word_rules().literals)
@@ -166,6 +171,61 @@ async def test_an_agent_counts_nothing_of_what_waited_over_the_end_of_the_quiet_
     assert (len(asked), len(said)) == (0, 1)
 
 
+BEHIND = 30
+AWAY = 700
+"""Longer than a stop may last that is none, and not a multiple of the window."""
+
+
+@pytest.mark.parametrize("before", ["off", "local", "stopped", "lost"])
+async def test_what_was_written_before_a_boundary_counts_not_though_our_clock_is_behind(
+    tmp_path: Path, before: str
+) -> None:
+    """The node's clock and the API server's are right. The log is read once our clock says so."""
+    patch = {"metadata": {"annotations": {ANNOTATION: "true" if before == "off" else None}}}
+    async with lab(tmp_path, word_rules()) as world:
+        world.clock.is_held = True
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+
+        def write(word: str) -> None:
+            text = say("said", word, at_seconds=world.clock.ns() // NANOS, shape=Format.LOGFMT)
+            pod.write(text.decode() + "\n", at=world.clock.ns())
+
+        if before == "off":
+            async with world.agent() as agent:
+                await world.finish(agent)
+        world.cluster.server.store.merge(NAMESPACES, "", NAMESPACE, patch)
+        async with world.agent(
+            wrong_seconds=-BEHIND, sends=before != "local", waits=before != "off"
+        ) as agent:
+            if before == "off":
+                await asyncio.wait([agent.task])
+            else:
+                await world.finish(agent)
+        if before == "lost":
+            (tmp_path / "state.json").unlink()
+
+        world.clock.moved = AWAY - 5
+        write("w1")
+        world.clock.moved = AWAY
+        patch["metadata"]["annotations"][ANNOTATION] = None
+        world.cluster.server.store.merge(NAMESPACES, "", NAMESPACE, patch)
+        go_on = asyncio.Event()
+        world.cluster.server.faults.add(Delay(until=go_on), path=r"/log$", times=None)
+        async with world.agent(wrong_seconds=-BEHIND, seed=2) as agent:
+            assert agent.pipeline is not None
+            counting = agent.pipeline.counting
+            world.clock.moved = AWAY + BEHIND + 2 * WINDOW_SECONDS
+            go_on.set()
+            await until(lambda: counting.lines > 0)
+            write("w2")
+            world.clock.is_held = False
+            await until(lambda: len(world.collector.tracks("Said")) > 0)
+        kept = orjson.loads((tmp_path / "state.installation.json").read_bytes())
+
+    assert [one["properties"]["word"] for one in world.collector.tracks("Said")] == ["w2"]
+    assert kept.get("not_before", 0) == (START + AWAY + 1 if before in {"off", "local"} else 0)
+
+
 HOUR = 3600
 QUIET = 24 * HOUR
 
@@ -200,3 +260,24 @@ async def test_without_the_other_clock_it_begins_by_its_own_or_waits(
         is_chosen = (tmp_path / "state.installation.json").exists()
 
     assert (begun is not None, is_chosen) == (begins, begins)
+
+
+@pytest.mark.parametrize("way", ["restart", "reload"])
+async def test_what_is_new_is_withheld_by_the_later_clock(tmp_path: Path, way: str) -> None:
+    async with lab(tmp_path, word_rules(), quiet_period_seconds=QUIET) as world:
+        world.clock.is_held = True
+        async with world.agent(wrong_seconds=-HOUR) as agent:
+            assert agent.pipeline is not None
+            world.clock.moved = BEHIND
+            if way == "reload":
+                agent.pipeline.change_rules(RULES, make_prefilter(RULES.literals))
+            held = agent.pipeline.counting.withholding
+            await world.finish(agent)
+        if way == "restart":
+            world.ruleset = RULES
+            async with world.agent(wrong_seconds=-HOUR, seed=2) as agent:
+                assert agent.pipeline is not None
+                held = agent.pipeline.counting.withholding
+                await world.finish(agent)
+
+    assert held.latest == START + BEHIND + QUIET

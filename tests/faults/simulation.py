@@ -335,6 +335,7 @@ async def open_lab(folder: Path, *, window_seconds: int = WINDOW_SECONDS) -> Asy
     """Open a laboratory whose agents wait as they do in a cluster, in virtual time."""
     clock = LoopClock()
     async with Cluster.running(ApiOptions(now=clock.ns)) as cluster:
+        cluster.server.date = clock.seconds
         collector = Collector("write-key")
         async with collector.running():
             cluster.namespace(NAMESPACE)
