@@ -36,6 +36,7 @@ from agent.withholding import Withholding, review
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import NoReturn
 
     from agent.ledger.ledger import Ledger
     from agent.model import Batch
@@ -90,6 +91,7 @@ class Pipeline:
     listed: set[str] = field(factory=set)
     commits: int = 0
     commit_failures: int = 0
+    delivery: asyncio.Task[NoReturn] | None = None
     _last_commit: float = 0.0
     _trouble: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
@@ -294,7 +296,8 @@ async def run(
                 if send is not None:
                     checked = _checked(send, check, outbox)
                     delivery = deliver(outbox, checked, clock=world.clock)
-                    tasks.append(group.create_task(delivery, name="deliver"))
+                    pipeline.delivery = group.create_task(delivery, name="deliver")
+                    tasks.append(pipeline.delivery)
                 try:
                     await unless(stop, pipeline.is_drained.wait())
                 except asyncio.CancelledError:
@@ -362,6 +365,9 @@ async def _obey(
         if any(one.is_off for one in found):
             outbox.may_send.clear()
             pipeline.containers.cancel()
+            if pipeline.delivery is not None:
+                # A request whose connection is still being made would leave while State is written.
+                pipeline.delivery.cancel()
             pipeline.counting.switch_off(
                 str(pipeline.world.new_uuid()), now_seconds=int(pipeline.world.clock())
             )

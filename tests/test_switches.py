@@ -556,6 +556,55 @@ async def test_what_is_under_way_when_the_switch_becomes_unreadable_waits_in_the
     assert sent == 0
 
 
+TCP_CONNECTING = "02"
+
+
+def is_connecting(port: int) -> bool:
+    """Whether the kernel is making a connection to a port, which was not accepted yet."""
+    _head, *lines = Path("/proc/net/tcp").read_text().splitlines()
+    rows = [line.split()[2:4] for line in lines]
+    return [f"0100007F:{port:04X}", TCP_CONNECTING] in rows
+
+
+async def test_no_request_leaves_nor_line_is_read_after_an_off_while_state_is_written_slowly(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """The collector's queue is full, so that a connection is made only when there is room again."""
+    bodies: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append(await reader.read(1 << 16))
+        writer.close()
+
+    async with lab(tmp_path, ruleset, state_path=None) as world:
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as collector:
+            address = collector.getsockname()
+            world.collector.url = f"http://127.0.0.1:{address[1]}"
+            written, blocker = asyncio.Event(), socket.create_connection(address)
+            async with world.agent() as agent:
+                pipeline = agent.pipeline
+                assert pipeline is not None
+                pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+                write(pod, world, 20)
+                await until(lambda: is_connecting(address[1]))
+                state = world.cluster.server.faults.add(
+                    Delay(until=written), verb="update", path="-state$", times=None
+                )
+                annotate(world, "true")
+                await until(lambda: state.seen > 0 and pipeline.counting.document.sends is False)
+                read = pipeline.counting.lines
+                write(pod, world, 20, seed=2)
+                blocker.close()
+                async with await asyncio.start_server(answer, sock=collector):
+                    await until(lambda: not is_connecting(address[1]))
+                    await after(world, 2 * WINDOW_SECONDS)
+                    written.set()
+                    await ended(agent)
+
+    assert [one for one in bodies if one] == []
+    assert pipeline.counting.lines == read > 0
+
+
 async def ended(agent: Agent) -> None:
     """Wait until an agent has ended by itself."""
     async with asyncio.timeout(20):
