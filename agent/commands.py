@@ -206,6 +206,15 @@ def show_running(found: Mapping[str, Any], port: int) -> int:
     _print_mode(console, found["mode"], found["why"], switches)
     if found["means"]:
         console.print(found["means"], soft_wrap=True)
+    if found["unreadable"]:
+        hidden = ", ".join(found["unreadable"])
+        console.print(
+            f"NOT READABLE, an off that stands there is not obeyed: {hidden}; "
+            "`botkube-analytics doctor` says what to mend",
+            style="bold",
+            markup=False,
+            soft_wrap=True,
+        )
     off = ", ".join(name for name, _value, is_off in switches if is_off)
     if off:
         again = f"to switch it on again take back: {off}; no restart is needed"

@@ -18,6 +18,7 @@ import pytest
 
 from agent.__main__ import main
 from agent.aggregate import GAP_REASONS, Instance, Window, Windows
+from agent.commands import show_running
 from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Identity
@@ -459,6 +460,22 @@ def test_what_a_mode_comes_to_is_said_in_the_box(
     assert status(view)["means"] in document
     assert 'class="answers quiet"' in document
     assert 'class="answers"' in page(whole(ruleset)).decode()
+
+
+@pytest.mark.parametrize("mode", ["on", "local", "off"])
+def test_a_switch_that_may_not_be_read_is_said_first(
+    ruleset: RuleSet, capsys: pytest.CaptureFixture[str], mode: str
+) -> None:
+    """While another says off, nothing is read whatever it says."""
+    rows = (*ROWS[: 1 + (mode == "off")], SwitchRow("hidden", "not readable", is_off=False))
+    view = whole(ruleset, mode=mode, switches=rows)
+    box = page(view).decode().partition("</dl>")[0]
+    show_running(status(view), 8081)
+    said = capsys.readouterr().out
+
+    wanted = mode != "off"
+    assert ("<b>An off that stands there is not obeyed: </b>hidden. " in box) is wanted
+    assert ("NOT READABLE, an off that stands there is not obeyed: hidden;" in said) is wanted
 
 
 @pytest.mark.parametrize("answer", Answer)

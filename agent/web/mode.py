@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from agent.ledger.entries import Answer
 from agent.web.html import code, moment, number, section, table, tag
 from agent.web.room import fit_names, fit_table, short
+from agent.web.view import NOT_READABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ SWITCHES_ROOM, WITHHELD_ROOM, NAMES_ROOM = 4_000, 1_000, 500
 MAX_IN_ORDER = 24
 """Of a longer list what matters most stands first, because its end may not fit."""
 STATUS = "see botkube-analytics status or /api/status"
-NOT_READABLE = "not readable"
 UNKNOWN = "\N{EM DASH}"
 """Stands for a figure that is not known while nothing runs; 0 would be a lie."""
 
@@ -50,6 +50,8 @@ def _answers(view: View) -> Iterator[tuple[str, Element]]:
     is_off = view.mode == "off"
     why = f", because {short(view.why)}. {view.means}"
     yield "Mode", tag("dd", tag("b", view.mode), why)
+    if view.unreadable:
+        yield "Not readable", _unreadable(view)
     yield ("Switch it on", _way_back(view)) if is_off else ("Next report", _next(view))
     yield "Sent so far", _sent(view)
     yield "Never leaves", _never()
@@ -59,6 +61,16 @@ def _answers(view: View) -> Iterator[tuple[str, Element]]:
         yield "Rules", _refused()
     if not is_off:
         yield "Switch it off", _way_out()
+
+
+def _unreadable(view: View) -> Element:
+    return tag(
+        "dd",
+        tag("b", "An off that stands there is not obeyed: "),
+        f"{fit_names([short(one) for one in view.unreadable], NAMES_ROOM)}. ",
+        code("botkube-analytics doctor"),
+        " says what to mend.",
+    )
 
 
 def _way_back(view: View) -> Element:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PRODUCT = "botkube-analytics"
 LOOK_GRACE_SECONDS = 5
+NOT_READABLE = "not readable"
 
 
 @frozen
@@ -119,6 +120,13 @@ class View:
         return self.mode != "off" and self.figures.leads is False
 
     @property
+    def unreadable(self) -> tuple[str, ...]:
+        """The switches of which nobody knows what they say, unless another says off."""
+        if self.mode == "off":
+            return ()
+        return tuple(one.name for one in self.switches if one.value == NOT_READABLE)
+
+    @property
     def _stale(self) -> str:
         """Since when the cluster's switches had no answer, where nothing else shows that."""
         # Of two looks each may take as long as lies between them.
@@ -166,6 +174,7 @@ def status(view: View) -> dict[str, Any]:
         "why": view.why,
         "means": view.means,
         "switches": [attrs.asdict(one) for one in view.switches],
+        "unreadable": list(view.unreadable),
         "looked_seconds": view.looked_seconds,
         "look_every_seconds": view.look_every_seconds,
         "destination": view.destination,
