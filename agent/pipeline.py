@@ -358,7 +358,7 @@ async def _obey(
             )
         except ApiError as error:
             if outbox.may_send.is_set():
-                log.warning("switches cannot be read, nothing is sent", extra={"why": str(error)})
+                log.warning("switches cannot be read", extra={"why": str(error)})
             outbox.may_send.clear()
             continue
         switched(found)

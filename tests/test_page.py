@@ -446,6 +446,21 @@ STANDS_BY = Snapshot(mode="on", leads=False)
             ["cannot be read now, so nothing is sent until they can.", "None from here now."],
             id="unreadable",
         ),
+        pytest.param(
+            {"mode": "local", "may_send": False},
+            ["cannot be read now, so what they said last holds and counting goes on.</dd>"],
+            id="local, unreadable",
+        ),
+        pytest.param(
+            {"mode": "local", "has_looked": False, "next": None},
+            ["before they are, no log is read.</dd>"],
+            id="local, no look yet",
+        ),
+        pytest.param(
+            {"mode": "local", "figures": STANDS_BY, "next": None},
+            ["it reads nothing. One that works has a page of its own, with what it counts.</dd>"],
+            id="local, standing by",
+        ),
     ],
 )
 def test_what_a_mode_comes_to_is_said_in_the_box(

@@ -147,19 +147,27 @@ class View:
                 "No log is read and nothing is sent. What was unsent is discarded, and what "
                 f"BotKube writes until it is on again is never counted.{self._stale}"
             )
+        # In mode `local` nothing would be sent anyway, so a switch does not keep it back.
+        sends = self.mode == "on"
+        unsent = " and nothing is sent" if sends else ""
         no_look = (
-            "The cluster's switches were not read yet; before they are, no log is read and nothing "
-            "is sent."
+            f"The cluster's switches were not read yet; before they are, no log is read{unsent}."
         )
         if self.stands_by:
+            does, shows = ("reads and sends", "sends") if sends else ("reads", "counts")
             return (
-                "This replica stands by: it reads and sends nothing. One that works has a page of "
-                f"its own, with what it sends.{self._stale if self.has_looked else f' {no_look}'}"
+                f"This replica stands by: it {does} nothing. One that works has a page of its own, "
+                f"with what it {shows}.{self._stale if self.has_looked else f' {no_look}'}"
             )
         if not self.has_looked:
             return no_look
-        if not self.may_send:
+        if not self.may_send and sends:
             return "The cluster's switches cannot be read now, so nothing is sent until they can."
+        if not self.may_send:
+            return (
+                "The cluster's switches cannot be read now, so what they said last holds and "
+                "counting goes on."
+            )
         return ""
 
 
