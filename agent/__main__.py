@@ -163,6 +163,7 @@ def _plan(arguments: argparse.Namespace) -> int:
         loaded.window.seconds,
         loaded.privacy.minimum,
         _origin(endpoint_for(_endpoint(loaded))),
+        loaded.privacy.quiet_period_seconds,
     )
     try:
         return show_plan(

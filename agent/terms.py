@@ -1,4 +1,4 @@
-"""The settings that decide how much the same counts tell, and to whom; what is new in others. Pure.
+"""The settings that decide how much the same counts tell, when and to whom; what is new. Pure.
 
 Owns which way each of them tells more. Must not know where they were set.
 """
@@ -28,6 +28,7 @@ class Terms:
     window_seconds: int
     minimum: int
     destination: str
+    quiet_seconds: int
 
     @property
     def data(self) -> dict[str, str | int]:
@@ -37,6 +38,7 @@ class Terms:
             "window.seconds": self.window_seconds,
             "privacy.minimum": self.minimum,
             "destination": self.destination,
+            "privacy.quiet_period_seconds": self.quiet_seconds,
         }
 
 
@@ -48,7 +50,13 @@ def read_terms(data: Mapping[str, Any]) -> Terms:
     if not isinstance(destination, str) or not destination.isprintable():
         raise ValueError(f"{SETTINGS}.destination")
     window = _number(data, "window.seconds", least=1)
-    return Terms(cluster_id, window, _number(data, "privacy.minimum", least=0), destination)
+    return Terms(
+        cluster_id,
+        window,
+        _number(data, "privacy.minimum", least=0),
+        destination,
+        _number(data, "privacy.quiet_period_seconds", least=0),
+    )
 
 
 def _number(data: Mapping[str, Any], name: str, *, least: int) -> int:
@@ -59,13 +67,15 @@ def _number(data: Mapping[str, Any], name: str, *, least: int) -> int:
 
 
 def newly_told(old: Terms, new: Terms) -> Iterator[New]:
-    """Return each setting that tells more, or somebody else, than it did."""
+    """Return each setting that tells more, or earlier, or somebody else, than it did."""
     tells_more = (
         CLUSTER_IDS.index(new.cluster_id) > CLUSTER_IDS.index(old.cluster_id),
         new.window_seconds < old.window_seconds,
         # A count is at least 1, so a minimum of 1 raises none.
         max(new.minimum, 1) < max(old.minimum, 1),
         new.destination != old.destination,
+        # At a first start, and whenever the rules disclose more.
+        new.quiet_seconds < old.quiet_seconds,
     )
     for (name, before), now, is_more in zip(
         old.data.items(), new.data.values(), tells_more, strict=True

@@ -217,6 +217,7 @@ STRICT: dict[str, str | int] = {
     "window.seconds": 3600,
     "privacy.minimum": 5,
     "destination.endpoint": "https://a.example/secret",
+    "privacy.quiet_period_seconds": 600,
 }
 SETTINGS = [
     pytest.param("identity.cluster_id", "uuid5", "none before, now uuid5", id="uuid5"),
@@ -233,6 +234,9 @@ SETTINGS = [
         id="another-server",
     ),
     pytest.param("destination.endpoint", "https://a.example/other", "", id="same-server"),
+    pytest.param("privacy.quiet_period_seconds", 599, "600 before, now 599", id="shorter-quiet"),
+    pytest.param("privacy.quiet_period_seconds", 0, "600 before, now 0", id="no-quiet"),
+    pytest.param("privacy.quiet_period_seconds", 601, "", id="longer-quiet"),
 ]
 
 
@@ -250,7 +254,11 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def written(settings: Mapping[str, str | int]) -> str:
     """Return a configuration file."""
-    return "".join("{}:\n  {}: {}\n".format(*name.split("."), at) for name, at in settings.items())
+    sections: dict[str, dict[str, str | int]] = {}
+    for name, at in settings.items():
+        section, _, key = name.partition(".")
+        sections.setdefault(section, {})[key] = at
+    return json.dumps(sections)
 
 
 @pytest.mark.parametrize(("name", "value", "what"), SETTINGS)
@@ -293,13 +301,13 @@ def test_the_order_of_cluster_ids_is_of_all_there_are() -> None:
     (setting,) = [one for one in TABLE if one.name == "identity.cluster_id"]
 
     assert sorted(CLUSTER_IDS) == sorted(setting.options)
-    terms = [Terms(one, 60, 0, "") for one in CLUSTER_IDS]
+    terms = [Terms(one, 60, 0, "", 0) for one in CLUSTER_IDS]
     assert [*newly_told(terms[2], terms[0])] == []
 
 
 def test_a_minimum_of_one_is_none() -> None:
     """A count is at least 1, so that it raises nothing: none at all tells no more."""
-    assert [*newly_told(Terms("none", 60, 1, ""), Terms("none", 60, 0, ""))] == []
+    assert [*newly_told(Terms("none", 60, 1, "", 0), Terms("none", 60, 0, "", 0))] == []
 
 
 def test_a_folder_of_rules_tells_no_settings(capsys: pytest.CaptureFixture[str]) -> None:
@@ -319,7 +327,7 @@ def test_a_folder_of_rules_is_compared_with(
     assert call(capsys, *rules, "--against", "rules")[0] == 3
 
 
-TERMS = Terms("none", 60, 0, "").data
+TERMS = Terms("none", 60, 0, "", 0).data
 ONE = {"event": "a", "property": "b", "shape": "words", "values": [1], "optional": False}
 
 
@@ -360,6 +368,10 @@ def plan_of(one: object = ONE, **terms: object) -> str:
         (plan_of(**{"privacy.minimum": 10**30}), ": settings.privacy.minimum: "),
         (plan_of(**{"identity.cluster_id": "x"}), ": settings.identity.cluster_id: "),
         (plan_of(**{"identity.cluster_id": []}), ": settings.identity.cluster_id: "),
+        (
+            plan_of(**{"privacy.quiet_period_seconds": None}),
+            ": settings.privacy.quiet_period_seconds: ",
+        ),
         (plan_of(destination=None), ": settings.destination: "),
         (plan_of(destination="a\x1b[2J"), ": settings.destination: "),
     ],
@@ -437,7 +449,7 @@ def test_no_plan_that_somebody_edited_ends_with_a_traceback(plan: object) -> Non
             series, terms = read_plan(kept.name)
             assert terms is not None
             newly_disclosed(series, PLAN)
-            [*newly_told(terms, Terms("raw", 60, 0, ""))]
+            [*newly_told(terms, Terms("raw", 60, 0, "", 0))]
 
 
 def test_a_plan_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
