@@ -477,6 +477,22 @@ def test_what_a_mode_comes_to_is_said_in_the_box(
     assert 'class="answers"' in page(whole(ruleset)).decode()
 
 
+@pytest.mark.parametrize(
+    "changes", [{"figures": STANDS_BY}, {"mode": "off"}], ids=["standing by", "off"]
+)
+@pytest.mark.parametrize(("every", "seconds"), [(30, 65), (300, 605)])
+def test_since_when_the_switches_had_no_answer_is_said_once_two_looks_have_failed(
+    ruleset: RuleSet, changes: dict[str, Any], every: int, seconds: int
+) -> None:
+    """Each may take as long as lies between them, and a little more."""
+    said = [
+        "could not be read since" in whole(ruleset, look_every_seconds=every, **changes, **at).means
+        for at in ({"looked_seconds": NOW - seconds}, {"looked_seconds": NOW - seconds - 1}, {})
+    ]
+
+    assert said == [False, True, False]
+
+
 @pytest.mark.parametrize("mode", ["on", "local", "off"])
 def test_a_switch_that_may_not_be_read_is_said_first(
     ruleset: RuleSet, capsys: pytest.CaptureFixture[str], mode: str

@@ -274,6 +274,7 @@ async def test_an_answer_that_fails_says_no_more_than_that(
 
     assert (response.status, said) == (500, "internal server error\n")
     assert GUARDS.items() <= dict(response.headers).items()
+    assert response.headers["Connection"] == "close"
     assert [one.message for one in caplog.records] == ["an answer has failed"]
 
 
