@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 import socket
 from collections import Counter
@@ -399,6 +400,35 @@ def test_the_switch_that_decides_is_named(ruleset: RuleSet) -> None:
     rows = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))
 
     assert "off, decides" in page(whole(ruleset, switches=rows)).decode()
+
+
+WAYS_OFF = (
+    ("BOTKUBE_ANALYTICS_DISABLE=true", "environment"),
+    ("DO_NOT_TRACK=1", "environment"),
+    ("analytics.disable: true", "configuration file"),
+    ("--analytics-disable",),
+    ('botkube-analytics/disable: "true"', "namespace"),
+    ("BotKube's own", "analytics.disable: true"),
+    ("write key",),
+    ("to zero", "sent when it starts again"),
+    ("analytics.disable", "no pod"),
+)
+
+
+def test_every_way_to_switch_off_stands_on_the_page_and_in_the_privacy_notice(
+    ruleset: RuleSet,
+) -> None:
+    notice = (
+        (Path(__file__).parent.parent / "PRIVACY.md").read_text().partition("## How to stop it")[2]
+    )
+    ways = [line for line in notice.partition("##")[0].splitlines() if line.startswith("- ")]
+    part = page(whole(ruleset)).decode().partition('id="off"')[2].partition("</section>")[0]
+    off = html.unescape(re.sub("<[^>]*>", "", part))
+
+    for way in WAYS_OFF:
+        assert any(all(word in one for word in way) for one in ways)
+        assert [word for word in way if word not in off] == []
+    assert len(ways) == len(WAYS_OFF)
 
 
 ROWS = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))

@@ -207,7 +207,11 @@ def _off() -> Element:
             "analytics.disable: true",
             ", if a switch on this page has its name.",
         ),
-        ("Scale it to zero: nothing is sent on the way out."),
+        (
+            "Scale it to zero: nothing is sent on the way out. What waits is kept, and sent when "
+            "it starts again."
+        ),
+        ("With Helm, set ", "analytics.disable=true", ": then there is no pod, and no state."),
         ("To keep the counts and send nothing, take the write key away."),
     )
     return section(
