@@ -30,11 +30,14 @@ from agent.disclosure import (
     GROUP,
     IDENTIFY,
     KILLED_KINDS,
+    OTHER,
     SHAPES,
     Disclosure,
     disclosures,
     event_names,
     questions,
+    releases,
+    texts,
 )
 from agent.doctor.rights import RIGHTS
 from agent.model import CRASHED, REPORT, Format, Identity
@@ -123,10 +126,29 @@ def questions_table() -> str:
 
 
 def _example(event: str) -> Iterator[str]:
-    for one in PLAN:
-        if (one.event, one.is_optional) == (event, False) and one.name not in WINDOW:
-            value = one.values[len(one.values) // 3] if one.values else 3
-            yield f"{one.name} `{value}`"
+    """Yield what an example of a rule gives, so that its values do occur together."""
+    found = [
+        (one.versions, properties)
+        for one in sorted(SHIPPED.rules, key=lambda one: one.id)
+        for hit in one.hits
+        for name, properties in hit.expected
+        if name == event
+    ]
+    versions, properties = found[len(found) // 3]
+    since = f"{versions[0] if versions else OTHER}."
+    version = next((one for one in releases(SHIPPED) if one.startswith(since)), OTHER)
+    for name, value in {**properties, "count": 3, "botkube_version": version}.items():
+        yield f"{name} `{value}`"
+
+
+@pytest.mark.parametrize("event", COUNTED)
+def test_the_example_of_an_event_is_what_could_be_sent(event: str) -> None:
+    said = [one.rstrip("`").split(" `") for one in _example(event)]
+    plan = {one.name: one for one in PLAN if one.event == event and one.name not in WINDOW}
+    wanted = {name for name, one in plan.items() if not one.is_optional}
+
+    assert wanted <= {name for name, _value in said} <= plan.keys()
+    assert all(value in (*texts(plan[name].values), "3") for name, value in said)
 
 
 def events_table() -> str:
