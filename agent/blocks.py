@@ -14,7 +14,7 @@ from attrs import frozen
 
 from agent.model import Format
 from agent.rules.words import options
-from agent.runs import run_at
+from agent.runs import Runs
 from agent.stamps import BYTES, Span, are_dates, span
 
 if TYPE_CHECKING:
@@ -42,12 +42,16 @@ class Run:
 
 
 class Block:
-    """Lines of a stream, taken one after the other: singly, or a run at a time."""
+    """Lines of a stream, taken one after the other: singly, or a run at a time.
 
-    def __init__(self, lines: Sequence[bytes], prefilter: Prefilter) -> None:
+    `text` are the same lines in one piece, each with its newline.
+    """
+
+    def __init__(self, lines: Sequence[bytes], text: bytes, prefilter: Prefilter) -> None:
         self._lines = lines
-        self._text = b"\n".join(lines) + b"\n"
-        self._places = prefilter.places(self._text)
+        self._text = text
+        self._places = prefilter.places(text)
+        self._runs = Runs(text)
         self._place = 0
         self._index = self._begin = 0
         self._format: Format | None = None
@@ -97,7 +101,7 @@ class Block:
         return Run(self._format, lines, end - begin - len(lines.lines), self._hits(begin, end))
 
     def _find_run(self) -> None:
-        self._format, self._run_end = run_at(self._text, self._begin)
+        self._format, self._run_end = self._runs.at(self._begin)
         self._last = self._index + self._count(self._begin, self._run_end)
         if self._format is not None:
             self._run = span(self._lines[self._index : self._last])

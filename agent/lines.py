@@ -44,13 +44,15 @@ class Framer:
     """Turns chunks of bytes into whole lines, split on newline alone.
 
     A line longer than `MAX_LINE_BYTES` keeps that much of its head; the rest is thrown away and
-    `cut` is stepped. A trailing carriage return is not part of the line.
+    `cut` is stepped. A trailing carriage return is not part of the line. `whole` are the lines
+    that were returned last in one piece, each with its newline; nothing if they came otherwise.
     """
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._kept = 0
         self.cut = 0
+        self.whole = b""
 
     @property
     def tail(self) -> bytes:
@@ -61,12 +63,17 @@ class Framer:
         """Return the lines that this chunk completes, without their newlines."""
         *lines, rest = chunk.split(b"\n")
         is_long = self._kept + len(chunk) > MAX_LINE_BYTES
-        if is_long and self._kept + max(map(len, lines), default=0) > MAX_LINE_BYTES:
+        is_cut = is_long and self._kept + max(map(len, lines), default=0) > MAX_LINE_BYTES
+        if is_cut:
             lines = [self._end(line) for line in lines]
         elif lines:
             lines[0] = self._end(lines[0])
         self._keep(rest)
         has_returns = b"\r" in chunk or (lines and lines[0].endswith(b"\r"))
+        if is_cut or has_returns or not lines:
+            self.whole = b""
+        else:
+            self.whole = lines[0] + chunk[chunk.index(b"\n") : len(chunk) - len(rest)]
         return [line.removesuffix(b"\r") for line in lines] if has_returns else lines
 
     def _end(self, piece: bytes) -> bytes:

@@ -182,7 +182,7 @@ class Reader:
         """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
         self._now_ns = now_ns
         self._may_step = now_ns is not None
-        self._take_lines(self._framer.feed(chunk))
+        self._take_lines(self._framer.feed(chunk), self._framer.whole)
 
     def settle(self) -> None:
         """Decide how the reply continues: it is known to end here, so its head is whole."""
@@ -359,20 +359,21 @@ class Reader:
         follows = len(lines) > len(proof.seen) > 0
         return Continuity.FRESH if follows else proof.verdict
 
-    def _take_lines(self, lines: Sequence[bytes]) -> None:
+    def _take_lines(self, lines: Sequence[bytes], whole: bytes = b"") -> None:
         begin = 0
         while begin < len(lines):
             is_known = self._stamped and self._proof is None and self.step is None
             if is_known and len(lines) - begin >= FEW_LINES:
-                self._take_block(lines[begin : begin + BLOCK_LINES])
+                part = lines[begin : begin + BLOCK_LINES]
+                self._take_block(part, whole if len(part) == len(lines) else b"")
                 begin += BLOCK_LINES
             else:
                 self._take_line(lines[begin])
                 begin += 1
 
-    def _take_block(self, lines: Sequence[bytes]) -> None:
+    def _take_block(self, lines: Sequence[bytes], whole: bytes) -> None:
         """Take lines of a stream that is proved; look singly at those that may matter."""
-        block = Block(lines, self._prefilter)
+        block = Block(lines, whole or b"\n".join(lines) + b"\n", self._prefilter)
         while block.has_more:
             run = block.run(self._entries.is_ended_by, until_debug=not self._debug_noted)
             if run is None:
@@ -409,7 +410,7 @@ class Reader:
             return False
         if not arrived.is_ordered or at(arrived.lowest) <= self._last_ns:
             return True
-        return len(set(arrived.lines)) < len(arrived.lines)
+        return arrived.has_equal
 
     def _steps_back(self, line: bytes, at_ns: int) -> bool:
         if not self._may_step or at_ns > self._last_ns or self._read <= self._stepped_after:

@@ -6,11 +6,12 @@ told of many lines by it. Must not know what the lines say.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import itemgetter
+from itertools import islice
+from operator import eq, itemgetter
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -47,6 +48,11 @@ class Span:
     lowest: bytes
     highest: bytes
     is_ordered: bool
+
+    @property
+    def has_equal(self) -> bool:
+        """Whether any of these lines, which stand in order, is there twice."""
+        return any(map(eq, self.lines, islice(self.lines, 1, None)))
 
     def part(self, begin: int, end: int) -> Span:
         """Return some of the lines."""
@@ -86,8 +92,11 @@ def since(lines: Sequence[bytes], second: int, lowest: bytes | None = None) -> l
     if not lines or second <= 0:
         return list(lines)
     text = _text_of(second)
-    if (span(lines).lowest if lowest is None else lowest) >= text:
+    if lowest is not None and lowest >= text:
         return list(lines)
+    found = span(lines)
+    if found.is_ordered:
+        return list(lines[bisect_left(lines, text) :])
     return [line for line in lines if line >= text]
 
 

@@ -53,7 +53,12 @@ def test_only_a_newline_ends_a_line(
 def test_any_chunking_gives_the_same_lines(data: bytes, cuts: list[int]) -> None:
     whole, cut = Framer(), Framer()
     expected = whole.feed(data)
-    found = [line for piece in chunks(data, cuts) for line in cut.feed(piece)]
+    found = []
+    for piece in chunks(data, cuts):
+        lines = cut.feed(piece)
+        found += lines
+        assert cut.whole == b"".join(line + b"\n" for line in lines) or b"\r" in data
+        assert cut.whole in data
 
     assert (expected, whole.tail) == (found, cut.tail)
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from agent.entries import Entries
 from agent.lag import Suspect
-from agent.lines import read_head
-from agent.model import Cursor, Released
+from agent.lines import parse_stamp, read_head
+from agent.model import Cursor, Format, Released
 from agent.prefilter import Everything, Prefilter, search_with_re2
 from agent.reader import Reader
-from agent.runs import run_at
+from agent.runs import Runs
+from agent.stamps import BYTES
 from tests.shipped import PREFILTER, RULES
 from tests.strategies import NOON, SAMPLES, chunks, cuts, stamp
 
@@ -111,7 +112,7 @@ def test_what_a_run_is_made_of_begins_entries_that_end_with_it() -> None:
     runs = 0
     for text in (*TEXTS, *ODD):
         line = stamp(NOON * NANOS) + b" " + text
-        found, end = run_at(line + b"\n", 0)
+        found, end = Runs(line + b"\n").at(0)
         head = read_head(text)
         entries = Entries()
         entries.feed(text, 1, 1)
@@ -121,6 +122,60 @@ def test_what_a_run_is_made_of_begins_entries_that_end_with_it() -> None:
         assert found is None or (head is not None and head.format is found), text
         assert found is None or entries.is_ended_by(found), text
     assert runs > len(TEXTS) // 4
+
+
+def runs_of(block: bytes) -> list[tuple[object, int, int]]:
+    """Return the runs of a block, and where they begin and end."""
+    runs, begin = Runs(block), 0
+    found: list[tuple[object, int, int]] = []
+    while begin < len(block):
+        form, end = runs.at(begin)
+        if form is not None:
+            found.append((form, begin, end))
+        begin = max(end, block.index(b"\n", begin) + 1)
+    return found
+
+
+WHOLE = (
+    b"\x1b[36mINFO\x1b[0m[2026-11-26T06:33:20Z] padded  ",
+    b"\x1b[31mERRO\x1b[0m[2026-11-26T06:33:20Z] a field  \x1b[31mbot\x1b[0m=Slack",
+    b'time="2026-11-26T06:33:20Z" level=info msg=x',
+    b'{"level":"info","msg":"x"}',
+    b'{"component":"{x,\\"level\\":","level":"info","msg":"x"}',
+    b'{"msg":"x"}',
+)
+OTHERS = [b"", *(bytes((one,)) for one in b'{},":=[]\\ \x1b\x0b\r012469ZTmelv-')]
+
+
+@pytest.mark.parametrize("text", WHOLE)
+def test_a_line_of_which_any_byte_is_another_is_in_a_run_as_re2_says(text: bytes) -> None:
+    line = b"2026-10-29T19:59:48.123456789Z " + text  # of its digits many are at an edge
+    for at, width, other in product(range(len(line)), (0, 1), OTHERS):
+        changed = line[:at] + other + line[at + width :]
+        block = b"".join(one + b"\n" for one in (line, changed, line))
+        fast = runs_of(block)
+        with pytest.MonkeyPatch.context() as patch:
+            # Nothing is known of what may be odd: RE2 alone decides.
+            patch.setattr("agent.runs.MAX_ODD", -1)
+            slow = runs_of(block)
+
+        assert fast == slow
+        if len(fast) == 1:
+            # Whether its day exists, nobody has looked at so far.
+            stamped = parse_stamp(b"2026-11-26" + changed[10:])
+            head = read_head(changed[BYTES:])
+            assert stamped is not None
+            assert stamped[1] == BYTES
+            assert head is not None
+            assert head.format is fast[0][0]
+
+
+@pytest.mark.parametrize("odd", [0, 1, 63, 64, 65, 66, 200])
+def test_a_block_with_many_odd_lines_has_the_same_runs(odd: int) -> None:
+    mark = stamp(NOON * NANOS) + b" "
+    block = b"".join(mark + text + b"\n" for text in [*[WHOLE[5]] * odd, *[WHOLE[3]] * 5])
+
+    assert runs_of(block) == [(Format.JSON, 0, len(block))]
 
 
 @st.composite
