@@ -20,11 +20,10 @@ from agent.rules.ruleset import (
     Skip,
     Source,
 )
+from agent.rules.words import named_groups
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
-
-    import re2
 
     from agent.match import Match
     from agent.rules.ruleset import Rule
@@ -56,17 +55,13 @@ def parts(rule: Rule, captures: Mapping[str, bytes]) -> list[Mapping[str, bytes]
         return [captures]
     text = captures.get(rule.each.capture, b"")
     found: list[Mapping[str, bytes]] = [
-        {**captures, **_groups(one)} for one in rule.each.pattern.finditer(text)
+        {**captures, **named_groups(one)} for one in rule.each.pattern.finditer(text)
     ]
     return [
         part
         for part in found or [captures]
         if not any(find(part.get(name, b"")) is not None for name, find in rule.unless.items())
     ]
-
-
-def _groups(found: re2._Match) -> dict[str, bytes]:
-    return {name.decode(): value for name, value in found.groupdict().items() if value is not None}
 
 
 def state_facts(match: Match, enabled: Set[str]) -> tuple[Fact, ...]:

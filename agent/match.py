@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from agent.rules.words import named_groups
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Set
-
-    import re2
 
     from agent.model import Record
     from agent.rules.ruleset import Rule, RuleSet
@@ -83,7 +83,7 @@ def _look(rule: Rule, record: Record, known: Set[str]) -> tuple[str | None, dict
     if found is None:
         return "message", captures
     fields = record.fields
-    captures = _groups(found)
+    captures = named_groups(found)
     captures.update((name, fields[name]) for name in rule.optional_fields if name in fields)
     for name, pattern in rule.fields.items():
         value = fields.get(name)
@@ -91,17 +91,10 @@ def _look(rule: Rule, record: Record, known: Set[str]) -> tuple[str | None, dict
         if value is None or found is None:
             return f"fields.{name}", captures
         captures[name] = value
-        captures.update(_groups(found))
+        captures.update(named_groups(found))
     if not fields.keys().isdisjoint(rule.absent_fields):
         return "absent_fields", captures
     return _first_exception(rule, captures, known), captures
-
-
-def _groups(found: re2._Match) -> dict[str, bytes]:
-    """Return the named groups that took part; RE2 names the groups of a bytes pattern in bytes."""
-    if not found.re.groups:
-        return {}
-    return {name.decode(): value for name, value in found.groupdict().items() if value is not None}
 
 
 def _first_exception(rule: Rule, captures: Mapping[str, bytes], known: Set[str]) -> str | None:
