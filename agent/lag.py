@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 SMALL_LAG_NS = 2 * NANOS
 """A file of 10 MiB is not filled and followed by another within this, at any rate measured."""
 
+MAX_SKEW_NS = 120 * NANOS
+"""A line that seems to arrive so long before it is stamped is one of a clock that was set."""
+
 MAX_SUSPECTS = 64
 """Catching up with a year's log makes no more than 24, since each halves the lag."""
 
@@ -40,70 +43,95 @@ class Suspect:
 
 @define
 class Lag:
-    """The lag of one stream. `skew_ns` is what the two clocks are apart, as far as it is known.
+    """The lag of one stream. `skew_ns` is what the two clocks are apart, None before it is known.
 
     `delay_ns` is how long after its stamp the stream's last line arrived, by the two clocks; None
-    before its first.
+    before its first, and where the stream is known to have reached the end of the log.
 
     Of more than `MAX_SUSPECTS` that nobody could look into, the last two are made one, which
     nothing will prove innocent.
     """
 
-    skew_ns: int = 0
+    skew_ns: int | None = None
     delay_ns: int | None = None
     suspects: deque[Suspect] = field(factory=deque)
     _last_ns: int = 0
     _last: bytes = b""
-    _lag_ns: int = 0
     _opened_ns: int | None = None
+
+    @property
+    def is_small(self) -> bool:
+        """Whether nothing can have been skipped before the line that comes next."""
+        return self.delay_ns is None or self.delay_ns - (self.skew_ns or 0) <= SMALL_LAG_NS
 
     def take(self, at_ns: int, line: bytes, *, now_ns: int) -> None:
         """Take the next line of the stream and when it arrived."""
         self._note_opening(now_ns)
-        self.delay_ns = now_ns - at_ns
-        lag = self.delay_ns - self.skew_ns
-        collapses = 2 * lag < self._lag_ns or self._jumps(self._last_ns, at_ns)
-        if self._lag_ns > SMALL_LAG_NS and collapses:
+        delay_ns = now_ns - at_ns
+        skew_ns = self._skew_ns(delay_ns)
+        before_ns = 0 if self.delay_ns is None else self.delay_ns - skew_ns
+        collapses = 2 * (delay_ns - skew_ns) < before_ns
+        if before_ns > SMALL_LAG_NS and (collapses or self._jumps(self._last_ns, at_ns, skew_ns)):
             self.suspects.append(Suspect(self._last_ns, self._last, at_ns, line))
             if len(self.suspects) > MAX_SUSPECTS:
                 late, early = self.suspects.pop(), self.suspects.pop()
                 self.suspects.append(
                     Suspect(early.before_ns, early.before, late.after_ns, late.after)
                 )
-        self._last_ns, self._last, self._lag_ns = at_ns, line, lag
+        self._last_ns, self._last, self.delay_ns = at_ns, line, delay_ns
 
     def take_all(self, arrived: Span, *, now_ns: int) -> None:
         """Take lines that arrived together."""
         self._note_opening(now_ns)
         lowest_ns, highest_ns = at(arrived.lowest), at(arrived.highest)
         smallest, largest = now_ns - highest_ns, now_ns - lowest_ns
-        most = max(largest - self.skew_ns, self._lag_ns)
+        if self.delay_ns is not None:
+            largest, lowest_ns = max(largest, self.delay_ns), min(lowest_ns, self._last_ns)
+        skew_ns = self._skew_ns(smallest)
+        collapses = 2 * (smallest - skew_ns) < largest - skew_ns
+        jumps = self._jumps(lowest_ns, highest_ns, skew_ns)
         lines = arrived.lines
-        collapses = 2 * (smallest - self.skew_ns) < most or self._jumps(
-            min(self._last_ns, lowest_ns), highest_ns
-        )
-        if most > SMALL_LAG_NS and collapses:
+        if largest - skew_ns > SMALL_LAG_NS and (collapses or jumps):
             for line in lines:
                 self.take(at(line), line, now_ns=now_ns)
         else:
             self.take(at(lines[-1]), lines[-1], now_ns=now_ns)
 
+    def learn(self) -> None:
+        """Take it that the last line had just been written: so far the clocks are apart at most."""
+        if self.delay_ns is not None:
+            known = self.delay_ns if self.skew_ns is None else self.skew_ns
+            self.skew_ns = min(known, self.delay_ns)
+
+    def catch_up(self) -> None:
+        """Take it that the log ends with the last line, however late that one came."""
+        self.delay_ns = None
+
     def reopen(self) -> None:
         """Begin another stream: how that one continues this one is proved by its head."""
-        self._lag_ns, self.delay_ns, self._opened_ns = 0, None, None
+        self.delay_ns = self._opened_ns = None
 
     def _note_opening(self, now_ns: int) -> None:
         if self._opened_ns is None:
-            self._opened_ns = now_ns - self.skew_ns
+            self._opened_ns = now_ns
 
-    def _jumps(self, before_ns: int, after_ns: int) -> bool:
+    def _skew_ns(self, delay_ns: int) -> int:
+        """Return what the clocks are apart, now that a line came with this delay.
+
+        No line comes before it was written: two lines are compared by the same clocks, also where
+        these are only known since the second one.
+        """
+        known = self.skew_ns or 0
+        return max(min(known, delay_ns), known - MAX_SKEW_NS)
+
+    def _jumps(self, before_ns: int, after_ns: int, skew_ns: int) -> bool:
         """Whether a file that was begun after the stream fits between two stamps.
 
         The lag alone does not tell: what waits between the kubelet and here is in it before and
         after a skipped file. Pauses of the time before the stream, of which there may be
         thousands, are none.
         """
-        is_since = self._opened_ns is not None and after_ns > self._opened_ns
+        is_since = self._opened_ns is not None and after_ns > self._opened_ns - skew_ns
         return is_since and after_ns - before_ns > SMALL_LAG_NS
 
 

@@ -348,6 +348,8 @@ class Reader:
             return Continuity.FRESH if lines else Continuity.CONTINUOUS
         if not lines:
             return Continuity.ROTATED
+        if self.step is None and self._recent and lines[-1] == self._recent[-1]:
+            self.lag.catch_up()
         if self._trail.starts_with(lines, self._unreleased):
             return Continuity.CONTINUOUS
         proof = Proof(self._key, ahead)

@@ -52,6 +52,33 @@ def test_clocks_that_are_apart_are_no_lag() -> None:
     assert suspects([(0, 40.1), (9, 40.1)], skew=30) == [(0, 9)]
 
 
+def test_what_the_clocks_are_apart_is_told_by_the_line_that_shows_it() -> None:
+    lag = Lag()
+    for second, now in ((0, 30.2), (16, 46.1)):
+        lag.take(*line(second), now_ns=int((START + now) * NANOS))
+        lag.learn()
+
+    assert not lag.suspects
+    assert not suspects([(0, -29.9), (16, -13.9)])
+    assert suspects([(0, -20), (10, -20)]) == [(0, 10)]
+    assert suspects([(0, 40), (9, 40)], skew=60) == [(0, 9)]
+
+
+def test_a_clock_that_was_set_far_back_makes_no_suspects_of_pauses() -> None:
+    assert not suspects([(10 * number, -5000) for number in range(90)])
+
+
+def test_before_the_next_line_of_a_log_that_is_read_to_its_end_nothing_is_skipped() -> None:
+    lag = Lag()
+    lag.take(*line(0), now_ns=(START + 60) * NANOS)
+    was_small = lag.is_small
+    lag.catch_up()
+    lag.take(*line(70), now_ns=(START + 70) * NANOS)
+
+    assert (was_small, lag.is_small) == (False, True)
+    assert not lag.suspects
+
+
 def test_another_stream_begins_anew() -> None:
     lag = Lag()
     lag.take(*line(0), now_ns=(START + 10) * NANOS)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from agent.lag import Suspect
 
 AUDIT_READ_SECONDS = 10.0
+LAG_SILENCES = 10
+"""After so many silences it is asked whether a stream that lags has reached the end of its log, at
+most so often: with a clock that was set it seems to lag for ever."""
 
 
 def wants_audit(one: Follow, due_seconds: int | None) -> bool:
@@ -33,6 +36,8 @@ def wants_audit(one: Follow, due_seconds: int | None) -> bool:
     if due_seconds is not None and one.holds(due_seconds):
         return True
     if one.reader.is_holding and silence > one.reader.patience_seconds + 1:
+        return True
+    if not one.reader.lag.is_small and since_audit >= LAG_SILENCES * one.pace.silence:
         return True
     return since_audit > one.pace.audit
 

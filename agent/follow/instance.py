@@ -159,7 +159,7 @@ class Follow:
             lag = min(max(0.0, delay_ns / NANOS), MAX_SKEW_SECONDS)
             known = self.skew_seconds
             self.skew_seconds = lag if known is None else min(lag, known)
-            self.reader.lag.skew_ns = int(self.skew_seconds * NANOS)
+            self.reader.lag.learn()
         self.fold_released()
         await asyncio.sleep(0)
 

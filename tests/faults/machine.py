@@ -496,6 +496,10 @@ class World:
         if reply is None:
             return
         verdict = following.reader.audit(reply)
+        if following.lag is not None and reply:
+            # What is the log's last line is followed by no skipped file, however late it came.
+            is_last = following.known.get(reply.splitlines()[-1]) is following.lag[1]
+            following.lag = (0 if is_last else following.lag[0], following.lag[1])
         if verdict in {Continuity.CONTINUOUS, Continuity.ROTATED}:
             following.reader.idle(60.0)
             self._fold(following)

@@ -1,7 +1,7 @@
 """Losses that leave no trace: the README's known limits, each shown by the machine.
 
 If one of these tests fails because the line is counted or its loss reported, a limit is gone. The
-last one shows the opposite, by a whole agent: a gap though nothing was lost.
+last two show the opposite, by a whole agent: a gap though nothing was lost.
 """
 
 from __future__ import annotations
@@ -189,3 +189,49 @@ def test_a_pod_that_was_removed_at_once_when_a_second_had_just_begun(
     lines, gaps = virtual.run(counted, seed=1)
 
     assert (lines, [*gaps]) == (LINES, ["pod_gone"] if is_reported else [])
+
+
+async def rotate_behind_a_late_line(
+    *, wrong_seconds: float, waited_seconds: float, rest_seconds: float
+) -> tuple[int, Counter[str]]:
+    """Let a line be read late, by the agent's clock; rotate the log, once; write another line."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_lab(Path(folder)) as lab:
+            pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns())
+
+            def write() -> None:
+                text = say("said", WORDS[0], at_seconds=START, shape=Format.LOGFMT)
+                pod.write(text + b"\n", at=lab.clock.ns())
+
+            if waited_seconds:
+                write()
+                await asyncio.sleep(waited_seconds)
+            async with lab.agent(wrong_seconds=wrong_seconds):
+                if not waited_seconds:
+                    await asyncio.sleep(100)
+                    write()
+                await asyncio.sleep(rest_seconds)
+                pod.rotate()
+                write()
+                await asyncio.sleep(900)
+                return lab.lines(), lab.gaps()
+
+
+@pytest.mark.parametrize(
+    ("wrong_seconds", "waited_seconds", "rest_seconds", "is_reported"),
+    [
+        pytest.param(30, 0, 15, False, id="late-by-a-wrong-clock"),
+        pytest.param(-30, 0, 15, False, id="early-by-a-wrong-clock"),
+        pytest.param(0, 100, 15, False, id="asked-meanwhile"),
+        pytest.param(0, 100, 0.5, True, id="sooner-than-asked"),
+    ],
+)
+def test_a_log_that_was_rotated_just_when_a_stream_had_caught_up(
+    wrong_seconds: float, waited_seconds: float, rest_seconds: float, *, is_reported: bool
+) -> None:
+    counted = rotate_behind_a_late_line(
+        wrong_seconds=wrong_seconds, waited_seconds=waited_seconds, rest_seconds=rest_seconds
+    )
+    lines, gaps = virtual.run(counted, seed=1)
+
+    assert (lines, [*gaps]) == (2, ["overtaken"] if is_reported else [])
