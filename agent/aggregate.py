@@ -14,6 +14,7 @@ from attrs import define, field
 
 from agent.model import (
     BREAK,
+    MAX_BREAKS,
     NANOS,
     Aggregate,
     Observation,
@@ -57,7 +58,8 @@ SeriesKey = tuple[str, str, Properties]
 class Instance:
     """The facts of one container instance; statements about the present, in closed words.
 
-    `kind_before` is what ended it by the lines before a break in its log, which are surely its own.
+    `kinds_before` is, for each break in its log, what ended it by the lines before: those behind a
+    break may be the next instance's, and only those before the first are surely its own.
     """
 
     version: str = "other"
@@ -68,12 +70,25 @@ class Instance:
     sinks: set[str] = field(factory=set)
     ended_seconds: int | None = None
     marks: set[str] = field(factory=set)
-    kind_before: str | None = None
+    kinds_before: tuple[str | None, ...] = ()
 
     @property
     def said_kind(self) -> str | None:
         """What ended the process by its own last words, if it said so."""
-        return self.kind or self.kind_before
+        return self.kind or next(filter(None, reversed(self.kinds_before)), None)
+
+    @property
+    def own_kind(self) -> str | None:
+        """What surely ended it, where another instance's words may be among its own."""
+        return (*self.kinds_before, self.kind)[0]
+
+    def give_up(self, part: int) -> str | None:
+        """Return what ended the process by the words behind so many breaks: they are another's."""
+        kinds = [*self.kinds_before, self.kind]
+        given = kinds.pop(part) if part < len(kinds) else None
+        *before, self.kind = kinds or [None]
+        self.kinds_before = tuple(before)
+        return given
 
     @property
     def known(self) -> frozenset[str]:
@@ -101,7 +116,8 @@ class Instance:
                 case "kind":
                     self.kind = fact.value
                 case BREAK.name:
-                    self.kind_before, self.kind = self.said_kind, None
+                    self.kinds_before = (*self.kinds_before, self.kind)[-MAX_BREAKS:]
+                    self.kind = None
                 case "enabled_bot":
                     self.bots.add(fact.value)
                 case "enabled_sink":

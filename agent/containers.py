@@ -335,8 +335,8 @@ class Containers:
             # One that no selection contains any more is not taken up again.
             self._take(pod)
 
-    def _taken_over(self, before: Follow, after: Follow) -> None:
-        self.counting.take_over(before.container.key, after.container.key)
+    def _taken_over(self, before: Follow, after: Follow, part: int) -> None:
+        self.counting.take_over(before.container.key, after.container.key, part)
 
     def _fold(self, follow: Follow, released: Released) -> None:
         self.counting.fold(follow.container.key, released, now_seconds=int(self.clock()))

@@ -191,14 +191,22 @@ class Counting:
         if released.observations or released.facts or released.gaps:
             self.is_urgent = True
 
-    def take_over(self, before: str, after: str) -> None:
+    def take_over(self, before: str, after: str, part: int) -> None:
         """Move the facts of one instance to another: they were learned from the other's lines.
 
-        What ended the one it said before the other's lines began.
+        Its lines are those behind so many breaks. What ended it stands there, too; the other facts
+        are of the present, and move only with the last of the lines.
         """
         old, new = self.document.instances[before], self.document.instances[after]
-        self.document.instances[after] = evolve(old, version=new.version, kind_before=None)
-        self.document.instances[before] = Instance(old.version, kind_before=old.kind_before)
+        is_newest = part >= len(old.kinds_before)
+        new.kind = old.give_up(part)
+        if is_newest:
+            self.document.instances[after] = evolve(
+                old, version=new.version, kind=new.kind, kinds_before=()
+            )
+            self.document.instances[before] = Instance(
+                old.version, kind=old.kind, kinds_before=old.kinds_before
+            )
         self.is_dirty = self.is_urgent = True
 
     def change_rules(self, ruleset: RuleSet, withholding: Withholding) -> None:
@@ -278,7 +286,7 @@ class Counting:
         seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
         skipped = restarts - before[0] - len(seen)
         if skipped > 0 and instance is not None and before[1] not in seen:
-            self._crash(instance.said_kind or "unseen", instance.version, now_seconds, now_seconds)
+            self._crash(instance.own_kind or "unseen", instance.version, now_seconds, now_seconds)
             # What was not read of it before is gone with it.
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
             skipped -= 1

@@ -104,6 +104,8 @@ class Fact:
 
 BREAK = Fact("", "break")
 """What follows may be of the next instance; no rule can state a fact without a name."""
+MAX_BREAKS = 4
+"""How many instances may come and go behind one late status."""
 
 
 def learn(known: set[str], fact: Fact) -> None:

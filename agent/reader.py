@@ -15,7 +15,18 @@ from agent.entries import Entries
 from agent.lag import Lag, Suspect
 from agent.lines import Framer, parse_stamp
 from agent.match import match
-from agent.model import BREAK, NANOS, Continuity, Cursor, Entry, Fact, Gap, Released, learn
+from agent.model import (
+    BREAK,
+    MAX_BREAKS,
+    NANOS,
+    Continuity,
+    Cursor,
+    Entry,
+    Fact,
+    Gap,
+    Released,
+    learn,
+)
 from agent.pairs import Pairs
 from agent.records import parse
 from agent.resume import Proof, Trail
@@ -37,9 +48,6 @@ STEP_NS = 1_000_000
 """A runtime stamps the lines of a container's two streams apart, and may write them this much out
 of order; so little back only a line that is known tells of a file that is served again."""
 RECENT_LINES = 64
-
-MAX_BREAKS = 4
-"""How many instances may come and go behind one late status."""
 
 
 class Reader:
@@ -299,6 +307,10 @@ class Reader:
     def places(self) -> list[Cursor]:
         """Return up to where lines were counted that may be of one instance, the newest first."""
         return [one for one in (self.cursor(), *reversed(self._breaks)) if one.total]
+
+    def part_of(self, place: Cursor) -> int:
+        """Return behind how many breaks the lines in front of a place stand."""
+        return [*self._breaks, self.cursor()].index(place)
 
     def take_over(self, before: Reader, place: Cursor, reply: bytes) -> bool:
         """Take over one of another reader's places if `reply`, this instance's log, continues it.

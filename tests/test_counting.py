@@ -12,8 +12,7 @@ import pytest
 from agent.aggregate import MAX_OPEN, Instance, Window, Windows
 from agent.containers import MAX_FOLLOWS
 from agent.counting import LEFT_SECONDS, MAX_INSTANCES, Counting
-from agent.model import NANOS, Batch, Cursor, Gap, Identity
-from agent.reader import MAX_BREAKS
+from agent.model import MAX_BREAKS, NANOS, Batch, Cursor, Gap, Identity
 from agent.resume import hashes_kept, keep_breaks
 from agent.sink.batch import MAX_BODY_BYTES
 from agent.state.configmap import MAX_OBJECT_BYTES

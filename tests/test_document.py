@@ -63,7 +63,7 @@ instances = st.builds(
     st.sets(word, max_size=3),
     st.none() | second,
     st.sets(word, max_size=3),
-    st.none() | word,
+    st.lists(st.none() | word, max_size=3).map(tuple),
 )
 bodies = st.binary(max_size=50).map(gzip.compress)
 batches = st.builds(Batch, number, number, bodies, number, second, st.booleans())

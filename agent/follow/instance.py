@@ -80,7 +80,7 @@ class Follow:
     fold: Callable[[Follow, Released], None]
     may_read: asyncio.Event
     pace: Pace
-    taken_over: Callable[[Follow, Follow], None]
+    taken_over: Callable[[Follow, Follow, int], None]
     refresh: Callable[[Follow], Awaitable[None]]
     before: Follow | None = None
     may_finish: asyncio.Event = field(factory=asyncio.Event)

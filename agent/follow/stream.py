@@ -137,7 +137,7 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
         reply = await podlogs.read(
             after.client, after.container, since_seconds=place.since_seconds, previous=previous
         )
+        part = before.reader.part_of(place) if place in before.reader.places() else 0
         if after.reader.take_over(before.reader, place, reply):
-            if place == places[0]:
-                after.taken_over(before, after)
+            after.taken_over(before, after, part)
             return

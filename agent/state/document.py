@@ -294,7 +294,7 @@ def _cursor_in(found: list[Any]) -> Cursor:
 
 
 def _instance_out(instance: Instance) -> dict[str, Any]:
-    before = {} if instance.kind_before is None else {"kind_before": instance.kind_before}
+    before = {"kinds_before": instance.kinds_before} if instance.kinds_before else {}
     return before | {
         "version": instance.version,
         "debug": instance.debug,
@@ -317,7 +317,7 @@ def _instance_in(found: dict[str, Any]) -> Instance:
         _texts(found["sinks"]),
         _second_or_none(found["ended_seconds"]),
         _texts(found["marks"]),
-        None if found.get("kind_before") is None else _text(found["kind_before"]),
+        _texts_or_none(found.get("kinds_before", [])),
     )
 
 
@@ -408,6 +408,12 @@ def _texts(found: object) -> set[str]:
     if not isinstance(found, list):
         raise TypeError
     return {_text(one) for one in found}
+
+
+def _texts_or_none(found: object) -> tuple[str | None, ...]:
+    if not isinstance(found, list):
+        raise TypeError
+    return tuple(None if one is None else _text(one) for one in found)
 
 
 def _restarts(found: list[Any]) -> tuple[int, str]:

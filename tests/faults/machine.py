@@ -575,9 +575,9 @@ class World:
         places = before.reader.places()
         for place in places:
             reply = self._short_read(place.since_seconds, previous=not is_current)
+            part = before.reader.part_of(place)
             if reply is not None and reader.take_over(before.reader, place, reply):
-                if place == places[0]:
-                    counting.take_over(self._container(before.instance).key, container.key)
+                counting.take_over(self._container(before.instance).key, container.key, part)
                 self.truth.counted.take_over(before.instance, instance)
                 break
         before.reader.forget()
