@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, evolve, field
 
@@ -24,7 +24,7 @@ from agent.source.discovery import find_all, instance_keys, pause_seconds, read_
 from agent.state.document import pods_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable
     from random import Random
 
     from agent.counting import Counting
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from agent.state.document import Document
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 MAX_AUDITS = 8
 MAX_FOLLOWS = 1000
@@ -137,26 +139,38 @@ class Containers:
             self._begin(self._find_out(pod), "left")
 
     async def _find_out(self, pod: Pod) -> None:
-        failures = 0
-        is_there: bool | None = None
-        while is_there is None and pod.uid in self._leaving:
-            try:
-                found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
-                is_there = found.uid == pod.uid and not found.is_deleting
-            except ApiError as error:
-                failures += 1
-                if error.status in GONE or failures == MAX_VERSION_FAILURES:
-                    is_there = False
-                else:
-                    base = self.pace.retry
-                    await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        async def is_there() -> bool:
+            found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
+            return found.uid == pod.uid and not found.is_deleting
+
+        stays = await self._ask(is_there, is_open=lambda: pod.uid in self._leaving)
         if pod.uid not in self._leaving:
             return  # it is back already
         self._leaving.discard(pod.uid)
-        if is_there:
+        if stays:
             self._leave(pod.uid)
         else:
             self._end(pod.uid)
+
+    async def _ask(
+        self, question: Callable[[], Awaitable[T]], *, is_open: Callable[[], bool]
+    ) -> T | None:
+        """Ask about pods that no selection contains while the question is open; None if nobody can.
+
+        What is wrongly taken to be gone is read from its beginning if it comes back, and counts
+        twice: an outage is waited out as long as one of the logs is.
+        """
+        began, failures = self.monotonic(), 0
+        while is_open():
+            try:
+                return await question()
+            except ApiError as error:
+                failures += 1
+                if error.status in GONE or self.monotonic() - began > self.pace.unreadable:
+                    return None
+                base = self.pace.retry
+                await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        return None
 
     def look_for_missing(self, everything: Iterable[Selection]) -> None:
         """Once, when all selections are listed: which pods of State left while nobody looked?
@@ -169,17 +183,10 @@ class Containers:
 
     async def _find_missing(self, everything: tuple[Selection, ...]) -> None:
         document = self.counting.document
-        there: set[str] | None = None
-        failures = 0
-        while there is None and pods_of(document) - self.pods.keys() - document.left.keys():
-            try:
-                there = await find_all(self.client, everything)
-            except ApiError as error:
-                failures += 1
-                if error.status in GONE or failures == MAX_VERSION_FAILURES:
-                    break
-                base = self.pace.retry
-                await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
+        there = await self._ask(
+            lambda: find_all(self.client, everything),
+            is_open=lambda: bool(pods_of(document) - self.pods.keys() - document.left.keys()),
+        )
         # Meanwhile it may have come back, or left anew.
         known = self.pods.keys() | self._leaving | self._gone | document.left.keys()
         for uid in (pods_of(document) - known) & (there or set()):

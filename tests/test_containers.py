@@ -6,6 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import attrs
 import pytest
 
 from agent.aggregate import Windows
@@ -212,6 +213,7 @@ async def test_a_pod_that_went_unnoticed_is_gone(
     tmp_path: Path, ruleset: RuleSet, fault: Answer | None
 ) -> None:
     async with lab(tmp_path, ruleset) as world:
+        give_up_soon(world)
         async with world.agent() as agent:
             pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
             truth = write(pod, world, 20)
@@ -247,7 +249,9 @@ def asks_for_all(call: Call) -> bool:
 async def test_a_pod_that_cannot_be_asked_for_is_gone(
     tmp_path: Path, ruleset: RuleSet, status: int
 ) -> None:
-    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+    async with lab(tmp_path, ruleset) as world, AsyncExitStack() as stack:
+        give_up_soon(world)
+        agent = await stack.enter_async_context(world.agent())
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
@@ -258,6 +262,48 @@ async def test_a_pod_that_cannot_be_asked_for_is_gone(
         await until(lambda: pod.uid not in containers.pods)
 
         assert not agent.pipeline.counting.document.left
+
+
+@pytest.mark.parametrize("is_unnoticed", [False, True])
+async def test_an_outage_makes_no_pod_gone_that_left_the_selection(
+    tmp_path: Path, ruleset: RuleSet, *, is_unnoticed: bool
+) -> None:
+    """It was read from its beginning when it came back, and counted twice."""
+    async with lab(tmp_path, ruleset) as world, AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(world.agent())
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        failed = world.cluster.server.faults.add(
+            Answer(500),
+            path="/pods",
+            times=6,
+            when=lambda call: asks_for_all(call) or is_of(call, pod),
+        )
+        if is_unnoticed:
+            await world.kill(agent)
+        relabel(world, pod, "another")
+        if is_unnoticed:
+            agent = await stack.enter_async_context(world.agent(seed=2))
+        assert agent.pipeline is not None
+        document = agent.pipeline.counting.document
+        await until(lambda: pod.uid in document.left)
+        truth.update(write(pod, world, 10, seed=3))
+        relabel(world, pod, "controller")
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert failed.seen >= 6
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
+def give_up_soon(world: Lab) -> None:
+    world.changes["pace"] = attrs.evolve(world.options().pace, unreadable=20.0)
+
+
+def is_of(call: Call, pod: Pod) -> bool:
+    return call.path.endswith(f"/pods/{pod.name}")
 
 
 async def test_a_pod_that_is_asked_for_a_second_time_is_no_other(
