@@ -10,7 +10,8 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import attrs
@@ -89,6 +90,10 @@ class Writers:
             self.lines += action.text.count(b"\n")
             await asyncio.sleep(self.rng.uniform(0.005, 0.05))
 
+    @property
+    def written(self) -> tuple[Counter[Fact], int]:
+        return self.truth, self.lines
+
 
 def counted(collector: Collector) -> tuple[Counter[Fact], int]:
     facts: Counter[Fact] = Counter()
@@ -166,6 +171,26 @@ async def wait_until(is_true: Callable[[], bool], seconds: float) -> None:
         await asyncio.sleep(0.1)
 
 
+@asynccontextmanager
+async def writing(
+    writers: Writers, collector: Collector, *agents: AgentProcess
+) -> AsyncIterator[None]:
+    """Write while the body runs, wait until all is counted, and end the agents."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(writers.write(stop))
+    try:
+        yield
+        stop.set()
+        await task
+        await wait_until(lambda: counted(collector) == writers.written, DRAIN_SECONDS)
+        # One more window, so that anything counted twice would show.
+        await asyncio.sleep(1.5 * WINDOW_SECONDS)
+    finally:
+        task.cancel()
+        for agent in agents:
+            await agent.end(signal.SIGKILL)
+
+
 async def run(folder: Path, *, seed: int, seconds: float) -> None:
     """Write, disturb, drain, compare; a failure names the seed and shows the agent's log."""
     rng = random.Random(seed)
@@ -174,24 +199,14 @@ async def run(folder: Path, *, seed: int, seconds: float) -> None:
     async with Cluster.running(options) as cluster, collector.running():
         async with Proxy.before(cluster.server.url) as api:
             cluster.namespace(NAMESPACE)
-            writers, stop = Writers(cluster, random.Random(seed)), asyncio.Event()
+            writers = Writers(cluster, random.Random(seed))
             agent = AgentProcess(environment(folder, api.url, collector.url), folder / "log")
             await agent.start()
-            writing = asyncio.create_task(writers.write(stop))
-            try:
+            async with writing(writers, collector, agent):
                 await disturb(agent, api, collector, rng, seconds)
-                stop.set()
-                await writing
-                truth = (writers.truth, writers.lines)
-                await wait_until(lambda: counted(collector) == truth, DRAIN_SECONDS)
-                # One more window, so that anything counted twice would show.
-                await asyncio.sleep(1.5 * WINDOW_SECONDS)
-            finally:
-                writing.cancel()
-                await agent.end(signal.SIGKILL)
         told = f"seed {seed}, {agent.starts} starts, {api.cuts} cuts\n{agent.log.read_text()}"
         assert cluster.server.store.get(CONFIGMAPS, NAMESPACE, "botkube-analytics-state"), told
-        assert counted(collector) == truth, told
+        assert counted(collector) == writers.written, told
         assert not gaps(collector), told
 
 
@@ -230,9 +245,8 @@ async def test_another_process_leads_soon_after_the_leader_is_silent(
         def has_listed() -> bool:
             return other.log.exists() and "pods listed" in other.log.read_text()
 
-        writers, stop = Writers(cluster, random.Random(1)), asyncio.Event()
-        writing = asyncio.create_task(writers.write(stop))
-        try:
+        writers = Writers(cluster, random.Random(1))
+        async with writing(writers, collector, leader, other):
             await leader.start()
             await wait_until(lambda: counted(collector)[1] > 0, DRAIN_SECONDS)
             await other.start()
@@ -249,17 +263,8 @@ async def test_another_process_leads_soon_after_the_leader_is_silent(
             if number is signal.SIGSTOP:
                 leader.process.send_signal(signal.SIGCONT)
             await asyncio.sleep(2 * WINDOW_SECONDS)
-            stop.set()
-            await writing
-            truth = (writers.truth, writers.lines)
-            await wait_until(lambda: counted(collector) == truth, DRAIN_SECONDS)
-            await asyncio.sleep(1.5 * WINDOW_SECONDS)
-        finally:
-            writing.cancel()
-            await leader.end(signal.SIGKILL)
-            await other.end(signal.SIGKILL)
     told = f"after {took:.1f} s\n{leader.log.read_text()}\n{other.log.read_text()}"
     assert took < FAIL_OVER_SECONDS, told
     assert holder() not in {"", held}, told
-    assert counted(collector) == truth, told
+    assert counted(collector) == writers.written, told
     assert not gaps(collector), told
