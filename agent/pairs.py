@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from bisect import bisect_left
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,6 @@ class _Waiting:
     counts: bool
     event: str | None
     values: dict[str, Value]
-    clock_ns: int
     since_ns: int
     seconds: int
     is_changed: bool = False
@@ -125,6 +125,9 @@ class Pairs:
     _offset: int = 0
     _due: tuple[float, float, float] = _NEVER
     _clock_ns: int = 0
+    # Lines and stamps of the entries that none after them has a higher stamp than, from the oldest
+    # open pair on. Where time does not run back this is the last entry alone.
+    _peaks: list[tuple[int, int]] = field(factory=list)
     # The pairs that are open, by their openers' rules, and how many of each.
     _kinds: dict[str, tuple[Pair, int]] = field(factory=dict)
 
@@ -146,10 +149,7 @@ class Pairs:
     def take(self, match: Match, *, offset: int) -> None:
         """Take the next matched entry of this instance, and how many bytes stand before it."""
         line = match.first_line
-        self._clock_ns = max(self._clock_ns, match.at_ns)
-        for one in self._open:
-            if one.waiting is not None and one.waiting.clock_ns < match.at_ns:
-                one.waiting.clock_ns = match.at_ns
+        self._pass_time(line, match.at_ns)
         self.pass_line(line, offset=offset)
         counts_alone = match.rule.pair is None and match.rule.alone == "count"
         alone = anonymize(match, self.enabled) if counts_alone else ()
@@ -162,7 +162,8 @@ class Pairs:
         opener, closer = self._find_opener(match)
         if opener is not None and closer is not None:
             opener.until = line
-            self._tell(Acted(line, opener.line, closer))
+            if self.note is not None:
+                self.note(Acted(line, opener.line, closer))
             passed = self._close(opener, closer, match)
         # What took part in a pair neither counts nor opens on its own, unless the rule says so.
         then = closer.then if closer is not None else "pass"
@@ -178,6 +179,19 @@ class Pairs:
     def state(self, fact: Fact, *, line: int, offset: int) -> None:
         """Put a fact that needs no rule into the order of release."""
         self._slots.append(_Slot(line, offset, line, 0, (fact,)))
+
+    def _pass_time(self, line: int, at_ns: int) -> None:
+        """Note the stamp of an entry, without a look at each pair that is open."""
+        self._clock_ns = max(self._clock_ns, at_ns)
+        while self._peaks and self._peaks[-1][1] <= at_ns:
+            self._peaks.pop()
+        first = self._open[0].line if self._open else line
+        del self._peaks[: bisect_left(self._peaks, (first,))]
+        self._peaks.append((line, at_ns))
+
+    def _line_time(self, slot: _Slot) -> int:
+        """Return the highest stamp of the matched entries since an opener, its own among them."""
+        return self._peaks[bisect_left(self._peaks, (slot.line,))][1]
 
     def pass_line(self, line: int, *, offset: int) -> None:
         """End the pairs whose lines, seconds or bytes are over: all entries before were taken."""
@@ -195,7 +209,7 @@ class Pairs:
             if (
                 is_full
                 or line - slot.line > waiting.pair.lines
-                or waiting.clock_ns - waiting.since_ns > waiting.seconds * NANOS
+                or self._line_time(slot) - waiting.since_ns > waiting.seconds * NANOS
             ):
                 self._finish(slot)
             else:
@@ -226,7 +240,8 @@ class Pairs:
             observations.extend(slot.observations)
             if slot.rule is not None:
                 self.hits[slot.rule] += 1
-            self._tell(Counted(slot.line, slot.rule, slot.observations))
+            if self.note is not None:
+                self.note(Counted(slot.line, slot.rule, slot.observations))
         return observations, facts
 
     def _ready(self) -> int:
@@ -255,10 +270,9 @@ class Pairs:
         for slot in self._open:
             waiting = slot.waiting
             assert waiting is not None
-            age_ns = waiting.clock_ns - slot.at_ns
             for closer in waiting.pair.closers_of.get(name, ()):
                 keys = _common(waiting, closer, entry)
-                if keys is None or age_ns > closer.within * NANOS:
+                if keys is None or self._line_time(slot) - slot.at_ns > closer.within * NANOS:
                     continue
                 common = (keys, not waiting.is_held)
                 is_newer = best is not None and slot.until > best[0].until
@@ -289,7 +303,7 @@ class Pairs:
             return {}
         waiting.counts = closer.then in {"count", "next"}
         if closer.hold:
-            waiting.is_held, waiting.since_ns = True, waiting.clock_ns
+            waiting.is_held, waiting.since_ns = True, self._line_time(slot)
             waiting.seconds = closer.hold
             self._expect(slot, waiting)
             return {}
@@ -314,14 +328,15 @@ class Pairs:
         for name, capture in pair.also.items():
             if (value := entry.get(capture)) is not None:
                 key.setdefault(name, set()).add(value)
-        at_ns, counts = match.at_ns, pair.result == "count"
+        counts = pair.result == "count"
         slot.waiting = _Waiting(
-            pair, key, counts, match.rule.event, values, at_ns, at_ns, pair.seconds
+            pair, key, counts, match.rule.event, values, match.at_ns, pair.seconds
         )
         self._open.append(slot)
         self._expect(slot, slot.waiting)
         self._kinds[match.rule.id] = (pair, self._kinds.get(match.rule.id, (pair, 0))[1] + 1)
-        self._tell(Opened(slot.line))
+        if self.note is not None:
+            self.note(Opened(slot.line))
         if len(self._open) > MAX_WAITING:
             self.bound_hits += 1
             self._finish(self._open[0])
@@ -335,10 +350,6 @@ class Pairs:
             waiting.become(*waiting.suspected)
         if waiting is not None and waiting.counts and waiting.event is not None:
             slot.observations = (Observation(waiting.event, freeze(waiting.values), slot.at_ns),)
-
-    def _tell(self, note: Note) -> None:
-        if self.note is not None:
-            self.note(note)
 
 
 class _Keys:

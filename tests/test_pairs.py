@@ -312,6 +312,16 @@ def check(rows: list[Row], expected: list[str]) -> None:
             id="a-backward-stamp-opens-nothing-again",
         ),
         pytest.param(
+            [("silent", 20, 1), ("request", 0, 2, "a"), ("done", 5, 3, "a")],
+            ["executed 0 alpha slack ok"],
+            id="a-stamp-before-the-opener-is-not-its-time",
+        ),
+        pytest.param(
+            [("request", 0, 1, "a"), ("silent", 5, 2), ("late", 3, 3)],
+            ["executed 0 alpha slack unknown"],
+            id="a-backward-stamp-makes-nothing-younger",
+        ),
+        pytest.param(
             [("request", 0, 1, "a"), ("late", 4, 2)],
             ["executed 0 alpha slack failed"],
             id="within-its-own-time",
