@@ -6,9 +6,16 @@ command imports for itself: those that read files alone need no HTTP client.
 
 from __future__ import annotations
 
+import signal
+import sys
+
+if __name__ == "__main__":
+    # The first process of a container never gets a signal that it does not handle yet, so one that
+    # is stopped while it loads would run on until it is killed, half a minute later.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +94,6 @@ def _run(arguments: argparse.Namespace) -> int:
         if not any(switch.is_off for switch in settings.switches(loaded)):
             raise
     import asyncio
-    import signal
 
     from agent import logs, service
     from agent.ledger.directory import Directory

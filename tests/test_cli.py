@@ -911,6 +911,21 @@ def test_off_ignores_rules_with_faults(tmp_path: Path) -> None:
     assert (health, code) == ((200, "ok\n"), 0)
 
 
+def test_an_agent_that_still_loads_can_be_stopped() -> None:
+    # As the first process of a container it would not get a signal that it does not handle.
+    command = [sys.executable, "-X", "importtime", "-m", "agent", "run"]
+    with subprocess.Popen(  # noqa: S603 our own command
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().endswith(b" agent.model\n"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        process.stderr.read()
+
+    assert process.returncode == 143
+
+
 def test_off_is_obeyed_although_other_settings_are_wrong() -> None:
     wrong = {
         "BOTKUBE_ANALYTICS_DESTINATION_ENDPOINT": f"https://{SECRET}@example.com",
