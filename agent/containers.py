@@ -69,6 +69,7 @@ class Containers:
     """The pods that are known and the follows of their container instances.
 
     `group` holds the tasks of all follows; it ends when they do, or when it is cancelled.
+    `has_looked` says that it is known which pods of State left while nobody looked.
     """
 
     counting: Counting
@@ -86,6 +87,7 @@ class Containers:
     max_follows: int = MAX_FOLLOWS
     refused: int = 0
     ended: Ended = field(factory=Ended)
+    has_looked: bool = False
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _audits: int = 0
     _versions: dict[str, str] = field(factory=dict)
@@ -93,7 +95,6 @@ class Containers:
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
     _looks: bool = False
-    _has_looked: bool = False
     _prefilter: Prefilter = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -191,7 +192,7 @@ class Containers:
         known = self.pods.keys() | self._leaving | self._gone | document.left.keys()
         for uid in (pods_of(document) - known) & (there or set()):
             self.counting.note_left(uid, now_seconds=int(self.clock()))
-        self._has_looked = True
+        self.has_looked = True
 
     def _leave(self, uid: str) -> None:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
@@ -428,7 +429,7 @@ class Containers:
             if self.counting.may_return(uid, now_seconds=now):
                 return False
             is_known = uid in self.pods or uid in self._gone
-            return is_known or (is_listed and self._has_looked)
+            return is_known or (is_listed and self.has_looked)
 
         kept = named | self.follows.keys()
         self.counting.forget(

@@ -115,6 +115,11 @@ class Pipeline:
         """Whether all that was selected is known."""
         return self.is_settled and self.listed == self.settled
 
+    @property
+    def _knows_who_is_gone(self) -> bool:
+        """Whether none of the pods in State is still to be looked for, where all may be listed."""
+        return self.is_settled and (self.containers.has_looked or not self.is_listed)
+
     def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
         withholding = review(
@@ -131,7 +136,9 @@ class Pipeline:
         while True:
             await asyncio.sleep(self.options.pace.tick)
             self.containers.audit(self.counting.awaited(now_seconds=self.world.clock()))
-            if self.is_settled:
+            if self._knows_who_is_gone:
+                # What they still wrote is a gap in the windows that are about to be closed.
+                self.containers.forget(is_listed=self.is_listed)
                 self.counting.close_due(
                     now_seconds=self.world.clock(),
                     may_close=self.containers.may_close,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -226,6 +229,31 @@ async def test_a_pod_that_went_unnoticed_is_gone(
             await until(lambda: bool(world.gaps()))
 
     assert world.gaps().keys() == {"pod_gone"}
+
+
+async def test_a_pod_that_went_unnoticed_leaves_its_gap_where_its_lines_would_be(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Windows that were over when the agent came back have been closed before it was known."""
+    async with lab(tmp_path, ruleset) as world:
+        async with world.agent() as agent:
+            pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            truth = write(pod, world, 20)
+            await until(lambda: missing(truth, world) == {})
+            await world.kill(agent)
+        lost = datetime.fromtimestamp(world.clock.seconds(), UTC)
+        write(pod, world, 20)
+        pod.remove(at=world.clock.ns())
+        world.clock.moved += 3 * WINDOW_SECONDS
+        async with world.agent(seed=2):
+            await until(lambda: bool(world.gaps()))
+
+    def has_lost(report: Mapping[str, Any]) -> bool:
+        start, end = (datetime.fromisoformat(report[f"window_{one}"]) for one in ("start", "end"))
+        return start <= lost < end
+
+    (report,) = filter(has_lost, world.reports())
+    assert "gap_seconds_pod_gone" in report
 
 
 async def test_all_pods_are_asked_for_only_if_one_is_missing(
