@@ -1,8 +1,8 @@
 """The programs of a control plane: built from Go modules on first use, kept under `.cache/`.
 
 `python -m tests.cluster.binaries` builds what is missing and says in one line why it cannot; for
-a cluster that CLUSTER_KUBECONFIG names, the kubelet's stand-in alone. Helm is a module of its own:
-its tests are skipped where it cannot be built, and no others.
+a cluster that CLUSTER_KUBECONFIG names, the kubelet's stand-in alone. Helm and kwok are modules of
+their own: their tests are skipped where they cannot be built, and no others.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PACKAGES = {
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kubelet": "./kubelet",
 }
-HELM = "helm.sh/helm/v3"
+HELM, KWOK = "helm.sh/helm/v3", "sigs.k8s.io/kwok"
 SOURCES = ("go.mod", "go.sum", "kubelet/main.go")
 MOST_SECONDS = 45 * 60
 VERSION = re.findall(r"k8s.io/kubernetes (v\S+)", (HERE / "go.mod").read_text())[0]
@@ -36,6 +36,8 @@ HELM_VERSION = re.findall(rf"{HELM} (v\S+)", (HERE / "helm" / "go.mod").read_tex
 # A release is told its version by the linker; without, the API server says v0.0.0.
 SAYS_VERSION = f"k8s.io/component-base/version.gitVersion={VERSION}"
 HELM_SAYS_VERSION = f"{HELM}/internal/version.version={HELM_VERSION}"
+KWOK_VERSION = re.findall(rf"{KWOK} v(\S+)", (HERE / "kwok" / "go.mod").read_text())[0]
+KWOK_SAYS_VERSION = f"{KWOK}/pkg/consts.Version={KWOK_VERSION}"
 
 
 class Missing(Exception):  # noqa: N818 a state of affairs, not a fault of a test
@@ -54,10 +56,19 @@ def wanted(environment: Mapping[str, str]) -> Sequence[str]:
 
 def helm() -> Path:
     """Return where helm is, built if need be. Raises `Missing`."""
-    folder = _folder(HERE / "helm", ("go.mod", "go.sum"))
-    if not (folder / "helm").exists():
-        _build(f"{HELM}/cmd/helm", folder / "helm", HERE / "helm", HELM_SAYS_VERSION)
-    return folder / "helm"
+    return _tool("helm", HELM, HELM_SAYS_VERSION)
+
+
+def kwok() -> Path:
+    """Return where kwok is, built if need be. Raises `Missing`."""
+    return _tool("kwok", KWOK, KWOK_SAYS_VERSION)
+
+
+def _tool(name: str, module: str, says_version: str) -> Path:
+    folder = _folder(HERE / name, ("go.mod", "go.sum"))
+    if not (folder / name).exists():
+        _build(f"{module}/cmd/{name}", folder / name, HERE / name, says_version)
+    return folder / name
 
 
 def _program(name: str) -> Path:
@@ -109,10 +120,11 @@ def main() -> int:
     except Missing as missing:
         print(f"no control plane: {missing}")  # noqa: T201
         return 1
-    try:
-        helm()
-    except Missing as missing:
-        print(f"no test of the chart: {missing}")  # noqa: T201
+    for tool, what in ((helm, "of the chart"), (kwok, "with kwok")):
+        try:
+            tool()
+        except Missing as missing:
+            print(f"no test {what}: {missing}")  # noqa: T201
     return 0
 
 

@@ -280,6 +280,8 @@ async def lab(
     cluster: ControlPlane | Given,
     folder: Path,
     install: Callable[[Api, str], None] = install,
+    *,
+    kwok: Path | None = None,
 ) -> AsyncIterator[Lab]:
     """Open a namespace with the agent installed, its token, a node and a collector."""
     api, collector = cluster.api, Collector()
@@ -287,7 +289,7 @@ async def lab(
     where = f"/api/v1/namespaces/{namespace}"
     api.ask("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
     install(api, namespace)
-    with Node.running(cluster, folder / "node", name=namespace) as node:
+    with Node.running(cluster, folder / "node", name=namespace, kwok=kwok) as node:
         async with collector.running():
             found = Lab(cluster, node, collector, folder)
             found.files.mkdir()

@@ -1,4 +1,4 @@
-"""A node of the real cluster: `kubelet/` serves its logs, from files that are written here.
+"""A node of the real cluster: `kubelet/` or kwok serves its logs, from files that are written here.
 
 Owns the node object, that process and the files; what pods do is `tests.sim.pods`, the same steps
 as in the simulation, whose statuses go to the real API server. Nothing runs on the node, and
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import attrs
 
+from tests.cluster import kwok_node
 from tests.cluster.api import MERGE, Api, Json
 from tests.cluster.controlplane import ControlPlane, Given, free_port
 from tests.sim.cluster import BOTKUBE_LABELS
@@ -120,28 +121,40 @@ class Node:
 
     @classmethod
     @contextmanager
-    def running(cls, cluster: ControlPlane | Given, folder: Path, *, name: str) -> Iterator[Node]:
-        """Start a node whose pods are in the namespace of the same name."""
+    def running(
+        cls, cluster: ControlPlane | Given, folder: Path, *, name: str, kwok: Path | None = None
+    ) -> Iterator[Node]:
+        """Start a node, by kwok if given, whose pods are in the namespace of the same name."""
         for one in ("logs", "links"):
             (folder / one).mkdir(parents=True)
         logs = LogFiles(folder / "logs")
         node = cls(cluster.api, name, logs, PodObjects(cluster.api, logs, folder / "links"))
-        port = free_port()
+        address, port = cluster.node_address, free_port()
+        command: list[str | Path] = [
+            cluster.programs["kubelet"],
+            f"--address={address}:{port}",
+            f"--cert={cluster.tls[0]}",
+            f"--key={cluster.tls[1]}",
+            f"--links={folder / 'links'}",
+        ]
+        if kwok is not None:
+            access = kubeconfig(cluster.api)
+            arguments = kwok_node.flags(
+                folder, name, address, port, tls=cluster.tls, kubeconfig=access
+            )
+            command = [kwok, *arguments]
         with (folder / "kubelet.log").open("ab") as output:
             process = subprocess.Popen(  # noqa: S603 a program that we built
-                [
-                    cluster.programs["kubelet"],
-                    f"--address={cluster.node_address}:{port}",
-                    f"--cert={cluster.tls[0]}",
-                    f"--key={cluster.tls[1]}",
-                    f"--links={folder / 'links'}",
-                ],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
             )
         try:
-            node.register(cluster.node_address, port)
+            if kwok is None:
+                node.register(address, port)
+            else:
+                node.announce()
             yield node
         finally:
             process.kill()
@@ -157,6 +170,15 @@ class Node:
         }
         path = f"/api/v1/nodes/{self.name}/status"
         self.api.ask("PATCH", path, {"status": status}, kind=MERGE)
+
+    def announce(self) -> None:
+        """Make the node object, and wait until kwok has told the API server where it listens."""
+        meta = {"name": self.name, "annotations": kwok_node.ANNOTATIONS}
+        self.api.ask("POST", "/api/v1/nodes", {"metadata": meta})
+        until = time.monotonic() + kwok_node.READY_SECONDS
+        while "daemonEndpoints" not in self.api.ask("GET", f"/api/v1/nodes/{self.name}")["status"]:
+            assert time.monotonic() < until, "kwok does not look after its node"
+            time.sleep(0.1)
 
     def remove(self) -> None:
         self.api.ask("DELETE", f"/api/v1/nodes/{self.name}")

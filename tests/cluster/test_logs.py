@@ -1,16 +1,36 @@
-"""Logs through a real API server, read by the kubelet's own code: what was written is counted."""
+"""Logs through a real API server, read by the kubelet's own code: what was written is counted.
+
+Served by each stand-in for a kubelet: `kubelet/`, which ends a stream with its container, and kwok,
+which follows on, as a kubelet does whose runtime is away.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.lab import Lab
+from tests.cluster.binaries import Missing, kwok
+from tests.cluster.controlplane import ControlPlane, Given
+from tests.cluster.lab import Lab, lab
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120, func_only=True)]
+
+
+@pytest.fixture(params=["kubelet", "kwok"])
+async def world(
+    request: pytest.FixtureRequest, cluster: ControlPlane | Given, tmp_path: Path
+) -> AsyncIterator[Lab]:
+    try:
+        program = kwok() if request.param == "kwok" else None
+    except Missing as missing:
+        pytest.skip(f"no kwok: {missing}")
+    async with lab(cluster, tmp_path, kwok=program) as opened:
+        yield opened
 
 
 async def test_pods_that_are_there_and_pods_that_come_are_counted(world: Lab) -> None:
