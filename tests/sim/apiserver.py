@@ -33,6 +33,7 @@ from tests.sim.access import Access
 from tests.sim.faults import Answer, Call, FaultPlan, Then
 from tests.sim.kubelet import Habits, Kubelet
 from tests.sim.negotiation import check_accept, parse
+from tests.sim.query import check_timeout
 from tests.sim.routing import understand
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import DEPLOYMENTS, KINDS, NAMESPACES, PODS, REPLICASETS, REVIEWS, Store
@@ -186,13 +187,15 @@ class ApiServer:
     async def _answer(
         self, request: web.Request, call: Call, kind: Kind | None, wire: Wire
     ) -> None:
+        is_log = call.subresource == "log" and kind is PODS
+        if call.verb != "watch" and not is_log:
+            check_timeout(call.query)
         user = self.access.user(request.headers.get("Authorization", ""))
         self.access.check(user, call, kind)
         accept = request.headers.get("Accept", "")
         if kind is None:
             await self._answer_path(call, wire, accept)
             return
-        is_log = call.subresource == "log" and kind is PODS
         is_status = call.subresource == "status" and kind in _WITH_STATUS and call.verb == "get"
         if call.subresource and not is_log and not is_status:
             raise status.no_resource()

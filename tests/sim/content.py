@@ -141,7 +141,10 @@ _SHAPES: dict[str, Json] = {
 _GATED = ("strategy", "preferredHolder")
 """Parts of a Lease that exist and are off by default."""
 
-_SERVERS = ("selfLink", "generation", "deletionTimestamp", "deletionGracePeriodSeconds")
+_SERVERS = (
+    *("selfLink", "generation", "managedFields"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds"),
+)
 """Parts of the metadata that a client may write and the server forgets."""
 
 
@@ -163,6 +166,8 @@ def decode(kind: Kind, obj: Json) -> tuple[Json, list[str]]:
     meta = {key: one for key, one in found.pop("metadata", {}).items() if key not in _SERVERS}
     # Empty texts and maps are as good as none, except where the API has a pointer.
     kept = {key: one for key, one in found.items() if one != {}}
+    names = zip(("kind", "apiVersion"), given, strict=True)
+    kept |= {key: one for key, one in names if key in kept}
     # A Lease has a spec whether or not one was given.
     if kind.kind == "Lease":
         spec = found.get("spec", {})

@@ -11,7 +11,7 @@ import attrs
 
 from tests.sim import content, negotiation, status
 from tests.sim.faults import Call
-from tests.sim.query import integer, object_version
+from tests.sim.query import boolean, integer, object_version
 from tests.sim.status import ApiError, Json, Kind
 from tests.sim.store import PODS, Store
 
@@ -125,7 +125,8 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
 def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     namespace = _namespace(kind, call)
     integer(call.query, "gracePeriodSeconds")
-    options = _delete_options(body) if body.data else {}
+    options = _delete_options(body) if body.data else _asked_options(call)
+    _check_delete(options)
     if kind is PODS and store.get(kind, namespace, call.name):
         # A pod goes only when its node has stopped it, which is the test driver's part.
         raise status.method_not_allowed()
@@ -149,6 +150,24 @@ def _delete_options(body: Body) -> Json:
         if error.code != 400:
             raise
         raise status.internal(str(error)) from error
+    return options
+
+
+def _asked_options(call: Call) -> Json:
+    """Return the options of a delete without a body, which are its parameters."""
+    query = call.query
+    wanted = {key: query[key] for key in ("uid", "resourceVersion") if query.get(key)}
+    options: Json = {"preconditions": wanted}
+    if "propagationPolicy" in query:
+        options["propagationPolicy"] = query["propagationPolicy"]
+    if "orphanDependents" in query:
+        options["orphanDependents"] = boolean(query, "orphanDependents")
+    if "dryRun" in query:
+        options["dryRun"] = [query["dryRun"]]
+    return options
+
+
+def _check_delete(options: Json) -> None:
     policy, causes = options.get("propagationPolicy"), []
     if policy is not None and "orphanDependents" in options:
         words = "Invalid value: orphanDependents and deletionPropagation cannot be both set"
@@ -160,7 +179,6 @@ def _delete_options(body: Body) -> Json:
         causes.append(status.cause("NotSupported", "Unsupported value", "dryRun"))
     if causes:
         raise status.invalid("DeleteOptions", "", *causes, group="meta.k8s.io")
-    return options
 
 
 def _decode(kind: Kind, call: Call, body: Body, options: str) -> Json:
@@ -177,12 +195,20 @@ def _decode(kind: Kind, call: Call, body: Body, options: str) -> Json:
 
 def _check_dry(call: Call, options: str) -> None:
     causes = []
+    if options == "PatchOptions" and "force" in call.query:
+        words = "Forbidden: may not be specified for non-apply patch"
+        causes.append(status.cause("Forbidden", words, "force"))
     if call.query.get("dryRun", "All") != "All":
         causes.append(status.cause("NotSupported", "Unsupported value", "dryRun"))
     if call.query.get("fieldValidation", "") not in {"", "Strict", "Warn", "Ignore"}:
         causes.append(status.cause("NotSupported", "Unsupported value", "fieldValidation"))
     if len(call.query.get("fieldManager", "")) > 128:
         causes.append(status.cause("TooLong", "Too long", "fieldManager"))
+    causes += [
+        status.cause("Invalid", "Invalid value: invalid character", "fieldManager")
+        for one in call.query.get("fieldManager", "")
+        if not one.isprintable()
+    ]
     if causes:
         raise status.invalid(options, "", *causes, group="meta.k8s.io")
 

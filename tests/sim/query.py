@@ -21,6 +21,7 @@ Query = Mapping[str, str]
 _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
 _BROKEN_PART = re.compile(r";|%(?![0-9a-fA-F]{2})")
+_DURATION = re.compile(r"[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
 EXACT, _NOT_OLDER = "Exact", "NotOlderThan"
 
 
@@ -45,6 +46,14 @@ def integer(query: Query, key: str) -> int | None:
     if int(text) not in _INT64:
         raise status.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
+
+
+def check_timeout(query: Query) -> None:
+    """Raise 400 if `timeout` is no duration; how long it is matters to nobody here."""
+    text = query.get("timeout", "")
+    if text and _DURATION.fullmatch(text) is None:
+        words = f'invalid timeout specified in the request URL - time: invalid duration "{text}"'
+        raise status.bad_request(words)
 
 
 @attrs.frozen

@@ -11,7 +11,13 @@ from tests.sim.selectors import selected_name
 from tests.sim.status import Kind
 from tests.sim.store import KINDS
 
-_VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_VERBS = {
+    **dict.fromkeys(("GET", "HEAD"), "get"),
+    "POST": "create",
+    "PUT": "update",
+    "PATCH": "patch",
+    "DELETE": "delete",
+}
 
 
 def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
@@ -29,7 +35,8 @@ def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
     kind = _kind(group, version, plural)
     if kind is None or len(rest) > 3 or (name and kind.namespaced and not namespace):
         return plain, None
-    verb = _VERBS.get(request.method, "get")
+    # What is done by another method has no name, so no rule allows it.
+    verb = _VERBS.get(request.method, "")
     if verb == "get" and not name:
         # A list or watch of one name is a request for that name to whoever checks rights.
         verb = "watch" if boolean(query, "watch") else "list"

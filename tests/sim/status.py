@@ -89,7 +89,8 @@ def forbidden_path(user: str, verb: str, path: str) -> ApiError:
 
 
 def not_found(kind: Kind, name: str) -> ApiError:
-    return ApiError(404, "NotFound", f'{kind.resource} "{name}" not found', _details(kind, name))
+    shown = "".join(one if one.isprintable() else f"\\x{ord(one):02x}" for one in name)
+    return ApiError(404, "NotFound", f'{kind.resource} "{shown}" not found', _details(kind, name))
 
 
 def no_resource() -> ApiError:
@@ -105,6 +106,14 @@ def method_not_allowed() -> ApiError:
 def already_exists(kind: Kind, name: str) -> ApiError:
     message = f'{kind.resource} "{name}" already exists'
     return ApiError(409, "AlreadyExists", message, _details(kind, name))
+
+
+def name_taken(kind: Kind, name: str) -> ApiError:
+    """Refuse a name that is taken, of an object that could have had one made for it."""
+    error = already_exists(kind, name)
+    error.body["message"] += ", the server was not able to generate a unique name for the object"
+    error.body["details"]["retryAfterSeconds"] = 1
+    return error
 
 
 def conflict(kind: Kind, name: str, cause: str = "") -> ApiError:

@@ -94,11 +94,14 @@ class Store:
         meta = obj["metadata"]
         if kind.namespaced and (NAMESPACES.resource, "", namespace) not in self._objects:
             raise status.not_found(NAMESPACES, namespace)
-        if meta.get("resourceVersion") not in {None, "", "0"}:
+        content.check(kind, name, obj)
+        # What is no number is no version either.
+        given = meta.get("resourceVersion") or ""
+        if given.isdecimal() and int(given):
             raise status.internal("resourceVersion should not be set on objects to be created")
         if (kind.resource, namespace, name) in self._objects:
-            raise status.already_exists(kind, name)
-        content.check(kind, name, obj)
+            prefix = meta.get("generateName")
+            raise (status.name_taken if prefix else status.already_exists)(kind, name)
         unique = uuid.uuid5(
             uuid.NAMESPACE_OID, f"{kind.resource}/{namespace}/{name}/{self.version}"
         )

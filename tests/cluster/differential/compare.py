@@ -97,8 +97,10 @@ def where(ours: Any, theirs: Any, path: str = "") -> str:  # noqa: ANN401 JSON
 
 def _head(answer: Answer) -> Json:
     found: Json = {name: answer.headers.getall(name) for name in HEADERS if name in answer.headers}
-    if answer.status < 300 and "json" in answer.headers.get("Content-Type", ""):
-        # Long answers come in chunks, and fields that are not compared decide what is long.
+    if (answer.status < 300 or answer.status in WORDY) and "json" in answer.headers.get(
+        "Content-Type", ""
+    ):
+        # Long answers come in chunks, and what is not compared decides what is long.
         found.pop("Transfer-Encoding", None)
     return found if answer.end == "whole" else {**found, "end": answer.end}
 
