@@ -45,6 +45,9 @@ from tests.sim.pods import Pod
 from tests.sim.store import CONFIGMAPS, LEASES, NAMESPACES, PODS
 
 STATE, INSTALLATION = "botkube-analytics-state", "botkube-analytics-installation"
+EMPTYING = (
+    f"kubectl -n {NAMESPACE} patch configmap {STATE} --type merge --patch '{{\"binaryData\":null}}'"
+)
 CANARY = "canary-4711"
 INFO = b'{"level":"info","msg":"Starting BotKube","time":"2025-06-18T08:28:13Z"}\n'
 DEBUG = b'{"level":"debug","msg":"canary-4711","time":"2025-06-18T08:28:13Z"}\n'
@@ -225,9 +228,10 @@ async def test_a_missing_right_is_named_with_what_is_lost(
         one: verdict for one, verdict in bad(lines).items() if one.startswith("right: ")
     }.keys() - {name_of(right)}
 
-    assert line.verdict is EXPECTED[right.lack]
+    is_moot = right.where is Where.DEPLOYMENTS
+    assert line.verdict is (Verdict.OK if is_moot else EXPECTED[right.lack])
     assert line.says.startswith("missing")
-    if right.lack is Lack.CREATES:
+    if line.verdict is Verdict.OK:
         assert "not needed" in line.says
     else:
         assert right.without.replace("`", "") in line.says
@@ -238,6 +242,18 @@ async def test_a_missing_right_is_named_with_what_is_lost(
         for one in RIGHTS
         if right.where is Where.OLD_ID and one.where in {Where.SWITCHES, Where.NEW_STATE}
     }
+
+
+async def test_of_an_image_without_a_release_the_deployment_is_wanted(settled: Lab) -> None:
+    """What the tag does not say stands in a label of the chart's."""
+    (right,) = (one for one in RIGHTS if one.where is Where.DEPLOYMENTS)
+    settled.cluster.server.access.deny("get", "deployments")
+    known = (await lines_of(settled))[name_of(right)]
+    settled.cluster.botkube(NAMESPACE, at=settled.clock.ns(), version="latest")
+    unknown = (await lines_of(settled))[name_of(right)]
+
+    assert (known.verdict, known.says.endswith("say the version")) == (Verdict.OK, True)
+    assert (unknown.verdict, "allow get deployments/" in unknown.fix) == (Verdict.WARN, True)
 
 
 def test_only_a_namespace_that_is_not_followed_needs_a_cluster_role() -> None:
@@ -262,6 +278,15 @@ async def test_a_deployment_that_no_setting_names_is_told(settled: Lab) -> None:
         (right,) = (one for one in RIGHTS if one.where is where)
         assert lines[name_of(right)].fix in {f"allow get {config}", ""}, where
     assert lines["switches"].says.count("analytics-config") == 1
+
+
+async def test_a_deployment_from_before_there_was_an_opt_out_needs_no_name(settled: Lab) -> None:
+    options = attrs.evolve(settled.options(), deployments=("botkube",))
+    for name, version in (("ancient", "v0.12.4"), ("chatops", "v1.0.0")):
+        settled.cluster.botkube(NAMESPACE, at=settled.clock.ns(), name=name, version=version)
+    told = (await lines_of(settled, options=options))["switches"]
+
+    assert told.says.endswith("not looked for of Deployment chatops")
 
 
 @pytest.mark.parametrize("what", ["state", "lease"])
@@ -624,8 +649,10 @@ async def test_state_that_cannot_be_used_fails(
     else:
         put(settled, STATE, data)
     line = (await lines_of(settled, options=options))["state"]
+    command = f"rm {tmp_path / 'state.json'}" if place == "disk" else EMPTYING
 
     assert line.verdict == verdict
+    assert line.fix.endswith(command) is (b"version" in data)
     assert CANARY not in line.says + line.fix
 
 
@@ -634,6 +661,7 @@ async def test_state_beyond_its_limit_fails(settled: Lab) -> None:
     line = (await lines_of(settled))["state"]
 
     assert (line.verdict, "larger than its limit" in line.says) == (Verdict.FAIL, True)
+    assert line.fix.endswith(EMPTYING)
 
 
 async def test_an_installation_says_when_sending_begins(settled: Lab) -> None:
@@ -649,6 +677,7 @@ async def test_an_installation_says_when_sending_begins(settled: Lab) -> None:
     assert "8f14e45f" not in quiet.says
     assert (newer.verdict, "newer format than 1" in newer.says) == (Verdict.FAIL, True)
     assert newer.fix.startswith("use the release that wrote it")
+    assert f"patch configmap {INSTALLATION} --type merge" in newer.fix
     assert CANARY not in broken.says + broken.fix + newer.says + newer.fix
 
 

@@ -288,6 +288,32 @@ async def test_a_lost_right_costs_the_lease_until_it_is_given_back(
     assert 1 <= sum("lacks `get` or `update`" in why for why in said) <= 2
 
 
+@pytest.mark.parametrize(
+    ("fault", "fix"),
+    [
+        pytest.param(Answer(401), "whether the service account still exists", id="token"),
+        pytest.param(Answer(404), "apply the manifest that has it", id="nowhere"),
+        pytest.param(Answer(422), "delete it, and apply the manifest", id="refused"),
+        pytest.param(Answer(503), "look at its own health", id="ill"),
+        pytest.param(Answer(200, {"spec": "odd"}), "delete it, and apply", id="odd"),
+        pytest.param(Answer(200, b"not JSON"), "check the way to it", id="no JSON"),
+        pytest.param(Reset(), "check the way to it", id="reset"),
+        pytest.param(HalfOpen(), "check the way to it", id="silent"),
+    ],
+)
+async def test_why_a_lease_cannot_be_used_is_a_sentence_with_the_fix(
+    world: Lab, fault: Fault, fix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if isinstance(fault, HalfOpen):
+        world.changes["lease_times"] = IMPATIENT
+    world.cluster.server.faults.add(fault, path=LEASES_PATH, times=None)
+    async with world.agent(waits=False):
+        await until(lambda: "lease cannot be used" in caplog.messages)
+    said = [vars(one)["why"] for one in caplog.records if one.message == "lease cannot be used"]
+
+    assert fix in said[0]
+
+
 @pytest.mark.parametrize("may_create", [True, False])
 async def test_a_deleted_lease_doubles_nothing(world: Lab, may_create: bool) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())

@@ -29,9 +29,15 @@ from agent.sink.reach import reach
 from agent.sink.segment import open_session
 from agent.source.api import Client, NoCluster
 from agent.source.discovery import Selection, find_pods
+from agent.source.identity import release, version_of
 from agent.source.podlogs import read_tail
 from agent.source.rights import may
-from agent.source.switches import analytics_config, opt_out_configs, read_switches
+from agent.source.switches import (
+    FIRST_WITH_OPT_OUT,
+    analytics_config,
+    opt_out_configs,
+    read_switches,
+)
 from agent.state.lease import look
 
 if TYPE_CHECKING:
@@ -91,7 +97,7 @@ async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
     local = decide(patient.switches, has_write_key=patient.has_write_key)
     if local.mode is Mode.OFF:
         return local, [verdicts.of_mode(local)]
-    rules = await asyncio.to_thread(_rules, patient)
+    rules, ruleset = await asyncio.to_thread(_rules, patient)
     async with AsyncExitStack() as stack:
         client = await _open(patient, stack)
         if isinstance(client, Line):
@@ -106,7 +112,8 @@ async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
                 return local, await _examine_alone(patient, local, rules, verdicts.of_api(date))
             date = None
         clock = verdicts.of_clock(verdicts.skew_seconds(date, before=before, after=after))
-        return await _examine(await _narrowed(cluster), rules, clock)
+        narrowed = await _narrowed(cluster)
+        return await _examine(narrowed, clock, rules=rules, ruleset=ruleset)
 
 
 async def _narrowed(cluster: _Cluster) -> _Cluster:
@@ -144,7 +151,9 @@ async def _examine_alone(
     return [*lines, verdicts.not_contacted("without the cluster's switches nothing is sent")]
 
 
-async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decision, list[Line]]:
+async def _examine(
+    cluster: _Cluster, clock: Line, *, rules: Line, ruleset: RuleSet | None
+) -> tuple[Decision, list[Line]]:
     patient = cluster.patient
     options = patient.options
     switches = await cluster.ask(
@@ -165,13 +174,13 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
         asyncio.gather(*(_held(cluster, right, scope) for right in RIGHTS)),
         _levels(cluster, found, keeping) if may_read else _nothing(),
     )
-    around = _around(found, keeping, lease)
+    around = _around(found, keeping, lease, has_versions=_has_versions(found, ruleset))
     return decision, [
         verdicts.of_mode(decision),
         rules,
         verdicts.of_api(None),
         clock,
-        verdicts.of_switches(switches, sorted(_unnamed(found, options))),
+        verdicts.of_switches(switches, sorted(_unnamed(found, options, ruleset))),
         *(verdicts.of_right(one, scope, around) for one in held if one.wanted),
         _judge_pods(pods, cluster.options),
         *levels,
@@ -183,15 +192,15 @@ async def _examine(cluster: _Cluster, rules: Line, clock: Line) -> tuple[Decisio
     ]
 
 
-def _rules(patient: Patient) -> Line:
+def _rules(patient: Patient) -> tuple[Line, RuleSet | None]:
     try:
         ruleset = patient.load_rules()
     except RuleError as error:
         # What stands in a rule file is not repeated.
         first = error.problems[0]
         place = f"{first.place.path}:{first.place.line}"
-        return verdicts.of_rule_faults(len(error.problems), first.code, place)
-    return verdicts.of_rules(len(ruleset.rules), ruleset.digest)
+        return verdicts.of_rule_faults(len(error.problems), first.code, place), None
+    return verdicts.of_rules(len(ruleset.rules), ruleset.digest), ruleset
 
 
 async def _nothing() -> list[Line]:
@@ -224,9 +233,16 @@ def _deployments(pods: Iterable[Pod]) -> set[tuple[str, str]]:
     return {one for one in owners if one[1]}
 
 
-def _unnamed(pods: Iterable[Pod], options: Options) -> set[str]:
-    """Return the Deployments of which no setting tells that they are BotKube's."""
-    return {name for _, name in _deployments(pods)} - {*options.deployments}
+def _unnamed(pods: Iterable[Pod], options: Options, ruleset: RuleSet | None) -> set[str]:
+    """Return the Deployments with an opt-out of their own of which no setting tells."""
+    with_opt_out = (one for one in pods if not _is_older(one, ruleset))
+    return {name for _, name in _deployments(with_opt_out)} - {*options.deployments}
+
+
+def _is_older(pod: Pod, ruleset: RuleSet | None) -> bool:
+    """Whether a pod is known to be of a BotKube from before it had an opt-out."""
+    found = [ruleset and version_of(one, ruleset) for one in pod.containers]
+    return bool(found) and all(one and release(one) < FIRST_WITH_OPT_OUT for one in found)
 
 
 async def _held(cluster: _Cluster, right: Right, scope: Scope) -> Held:
@@ -256,7 +272,21 @@ def _may_create(held: Iterable[Held]) -> bool:
     return not any(one.missing for one in held if one.right.where is Where.NEW_STATE)
 
 
-def _around(pods: Iterable[Pod], keeping: Keeping, lease: LeaseFound | Refusal | None) -> Around:
+def _has_versions(pods: Iterable[Pod], ruleset: RuleSet | None) -> bool:
+    """Whether no Deployment need be asked for BotKube's version; of no pod nothing is known."""
+    containers = [container for pod in pods for container in pod.containers]
+    if ruleset is None or not containers:
+        return False
+    return all(version_of(one, ruleset) is not None for one in containers)
+
+
+def _around(
+    pods: Iterable[Pod],
+    keeping: Keeping,
+    lease: LeaseFound | Refusal | None,
+    *,
+    has_versions: bool,
+) -> Around:
     is_known = not keeping.trouble and not any(one.trouble for one in keeping.objects)
     has_objects = keeping.has_object and all(one.exists for one in keeping.objects)
     is_no_lease = isinstance(lease, Refusal) and lease.status == HTTPStatus.NOT_FOUND
@@ -265,6 +295,7 @@ def _around(pods: Iterable[Pod], keeping: Keeping, lease: LeaseFound | Refusal |
         has_state=has_objects if is_known else None,
         has_lease=True if isinstance(lease, LeaseFound) else False if is_no_lease else None,
         has_installation=keeping.installation is not None,
+        has_versions=has_versions,
     )
 
 

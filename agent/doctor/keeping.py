@@ -7,6 +7,7 @@ the switches or the destination.
 from __future__ import annotations
 
 import asyncio
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -74,18 +75,28 @@ async def _kept(store: Store, seconds: float) -> Kept:
         return Kept(store.where, trouble=str(error))
     if isinstance(stored, Refusal):
         return Kept(store.where, trouble=f"cannot read {store.where}: {stored}")
-    return Kept(store.where, stored.data, exists=bool(stored.version))
+    emptying = _emptying(store)
+    return Kept(store.where, stored.data, exists=bool(stored.version), emptying=emptying)
+
+
+def _emptying(store: Store) -> str:
+    """Return the command that takes its data away; a ConfigMap stays, as the Role names it."""
+    if isinstance(store, ConfigMapStore):
+        patch = """--type merge --patch '{"binaryData":null}'"""
+        return f"kubectl -n {store.namespace} patch configmap {store.name} {patch}"
+    return f"rm {quote(store.where)}"
 
 
 async def _installation(
     store: Store, seconds: float
 ) -> tuple[Installation | None, bool, Trouble | None]:
-    fix = "see the rights, or delete its data for a new id"
+    anew = f"for a new id: {_emptying(store)}"
+    fix = f"see the rights, or, {anew}"
     try:
         found = await ask(read_installation(store), seconds)
     except NewerInstallation:
         says = f"{store.where} has a newer format than {FORMAT_VERSION}, which this release reads"
-        fix = "use the release that wrote it, or delete its data for a new id"
+        fix = f"use the release that wrote it, or, {anew}"
         return None, True, Trouble(says, fix)
     except StateError as error:
         return None, False, Trouble(str(error), fix)

@@ -27,12 +27,16 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 @frozen
 class Kept:
-    """One object as it was found: its bytes, None if there are none, or why it has no answer."""
+    """One object as it was found: its bytes, None if there are none, or why it has no answer.
+
+    `emptying` is the command that takes its data away, and leaves the object.
+    """
 
     where: str
     data: bytes | None = None
     exists: bool = False
     trouble: str = ""
+    emptying: str = ""
 
 
 @frozen
@@ -86,13 +90,13 @@ def of_state(kept: Kept, limits: Limits, *, known_commits: int, check: str = "st
         document = decode(kept.data)
     except NewerFormat:
         says = f"{kept.where} has a newer format than {FORMAT_VERSION}, which this release reads"
-        fix = "use the release that wrote it, or delete its data to begin anew"
+        fix = f"use the release that wrote it, or begin anew: {kept.emptying}"
         return Line(check, Verdict.FAIL, says, fix)
     except DocumentError:
         says = f"{kept.where} cannot be read as State"
         fix = "put back the newest copy, or start the agent: counting begins anew (`state_lost`)"
         return Line(check, Verdict.FAIL, says, fix)
-    found = _findings(document, len(kept.data), limits, known_commits)
+    found = _findings(document, kept, limits, known_commits)
     return _line(check, f"{kept.where}: {_facts(document, len(kept.data), limits)}", found)
 
 
@@ -106,7 +110,8 @@ def _facts(document: Document, size: int, limits: Limits) -> str:
     )
 
 
-def _findings(document: Document, size: int, limits: Limits, known_commits: int) -> list[Finding]:
+def _findings(document: Document, kept: Kept, limits: Limits, known_commits: int) -> list[Finding]:
+    size = len(kept.data or b"")
     age = limits.now_seconds - document.saved_seconds
     usual = 2 * limits.window_seconds + QUIET_WRITES_SECONDS
     found: list[Finding] = []
@@ -114,7 +119,7 @@ def _findings(document: Document, size: int, limits: Limits, known_commits: int)
         fix = "do not put old copies back; counting begins anew (`state_lost`)"
         found.append((Verdict.FAIL, "an older copy than the installation knows of", fix))
     if limits.object_bytes and size > limits.object_bytes:
-        fix = "delete its data to begin anew; the object cannot be written any more"
+        fix = f"it cannot be written any more; begin anew: {kept.emptying}"
         found.append((Verdict.FAIL, "larger than its limit", fix))
     elif limits.object_bytes and size > WARN_SHARE * limits.object_bytes:
         found.append((Verdict.WARN, "near its limit", "see why batches wait, or use a file"))
@@ -226,12 +231,16 @@ class LeaseFound:
     duration_seconds: int
 
 
+_LEASE_FIXES = {403: "allow `get` on it", 404: "apply the manifest that has it"}
+
+
 def of_lease(found: LeaseFound | Refusal, where: str, *, now_seconds: float) -> Line:
     """Judge the Lease; its times are its holder's, so a wrong clock makes them wrong."""
     check = "lease"
     if isinstance(found, Refusal):
-        fix = "apply the manifest that has it, or allow `get` on it"
-        return Line(check, Verdict.FAIL, f"{where} cannot be read: {found}", fix)
+        why = str(found) if found.status else "no answer that can be used"
+        fix = _LEASE_FIXES.get(found.status, "see the API server's line, and ask again")
+        return Line(check, Verdict.FAIL, f"{where} cannot be read: {why}", fix)
     if not found.holder:
         fix = "see whether a replica runs, and `lease cannot be used` in its log"
         return Line(check, Verdict.WARN, f"{where} has no holder: no replica leads", fix)

@@ -164,13 +164,15 @@ class Held:
 class Around:
     """What the lack of a right is judged by, None where it is not known.
 
-    `pods_in` are the namespaces in which BotKube was found; the others say what is there already.
+    `pods_in` are the namespaces in which BotKube was found; `has_versions` says that the tag of
+    each image is a release; the others say what is there already.
     """
 
     pods_in: frozenset[str]
     has_state: bool | None
     has_lease: bool | None
     has_installation: bool | None
+    has_versions: bool
 
 
 def of_right(held: Held, scope: Scope, around: Around) -> Line:
@@ -207,6 +209,7 @@ _MOOT = {
     Where.NEW_STATE: "both are there",
     Where.NEW_LEASE: "it is there",
     Where.OLD_ID: "the installation has its id",
+    Where.DEPLOYMENTS: "the image tags say the version",
 }
 
 
@@ -215,6 +218,7 @@ def _is_moot(right: Right, around: Around) -> bool:
         Where.NEW_STATE: around.has_state,
         Where.NEW_LEASE: around.has_lease,
         Where.OLD_ID: around.has_installation,
+        Where.DEPLOYMENTS: around.has_versions,
     }
     return there.get(right.where) is True
 

@@ -81,6 +81,17 @@ async def find_installation_id(
     return None
 
 
+def version_of(container: ContainerStatus, ruleset: RuleSet) -> str | None:
+    """Return BotKube's version if the image's tag is a known release."""
+    tag = _TAG.search(container.image.partition("@")[0])
+    return _known(tag.group(1), ruleset) if tag else None
+
+
+def release(version: str) -> tuple[int, ...]:
+    """Return a known release so that a later one is greater."""
+    return tuple(map(int, version.removeprefix("v").split(".")))
+
+
 async def find_version(
     client: Client,
     pod: Pod,
@@ -90,8 +101,7 @@ async def find_version(
     missing: Callable[[str, str], None],
 ) -> str:
     """Return BotKube's version: a known release from the image tag, else from the chart label."""
-    tag = _TAG.search(container.image.partition("@")[0])
-    known = _known(tag.group(1), ruleset) if tag else None
+    known = version_of(container, ruleset)
     if known is not None:
         return known
     deployment = pod.owner.rpartition("-")[0]

@@ -33,6 +33,9 @@ _SAYS_NO = frozenset({"false", "0", "no", "off"})
 _DISABLED = re.compile(r"(?<![\w-])disable[\"']?\s*:\s*[\"']?(?i:true|yes|on|1)\b")
 """A wish in a file that is no YAML that can be read."""
 
+FIRST_WITH_OPT_OUT = (0, 13)
+"""The BotKube that first reported something itself, and could be told not to."""
+
 
 @frozen
 class ClusterSwitch:

@@ -191,12 +191,10 @@ class Lease:
         await asyncio.sleep(min(wait, left) if left > 0 else wait)
 
     def _complain(self, error: Exception) -> None:
-        status = getattr(error, "status", None)
+        status = getattr(error, "status", 0 if isinstance(error, TimeoutError) else None)
         if status == HTTPStatus.CONFLICT:
             return  # another replica was faster; the next attempt sees who
-        why = f"status {status}" if status else type(error).__name__
-        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:
-            why = "the service account lacks `get` or `update` on this Lease"
+        why = _why(status)
         if why != self._trouble:
             where = f"Lease {self.namespace}/{self.name}"
             log.warning("lease cannot be used", extra={"where": where, "why": why})
@@ -232,6 +230,25 @@ async def look(client: Requester, namespace: str, name: str) -> LeaseSeen:
     return LeaseSeen(
         holder if isinstance(holder, str) else "", at, _duration(spec, LeaseTimes().duration)
     )
+
+
+def _why(status: int | None) -> str:
+    """Say what stands in the way, and what to do about it; None is no answer of an API server."""
+    match status:
+        case HTTPStatus.FORBIDDEN:
+            lacks = "the service account lacks `get` or `update` on this Lease"
+            return f"{lacks}, or `create` where it is not there: allow it, or apply the manifest"
+        case HTTPStatus.UNAUTHORIZED:
+            return "the API server refuses the token: see whether the service account still exists"
+        case HTTPStatus.NOT_FOUND:
+            return "it was deleted, or its namespace is not there: apply the manifest that has it"
+        case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY | None:
+            odd = "what stands in this Lease cannot be used or written back"
+            return f"{odd}: delete it, and apply the manifest that has it"
+        case 0:
+            return "the API server does not answer: check the way to it, as `doctor` does"
+        case _:
+            return f"the API server answers with status {status}: look at its own health"
 
 
 def _path(namespace: str, name: str) -> str:

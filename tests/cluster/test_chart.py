@@ -583,6 +583,10 @@ def test_helm_refuses_a_value_that_the_schema_does_not_know(tmp_path: Path, give
             "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=off",
             ["Mode: on"],
         ),
+        (
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.x.y=z",
+            ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv", "valueFrom"],
+        ),
         ("rights.botkubeDeployments=null", ["logs deploy/botkube --timestamps"]),
         ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),
         ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),

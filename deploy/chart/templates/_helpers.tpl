@@ -119,6 +119,17 @@ BOTKUBE_ANALYTICS_DISABLE
 {{- end -}}
 {{- end -}}
 
+{{- /* Those of the two of which only the cluster knows what they say. */ -}}
+{{- define "notJudged" -}}
+{{- $found := list -}}
+{{- range .Values.extraEnv -}}
+{{- if and .valueFrom (has .name (list "DO_NOT_TRACK" "BOTKUBE_ANALYTICS_DISABLE")) -}}
+{{- $found = append $found .name -}}
+{{- end -}}
+{{- end -}}
+{{- join " and " $found -}}
+{{- end -}}
+
 {{- define "image" -}}
 {{- if .Values.image.digest -}}
 {{- printf "%s@%s" .Values.image.repository .Values.image.digest -}}
