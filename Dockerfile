@@ -92,6 +92,9 @@ RUN set -eu; \
 
 FROM scratch
 
+# First, because what the classic builder makes of nothing by any other step is of its own platform.
+COPY --from=builder /rootfs /
+
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 
@@ -101,8 +104,6 @@ LABEL org.opencontainers.image.title="botkube-analytics" \
       org.opencontainers.image.vendor="The botkube-analytics authors" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-
-COPY --from=builder /rootfs /
 
 # PYTHONSAFEPATH: the working directory is not a place to import from.
 ENV LANG=C.UTF-8 \
