@@ -1,8 +1,9 @@
 """One container instance: chunks of its log -> what may be folded, and where its Cursor stands.
 
-Joins lines, records, match and pairs for one instance. Pure: it is handed bytes and asked for
-results. What was read but not released is forgotten on `reopen`, exactly as after a crash, and
-read again; so a reconnection and a restart are one mechanism.
+Owns how a reply goes on where lines were folded: proved by its head, with a gap, or with a step
+back. What its lines say is for `unreleased`. Pure: it is handed bytes and asked for results. What
+was read but not released is forgotten on `reopen`, exactly as after a crash, and read again; so a
+reconnection and a restart are one mechanism.
 """
 
 from __future__ import annotations
@@ -10,44 +11,27 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING
 
-from agent.blocks import DEBUG, Block
-from agent.entries import Entries
-from agent.lag import Lag, Suspect
+from agent.blocks import Block
+from agent.lag import Lag
 from agent.lines import Framer, parse_stamp
-from agent.match import match
-from agent.model import (
-    BREAK,
-    MAX_BREAKS,
-    NANOS,
-    Continuity,
-    Cursor,
-    Entry,
-    Fact,
-    Gap,
-    Released,
-    learn,
-)
-from agent.pairs import Pairs
-from agent.records import parse
+from agent.model import BREAK, MAX_BREAKS, NANOS, Continuity, Cursor, Gap, Released, learn
 from agent.resume import Proof, Trail
-from agent.stamps import BYTES, at, count_seconds, in_usual_form, span, stamped
+from agent.stamps import at, count_seconds, in_usual_form, span, stamped
+from agent.steps import Steps
+from agent.unreleased import Unreleased
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from agent.blocks import Run
+    from agent.lag import Suspect
     from agent.prefilter import Prefilter
     from agent.rules.ruleset import RuleSet
-    from agent.stamps import Span
+    from agent.unreleased import Taken
 
 BLOCK_LINES = 2000
 """So many lines are looked at in one piece, at most; fewer than `FEW_LINES` are taken singly."""
 FEW_LINES = 4
-
-STEP_NS = 1_000_000
-"""A runtime stamps the lines of a container's two streams apart, and may write them this much out
-of order; so little back only a line that is known tells of a file that is served again."""
-RECENT_LINES = 64
 
 
 class Reader:
@@ -87,12 +71,11 @@ class Reader:
         self._breaks = deque(breaks, MAX_BREAKS)
         self._rotations = 0
         self.unstamped = 0
-        self._unreadable = 0
         self._past = Counter[str]()
         self._now_ns: int | None = None
         self._newest_ns = self._ahead_ns = self._most_read = 0
-        self._stepped_after = -1
         self._may_step = False
+        self._steps = Steps()
         self.lag = Lag()
         self._begin()
 
@@ -105,11 +88,11 @@ class Reader:
         """
         if self._proof is None:
             # What was read and not released is read again, unless the file is gone by then.
-            self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased)
+            self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased.lines)
             self._ahead = self._ahead_cursor(self._held)
-        self._most_read = max(self._most_read, self._read + len(self._behind_step))
-        self._past.update(cut=self._framer.cut, noise=self._entries.noise)
-        self._past.update(bounds=self._pairs.bound_hits)
+        self._most_read = max(self._most_read, self.lines_read + len(self._steps.behind))
+        self._past.update(cut=self._framer.cut, noise=self._unreleased.noise)
+        self._past.update(bounds=self._unreleased.bound_hits)
         self._ruleset, self._prefilter = self._next_rules
         self._begin()
         self._accept_gap, self._gap_reason = accept_gap, gap_reason
@@ -123,33 +106,28 @@ class Reader:
         cursor = self._cursor
         self._stamped_lines = 0
         self._framer = Framer()
-        self._entries = Entries()
-        self._pairs = Pairs(set(self._enabled), count_crashes=self._count_crashes)
+        self._unreleased = Unreleased(
+            self._ruleset,
+            self._prefilter,
+            read=cursor.total,
+            known=self._enabled,
+            debug_seen=self._debug_seen,
+            count_crashes=self._count_crashes,
+        )
         self._trail = Trail(self._key, cursor)
         # Where nothing was folded yet, there is still what was read beyond.
         self._is_proof_ahead = not cursor.total and bool(self._held)
         proved = self._ahead if self._is_proof_ahead else cursor
         self._proof: Proof | None = Proof(self._key, proved) if proved.total else None
-        self._unreleased: list[bytes] = []
-        self._plain_ns: list[int] = []
-        self._offsets: dict[int, int] = {}
-        self._bytes = 0
-        self._read = self._released = cursor.total
-        self._matched: deque[tuple[int, int]] = deque()
-        self._debug_noted = self._debug_seen
         self._accept_gap, self._gap_reason = True, "rotated"
         self.gap_suspected = False
-        self.step: Suspect | None = None
-        self._followed: Suspect | None = None
-        self._behind_step: list[bytes] = []
-        self._recent: deque[bytes] = deque(maxlen=RECENT_LINES)
-        self._last_ns = 0
+        self._steps.reopen()
         self.lag.reopen()
 
     @property
     def noise(self) -> int:
         """How many lines or entries were none: unstamped, torn, or without a head."""
-        return self.unstamped + self._unreadable + self._past["noise"] + self._entries.noise
+        return self.unstamped + self._past["noise"] + self._unreleased.noise
 
     @property
     def cut(self) -> int:
@@ -159,7 +137,7 @@ class Reader:
     @property
     def bound_hits(self) -> int:
         """How many pairs were ended by a bound of memory."""
-        return self._past["bounds"] + self._pairs.bound_hits
+        return self._past["bounds"] + self._unreleased.bound_hits
 
     @property
     def is_proved(self) -> bool:
@@ -169,7 +147,7 @@ class Reader:
     @property
     def is_holding(self) -> bool:
         """Whether lines were read that are not released."""
-        return bool(self._unreleased or self._plain_ns)
+        return self._unreleased.has_lines
 
     @property
     def tail(self) -> bytes:
@@ -184,7 +162,12 @@ class Reader:
     @property
     def lines_read(self) -> int:
         """How many lines of this instance were read, released or not."""
-        return self._read
+        return self._unreleased.read
+
+    @property
+    def step(self) -> Suspect | None:
+        """Two lines of which the later may be from before; what follows waits for `go_on`."""
+        return self._steps.step
 
     def feed(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
@@ -202,37 +185,30 @@ class Reader:
     @property
     def patience_seconds(self) -> int:
         """For how long a silence must last before `idle` has something to release."""
-        return 0 if self._entries.open_line is not None else self._pairs.patience_seconds
+        return self._unreleased.patience_seconds
 
     def idle(self, waited_seconds: float) -> None:
         """Nothing followed for so long: complete the open entry, end the pairs that gave up."""
-        for entry in self._entries.close():
-            self._take_entry(entry)
-        self._pairs.end(waited_seconds=waited_seconds)
+        self._unreleased.idle(waited_seconds)
 
     def finish(self) -> None:
         """Take the end of the instance, or of the input: an unterminated last line is a line."""
         if self._framer.tail:
             self.feed(b"\n")
         self.settle()
-        self._end_entries()
+        self._unreleased.end()
 
     def abandon(self) -> None:
         """Take it that nothing more can be had: what was read is counted, half a line is not."""
         if self._proof is not None:
             self._proof = None
             self._take_held()
-        self._end_entries()
+        self._unreleased.end()
 
     def forget(self) -> None:
         """Forget what is not released, for good: it may be another instance's."""
         self._cursor, self._held = self.cursor(), ()
         self._begin()
-
-    def _end_entries(self) -> None:
-        for entry in self._entries.finish():
-            self._take_entry(entry)
-        self._pairs.end()
 
     def take(self, *, now_ns: int | None = None) -> Released:
         """Hand over what is released since the last call, in line order.
@@ -243,52 +219,38 @@ class Reader:
         ahead_ns = self._ahead_ns
         if now_ns is not None:
             ahead_ns = max(ahead_ns, self._newest_ns - now_ns)
-        following = self._entries.open_line or self._read + 1
-        self._pairs.pass_line(following, offset=self._offset(following))
-        observations, facts = self._pairs.released()
-        released = min(following, self._pairs.first_line or following) - 1
-        lines_at, last_ns = self._release(released - self._released)
-        for line in [line for line in self._offsets if line <= released]:
-            del self._offsets[line]
-        self._released = released
-        matched_at: Counter[int] = Counter()
-        while self._matched and self._matched[0][0] <= released:
-            matched_at[self._matched.popleft()[1] // NANOS] += 1
-        for fact in facts:
+        taken = self._unreleased.take()
+        lines_at, last_ns = self._fold(taken)
+        for fact in taken.facts:
             if fact != BREAK:
                 learn(self._enabled, fact)
-        self._debug_seen = self._debug_seen or any(f.name == "level" for f in facts)
+        self._debug_seen = self._debug_seen or any(f.name == "level" for f in taken.facts)
         gaps, self._gaps = tuple(self._gaps), []
         rotations, self._rotations = self._rotations, 0
-        hits, self._pairs.hits = self._pairs.hits, Counter()
         # What waits was read by now, also if it is to be read again after a `reopen`.
-        is_behind = self._proof is not None or self._read < self._most_read
+        is_behind = self._proof is not None or self.lines_read < self._most_read
         waits = self.is_holding or is_behind or self.step is not None
         self._newest_ns, self._ahead_ns = (self._newest_ns, ahead_ns) if waits else (0, 0)
         return Released(
-            tuple(observations),
-            tuple(facts),
+            tuple(taken.observations),
+            tuple(taken.facts),
             gaps,
             lines_at,
-            matched_at,
+            taken.matched_at,
             rotations,
             last_ns,
-            hits,
+            taken.hits,
             ahead_ns,
         )
 
-    def _release(self, count: int) -> tuple[Counter[int], int]:
-        """Let go of the next lines: how many of which second, and the highest stamp."""
-        if not self._stamped:
-            plain, self._plain_ns = self._plain_ns[:count], self._plain_ns[count:]
+    def _fold(self, taken: Taken) -> tuple[Counter[int], int]:
+        """Move the Cursor over lines: how many of which second, and the highest stamp."""
+        if not taken.lines:
+            plain = taken.plain_ns
             return Counter(at_ns // NANOS for at_ns in plain), max(plain, default=0)
-        lines = self._unreleased[:count]
-        del self._unreleased[:count]
-        if not lines:
-            return Counter(), 0
-        released = span(lines)
+        released = span(taken.lines)
         last_ns = at(released.highest)
-        self._trail.add(lines, last_ns=last_ns, lowest=released.lowest)
+        self._trail.add(taken.lines, last_ns=last_ns, lowest=released.lowest)
         return count_seconds(released), last_ns
 
     def _ahead_cursor(self, lines: Sequence[bytes]) -> Cursor:
@@ -355,14 +317,14 @@ class Reader:
             self.settle()
         if self._proof is not None:
             return None
-        ahead = self._ahead_cursor(self._unreleased)
+        ahead = self._ahead_cursor(self._unreleased.lines)
         if not ahead.count:
             return Continuity.FRESH if lines else Continuity.CONTINUOUS
         if not lines:
             return Continuity.ROTATED
-        if self.step is None and self._recent and lines[-1] == self._recent[-1]:
+        if self.step is None and lines[-1] == self._steps.last:
             self.lag.catch_up()
-        if self._trail.starts_with(lines, self._unreleased):
+        if self._trail.starts_with(lines, self._unreleased.lines):
             return Continuity.CONTINUOUS
         proof = Proof(self._key, ahead)
         for line in lines:
@@ -389,11 +351,13 @@ class Reader:
         """Take lines of a stream that is proved; look singly at those that may matter."""
         block = Block(lines, whole or b"\n".join(lines) + b"\n", self._prefilter)
         while block.has_more:
-            run = block.run(self._entries.is_ended_by, until_debug=not self._debug_noted)
+            waiting = self._unreleased
+            run = block.run(waiting.may_take_run, until_debug=waiting.looks_for_level)
             if run is None:
                 self._take_line(block.take_line())
             else:
-                if self.step is not None or self._may_step_back(run.span):
+                may_step = self._may_step and self._steps.may_be_in(run.span)
+                if self.step is not None or may_step:
                     for line in run.span.lines:
                         self._take_line(line)
                 else:
@@ -401,54 +365,25 @@ class Reader:
                 block.take_run(run)
 
     def _take_run(self, run: Run) -> None:
-        """Take lines that are whole entries, and look at none without a literal."""
-        for entry in self._entries.close():
-            self._take_entry(entry)
+        """Take lines that are whole entries."""
         if self._now_ns is not None:
             self.lag.take_all(run.span, now_ns=self._now_ns)
         self._newest_ns = max(self._newest_ns, at(run.span.highest))
-        lines, first, before = run.span.lines, self._read + 1, self._bytes
-        self._note(lines)
-        self._unreleased += lines
-        self._stamped_lines += len(lines)
-        self._read += len(lines)
-        self._bytes += run.size
-        for index, size in run.hits:
-            line = lines[index]
-            entry = Entry(run.format, line[BYTES:], at(line), first + index, 1)
-            self._take_candidate(entry, offset=before + size)
-
-    def _may_step_back(self, arrived: Span) -> bool:
-        """Whether a line may be from before the one that came before it."""
-        if not self._may_step:
-            return False
-        if not arrived.is_ordered or at(arrived.lowest) <= self._last_ns:
-            return True
-        return arrived.has_equal
-
-    def _steps_back(self, line: bytes, at_ns: int) -> bool:
-        if not self._may_step or at_ns > self._last_ns or self._read <= self._stepped_after:
-            return False
-        return at_ns < self._last_ns - STEP_NS or line in self._recent
+        self._steps.note(run.span.lines)
+        self._stamped_lines += len(run.span.lines)
+        self._unreleased.take_run(run)
 
     def _wait_behind_step(self, raw: bytes, at_ns: int) -> None:
-        self._behind_step.append(raw)
+        self._steps.behind.append(raw)
         self._newest_ns = max(self._newest_ns, at_ns)
-
-    def _note(self, lines: Sequence[bytes]) -> None:
-        """Note what was taken of the reply last."""
-        self._recent.extend(lines[-RECENT_LINES:])
-        self._last_ns = at(lines[-1]) if lines else 0
 
     def go_on(self) -> None:
         """Take what stands behind `step`: so it stands in the log, too."""
-        self._followed, self.step = self.step, None
-        behind, self._behind_step = self._behind_step, []
-        self._take_lines(behind)
+        self._take_lines(self._steps.go_on())
 
     def _take_line(self, raw: bytes) -> None:
         if not self._stamped:
-            self._take_plain(raw)
+            self._unreleased.take_plain(raw)
             return
         stamp = parse_stamp(raw)
         if self.step is not None:
@@ -461,20 +396,17 @@ class Reader:
             return
         line = in_usual_form(raw, *stamp)
         if self._proof is None:
-            if self._steps_back(line, stamp[0]):
-                step = Suspect(self._last_ns, self._recent[-1], stamp[0], line)
-                if step != self._followed:
-                    self._stepped_after, self.step = self._read, step
-                    self._wait_behind_step(raw, stamp[0])
-                    return
-            self._recent.append(line)
-            self._last_ns = stamp[0]
+            if not self._may_step:
+                self._steps.note_line(line, stamp[0])
+            elif self._steps.take(line, stamp[0], read=self.lines_read):
+                self._wait_behind_step(raw, stamp[0])
+                return
         self._stamped_lines += 1
         self._newest_ns = max(self._newest_ns, stamp[0])
         if self._proof is None:
             if self._now_ns is not None:
                 self.lag.take(stamp[0], line, now_ns=self._now_ns)
-            self._take_stamped(line, stamp[0])
+            self._unreleased.take_line(line, stamp[0])
         elif not self.gap_suspected:
             self._proof.take(line)
             if self._proof.verdict is not None:
@@ -498,63 +430,19 @@ class Reader:
             if proof.verdict is Continuity.GAP:
                 self._take_gap(proof.fresh)
             self._held = ()
-        self._note(proof.seen)
+        self._steps.note(proof.seen)
         self._take_lines(proof.fresh)
 
     def _take_held(self) -> None:
         """Count what was read before its file was gone: it cannot be read again."""
         held, self._held = self._held, ()
         for line in held:
-            self._take_stamped(line, at(line))
+            self._unreleased.take_line(line, at(line))
 
     def _take_gap(self, fresh: Sequence[bytes]) -> None:
         """Report what is gone in front of these lines; nothing that waits can be answered."""
-        for entry in self._entries.close():
-            self._take_entry(entry)
-        self._pairs.end()
+        self._unreleased.break_off()
         self._breaks.append(self._ahead if self._is_proof_ahead else self._cursor)
-        self._pairs.state(BREAK, line=self._read, offset=self._bytes)
-        last_ns = max(self._cursor.last_ns, at(self._unreleased[-1]) if self._unreleased else 0)
+        last_ns = max(self._cursor.last_ns, self._unreleased.last_ns)
         end_ns = max(at(fresh[0]), last_ns) if fresh else last_ns
         self._gaps.append(Gap(self._gap_reason, last_ns, end_ns))
-
-    def _take_stamped(self, line: bytes, at_ns: int) -> None:
-        self._unreleased.append(line)
-        self._take_text(line[BYTES:], at_ns, size=len(line))
-
-    def _take_plain(self, line: bytes) -> None:
-        self._take_text(line, None, size=len(line))
-        # Without the API's stamp a line has the time of the last entry that said one.
-        self._plain_ns.append(self._entries.last_ns)
-
-    def _take_text(self, text: bytes, at_ns: int | None, *, size: int) -> None:
-        self._read += 1
-        self._offsets[self._read] = self._bytes
-        self._bytes += size
-        for entry in self._entries.feed(text, at_ns, self._read):
-            self._take_entry(entry)
-
-    def _take_entry(self, entry: Entry) -> None:
-        looks_for_level = not self._debug_noted and DEBUG.search(entry.text) is not None
-        if looks_for_level or self._prefilter(entry.text):
-            offset = self._offset(entry.first_line)
-            self._take_candidate(entry, offset=offset, looks_for_level=looks_for_level)
-
-    def _take_candidate(self, entry: Entry, *, offset: int, looks_for_level: bool = False) -> None:
-        record = parse(entry)
-        if record is None:
-            self._unreadable += 1
-            return
-        if looks_for_level and record.level == "debug" and not record.plugin:
-            self._debug_noted = True
-            self._pairs.state(Fact("level", "debug"), line=entry.first_line, offset=offset)
-        counted, stated = match(record, self._ruleset, self._pairs.enabled)
-        if counted is not None:
-            self._matched.append((entry.first_line, entry.at_ns))
-            self._pairs.take(counted, offset=offset)
-        if stated is not None:
-            self._pairs.take(stated, offset=offset)
-
-    def _offset(self, line: int) -> int:
-        """How many bytes stand between the first line that was read and this one."""
-        return self._offsets.get(line, self._bytes)

@@ -81,12 +81,12 @@ def read(pieces: list[bytes], prefilter: Prefilter = PREFILTER, *, now_ns: int) 
             told.steps.append(reader.step)
             reader.go_on()
         told.take(reader.take())
-    open_line = reader._entries.open_line
+    open_line = reader._unreleased._entries.open_line
     reader.finish()
     told.take(reader.take())
     told.rest = (
         reader.noise, reader.cut, reader.bound_hits, reader.lines_read, reader.unstamped,
-        reader.lag.suspects, reader.lines_stamped, open_line, reader._bytes,
+        reader.lag.suspects, reader.lines_stamped, open_line, reader._unreleased._bytes,
     )  # fmt: skip
     told.cursor = reader.cursor()
     return told

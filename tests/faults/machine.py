@@ -416,7 +416,7 @@ class World:
     @staticmethod
     def _behind_step(following: Following) -> Sequence[Line]:
         """Return what is not taken of a stream that goes back."""
-        reply, waiting = following.reply, following.reader._behind_step
+        reply, waiting = following.reply, following.reader._steps.behind
         if reply is None or not waiting:
             return ()
         fed = sum(line.end <= following.fed for line in reply.lines)

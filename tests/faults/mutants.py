@@ -24,6 +24,8 @@ from agent.state import keeper
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import StateError
+from agent.steps import Steps
+from agent.unreleased import Unreleased
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -72,16 +74,16 @@ def _proof(kind: type[Proof]) -> Patch:
 def _drop_live(is_dropped: Callable[[int, int], bool]) -> Patch:
     """Leave out lines of a running stream by comparing stamps with the highest one so far."""
 
-    def take(self: Reader, line: bytes, at_ns: int) -> None:
+    def take(self: Unreleased, line: bytes, at_ns: int) -> None:
         highest = getattr(self, "highest", 0)
         if not is_dropped(at_ns, highest):
-            _take_stamped(self, line, at_ns)
+            _take_line(self, line, at_ns)
         self.highest = max(highest, at_ns)  # type: ignore[attr-defined]
 
-    return lambda patch: patch.setattr(Reader, "_take_stamped", take)
+    return lambda patch: patch.setattr(Unreleased, "take_line", take)
 
 
-_take_stamped = Reader._take_stamped
+_take_line = Unreleased.take_line
 
 
 def _saved_apart(*, cursors_first: bool) -> Patch:
@@ -149,7 +151,7 @@ async def _attempted(self: CommittedOutbox, batch: Batch) -> None:
 
 
 def _unreleased_cursor(self: Reader) -> Cursor:
-    ahead: Cursor = self._ahead_cursor(self._unreleased)
+    ahead: Cursor = self._ahead_cursor(self._unreleased.lines)
     return self._cursor if self._proof is not None else ahead
 
 
@@ -208,7 +210,7 @@ def _no_lag(self: Lag, *_args: object, **_kwargs: object) -> None:
     """Trust the stream to be whole."""
 
 
-def _no_step(self: Reader, *_args: object) -> bool:
+def _no_step(self: Steps, *_args: object) -> bool:
     """Take what a stream brings for new."""
     return False
 
@@ -253,7 +255,7 @@ MUTANTS: dict[str, Patch] = {
     "text without a stamp counted": _set(reader, "parse_stamp", _any_stamp),
     "half a line counted": _count_tails,
     "skipped files not suspected": _set(Lag, "take", _no_lag),
-    "file served again counted": _set(Reader, "_steps_back", _no_step),
+    "file served again counted": _set(Steps, "_is_back", _no_step),
     "cursor moved over unreleased lines": _set(Reader, "cursor", _unreleased_cursor),
     "folded without moving the cursor": _set(Reader, "cursor", _stale_cursor),
     "nonce not checked": _is_ours(checks_epoch=True, checks_nonce=False),
