@@ -19,6 +19,8 @@ from agent.model import NANOS
 from agent.stamps import at, in_usual_form
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.stamps import Span
 
 SMALL_LAG_NS = 2 * NANOS
@@ -141,15 +143,26 @@ class Neighbours:
     `verdict` is true once they were found so; equal lines exist, so nothing but the reply's end
     says that they are none, and only of a reply that reached the second line's time in one piece
     (`is_conclusive`).
+
+    `after` are lines that are to follow, the second of the two first; `following` says how many of
+    them do. Once `is_done`, nothing that the reply still brings changes anything.
     """
 
-    def __init__(self, suspect: Suspect) -> None:
+    def __init__(self, suspect: Suspect, after: Sequence[bytes] = ()) -> None:
         self._suspect = suspect
+        self._after = after
+        self._goes_on = False
+        self.following = 0
         self._framer = Framer()
         self._last = b""
         self.verdict = False
         self._has_reached = self._has_text = False
         self._has_before = self._has_after = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether they are neighbours, and it is known how many lines follow them."""
+        return self.verdict and not self._goes_on
 
     @property
     def is_conclusive(self) -> bool:
@@ -176,6 +189,15 @@ class Neighbours:
             self._has_reached = self._has_reached or stamp[0] >= self._suspect.after_ns
             self._has_before = self._has_before or line == self._suspect.before
             self._has_after = self._has_after or line == self._suspect.after
-            if line == self._suspect.after and self._last == self._suspect.before:
+            if self._goes_on:
+                self._goes_on = line == self._after[self.following]
+                self._count()
+            elif line == self._suspect.after and self._last == self._suspect.before:
+                self._goes_on = not self.verdict and bool(self._after)
                 self.verdict = True
+                self._count()
             self._last = line
+
+    def _count(self) -> None:
+        self.following += self._goes_on
+        self._goes_on = self._goes_on and self.following < len(self._after)

@@ -377,9 +377,14 @@ class Reader:
         self._steps.behind.append(raw)
         self._newest_ns = max(self._newest_ns, at_ns)
 
-    def go_on(self) -> None:
-        """Take what stands behind `step`: so it stands in the log, too."""
-        self._take_lines(self._steps.go_on())
+    @property
+    def behind_step(self) -> list[bytes]:
+        """The lines from the later one of `step` on, as far as they have come."""
+        return stamped(self._steps.behind)
+
+    def go_on(self, following: int = 1) -> None:
+        """Take what stands behind `step`: in the log so many of these lines follow, too."""
+        self._take_lines(self._steps.go_on(following))
 
     def _take_line(self, raw: bytes) -> None:
         if not self._stamped:

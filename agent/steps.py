@@ -77,8 +77,9 @@ class Steps:
         self._recent.append(line)
         self._last_ns = at_ns
 
-    def go_on(self) -> list[bytes]:
-        """Return what stands behind the step: so it stands in the log, too."""
+    def go_on(self, following: int) -> list[bytes]:
+        """Return what stands behind the step: in the log so many of the lines follow, too."""
+        self._stepped_after += max(following - 1, 0)
         self._followed, self.step = self.step, None
         behind, self.behind = self.behind, []
         return behind

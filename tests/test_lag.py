@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import takewhile
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -108,6 +110,28 @@ def test_lines_are_neighbours_if_they_stand_side_by_side(words: list[str], size:
         neighbours.feed(log[at : at + size])
 
     assert neighbours.verdict is ("ab" in "".join(words))
+
+
+@given(
+    st.lists(st.sampled_from("abc"), max_size=12),
+    st.lists(st.sampled_from("abc"), max_size=4),
+    st.integers(1, 40),
+)
+def test_of_lines_that_are_to_follow_it_is_told_how_many_do(
+    words: list[str], more: list[str], size: int
+) -> None:
+    wanted = "".join(["b", *more])
+    suspect = Suspect(*line(0, "a"), *line(0, "b"))
+    neighbours = Neighbours(suspect, [line(0, word)[1] for word in wanted])
+    log = b"".join(line(0, word)[1] + b"\nfragment\n" for word in words)
+    for at in range(0, len(log), size):
+        if not neighbours.is_done:
+            neighbours.feed(log[at : at + size])
+
+    _, pair, rest = "".join(words).partition("ab")
+    behind = "b" + rest if pair else ""
+    equal = (one == other for one, other in zip(wanted, behind, strict=False))
+    assert neighbours.following == len([*takewhile(bool, equal)])
 
 
 @given(

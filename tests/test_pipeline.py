@@ -331,6 +331,23 @@ async def test_a_lag_without_a_loss_is_no_gap(world: Lab) -> None:
     assert not world.gaps()
 
 
+async def test_lines_that_are_alike_and_have_one_stamp_cost_few_short_reads(world: Lab) -> None:
+    """Some runtimes give all that is written at once one stamp, and an entry has empty lines."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        before, at = len(world.cluster.server.calls), world.clock.ns()
+        for _ in range(200):
+            pod.write(b"\n", at=at)
+            pod.write(b"  |\n", at=at)
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+        calls = world.cluster.server.calls[before:]
+
+    assert sum(call.subresource == "log" for call in calls) < 10
+
+
 async def test_a_watch_that_expired_lists_again(world: Lab) -> None:
     async with world.agent():
         world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="botkube-1")

@@ -14,6 +14,8 @@ from agent.source import podlogs
 from agent.source.api import ApiError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agent.follow.instance import Follow
     from agent.lag import Suspect
 
@@ -99,15 +101,16 @@ async def has_gone_on(one: Follow) -> bool:
     asked for anew. Where a clock was set back, the log itself runs so.
     """
     while (step := one.reader.step) is not None:
-        if not (await _ask(one, step)).follows:
+        neighbours = await _ask(one, step, one.reader.behind_step)
+        if not neighbours.follows:
             return False
-        one.reader.go_on()
+        one.reader.go_on(neighbours.following)
         one.fold_released()
     return True
 
 
-async def _ask(one: Follow, suspect: Suspect) -> Neighbours:
-    neighbours = Neighbours(suspect)
+async def _ask(one: Follow, suspect: Suspect, after: Sequence[bytes] = ()) -> Neighbours:
+    neighbours = Neighbours(suspect, after)
     reply = podlogs.read_chunks(
         one.client,
         one.container,
@@ -119,7 +122,7 @@ async def _ask(one: Follow, suspect: Suspect) -> Neighbours:
         async with aclosing(reply):
             async for chunk in reply:
                 neighbours.feed(chunk)
-                if neighbours.verdict:
+                if neighbours.is_done:
                     break
     except ApiError as error:
         one.fail(error)

@@ -402,8 +402,11 @@ class World:
         following.fed += len(chunk)
         reader = following.reader
         reader.feed(chunk, now_ns=self.now_ns if reply.options.follow else None)
-        while reader.step is not None and self._look(reader.step).follows:
-            reader.go_on()
+        while (step := reader.step) is not None:
+            neighbours = self._look(step, reader.behind_step)
+            if not neighbours.follows:
+                break
+            reader.go_on(neighbours.following)
         behind = self._behind_step(following)
         following.pending = [one for one in following.pending if one not in behind]
         for line in reply.lines:
@@ -521,8 +524,8 @@ class World:
         key = self._container(following.instance).key
         self.process.counting.fold(key, Released(gaps=(gap,)), now_seconds=self.now_ns // NANOS)
 
-    def _look(self, suspect: Suspect) -> Neighbours:
-        neighbours = Neighbours(suspect)
+    def _look(self, suspect: Suspect, after: Sequence[bytes] = ()) -> Neighbours:
+        neighbours = Neighbours(suspect, after)
         neighbours.feed(self._short_read(min(suspect.before_ns, suspect.after_ns) // NANOS) or b"")
         return neighbours
 
