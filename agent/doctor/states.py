@@ -238,7 +238,9 @@ def of_lease(found: LeaseFound | Refusal, where: str, *, now_seconds: float) -> 
     """Judge the Lease; its times are its holder's, so a wrong clock makes them wrong."""
     check = "lease"
     if isinstance(found, Refusal):
-        why = str(found) if found.status else "no answer that can be used"
+        # Without an answer the reason may be the name of an error, which tells its reader nothing.
+        is_said = found.status or " " in found.reason
+        why = str(found) if is_said else "no answer that can be used"
         fix = _LEASE_FIXES.get(found.status, "see the API server's line, and ask again")
         return Line(check, Verdict.FAIL, f"{where} cannot be read: {why}", fix)
     if not found.holder:
