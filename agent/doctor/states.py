@@ -239,7 +239,7 @@ def of_lease(found: LeaseFound | Refusal, where: str, *, now_seconds: float) -> 
     check = "lease"
     if isinstance(found, Refusal):
         # Without an answer the reason may be the name of an error, which tells its reader nothing.
-        is_said = found.status or " " in found.reason
+        is_said = bool(found.status) or " " in found.word
         why = str(found) if is_said else "no answer that can be used"
         fix = _LEASE_FIXES.get(found.status, "see the API server's line, and ask again")
         return Line(check, Verdict.FAIL, f"{where} cannot be read: {why}", fix)
