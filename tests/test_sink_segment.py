@@ -83,6 +83,24 @@ async def test_the_request_says_what_segment_asks_for(collector: Collector) -> N
     assert body["context"]["ip"] == "0.0.0.0"
 
 
+async def test_no_connection_outlives_its_request() -> None:
+    """Else it would stand open after an off; the session here is not closed meanwhile."""
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await reader.read()
+        ended.set()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        async with connected(f"http://127.0.0.1:{port}") as segment, asyncio.timeout(5):
+            assert await segment.send(batch(), sent_seconds=NOW) == Delivered()
+            await ended.wait()
+
+
 async def test_the_wire_carries_the_frozen_array(collector: Collector) -> None:
     one = batch()
     await send(collector.url, one)

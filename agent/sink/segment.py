@@ -36,6 +36,9 @@ _WRITE_KEY = re.compile(r"[!-9;-~]+")
 def open_session(agent_version: str) -> aiohttp.ClientSession:
     """Return a session that keeps nothing between requests and honours the proxy variables."""
     return aiohttp.ClientSession(
+        # No connection either: one that is kept for the next hour's request would stand open to the
+        # destination for half a minute, also after an off.
+        connector=aiohttp.TCPConnector(force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": f"{LIBRARY}/{agent_version}"},
         timeout=_TIMEOUT,
