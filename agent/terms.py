@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SETTINGS = "settings"
 """What stands in place of an event."""
+QUIET = "privacy.quiet_period_seconds"
 CLUSTER_IDS = ("none", "uuid5", "raw")
 """The one that tells least first."""
 
@@ -38,7 +39,7 @@ class Terms:
             "window.seconds": self.window_seconds,
             "privacy.minimum": self.minimum,
             "destination": self.destination,
-            "privacy.quiet_period_seconds": self.quiet_seconds,
+            QUIET: self.quiet_seconds,
         }
 
 
@@ -50,12 +51,14 @@ def read_terms(data: Mapping[str, Any]) -> Terms:
     if not isinstance(destination, str) or not destination.isprintable():
         raise ValueError(f"{SETTINGS}.destination")
     window = _number(data, "window.seconds", least=1)
+    # Older plans lack it. Nothing is shorter than none, so nothing is said of what is not known.
+    quiet = {QUIET: 0, **data}
     return Terms(
         cluster_id,
         window,
         _number(data, "privacy.minimum", least=0),
         destination,
-        _number(data, "privacy.quiet_period_seconds", least=0),
+        _number(quiet, QUIET, least=0),
     )
 
 

@@ -305,6 +305,21 @@ def test_the_order_of_cluster_ids_is_of_all_there_are() -> None:
     assert [*newly_told(terms[2], terms[0])] == []
 
 
+@pytest.mark.parametrize("seconds", [0, 86_400])
+def test_of_a_quiet_period_that_an_older_plan_lacks_nothing_is_said(
+    capsys: pytest.CaptureFixture[str], strict: Path, tmp_path: Path, seconds: int
+) -> None:
+    kept = json.loads((strict / "plan.json").read_text())
+    del kept["settings"]["privacy.quiet_period_seconds"]
+    (tmp_path / "old.json").write_text(json.dumps(kept))
+    given = ("--config", str(strict / "config.yaml"), "--against", str(tmp_path / "old.json"))
+    quiet = f"--privacy-quiet-period-seconds={seconds}"
+
+    assert call(capsys, *given, quiet) == (0, "nothing is newly disclosed\n")
+    code, said = call(capsys, *given, quiet, "--identity-cluster-id=raw")
+    assert (code, said.count("settings / ")) == (3, 1)
+
+
 def test_a_minimum_of_one_is_none() -> None:
     """A count is at least 1, so that it raises nothing: none at all tells no more."""
     assert [*newly_told(Terms("none", 60, 1, "", 0), Terms("none", 60, 0, "", 0))] == []
