@@ -275,6 +275,20 @@ def test_input_without_an_entry_ends_with_2(
     assert "unusable" in said
 
 
+@pytest.mark.parametrize("arguments", [(), ("--format", "json")], ids=["text", "json"])
+def test_a_log_of_which_no_line_belongs_to_a_rule_proves_nothing(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    text = b'{"level":"info","msg":"a poem","time":"2025-06-18T08:28:13Z"}\n'
+    code, said = run(capsys, monkeypatch, text, *arguments)
+
+    assert code == 3
+    assert "nothing to prove" in said
+    assert "poem" not in said
+
+
 def test_a_file_that_is_not_there_ends_with_2(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

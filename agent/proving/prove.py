@@ -41,11 +41,15 @@ class Failure:
 
 @frozen
 class Verdict:
-    """What was looked at, and what was found."""
+    """What was looked at, and what was found.
+
+    `of_rules` are the entries that belong to a rule, one that only states a fact among them.
+    """
 
     lines: int
     entries: int
     matched: int
+    of_rules: int
     words_replaced: int
     words_kept: int
     variants: int
@@ -59,9 +63,14 @@ class Verdict:
         return self.entries > 0
 
     @property
+    def has_none(self) -> bool:
+        """Whether there was nothing of which anything could depend on text."""
+        return self.is_usable and not (self.of_rules or self.failures)
+
+    @property
     def is_proved(self) -> bool:
-        """Whether nothing was found."""
-        return self.is_usable and not self.failures
+        """Whether nothing was found, although there was something to look at."""
+        return self.is_usable and not (self.has_none or self.failures)
 
 
 def prove(
@@ -94,6 +103,7 @@ def prove(
         lines=sum(one.trace.lines for one in logs),
         entries=sum(len(one.trace.steps) for one in logs),
         matched=sum(step.counted is not None for one in logs for step in one.trace.steps),
+        of_rules=sum(step.rule is not None for one in logs for step in one.trace.steps),
         words_replaced=renaming.replaced,
         words_kept=len(renaming.kept),
         variants=len(ways),

@@ -64,9 +64,7 @@ def show_proof(
     else:
         for line in _as_text(verdict, is_cut=is_cut, has_names=len(names) > 1):
             Console().print(line, markup=False, highlight=False, soft_wrap=True)
-    if not verdict.is_usable:
-        return 2
-    return 0 if verdict.is_proved else 1
+    return _CODES[_word(verdict)]
 
 
 def _read(name: str) -> tuple[bytes, bool]:
@@ -85,6 +83,8 @@ def _read(name: str) -> tuple[bytes, bool]:
 def _word(verdict: Verdict) -> str:
     if not verdict.is_usable:
         return "unusable"
+    if verdict.has_none:
+        return "nothing to prove"
     return "proved" if verdict.is_proved else "not proved"
 
 
@@ -112,9 +112,11 @@ def _as_text(verdict: Verdict, *, is_cut: bool, has_names: bool) -> Iterator[str
     yield f"{_word(verdict)}: {_MEANING[_word(verdict)]}"
 
 
+_CODES = {"proved": 0, "not proved": 1, "unusable": 2, "nothing to prove": 3}
 _MEANING = {
     "proved": "no other text in these logs would have changed a byte of what is sent",
     "not proved": "what would be sent depends on text, or holds a value that is not declared",
+    "nothing to prove": "no entry here belongs to a rule, so only their number would be sent",
     "unusable": "there is no log entry of BotKube's here",
 }
 
