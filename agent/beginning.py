@@ -233,7 +233,8 @@ async def _later_clock(client: Client, world: World) -> Callable[[], float]:
     except ApiError as error:
         if error.status not in identities.REFUSALS:
             raise
-        date = None
+        # Who may not ask for the version is told the time all the same.
+        date = error.date_seconds
     if date is None:
         return world.clock
     ahead = date - asked

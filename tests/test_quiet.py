@@ -234,11 +234,30 @@ HOUR = 3600
 QUIET = 24 * HOUR
 
 
-@pytest.mark.parametrize("wrong", [0, -2 * HOUR, 2 * HOUR, -50 * 365 * 24 * HOUR], ids=str)
-async def test_the_quiet_period_begins_by_the_later_clock(tmp_path: Path, wrong: int) -> None:
-    """One that is behind at the first start is set some time, and it must not end before."""
+@pytest.mark.parametrize(
+    ("wrong", "refusal"),
+    [
+        (0, None),
+        (-2 * HOUR, None),
+        (2 * HOUR, None),
+        (-50 * 365 * 24 * HOUR, None),
+        (-2 * HOUR, 401),
+        (-2 * HOUR, 403),
+        (-2 * HOUR, 404),
+    ],
+    ids=str,
+)
+async def test_the_quiet_period_begins_by_the_later_clock(
+    tmp_path: Path, wrong: int, refusal: int | None
+) -> None:
+    """One that is behind at the first start is set some time, and it must not end before.
+
+    A refusal tells the time, too.
+    """
     async with lab(tmp_path, word_rules(), quiet_period_seconds=QUIET) as world:
         world.clock.is_held = True
+        if refusal is not None:
+            world.cluster.server.faults.add(Answer(refusal), path="/version", times=None)
         ends = []
         for wrong_seconds, seed in ((wrong, 1), (0, 2)):
             async with world.agent(wrong_seconds=wrong_seconds, seed=seed) as agent:

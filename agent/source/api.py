@@ -70,15 +70,24 @@ _REASONS = frozenset(
 
 
 class ApiError(Exception):
-    """The API server answered with an error, or not at all (`status` 0)."""
+    """The API server answered with an error, or not at all (`status` 0).
+
+    `date_seconds` is the time by the server's clock, if its answer tells it.
+    """
 
     def __init__(
-        self, status: int, reason: str, *, retry_after_seconds: float | None = None
+        self,
+        status: int,
+        reason: str,
+        *,
+        retry_after_seconds: float | None = None,
+        date_seconds: float | None = None,
     ) -> None:
         super().__init__(f"{status} {reason}")
         self.status = status
         self.reason = reason
         self.retry_after_seconds = retry_after_seconds
+        self.date_seconds = date_seconds
 
 
 class NoCluster(Exception):  # noqa: N818 a state of affairs, not a fault of the API
@@ -395,6 +404,7 @@ async def _raise_for_status(response: aiohttp.ClientResponse) -> None:
         response.status,
         reason,
         retry_after_seconds=_wait_seconds(response.headers.get("Retry-After", "")),
+        date_seconds=date_seconds(response.headers.get("Date", "")),
     )
 
 
