@@ -273,9 +273,10 @@ class Counting:
 
         `current` and `last_ended` are the keys of the instances that the status still names. One
         that was current before and ended in between without its end being seen was skipped, too.
+        When a skipped one ended nobody knows, but that it was after the count before was noted.
         """
         before = self.document.restarts.get(container)
-        self.document.restarts[container] = (restarts, current)
+        self.document.restarts[container] = (restarts, current, now_seconds)
         if before is None:
             self.is_dirty = self.is_urgent = True  # the count to compare the next one with
         if before is None or restarts <= before[0]:
@@ -286,12 +287,13 @@ class Counting:
         seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
         skipped = restarts - before[0] - len(seen)
         if skipped > 0 and instance is not None and before[1] not in seen:
-            self._crash(instance.own_kind or "unseen", instance.version, now_seconds, now_seconds)
+            kind = instance.own_kind or "unseen"
+            self._crash(kind, instance.version, now_seconds, now_seconds, since_seconds=before[2])
             # What was not read of it before is gone with it.
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
             skipped -= 1
         for _ in range(min(skipped, MAX_UNSEEN)):
-            self._crash("unseen", "other", now_seconds, now_seconds)
+            self._crash("unseen", "other", now_seconds, now_seconds, since_seconds=before[2])
             self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
 
     def note_left(self, uid: str, *, now_seconds: int) -> None:
@@ -475,10 +477,23 @@ class Counting:
         seconds = self.document.windows.seconds
         return -(-self.withholding.of(observation.event, said) // seconds) * seconds
 
-    def _crash(self, kind: str, version: str, at_seconds: int, now_seconds: int) -> None:
+    def _crash(
+        self,
+        kind: str,
+        version: str,
+        at_seconds: int,
+        now_seconds: int,
+        *,
+        since_seconds: int | None = None,
+    ) -> None:
+        """Count a crash; it may have been as early as `since_seconds`."""
         observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
         self.document.windows.count(
-            observation, version, now_seconds=now_seconds, sent_from=self._sent_from
+            observation,
+            version,
+            now_seconds=now_seconds,
+            read_seconds=since_seconds,
+            sent_from=self._sent_from,
         )
         self.observed[CRASHED] += 1
 

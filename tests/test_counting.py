@@ -45,7 +45,7 @@ def fill_containers(document: Document, rng: random.Random, containers: int, end
         last_ns = (NOW + number) * 10**9 + rng.randrange(10**9)
         at = NOW + number
         document.cursors[key] = Cursor(at, hashes, rng.randbytes(8), kept, 10**6, last_ns)
-        document.restarts[f"{uid}/botkube"] = (ended, key)
+        document.restarts[f"{uid}/botkube"] = (ended, key, NOW)
         document.breaks[key] = (document.cursors[key],) * MAX_BREAKS
     document.breaks = keep_breaks(document.breaks, document.cursors)
 
@@ -121,7 +121,7 @@ def forgotten(
     document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
     document.instances = {key: Instance(ended_seconds=ended), other: Instance()}
     document.cursors = {other: Cursor(total=1)} | ({key: cursor} if cursor is not None else {})
-    document.restarts = {"uid/botkube": (1, key), "uid/other": (0, other)}
+    document.restarts = {"uid/botkube": (1, key, 0), "uid/other": (0, other, 0)}
     document.left = {"uid": left} if left is not None else {}
     counting = counts(document)
     counting.forget([key], ["uid/botkube"], now_seconds=NOW)

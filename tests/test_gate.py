@@ -25,7 +25,7 @@ from agent.rules.ruleset import Captured, Constant, Event
 from agent.rules.words import Vocabulary
 from agent.sink.batch import Event as Call
 from agent.sink.batch import batch_array, build_identity
-from agent.state.document import Document
+from agent.state.document import Document, decode, encode
 from agent.web.metrics import Snapshot, exposition
 from agent.withholding import Withholding
 from tests.shipped import RULES
@@ -334,3 +334,26 @@ def test_any_number_of_restarts_is_counted_in_bounded_time() -> None:
     made.count_restarts("uid/botkube", 2**31 - 1, current="uid/b", last_ended="", now_seconds=NOON)
 
     assert made.observed[CRASHED] == MAX_UNSEEN
+
+
+@pytest.mark.parametrize(("noted", "sent"), [(-1, {}), (0, {"unseen": 5})], ids=["before", "after"])
+def test_instances_that_may_have_gone_in_the_quiet_period_are_not_sent(
+    noted: int, sent: dict[str, int]
+) -> None:
+    """Nobody knows when they ended: it may have been just after their number was last noted."""
+    made = counting()
+    ends = NOON + HOUR
+    made.document.windows.count_from = ends
+    for restarts, current, at in ((1, "uid/a", ends + noted), (7, "uid/b", ends + 60)):
+        made.count_restarts(
+            "uid/botkube", restarts, current=current, last_ended="uid/z", now_seconds=at
+        )
+        made.document = decode(encode(made.document))
+    crashes = [one["properties"] for one in closed(made, at=ends + HOUR) if is_crash(one)]
+
+    assert {one["kind"]: one["count"] for one in crashes} == sent
+    assert made.observed[CRASHED] == 5
+
+
+def is_crash(call: Call) -> bool:
+    return call.get("event") == CRASHED

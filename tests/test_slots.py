@@ -123,7 +123,10 @@ async def test_nothing_of_an_empty_slot_goes_on(tmp_path: Path) -> None:
 
 def test_a_slot_that_is_given_back_is_an_empty_one() -> None:
     found = document(holder=HERE.holder)
-    found.instances["here/1"], found.restarts["here/botkube"] = Instance(ended_seconds=1), (1, "")
+    found.instances["here/1"], found.restarts["here/botkube"] = (
+        Instance(ended_seconds=1),
+        (1, "", 1),
+    )
     give_back(found)
 
     for node in (HERE, Node("node-2", HERE.nodes)):

@@ -121,7 +121,7 @@ def begun(
     start: Start, *, stopped: int | None = None, waited: int = 0, not_before: int = 0
 ) -> Counting:
     document = Document(b"", "", Windows(60), sends=True, stopped_seconds=stopped)
-    document.restarts["uid/botkube"] = (1, "uid/1")
+    document.restarts["uid/botkube"] = (1, "uid/1", 1)
     counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
     counting.begin(
         now_seconds=NOW,

@@ -337,7 +337,7 @@ def test_time_in_another_mode_makes_no_empty_reports() -> None:
 
 def test_crashes_of_another_mode_are_not_counted() -> None:
     made = counting()
-    made.document.restarts["pod/one"] = (1, "pod/one")
+    made.document.restarts["pod/one"] = (1, "pod/one", 1)
     made.sends = False
     made.begin(now_seconds=NOON, window_seconds=HOUR, count_from=0, new_stream=str)
 

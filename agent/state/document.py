@@ -66,7 +66,7 @@ class Document:
     instances: dict[str, Instance] = field(factory=dict)
     outbox: list[Batch] = field(factory=list)
     parked: int = 0
-    restarts: dict[str, tuple[int, str]] = field(factory=dict)
+    restarts: dict[str, tuple[int, str, int]] = field(factory=dict)
     left: dict[str, int] = field(factory=dict)
     identified_seconds: int = 0
     identified_digest: str = ""
@@ -101,7 +101,8 @@ def _json(document: Document) -> bytes:
             "seq": document.seq,
             "totals": dict(document.totals),
             "parked": document.parked,
-            "restarts": document.restarts,
+            "restarts": {key: one[:2] for key, one in document.restarts.items()},
+            "restarts_noted": {key: at for key, (*_, at) in document.restarts.items()},
             "left": document.left,
             "identified_seconds": document.identified_seconds,
             "identified_digest": document.identified_digest,
@@ -157,7 +158,11 @@ def decode(data: bytes) -> Document:
             seq=_number(found["seq"]),
             totals=Counter(_numbers(found["totals"])),
             parked=_number(found["parked"]),
-            restarts={key: _restarts(one) for key, one in found["restarts"].items()},
+            # When they were noted came later than the first documents of this format.
+            restarts={
+                key: (*_restarts(one), _second(found.get("restarts_noted", {}).get(key, 0)))
+                for key, one in found["restarts"].items()
+            },
             left={uid: _second(at) for uid, at in found.get("left", {}).items()},
             identified_seconds=_second(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
