@@ -100,6 +100,12 @@ async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: 
     assert found == ([f"annotation {ANNOTATION} of namespace {NAMESPACE}"] if is_off else [])
 
 
+def merged(bottom: str, levels: int = 30) -> str:
+    """Return a switch at the bottom of merges, each of two: 2**30 ways lead there."""
+    links = "".join(f"a{n + 1}: &a{n + 1} {{<<: [*a{n}, *a{n}]}}\n" for n in range(levels))
+    return f"a0: &a0 {bottom}\n{links}analytics: {{<<: *a{levels}}}\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text", "is_off"),
     [
@@ -114,6 +120,9 @@ async def test_an_annotation_says_off(world: Lab, value: str | None, *, is_off: 
         ("botkube-global-config", "analytics: {disable: true, disable: false}\n", True),
         ("botkube-global-config", "a: &a {disable: true}\nanalytics: {<<: *a}\n", True),
         ("botkube-global-config", "a: &a {disable: true}\nanalytics: {<<: [*a]}\n", True),
+        ("botkube-global-config", merged("{disable: true}"), True),
+        ("botkube-global-config", merged("{disable: false}"), False),
+        ("botkube-global-config", "a: &a {<<: *a}\nanalytics: &b {<<: [*a, *b]}\n", False),
         ("botkube-global-config", "analytics: {disable: ~}\n", False),
         ("botkube-global-config", "analytics:\n\tdisable : true\n", True),
         ("botkube-global-config", "analytics:\n\t'disable': true\n", True),

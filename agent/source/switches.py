@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -174,23 +174,35 @@ def _wishes(text: object) -> list[str] | None:
     if not isinstance(text, str) or "analytics" not in text:
         return []
     try:
+        documents = list(yaml.compose_all(text, Loader=_LOADER))
         return [
             value.value if isinstance(value, yaml.ScalarNode) else "true"
-            for document in yaml.compose_all(text, Loader=_LOADER)
-            for analytics in _under(document, "analytics")
-            for value in _under(analytics, "disable")
+            for value in _under(_under(documents, "analytics"), "disable")
             if not value.tag.endswith(":null")
         ]
     except Exception:  # noqa: BLE001 the loader fails in many ways, and names what it read
         return None
 
 
-def _under(node: yaml.Node, key: str) -> Iterator[yaml.Node]:
-    if not isinstance(node, yaml.MappingNode):
-        return
-    for name, value in node.value:
-        if name.tag.endswith(":merge"):
-            for one in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                yield from _under(one, key)
-        elif name.value == key:
-            yield value
+def _under(nodes: Iterable[yaml.Node], key: str) -> list[yaml.Node]:
+    """Return what stands under a key in mappings, and in those that are merged into them.
+
+    Each node is looked at once: merges of merges would be twice as many with every level.
+    """
+    found: list[yaml.Node] = []
+    seen: set[yaml.Node] = set()
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        if node in seen or not isinstance(node, yaml.MappingNode):
+            continue
+        seen.add(node)
+        for name, value in node.value:
+            if not name.tag.endswith(":merge"):
+                found += [value] if name.value == key else []
+            elif not isinstance(value, yaml.SequenceNode):
+                waiting.append(value)
+            elif value not in seen:
+                seen.add(value)
+                waiting += value.value
+    return found
