@@ -108,6 +108,30 @@ def test_every_attempt_is_one_entry_again_without_an_answer() -> None:
     assert (entry.first_seconds, entry.at_seconds) == (NOW, NOW + 2)
 
 
+@pytest.mark.parametrize(
+    ("answer", "detail", "expected"),
+    [
+        (None, "", Answer.WAITING),
+        (Answer.RETRY, "timeout", Answer.WAITING),
+        (Answer.RETRY, "connection", Answer.WAITING),
+        (Answer.RETRY, "server_error", Answer.DISCARDED),
+    ],
+)
+def test_of_what_is_discarded_without_an_answer_it_is_not_said_that_it_was_not_accepted(
+    answer: Answer | None, detail: str, expected: Answer
+) -> None:
+    ledger = Ledger()
+    array = send(ledger, batch())
+    if answer is not None:
+        ledger.answer(array, answer, detail=detail, now_seconds=NOW)
+    never_sent = batch_array(batch(seq=2))
+    ledger.discard([array, never_sent], why="switched_off", now_seconds=NOW + 1)
+    entry = kept(ledger)
+
+    assert (entry.answer, entry.detail) == (expected, "switched_off")
+    assert entry.at_seconds == NOW + 1
+
+
 def test_what_is_not_sent_says_so_and_why_once() -> None:
     ledger = Ledger()
     for _ in range(2):
@@ -386,6 +410,24 @@ async def test_what_is_discarded_is_not_said_to_be_sent_again(
 
     assert {(one.answer, one.detail) for one in tried} == {(Answer.DISCARDED, why)}
     assert why in WHY
+
+
+async def test_a_report_that_the_destination_has_is_not_called_discarded_after_an_off(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """The off comes between the request, which is taken, and its answer."""
+    off = {"metadata": {"annotations": {ANNOTATION: "true"}}}
+    async with lab(tmp_path, ruleset) as world:
+        world.ledger_path = tmp_path / "ledger"
+        slow = world.collector.faults.add(Delay(seconds=999), path=BATCH, times=None)
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: slow.seen > 0)
+            world.cluster.server.store.merge(NAMESPACES, "", NAMESPACE, off)
+            await until(agent.task.done, fenced=True)
+        (tried,) = [one for one in await read(tmp_path) if one.attempts]
+
+    assert (tried.answer, tried.detail) == (Answer.WAITING, "switched_off")
 
 
 def test_what_came_before_sending_began_is_a_report_of_its_own(ruleset: RuleSet) -> None:

@@ -550,7 +550,7 @@ def test_every_answer_of_a_report_is_shown_in_words(ruleset: RuleSet, answer: An
         Answer.DELIVERED: "delivered",
         Answer.RETRY: "not accepted, will be sent again",
         Answer.REJECTED: "refused and parked",
-        Answer.DISCARDED: "not accepted, discarded",
+        Answer.DISCARDED: "not accepted when last tried, discarded",
         Answer.NOT_SENT: "not sent",
     }[answer]
     assert re.search(rf">{said}<", document)

@@ -531,7 +531,7 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
 
     assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))
     assert [one.sealed_seconds for one in tried] == [2]
-    assert (entry.answer, entry.detail) == (LedgerAnswer.DISCARDED, "switched_off")
+    assert (entry.answer, entry.detail) == (LedgerAnswer.WAITING, "switched_off")
 
 
 async def test_what_is_under_way_when_the_switch_becomes_unreadable_waits_in_the_outbox(

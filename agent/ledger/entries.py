@@ -33,13 +33,17 @@ class Answer(StrEnum):
     """What became of a report."""
 
     WAITING = "waiting"
-    """It was given to the destination; no answer is known."""
+    """It was given to the destination; no answer is known. With a detail: nor will one be."""
     DELIVERED = "delivered"
     RETRY = "retry"
     REJECTED = "rejected"
     DISCARDED = "discarded"
-    """It was given to the destination, which did not accept it, and is not sent again."""
+    """The destination's last answer did not accept it, and it is not sent again."""
     NOT_SENT = "not_sent"
+
+
+UNANSWERED = frozenset({"timeout", "connection"})
+"""The reasons of a retry that are no answer: the destination may have accepted it."""
 
 
 class EntryError(ValueError):
@@ -79,6 +83,12 @@ class Entry:
     detail: str = ""
     attempts: int = 0
     summary: Summary = Summary()
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the last attempt had no answer, so that it may have been accepted."""
+        is_retry = self.answer is Answer.RETRY
+        return self.answer is Answer.WAITING or (is_retry and self.detail in UNANSWERED)
 
     @property
     def array(self) -> bytes:

@@ -86,9 +86,16 @@ class Ledger:
             self._put(evolve(entry, answer=answer, detail=detail, at_seconds=now_seconds))
 
     def discard(self, arrays: Iterable[bytes], *, why: str, now_seconds: int) -> None:
-        """Note of what `send` has kept that it is not sent again."""
+        """Note of what `send` has kept that it is not sent again.
+
+        Of what had no answer (an off breaks off the request under way) none will be known.
+        """
         for array in arrays:
-            self.answer(array, Answer.DISCARDED, detail=why, now_seconds=now_seconds)
+            number = self._numbers.get(digest_of(array))
+            if number is not None:
+                unanswered = self._entries[number].is_unanswered
+                answer = Answer.WAITING if unanswered else Answer.DISCARDED
+                self.answer(array, answer, detail=why, now_seconds=now_seconds)
 
     def keep_unsent(self, batch: Batch, *, array: bytes, why: str, now_seconds: int) -> None:
         """Keep a report that is not sent, once however often its window is closed."""

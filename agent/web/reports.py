@@ -32,7 +32,7 @@ ANSWERS = {
     Answer.DELIVERED: "delivered",
     Answer.RETRY: "not accepted, will be sent again",
     Answer.REJECTED: "refused and parked",
-    Answer.DISCARDED: "not accepted, discarded",
+    Answer.DISCARDED: "not accepted when last tried, discarded",
     Answer.NOT_SENT: "not sent",
 }
 WHY = {
