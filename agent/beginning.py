@@ -120,11 +120,11 @@ async def begin(
         return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
     # Before any log is read, and before an id is chosen.
-    found = await read_switches(client, options.namespaces, options.deployments)
+    found = await read_switches(client, options.namespaces, options.deployments, options.selectors)
     switched(found)
     for one in found:
         if one.value == NOT_READABLE:
-            warn_missing(one.name, "get")
+            warn_missing(one.name, one.verb)
     if any(one.is_off for one in found):
         for store in stores:
             stream = str(world.new_uuid())

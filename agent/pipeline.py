@@ -361,6 +361,7 @@ async def _obey(
                 client,
                 pipeline.options.namespaces,
                 pipeline.options.deployments,
+                pipeline.options.selectors,
                 limit_seconds=SWITCHES_SECONDS,
             )
         except ApiError as error:

@@ -51,6 +51,7 @@ async def _look(
                         client,
                         options.namespaces,
                         options.deployments,
+                        options.selectors,
                         limit_seconds=every_seconds,
                     )
                 )

@@ -16,6 +16,7 @@ from agent.aggregate import Windows
 from agent.counting import LEFT_SECONDS, MAX_LEFT, Counting
 from agent.model import Identity
 from agent.rules import RuleSet
+from agent.source.switches import MAX_PODS
 from agent.state.document import Document, decode
 from tests.agents import (
     NAMESPACE,
@@ -73,8 +74,13 @@ async def test_a_namespace_that_is_not_known_yet_holds_all_windows(
 ) -> None:
     """Its lines would be late else: the API server will answer sooner or later."""
     async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, OTHER)) as world:
-        where = f"/namespaces/{OTHER}/pods$"
-        world.cluster.server.faults.add(Answer(500), path=where, times=None)
+        world.cluster.server.faults.add(
+            Answer(500),
+            path=f"/namespaces/{OTHER}/pods$",
+            # The switch in the pods has an answer: without one, nothing is read of any namespace.
+            when=lambda call: call.query.get("limit") != MAX_PODS,
+            times=None,
+        )
         async with world.agent():
             truth = write(world.cluster.botkube(NAMESPACE, at=world.clock.ns()), world, 20)
             await after(world, 5 * WINDOW_SECONDS)

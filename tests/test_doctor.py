@@ -827,6 +827,7 @@ async def test_the_destination_is_told_nothing(
         "User-Agent",
         "Accept",
         "Accept-Encoding",
+        "Connection",
     }
     assert lines["destination"].verdict is Verdict.OK
 

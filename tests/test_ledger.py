@@ -408,7 +408,9 @@ async def test_what_is_discarded_is_not_said_to_be_sent_again(
         tried = [one for one in await read(tmp_path) if one.attempts]
     why = "mode_changed" if found == "no write key" else "switched_off"
 
-    assert {(one.answer, one.detail) for one in tried} == {(Answer.DISCARDED, why)}
+    # One that was tried again when the agent ended has no answer.
+    assert {one.answer for one in tried} <= {Answer.DISCARDED, Answer.WAITING}
+    assert {one.detail for one in tried} == {why}
     assert why in WHY
 
 

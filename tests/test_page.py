@@ -344,7 +344,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
             world.cluster.namespace(name)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with Client(world.options().access, "test") as client:
-            found = await read_switches(client, names, ["botkube"])
+            found = await read_switches(client, names, ["botkube"], ["app=botkube"])
         async with world.agent() as agent, shown(world, agent, switches=found) as port:
             assert agent.pipeline is not None
             running = agent.pipeline
@@ -364,7 +364,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
 
     assert len(said.body) <= MAX_BYTES
     assert len(status_["rules"]) == len(ruleset.rules) > 400
-    assert len(status_["switches"]) == 3 * 60
+    assert len(status_["switches"]) == 4 * 60
     assert len(status_["last_day"]) >= 300
     assert said.body.count(b" more: ") >= 4
 
@@ -409,6 +409,7 @@ WAYS_OFF = (
     ("--analytics-disable",),
     ('botkube-analytics/disable: "true"', "namespace"),
     ("BotKube's own", "analytics.disable: true"),
+    ("BOTKUBE_ANALYTICS_DISABLE", "environment of"),
     ("write key",),
     ("to zero", "sent when it starts again"),
     ("analytics.disable", "no pod"),
@@ -429,6 +430,16 @@ def test_every_way_to_switch_off_stands_on_the_page_and_in_the_privacy_notice(
         assert any(all(word in one for word in way) for one in ways)
         assert [word for word in way if word not in off] == []
     assert len(ways) == len(WAYS_OFF)
+
+
+def test_what_a_local_off_keeps_is_said(ruleset: RuleSet) -> None:
+    root = Path(__file__).parent.parent
+    documents = [root / "PRIVACY.md", root / "README.md", root / "deploy" / "README.md"]
+    said = [page(whole(ruleset)).decode(), *(one.read_text() for one in documents)]
+
+    assert [
+        one for one in said if not re.search(r"sent when (it|the agent) is on again", one)
+    ] == []
 
 
 ROWS = (SwitchRow("one", "false", is_off=False), SwitchRow("two", "true", is_off=True))

@@ -31,7 +31,7 @@ from agent.service import serve_pipeline
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.sink.segment import Segment
 from agent.source.api import ApiError, Client
-from agent.source.switches import ANNOTATION, read_switches
+from agent.source.switches import ANNOTATION, VARIABLE, read_switches
 from agent.standing import stand
 from tests.agents import (
     LEASE,
@@ -46,10 +46,11 @@ from tests.agents import (
     write,
 )
 from tests.sim.faults import Answer, Delay, HalfOpen
-from tests.sim.store import CONFIGMAPS, NAMESPACES
+from tests.sim.store import CONFIGMAPS, NAMESPACES, PODS
 from tests.test_gate import closed, count, counting, executed
 from tests.test_reload import ask, ask_until
 
+SELECTOR = "app=botkube"
 LOG = r"/pods/[^/]+/log"
 
 
@@ -75,7 +76,9 @@ async def names_off(world: Lab) -> list[str]:
     """Return which switches say off."""
     async with Client(world.options().access, "test") as client:
         return [
-            one.name for one in await read_switches(client, [NAMESPACE], ["botkube"]) if one.is_off
+            one.name
+            for one in await read_switches(client, [NAMESPACE], ["botkube"], [SELECTOR])
+            if one.is_off
         ]
 
 
@@ -141,6 +144,79 @@ async def test_botkubes_own_opt_out_says_off(
     assert bool(await names_off(world)) is is_off
 
 
+def with_environment(world: Lab, *values: object, phase: str = "Running") -> None:
+    """Let a pod of BotKube have the variable in its containers, beside others."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    more = {"name": "A", "value": "true"}
+    containers = [
+        {
+            "name": f"c{number}",
+            "image": "x",
+            "env": [more, {"name": VARIABLE, "value": value}, {"name": VARIABLE, "valueFrom": {}}],
+        }
+        for number, value in enumerate(values)
+    ]
+    patch = {"spec": {"containers": containers}, "status": {"phase": phase}}
+    world.cluster.server.store.merge(PODS, NAMESPACE, pod.name, patch)
+
+
+@pytest.mark.parametrize(
+    ("values", "value"),
+    [
+        (["true"], "true"),
+        (["1"], "true"),
+        (["T"], "true"),
+        (["ture"], "true"),
+        (["false", "true"], "true"),
+        (["true", "false"], "true"),
+        (["false"], "false"),
+        (["0"], "false"),
+        ([""], "not set"),
+        ([None], "not set"),
+        ([], "not set"),
+    ],
+    ids=str,
+)
+async def test_the_environment_of_botkubes_pods_says_off(
+    world: Lab, values: list[object], value: str
+) -> None:
+    with_environment(world, *values)
+    async with Client(world.options().access, "test") as client:
+        found = await read_switches(client, [NAMESPACE], [], [SELECTOR])
+        others = await read_switches(client, [NAMESPACE], [], ["app=other"])
+
+    name = f"{VARIABLE} of pods {SELECTOR} in namespace {NAMESPACE}"
+    assert (found[-1].name, found[-1].value, found[-1].is_off) == (name, value, value == "true")
+    assert others[-1].value == "not set"
+
+
+async def test_a_pod_that_has_ended_says_nothing_any_more(world: Lab) -> None:
+    with_environment(world, "true", phase="Failed")
+    assert await names_off(world) == []
+
+
+@pytest.mark.parametrize("status", [403, 500])
+async def test_pods_that_may_not_be_listed_hide_a_switch(world: Lab, status: int) -> None:
+    where = f"/namespaces/{NAMESPACE}/pods$"
+    world.cluster.server.faults.add(Answer(status), path=where, times=None)
+    async with Client(world.options().access, "test") as client:
+        if status == 500:
+            with pytest.raises(ApiError):
+                await read_switches(client, [NAMESPACE], [], [SELECTOR])
+            return
+        found = await read_switches(client, [NAMESPACE], [], [SELECTOR])
+
+    assert (found[-1].value, found[-1].verb) == ("not readable", "list")
+
+
+async def test_no_log_is_read_of_a_botkube_that_is_off_by_its_environment(world: Lab) -> None:
+    with_environment(world, "true")
+    async with world.agent(waits=False) as agent:
+        await ended(agent)
+
+    assert not [call for call in world.cluster.server.calls if call.subresource == "log"]
+
+
 @pytest.mark.parametrize("name", ["one-analytics-config", "one-global-config", "two-global-config"])
 async def test_the_opt_out_of_every_deployment_that_is_named_is_obeyed(
     world: Lab, name: str
@@ -156,6 +232,7 @@ async def test_the_opt_out_of_every_deployment_that_is_named_is_obeyed(
     assert {call.resource for call in world.cluster.server.calls[before:]} == {
         "namespaces",
         "configmaps",
+        "pods",
     }
 
     world.changes |= {"slots": 1, "state_path": None}
@@ -353,7 +430,7 @@ async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: L
     async with process(world) as (port, _page):
         await ask_until(port, "/readyz", lambda page: b'"off"' in page)
         await after(world, WINDOW_SECONDS)
-        asked = {call.resource for call in world.cluster.server.calls}
+        asked = {(call.resource, call.subresource) for call in world.cluster.server.calls}
         annotate(world, None)
         await ask_until(port, "/readyz", lambda page: b'"off"' not in page and b" 200 " in page)
         await after(world, WINDOW_SECONDS)
@@ -362,7 +439,7 @@ async def test_the_process_stays_alive_while_off_and_goes_on_afterwards(world: L
         annotate(world, "true")
         await ask_until(port, "/readyz", lambda page: b'"off"' in page)
 
-    assert asked == {"namespaces", "configmaps"}
+    assert asked == {("namespaces", ""), ("configmaps", ""), ("pods", "")}
     assert missing(truth, world) == {}
 
 
@@ -387,7 +464,7 @@ async def test_a_replica_that_stands_by_shows_the_clusters_switches(
             world.changes |= {"node": "node-2"} if "node" in changes else {}
             async with process(world, seed=2) as (health, page):
                 await ask_until(health, "/readyz", lambda said: b'"standby"' in said)
-                shown = await status_until(page, lambda said: len(said["switches"]) == 3)
+                shown = await status_until(page, lambda said: len(said["switches"]) == 4)
                 annotate(world, "true")
                 off = await status_until(page, lambda said: said["mode"] == "off")
                 ready = await ask(health, "/readyz")
@@ -399,7 +476,7 @@ async def test_a_replica_that_stands_by_shows_the_clusters_switches(
                 world.cluster.server.faults.clear()
                 await status_until(page, lambda said: not SINCE.search(said["means"]))
 
-    assert [one["value"] for one in shown["switches"]] == ["not set"] * 3
+    assert [one["value"] for one in shown["switches"]] == ["not set"] * 4
     assert shown["means"].startswith("This replica stands by")
     assert off["why"] == f"annotation {ANNOTATION} of namespace {NAMESPACE} is true"
     assert b'"off"' in ready
@@ -438,7 +515,7 @@ MANY = tuple(f"team-{at:02}" for at in range(12))
 async def test_an_off_is_obeyed_in_time_although_every_answer_is_slow(
     world: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """36 switches of 12 namespaces, each answer a quarter of the time of one look."""
+    """52 switches of 13 namespaces, each answer a quarter of the time of one look."""
     monkeypatch.setattr("agent.pipeline.SWITCHES_SECONDS", 1.6)
     world.changes["namespaces"] = (NAMESPACE, *MANY)
     for name in MANY:
@@ -473,10 +550,10 @@ async def test_an_off_is_obeyed_although_another_switch_gives_no_answer(world: L
     faults.add(Answer(500), path="botkube-analytics-config", times=None)
     faults.add(HalfOpen(), path="botkube-global-config", times=None)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
+        found = await read_switches(client, [NAMESPACE], ["botkube"], [], limit_seconds=0.5)
         annotate(world, None)
         with pytest.raises(ApiError):
-            await read_switches(client, [NAMESPACE], ["botkube"], limit_seconds=0.5)
+            await read_switches(client, [NAMESPACE], ["botkube"], [], limit_seconds=0.5)
 
     assert [(one.value, one.is_off) for one in found] == [
         ("true", True),
@@ -644,6 +721,6 @@ async def test_a_configuration_of_botkube_that_is_torn_is_not_a_switch_that_is_n
     data = {f"{number}.yaml": text for number, text in enumerate(texts)}
     world.cluster.config_map(NAMESPACE, "botkube-global-config", data)
     async with Client(world.options().access, "test") as client:
-        found = await read_switches(client, [NAMESPACE], ["botkube"])
+        found = await read_switches(client, [NAMESPACE], ["botkube"], [])
 
     assert found[-1].value == value

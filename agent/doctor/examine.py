@@ -157,7 +157,7 @@ async def _examine(
     patient = cluster.patient
     options = patient.options
     switches = await cluster.ask(
-        read_switches(cluster.client, options.namespaces, options.deployments)
+        read_switches(cluster.client, options.namespaces, options.deployments, options.selectors)
     )
     said = () if isinstance(switches, Refusal) else switches
     decision = decide((*patient.switches, *said), has_write_key=patient.has_write_key)

@@ -369,6 +369,16 @@ def part(found: dict[str, Any], name: str) -> dict[str, Any]:
     return {} if inner is None else as_object(inner)
 
 
+def items(found: dict[str, Any], name: str) -> list[Any]:
+    """Return the list that stands in an object under a name, empty if nothing does."""
+    items = found.get(name)
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise ApiError(0, "the answer has another shape")
+    return items
+
+
 def reason_of(status: object, otherwise: str) -> str:
     """Return the one word by which a `Status` names its reason; other text may quote data."""
     said = status.get("reason") if isinstance(status, dict) else None

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import define, field, frozen
 
-from agent.source.api import JSON, ApiError, as_object, part, reason_of
+from agent.source.api import JSON, ApiError, as_object, items, part, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -253,8 +253,8 @@ async def find_pods(client: Client, selections: Iterable[Selection]) -> list[Pod
     """
     pods: dict[str, Pod] = {}
     for selection in selections:
-        async for items, _version in _pages(client, selection):
-            for item in items:
+        async for page, _version in _pages(client, selection):
+            for item in page:
                 with suppress(ApiError):
                     pod = read_pod(item, selection.containers)
                     pods[pod.uid] = pod
@@ -264,8 +264,8 @@ async def find_pods(client: Client, selections: Iterable[Selection]) -> list[Pod
 async def _list(client: Client, selection: Selection, pods: Pods) -> str:
     uids: list[str] = []
     version = ""
-    async for items, listed in _pages(client, selection):
-        uids += [_take_pod(item, selection, pods) for item in items]
+    async for page, listed in _pages(client, selection):
+        uids += [_take_pod(item, selection, pods) for item in page]
         version = listed
     if all(uids):
         # Else one of those that are not in it may be the one that could not be read.
@@ -283,7 +283,7 @@ async def _pages(
         if "items" not in found:
             raise ApiError(0, "the answer is no list")  # and not an empty one
         metadata = part(found, "metadata")
-        yield _items(found, "items"), _text(metadata.get("resourceVersion"))
+        yield items(found, "items"), _text(metadata.get("resourceVersion"))
         following = metadata.get("continue")
         if not following:
             return
@@ -371,10 +371,10 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
     uid, name = _text(metadata.get("uid")), _text(metadata.get("name"))
     if not uid or not name:
         raise ApiError(0, "a pod without a name or uid")
-    owners = [as_object(one) for one in _items(metadata, "ownerReferences")]
+    owners = [as_object(one) for one in items(metadata, "ownerReferences")]
     labels = part(metadata, "labels")
-    statuses = [as_object(one) for one in _items(status, "containerStatuses")]
-    asked = [as_object(one) for one in _items(part(pod, "spec"), "containers")]
+    statuses = [as_object(one) for one in items(status, "containerStatuses")]
+    asked = [as_object(one) for one in items(part(pod, "spec"), "containers")]
     images = {_text(one.get("name")): _text(one.get("image")) for one in asked}
     return Pod(
         namespace=_text(metadata.get("namespace")),
@@ -429,16 +429,6 @@ def _ended(found: dict[str, Any]) -> Ended | None:
         _text(found.get("reason")),
         _seconds(found.get("finishedAt")),
     )
-
-
-def _items(found: dict[str, Any], name: str) -> list[Any]:
-    """Return the list that stands in an object under a name, empty if nothing does."""
-    items = found.get(name)
-    if items is None:
-        return []
-    if not isinstance(items, list):
-        raise ApiError(0, "the answer has another shape")
-    return items
 
 
 def _text(found: object) -> str:

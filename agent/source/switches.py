@@ -1,4 +1,4 @@
-"""The switches that stand in the cluster: an annotation of ours, and BotKube's own opt-out.
+"""The switches that stand in the cluster: an annotation of ours, and BotKube's own opt-outs.
 
 Owns where they stand and what their values mean. A 404 means that a switch is not set, a 403 that
 it may not be read, which is said; any other answer is none, and is the caller's `ApiError`.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 from attrs import frozen
 
-from agent.source.api import ApiError, part
+from agent.source.api import ApiError, as_object, items, part
+from agent.source.discovery import ENDED_PHASES, Selection
 
 if TYPE_CHECKING:
     from agent.source.api import Client
@@ -24,6 +25,10 @@ Says: TypeAlias = Callable[[dict[str, Any]], object]
 """What an object says of its switch; None: it is not set."""
 
 ANNOTATION = "botkube-analytics/disable"
+VARIABLE = "BOTKUBE_ANALYTICS_DISABLE"
+"""By which BotKube itself is told not to report, like us."""
+MAX_PODS = "100"
+"""So many of BotKube's pods are looked at for each selection."""
 MAX_READS = 16
 """So many switches are read at a time: with many namespaces one after the other takes too long."""
 
@@ -39,11 +44,28 @@ FIRST_WITH_OPT_OUT = (0, 13)
 
 @frozen
 class ClusterSwitch:
-    """One switch by its place, its value in a closed word, and whether it turns the agent off."""
+    """One switch by its place, its value in a closed word, and whether it turns the agent off.
+
+    `verb` is the right by which it is read.
+    """
 
     name: str
     value: str
     is_off: bool
+    verb: str = "get"
+
+
+@frozen
+class _Place:
+    """Where a switch stands, and how what stands there says it."""
+
+    name: str
+    path: str
+    says: Says
+    params: Mapping[str, str] | None = None
+
+    def found(self, value: str, *, is_off: bool = False) -> ClusterSwitch:
+        return ClusterSwitch(self.name, value, is_off, "list" if self.params else "get")
 
 
 def analytics_config(deployment: str) -> str:
@@ -65,26 +87,28 @@ async def read_switches(
     client: Client,
     namespaces: Iterable[str],
     deployments: Iterable[str],
+    selectors: Iterable[str],
     *,
     limit_seconds: float | None = None,
 ) -> tuple[ClusterSwitch, ...]:
-    """Return every switch of these namespaces and of the BotKubes of these Deployments in them.
+    """Return every switch of these namespaces and of the BotKubes in them.
 
-    What has no answer by the limit gave none.
+    Those are told by the names of their Deployments and by the selectors of their pods. What has no
+    answer by the limit gave none.
 
     One that says off is enough, whatever became of the others. Raises `ApiError` where none says
     off and one gave no answer.
     """
     slots = asyncio.Semaphore(MAX_READS)
 
-    async def read(name: str, path: str, says: Says) -> ClusterSwitch:
+    async def read(place: _Place) -> ClusterSwitch:
         async with slots:
-            return _switch(name, await _read(client, path), says)
+            return _switch(place, await _read(client, place))
 
-    async def ask(name: str, path: str, says: Says) -> ClusterSwitch | ApiError:
+    async def ask(place: _Place) -> ClusterSwitch | ApiError:
         try:
             async with asyncio.timeout_at(deadline):
-                return await read(name, path, says)
+                return await read(place)
         except TimeoutError:
             return ApiError(0, "no answer in time")
         except ApiError as error:
@@ -92,33 +116,40 @@ async def read_switches(
 
     now = asyncio.get_running_loop().time()
     deadline = None if limit_seconds is None else now + limit_seconds
-    places = list(_places(namespaces, opt_out_configs(deployments)))
-    answers = await asyncio.gather(*(ask(*place) for place in places))
+    places = list(_places(namespaces, opt_out_configs(deployments), tuple(selectors)))
+    answers = await asyncio.gather(*map(ask, places))
     is_off = any(isinstance(one, ClusterSwitch) and one.is_off for one in answers)
     found = []
-    for (name, _path, _says), answer in zip(places, answers, strict=True):
+    for place, answer in zip(places, answers, strict=True):
         if isinstance(answer, ClusterSwitch):
             found.append(answer)
         elif is_off:
-            found.append(ClusterSwitch(name, NOT_READABLE, is_off=False))
+            found.append(place.found(NOT_READABLE))
         else:
             raise answer
     return tuple(found)
 
 
-def _places(namespaces: Iterable[str], configs: tuple[str, ...]) -> Iterable[tuple[str, str, Says]]:
+def _places(
+    namespaces: Iterable[str], configs: tuple[str, ...], selectors: tuple[str, ...]
+) -> Iterable[_Place]:
     for namespace in namespaces:
         path = f"/api/v1/namespaces/{namespace}"
-        yield f"annotation {ANNOTATION} of namespace {namespace}", path, _annotation
+        yield _Place(f"annotation {ANNOTATION} of namespace {namespace}", path, _annotation)
         for config in configs:
             name = f"analytics.disable in ConfigMap {namespace}/{config}"
-            yield name, f"{path}/configmaps/{config}", _disable
+            yield _Place(name, f"{path}/configmaps/{config}", _disable)
+        for selector in selectors:
+            # Of every node: a wish in one pod is one of the whole BotKube.
+            pods = Selection(namespace, selector, frozenset())
+            name = f"{VARIABLE} of pods {selector} in namespace {namespace}"
+            yield _Place(name, pods.path, _environment, {**pods.params, "limit": MAX_PODS})
 
 
-async def _read(client: Client, path: str) -> dict[str, Any] | str | None:
+async def _read(client: Client, place: _Place) -> dict[str, Any] | str | None:
     """Return the object, None if it is not there, `NOT_READABLE` if it may not be read."""
     try:
-        return await client.get(path)
+        return await client.get(place.path, place.params)
     except ApiError as error:
         if error.status == HTTPStatus.NOT_FOUND:
             return None
@@ -127,16 +158,16 @@ async def _read(client: Client, path: str) -> dict[str, Any] | str | None:
         raise
 
 
-def _switch(name: str, found: dict[str, Any] | str | None, says: Says) -> ClusterSwitch:
+def _switch(place: _Place, found: dict[str, Any] | str | None) -> ClusterSwitch:
     if isinstance(found, str):
-        return ClusterSwitch(name, found, is_off=False)
-    said = None if found is None else says(found)
+        return place.found(found)
+    said = None if found is None else place.says(found)
     if said == NOT_READABLE:
-        return ClusterSwitch(name, NOT_READABLE, is_off=False)
+        return place.found(NOT_READABLE)
     if said is None:
-        return ClusterSwitch(name, NOT_SET, is_off=False)
+        return place.found(NOT_SET)
     is_off = _says_off(said)
-    return ClusterSwitch(name, str(is_off).lower(), is_off)
+    return place.found(str(is_off).lower(), is_off=is_off)
 
 
 def _says_off(said: object) -> bool:
@@ -146,6 +177,26 @@ def _says_off(said: object) -> bool:
 
 def _annotation(namespace: dict[str, Any]) -> object:
     return part(part(namespace, "metadata"), "annotations").get(ANNOTATION)
+
+
+def _environment(pods: dict[str, Any]) -> object:
+    """Return what the environment of the pods' containers says; any off wins.
+
+    A value that stands elsewhere (`valueFrom`) is not seen. An empty one is not set, as BotKube has
+    it. A pod that has ended says nothing any more: it may be left over.
+    """
+    said: object = None
+    for pod in map(as_object, items(pods, "items")):
+        if part(pod, "status").get("phase") in ENDED_PHASES:
+            continue
+        for container in map(as_object, items(part(pod, "spec"), "containers")):
+            for one in map(as_object, items(container, "env")):
+                value = one.get("value")
+                if one.get("name") == VARIABLE and value:
+                    if _says_off(value):
+                        return value
+                    said = value
+    return said
 
 
 def _disable(config: dict[str, Any]) -> object:

@@ -205,7 +205,9 @@ def _off() -> Element:
         (
             "Set BotKube's own ",
             "analytics.disable: true",
-            ", if a switch on this page has its name.",
+            ", if a switch on this page has its name, or ",
+            "BOTKUBE_ANALYTICS_DISABLE=true",
+            " in the environment of its pods.",
         ),
         (
             "Scale it to zero: nothing is sent on the way out. What waits is kept, and sent when "
@@ -222,8 +224,9 @@ def _off() -> Element:
         tag(
             "p",
             "Off by one of the first three means: no connection, no name look-up, no page; only "
-            "the health port listens. For the two in the cluster the API server is asked, and "
-            "nothing is read or sent.",
+            "the health port listens; what was counted before and not sent yet is kept, and sent "
+            "when it is on again. For those in the cluster the API server is asked, nothing is "
+            "read or sent, and what was not sent is discarded.",
         ),
     )
 
