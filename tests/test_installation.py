@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from agent.state.installation import (
 from agent.state.store import StateError
 from agent.withholding import Withholding
 from tests.sim.cluster import Cluster
+from tests.sim.faults import Answer
 from tests.sim.store import CONFIGMAPS
 
 ID = str(UUID(int=7, version=4))
@@ -126,6 +128,28 @@ async def test_an_object_of_a_newer_release_is_refused_and_stays(tmp_path: Path,
         await ways[how]()
 
     assert path.read_bytes() == newer
+
+
+@pytest.mark.parametrize(("times", "sends"), [(1, False), (None, True)])
+async def test_an_off_is_noted_although_another_replica_writes_just_then(
+    tmp_path: Path, times: int | None, *, sends: bool
+) -> None:
+    async with Cluster.running() as cluster:
+        cluster.namespace("botkube")
+        cluster.config_map("botkube", "installation")
+        kubeconfig = tmp_path / "kubeconfig"
+        kubeconfig.write_bytes(orjson.dumps(cluster.server.kubeconfig()))
+        async with Client(Access(str(kubeconfig)), "test") as client:
+            kept = ConfigMapStore(client, "botkube", "installation")
+            on = orjson.dumps(WHOLE | {"sends": True, "not_before": 0})
+            await kept.save(on, (await kept.load()).version)
+            cluster.server.faults.add(Answer(409), verb="update", times=times)
+            with nullcontext() if times else pytest.raises(StateError, match="keeps changing"):
+                await note_off(kept)
+            said, _is_there = await read_installation(kept)
+
+    assert said is not None
+    assert said.sends is sends
 
 
 async def test_what_others_wrote_into_the_metadata_stays(tmp_path: Path) -> None:

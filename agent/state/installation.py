@@ -122,14 +122,19 @@ async def note(
 
 async def note_off(store: Store) -> None:
     """Keep that the mode was not `on`, for what has no State yet. Raises `StateError`."""
-    stored = await store.load()
-    if stored.data is None:
-        return
-    known = _decode(stored.data, store.where)
-    if known.sends is not False:
+    for _attempt in range(3):
+        stored = await store.load()
+        if stored.data is None:
+            return
+        known = _decode(stored.data, store.where)
+        if known.sends is False:
+            return
         known.sends = False
-        with suppress(Conflict):  # another replica has found the switch, too
+        with suppress(Conflict):  # another replica has found the switch, too, or its slot written
             await store.save(_encode(known), stored.version)
+            return
+    what = f"{store.where} keeps changing"
+    raise StateError(what)
 
 
 def _encode(installation: Installation) -> bytes:
