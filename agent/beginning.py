@@ -22,7 +22,6 @@ from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
 from agent.source.api import ApiError, Client
 from agent.source.discovery import Selection, find_nodes
-from agent.source.switches import NOT_READABLE, read_switches
 from agent.start import is_first_start, start_of
 from agent.state import installation as installations
 from agent.state.configmap import ConfigMapStore
@@ -37,9 +36,9 @@ if TYPE_CHECKING:
     from contextlib import AsyncExitStack
 
     from agent.ledger.ledger import Ledger
+    from agent.lookout import Lookout
     from agent.options import Options, World
     from agent.rules import RuleSet
-    from agent.source.switches import ClusterSwitch
     from agent.state.installation import Installation
     from agent.state.store import Store
 
@@ -92,12 +91,12 @@ async def begin(
     ledger: Ledger,
     *,
     sends: bool,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    lookout: Lookout,
     check: Callable[[], None],
     standing_since: float | None = None,
     saw_none: bool = False,
 ) -> Begun:
-    """Look at the switches, find out who this is, and claim State, in this order.
+    """Look at the switches, find out who this is, claim State, and look again, in this order.
 
     `standing_since` is when this process began to wait for its turn, by the clock that nobody sets:
     while it waited, the agent was not stopped. `saw_none` is whether no pod of BotKube was there
@@ -119,19 +118,17 @@ async def begin(
     def keep(store: Store) -> Keeper:
         return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
-    # Before any log is read, and before an id is chosen.
-    found = await read_switches(client, options.namespaces, options.deployments, options.selectors)
-    switched(found)
-    for one in found:
-        if one.value == NOT_READABLE:
-            warn_missing(one.name, one.verb)
-    if any(one.is_off for one in found):
+    async def discard(since: int) -> None:
         for store in stores:
             stream = str(world.new_uuid())
-            await _discard_unsent(keep(store), options, stream, ledger, now_seconds=now)
+            await _discard_unsent(keep(store), options, stream, ledger, now_seconds=since)
         await installations.note_off(installation_store)
         await ledger.save()
-        raise SwitchedOff
+
+    # Before any log is read, and before an id is chosen.
+    await _look(client, options, lookout, discard, now_seconds=now)
+    for one in lookout.unreadable:
+        warn_missing(one.name, one.verb)
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(
@@ -218,7 +215,31 @@ async def begin(
         slot, keeper, counting = await take_over()
     note = partial(_note, installation_store, slot, keeper, counting, later)
     await note()
+    # What stood between the first look and this may have taken long; the tasks start at once.
+    await _look(client, options, lookout, discard, now_seconds=now)
     return Begun(client, counting, keeper, note, later)
+
+
+async def _look(
+    client: Client,
+    options: Options,
+    lookout: Lookout,
+    discard: Callable[[int], Awaitable[None]],
+    *,
+    now_seconds: int,
+) -> None:
+    """Look at the switches, and pay what is owed: an off that stands, or could not be written then.
+
+    Raises `SwitchedOff` if one stands.
+    """
+    is_off = await lookout.look(client, options)
+    if is_off:
+        lookout.owe(now_seconds=now_seconds)
+    if lookout.owed_since is not None:
+        await discard(lookout.owed_since)
+        lookout.pay()
+    if is_off:
+        raise SwitchedOff
 
 
 async def _later_clock(client: Client, world: World) -> Callable[[], float]:

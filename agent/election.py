@@ -22,8 +22,8 @@ from agent.state.store import Conflict
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from agent.lookout import Lookout
     from agent.options import Options, World
-    from agent.source.switches import ClusterSwitch
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ async def run_elected(
     stand_by: Callable[[], None],
     lead: Callable[[], None],
     stop: asyncio.Event,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    lookout: Lookout,
 ) -> None:
     """Let a term run whenever this process holds the lease, until `stop` is set.
 
@@ -66,7 +66,7 @@ async def run_elected(
             log.info("standing by")
             try:
                 every = options.pace.switches
-                waiting = stand(lease.acquire(), options, switched, every_seconds=every)
+                waiting = stand(lease.acquire(), options, lookout, every_seconds=every)
                 await unless(stop, waiting)
                 if not stop.is_set():
                     lead()

@@ -23,10 +23,10 @@ from agent.standing import stand
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from agent.lookout import Lookout
     from agent.options import Options, World
     from agent.source.api import ApiError
     from agent.source.discovery import Pod
-    from agent.source.switches import ClusterSwitch
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ async def run_on_node(
     lead: Callable[[], None],
     none_here: Callable[[], None],
     stop: asyncio.Event,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    lookout: Lookout,
 ) -> None:
     """Let a term, a run of the pipeline, follow each pod of BotKube on this node, until `stop`.
 
@@ -60,7 +60,7 @@ async def run_on_node(
             log.info("waiting for BotKube on this node")
             every = options.pace.switches * STANDING_LOOKS
             waiting = _has_work(client, options, world, none_here)
-            await unless(stop, stand(waiting, options, switched, every_seconds=every))
+            await unless(stop, stand(waiting, options, lookout, every_seconds=every))
         if stop.is_set():
             return
         lead()

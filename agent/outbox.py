@@ -27,7 +27,10 @@ BatchKey: TypeAlias = tuple[int, int]
 
 @define(eq=False)
 class CommittedOutbox:
-    """The outbox of the one document; `sink.deliver` takes batches from here."""
+    """The outbox of the one document; `sink.deliver` takes batches from here.
+
+    Until `may_send` is set it takes none.
+    """
 
     counting: Counting
     destination: str
@@ -39,7 +42,6 @@ class CommittedOutbox:
     def __attrs_post_init__(self) -> None:
         # What was loaded was committed by the process before.
         self._committed = self.keys()
-        self.may_send.set()
 
     def keys(self) -> frozenset[BatchKey]:
         """Return which batches are sealed now."""

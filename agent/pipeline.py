@@ -28,7 +28,6 @@ from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
 from agent.source.api import ApiError, Client
 from agent.source.discovery import Pods, Selection, watch
-from agent.source.switches import read_switches
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
 from agent.streams import give_back
@@ -39,13 +38,13 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from agent.ledger.ledger import Ledger
+    from agent.lookout import Lookout
     from agent.model import Batch
     from agent.options import Options, World
     from agent.prefilter import Prefilter
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.sink.outcome import Outcome
-    from agent.source.switches import ClusterSwitch
     from agent.state.document import Document
 
 log = logging.getLogger(__name__)
@@ -60,10 +59,6 @@ LEDGER_STOP_SECONDS = 0.5
 """A slow disk must not keep a stopped agent: a report is on it before it leaves."""
 
 STOP_SECONDS = 4.0
-
-SWITCHES_SECONDS = 25.0
-"""How long a look at the switches may take. With `Pace.switches` from the beginning of one to that
-of the next, an off stops reading within a minute, however slow the answers are."""
 
 
 def _always() -> None:
@@ -232,15 +227,14 @@ async def run(
     started: Callable[[Pipeline], None],
     stop: asyncio.Event,
     ledger: Ledger,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None,
+    lookout: Lookout,
     check: Callable[[], None] = _always,
     standing_since: float | None = None,
     saw_none: bool = False,
 ) -> None:
     """Run until `stop` is set or a slot is drained. `send` None means local: send nothing.
 
-    What is sent, and what would be, is kept in the ledger; `switched` hears of the cluster's
-    switches whenever they were read.
+    What is sent, and what would be, is kept in the ledger; `lookout` outlives the run.
 
     Raises `NoCluster`, `StateError`, `ApiError` where it cannot begin, `SwitchedOff` alone or in a
     group, and what `check` raises.
@@ -253,7 +247,7 @@ async def run(
             stack,
             ledger,
             sends=send is not None,
-            switched=switched,
+            lookout=lookout,
             check=check,
             standing_since=standing_since,
             saw_none=saw_none,
@@ -276,6 +270,7 @@ async def run(
                     options.pace,
                 )
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
+                outbox.may_send.set()  # the beginning's last act was a look at the switches
                 pipeline = Pipeline(
                     options,
                     world,
@@ -290,7 +285,7 @@ async def run(
                 started(pipeline)
                 tasks = [
                     group.create_task(pipeline.tick(), name="tick"),
-                    group.create_task(_obey(pipeline, client, switched), name="switches"),
+                    group.create_task(_obey(pipeline, client, lookout), name="switches"),
                 ]
                 pods = Pods(containers.pod_changed, containers.pod_gone)
                 tasks += [
@@ -342,49 +337,38 @@ def _checked(send: Send, check: Callable[[], None], outbox: CommittedOutbox) -> 
     return checked
 
 
-async def _obey(
-    pipeline: Pipeline, client: Client, switched: Callable[[tuple[ClusterSwitch, ...]], None]
-) -> None:
+async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
     """Read the cluster's switches again and again; send nothing while they cannot be read.
 
-    The first time is at once: what stands between their first reading and that of a log may have
-    taken its time, too.
+    The first look was the last act of the beginning.
     """
     outbox, pace = pipeline.outbox, pipeline.options.pace
     clock = asyncio.get_running_loop().time
-    begun = -pace.switches
     while True:
-        await asyncio.sleep(begun + pace.switches - clock())
-        begun = clock()
+        await asyncio.sleep(lookout.begun + pace.switches - clock())
         try:
-            found = await read_switches(
-                client,
-                pipeline.options.namespaces,
-                pipeline.options.deployments,
-                pipeline.options.selectors,
-                limit_seconds=SWITCHES_SECONDS,
-            )
+            is_off = await lookout.look(client, pipeline.options)
         except ApiError as error:
             if outbox.may_send.is_set():
                 log.warning("switches cannot be read", extra={"why": str(error)})
             outbox.may_send.clear()
             continue
-        switched(found)
-        if any(one.is_off for one in found):
+        if is_off:
+            now = int(pipeline.world.clock())
+            lookout.owe(now_seconds=now)
             outbox.may_send.clear()
             pipeline.containers.cancel()
             if pipeline.delivery is not None:
                 # A request whose connection is still being made would leave while State is written.
                 pipeline.delivery.cancel()
-            pipeline.counting.switch_off(
-                str(pipeline.world.new_uuid()), now_seconds=int(pipeline.world.clock())
-            )
+            pipeline.counting.switch_off(str(pipeline.world.new_uuid()), now_seconds=now)
             try:
                 await pipeline.commit()
             except Conflict:
                 raise
             except StateError as error:
-                # The next beginning finds the switch, too, and marks State before anything else.
+                # It is owed, so the next beginning marks State before anything else, even if no
+                # switch says off by then.
                 log.error("state cannot be written", extra={"why": str(error)})
             raise SwitchedOff
         outbox.may_send.set()

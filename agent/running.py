@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
+from agent.lookout import Lookout
 from agent.model import NANOS
 from agent.modes import Mode, decide
 from agent.on_node import STANDING_LOOKS
@@ -38,7 +39,8 @@ class Running:
 
     `leads` is whether this replica leads, None where there is no election; `looked` is when the
     cluster's switches were read last; `standing_since` is since when this process may lead, by the
-    clock that nobody sets, and `saw_none` whether no BotKube was on this node since then.
+    clock that nobody sets, and `saw_none` whether no BotKube was on this node since then;
+    `cannot_begin` is why there is no pipeline, in closed words.
     """
 
     decision: Decision
@@ -52,6 +54,7 @@ class Running:
     switches: tuple[Switch, ...] = ()
     leads: bool | None = None
     looked: float | None = None
+    lookout: Lookout = field(factory=Lookout)
     reloading: Reloading = field(factory=Reloading)
     delivered: int = 0
     retried: int = 0
@@ -60,6 +63,7 @@ class Running:
     last_delivery: float | None = None
     standing_since: float = 0.0
     saw_none: bool = False
+    cannot_begin: str = ""
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
@@ -165,6 +169,8 @@ class Running:
             has_looked=self.looked is not None,
             looked_seconds=int(self.looked or 0),
             look_every_seconds=int(self._look_seconds()),
+            cannot_begin=self.cannot_begin,
+            owes_off=self.lookout.owed_since is not None,
             destination=self.options.destination if self.decision.mode is Mode.ON else "",
             window_seconds=self.options.window_seconds,
             entries=self.ledger.entries,

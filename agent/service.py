@@ -81,6 +81,7 @@ async def serve_pipeline(
     running = Running(
         decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
     )
+    running.lookout.told = partial(_switched, running)
     running.stand(since=world.monotonic())
     try:
         async with (
@@ -135,17 +136,28 @@ async def _keep_running(
             return ended
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
+            running.cannot_begin = ""
             running.stand(since=world.monotonic())
             await _wait(stop, options.pace.switches)
             continue
         failures += 1
         running.leads = None
+        running.cannot_begin = _in_closed_words(ended)
         if str(ended) != said:
             log.error("cannot begin, will try again", extra={"why": str(ended)})
         said = str(ended)
         refusal = ended if isinstance(ended, ApiError) else None
         await _wait(stop, pause_seconds(failures, refusal, world.random))
     return 0
+
+
+def _in_closed_words(error: ApiError | StateError) -> str:
+    """Say why a run cannot begin, without the names that the log may have."""
+    if isinstance(error, StateError):
+        return "the state or the installation object cannot be used"
+    if error.status:
+        return f"the API server answers with status {error.status}"
+    return "the API server gives no answer"
 
 
 async def _run_once(
@@ -196,17 +208,10 @@ async def _work(
         return outcome
 
     def started(pipeline: Pipeline) -> None:
-        running.pipeline = pipeline
+        running.pipeline, running.cannot_begin = pipeline, ""
         if pipeline.containers.ruleset is not running.ruleset:
             running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
         log.info("started", extra={"digest": running.ruleset.digest})
-
-    def switched(found: Iterable[Switch]) -> None:
-        before = running.decision
-        running.switch(found)
-        if running.decision != before:
-            what = {"mode": str(running.decision.mode), "why": running.decision.why}
-            announcement.warning("mode", extra=what)
 
     def term(check: Callable[[], None] = lambda: None) -> Coroutine[None, None, None]:
         return run(
@@ -217,7 +222,7 @@ async def _work(
             started=started,
             stop=stop,
             ledger=running.ledger,
-            switched=switched,
+            lookout=running.lookout,
             check=check,
             standing_since=running.standing_since,
             saw_none=running.saw_none,
@@ -234,8 +239,16 @@ async def _work(
         stand_by=running.stand_by,
         lead=running.lead,
         stop=stop,
-        switched=switched,
+        lookout=running.lookout,
     )
+
+
+def _switched(running: Running, found: Iterable[Switch]) -> None:
+    before = running.decision
+    running.switch(found)
+    if running.decision != before:
+        what = {"mode": str(running.decision.mode), "why": running.decision.why}
+        announcement.warning("mode", extra=what)
 
 
 async def _wait(stop: asyncio.Event, seconds: float) -> None:

@@ -10,24 +10,23 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.source.api import ApiError, Client
-from agent.source.switches import read_switches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
+    from agent.lookout import Lookout
     from agent.options import Options
-    from agent.source.switches import ClusterSwitch
 
 
 async def stand(
     waiting: Coroutine[None, None, None],
     options: Options,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    lookout: Lookout,
     *,
     every_seconds: float,
 ) -> None:
-    """Wait, and tell `switched` of the cluster's switches meanwhile."""
-    looking = asyncio.create_task(_look(options, switched, every_seconds), name="switches")
+    """Wait, and look at the cluster's switches meanwhile."""
+    looking = asyncio.create_task(_look(options, lookout, every_seconds), name="switches")
     try:
         await waiting
     finally:
@@ -39,20 +38,12 @@ async def stand(
 
 async def _look(
     options: Options,
-    switched: Callable[[tuple[ClusterSwitch, ...]], None],
+    lookout: Lookout,
     every_seconds: float,
 ) -> None:
     # A client of its own: these requests must not delay what is waited for.
     async with Client(options.access, f"botkube-analytics/{options.agent_version}") as client:
         while True:
             with suppress(ApiError):  # The last answer stands: nothing is read or sent here.
-                switched(
-                    await read_switches(
-                        client,
-                        options.namespaces,
-                        options.deployments,
-                        options.selectors,
-                        limit_seconds=every_seconds,
-                    )
-                )
+                await lookout.look(client, options, limit_seconds=every_seconds)
             await asyncio.sleep(every_seconds)

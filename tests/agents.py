@@ -25,6 +25,7 @@ from agent.election import run_elected
 from agent.follow import Pace
 from agent.ledger.directory import Directory
 from agent.ledger.ledger import Ledger
+from agent.lookout import Lookout
 from agent.model import REPORT
 from agent.on_node import run_on_node
 from agent.options import Options, World
@@ -186,7 +187,7 @@ class Lab:
         options = self.options()
         if options.slots:
             options = attrs.evolve(options, node=node or options.node)
-        since, saw_none = world.monotonic(), False
+        since, saw_none, lookout = world.monotonic(), False, Lookout()
 
         def see_none() -> None:
             nonlocal saw_none
@@ -201,6 +202,7 @@ class Lab:
                 started=started,
                 stop=stop,
                 ledger=ledger,
+                lookout=lookout,
                 check=check,
                 standing_since=since,
                 saw_none=saw_none,
@@ -216,7 +218,7 @@ class Lab:
             stand_by=stand_by,
             lead=lambda: None,
             stop=stop,
-            switched=lambda _found: None,
+            lookout=lookout,
         )
 
     async def kill(self, agent: Agent) -> None:

@@ -18,14 +18,16 @@ import attrs
 import orjson
 import pytest
 
+from agent.beginning import SwitchedOff
 from agent.follow import Pace
 from agent.ledger.entries import Answer as LedgerAnswer
 from agent.ledger.ledger import Ledger
+from agent.lookout import SWITCHES_SECONDS, WAS_OFF, Lookout
 from agent.model import Batch
 from agent.modes import Decision, Mode
 from agent.options import World
 from agent.outbox import CommittedOutbox
-from agent.pipeline import SWITCHES_SECONDS, _checked
+from agent.pipeline import _checked
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.sink.outcome import Delivered, Outcome, Retry
@@ -492,7 +494,7 @@ async def test_a_fault_of_ours_in_a_look_is_not_lost(world: Lab) -> None:
 
     waiting = after(world, 30)
     with pytest.raises(ZeroDivisionError):
-        await stand(waiting, world.options(), fail, every_seconds=1.0)
+        await stand(waiting, world.options(), Lookout(fail), every_seconds=1.0)
 
 
 SINCE = re.compile(r"switches could not be read since (.*) UTC; what they said then is shown")
@@ -516,7 +518,7 @@ async def test_an_off_is_obeyed_in_time_although_every_answer_is_slow(
     world: Lab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """52 switches of 13 namespaces, each answer a quarter of the time of one look."""
-    monkeypatch.setattr("agent.pipeline.SWITCHES_SECONDS", 1.6)
+    monkeypatch.setattr("agent.lookout.SWITCHES_SECONDS", 1.6)
     world.changes["namespaces"] = (NAMESPACE, *MANY)
     for name in MANY:
         world.cluster.namespace(name)
@@ -562,21 +564,165 @@ async def test_an_off_is_obeyed_although_another_switch_gives_no_answer(world: L
     ]
 
 
-async def test_an_off_that_comes_while_the_beginning_is_slow_stops_reading_at_once(
-    world: Lab,
+async def leave_backlog(world: Lab) -> None:
+    """Let State hold batches that nobody took, and forget that they were offered."""
+    world.collector.faults.add(Answer(503), path="/v1/batch", times=None)
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        write(world.cluster.botkube(NAMESPACE, at=world.clock.ns()), world, 20)
+        await until(lambda: len(pipeline.counting.document.outbox) > 1)
+        await world.finish(agent)
+    world.collector.faults.clear()
+    world.collector.requests.clear()
+
+
+@pytest.mark.parametrize("change", ["off", "no answer"])
+async def test_a_switch_that_changes_while_the_beginning_is_slow_keeps_the_backlog_back(
+    world: Lab, change: str
 ) -> None:
     """The switches were read before; what followed took longer than from one look to the next."""
+    await leave_backlog(world)
     world.changes["pace"] = attrs.evolve(world.options().pace, switches=3600.0)
-    slow = world.cluster.server.faults.add(Delay(seconds=0.5), path="/version", times=None)
-    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-    write(pod, world, 20)
-    async with world.agent(waits=False) as agent:
+    server = world.cluster.server
+    slow = server.faults.add(Delay(seconds=0.5), path="/version", times=None)
+    server.faults.add(Delay(seconds=0.2), path=f"/namespaces/{NAMESPACE}$", times=None)
+    before = len(server.calls)
+    async with world.agent(waits=False, seed=2) as agent:
         await until(lambda: slow.seen > 0)
-        annotate(world, "true")
+        if change == "off":
+            annotate(world, "true")
+        else:
+            server.faults.clear()
+            where = f"/namespaces/{NAMESPACE}$"
+            late = Delay(seconds=0.2, then=Answer(500))
+            server.faults.add(late, path=where, times=None)
         await ended(agent)
 
-    assert agent.task.done()
+    assert isinstance(agent.task.exception(), SwitchedOff if change == "off" else ApiError)
     assert world.collector.requests == []
+    assert not [call for call in server.calls[before:] if call.subresource == "log"]
+
+
+async def test_an_off_that_could_not_be_written_is_not_forgotten_when_it_is_taken_back(
+    world: Lab,
+) -> None:
+    """State cannot be written while the switch says off, nor for a while after."""
+    world.changes["state_path"] = None
+    faults = world.cluster.server.faults
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    world.collector.faults.add(Answer(503), path="/v1/batch", times=None)
+    async with process(world) as (health, page):
+        await ask_until(health, "/readyz", lambda said: b" 200 " in said)
+        write(pod, world, 20)
+        before = await status_until(page, lambda said: said["figures"]["outbox_batches"] > 1)
+        broken = faults.add(Answer(403), verb="update", path="-state$", times=None)
+        annotate(world, "true")
+        off = await status_until(page, lambda said: "Nothing but this process" in said["means"])
+        write(pod, world, 20, seed=2)
+        annotate(world, None)
+        seen = broken.seen
+        owing = await status_until(page, lambda said: said["mode"] == "on")
+        await until(lambda: broken.seen > seen)
+        world.collector.faults.clear()
+        world.collector.requests.clear()
+        faults.clear()
+        on = await status_until(page, lambda said: said["next"] and said["next"]["is_sent"])
+        await after(world, WINDOW_SECONDS)
+        truth = write(pod, world, 20, seed=3)
+        await until(lambda: missing(truth, world) == {})
+
+    assert off["mode"] == "off"
+    assert owing["means"].endswith("What was unsent when a switch said off is discarded first.")
+    assert before["stream"] != on["stream"]
+    assert {report["stream"] for report in world.reports()} == {on["stream"]}
+    # Of what waited the oldest alone was ever given to the destination, and is in the ledger.
+    assert (on["ledger"]["answers"]["discarded"], "retry" in on["ledger"]["answers"]) == (1, False)
+
+
+async def test_a_switch_that_said_off_stays_off_when_it_may_no_longer_be_read(
+    world: Lab,
+) -> None:
+    access, name = world.cluster.server.access, f"annotation {ANNOTATION} of namespace {NAMESPACE}"
+    annotate(world, "true")
+    world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with process(world) as (health, page):
+        await ask_until(health, "/readyz", lambda said: b'"off"' in said)
+        denied = access.deny("get", "namespaces")
+        held = await status_until(page, lambda said: said["switches"][0]["value"] == WAS_OFF)
+        ready = await ask(health, "/readyz")
+        annotate(world, None)
+        looks = len(world.cluster.server.calls) + 9
+        await until(lambda: len(world.cluster.server.calls) > looks)
+        still = await status_until(page, lambda _said: True)
+        asked = {(call.resource, "limit" in call.query) for call in world.cluster.server.calls}
+        access.denied.remove(denied)
+        await status_until(page, lambda said: said["mode"] == "on")
+
+    assert (held["mode"], still["mode"]) == ("off", "off")
+    assert held["why"] == f"{name} is not readable now, and said off"
+    assert "stays off until it is readable or gone" in held["means"]
+    assert b'"off"' in ready
+    # Of the pods only the hundred of the switch: none is followed.
+    assert asked == {("namespaces", False), ("configmaps", False), ("pods", True)}
+
+
+async def test_an_off_is_remembered_until_its_object_is_read_or_gone(world: Lab) -> None:
+    name, access = "botkube-global-config", world.cluster.server.access
+    configure(world, name, "analytics: {disable: true}\n")
+    found: list[tuple[str, bool]] = []
+    # The last one is of the pods.
+    lookout = Lookout(lambda read: found.append((read[-2].value, read[-2].is_off)))
+    async with Client(world.options().access, "test") as client:
+        await lookout.look(client, world.options())
+        denied = access.deny("get", "configmaps")
+        await lookout.look(client, world.options())
+        world.cluster.server.store.delete(CONFIGMAPS, NAMESPACE, name)
+        await lookout.look(client, world.options())
+        access.denied.remove(denied)
+        await lookout.look(client, world.options())
+        access.deny("get", "configmaps")
+        await lookout.look(client, world.options())
+
+    assert found == [
+        ("true", True),
+        (WAS_OFF, True),
+        (WAS_OFF, True),
+        ("not set", False),
+        ("not readable", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("-state$", "the state or the installation object cannot be used"),
+        ("/version$", "the API server answers with status 500"),
+    ],
+)
+async def test_the_page_says_why_an_agent_that_is_on_cannot_begin(
+    world: Lab, path: str, why: str
+) -> None:
+    world.changes["state_path"] = None
+    world.cluster.server.faults.add(Answer(500), path=path, times=None)
+    async with process(world) as (health, page):
+        await ask_until(health, "/healthz", lambda said: b" 200 " in said)
+        stuck = await status_until(page, lambda said: said["means"].startswith("The agent cannot"))
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{page}/") as answer,
+        ):
+            document = await answer.text()
+        world.cluster.server.faults.clear()
+        begun = await status_until(page, lambda said: said["next"])
+
+    assert stuck["mode"] == "on"
+    assert stuck["means"] == (
+        f"The agent cannot begin, because {why}. It tries again, and until it has begun, no log is "
+        "read and nothing is sent."
+    )
+    assert f"no switch says off. {stuck['means']}" in document
+    assert begun["means"] == ""
 
 
 async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
@@ -588,6 +734,7 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     closed(made)
     outbox = CommittedOutbox(made, world.collector.url, world.clock.seconds)
     outbox.commit(outbox.keys())
+    outbox.may_send.set()
     tried: list[Batch] = []
 
     async def send(batch: Batch, *, sent_seconds: float) -> Outcome:

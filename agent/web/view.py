@@ -71,8 +71,9 @@ class View:
 
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
     `has_looked` is off until the cluster's switches were read once, `looked_seconds` is when they
-    were last; they are looked at every `look_every_seconds`. `may_send` is off while they cannot be
-    read by one that would send.
+    were last; they are looked at every `look_every_seconds`. `cannot_begin` is why there is no
+    pipeline and will be none until that is mended; `owes_off` is whether a switch said off of which
+    State does not know yet. `may_send` is off while they cannot be read by one that would send.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -85,6 +86,8 @@ class View:
     has_looked: bool = True
     looked_seconds: int = 0
     look_every_seconds: int = 30
+    cannot_begin: str = ""
+    owes_off: bool = False
     destination: str = ""
     installation_id: str = ""
     cluster_id: str = ""
@@ -140,12 +143,33 @@ class View:
         )
 
     @property
+    def _held(self) -> str:
+        """What keeps the agent off that is no longer seen."""
+        if not any(one.is_off and one.value.startswith(NOT_READABLE) for one in self.switches):
+            return ""
+        return (
+            " A switch that said off and cannot be read now stays off until it is readable or "
+            "gone, or the agent is started anew."
+        )
+
+    @property
+    def _owed(self) -> str:
+        """What stands in the way of discarding what a switch that says off discards."""
+        if not (self.owes_off and self.cannot_begin):
+            return ""
+        return (
+            f" Nothing but this process knows it yet, because {self.cannot_begin}: before that is "
+            "mended nothing is read or sent, whatever the switches say then."
+        )
+
+    @property
     def means(self) -> str:
         """What the mode comes to at this moment, where that is not what its word says."""
         if self.mode == "off":
             return (
                 "No log is read and nothing is sent. What was unsent is discarded, and what "
-                f"BotKube writes until it is on again is never counted.{self._stale}"
+                f"BotKube writes until it is on again is never counted.{self._held}{self._owed}"
+                f"{self._stale}"
             )
         # In mode `local` nothing would be sent anyway, so a switch does not keep it back.
         sends = self.mode == "on"
@@ -161,6 +185,12 @@ class View:
             )
         if not self.has_looked:
             return no_look
+        if self.cannot_begin:
+            first = " What was unsent when a switch said off is discarded first." * self.owes_off
+            return (
+                f"The agent cannot begin, because {self.cannot_begin}. It tries again, and until "
+                f"it has begun, no log is read{unsent}.{first}"
+            )
         if not self.may_send and sends:
             return "The cluster's switches cannot be read now, so nothing is sent until they can."
         if not self.may_send:

@@ -749,7 +749,9 @@ class World:
         self._run(
             keeper.commit(now_seconds=self.now_ns // NANOS, before_encode=lambda _document: None)
         )
-        self.process = Process(keeper, counting, CommittedOutbox(counting, "there", lambda: 0.0))
+        outbox = CommittedOutbox(counting, "there", lambda: 0.0)
+        outbox.may_send.set()
+        self.process = Process(keeper, counting, outbox)
         self._take_up()
         delivering = deliver(
             self.process.outbox,
