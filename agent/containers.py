@@ -41,8 +41,6 @@ T = TypeVar("T")
 MAX_AUDITS = 8
 MAX_FOLLOWS = 1000
 MAX_VERSION_FAILURES = 5
-GONE = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.FORBIDDEN})
-"""With these answers a pod that no selection contains is taken to be gone."""
 
 
 @define
@@ -141,25 +139,31 @@ class Containers:
 
     async def _find_out(self, pod: Pod) -> None:
         async def is_there() -> bool:
-            found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
+            try:
+                found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
+            except ApiError as error:
+                if error.status == HTTPStatus.NOT_FOUND:
+                    return False
+                raise
             return found.uid == pod.uid and not found.is_deleting
 
         stays = await self._ask(is_there, is_open=lambda: pod.uid in self._leaving)
         if pod.uid not in self._leaving:
             return  # it is back already
         self._leaving.discard(pod.uid)
-        if stays:
-            self._leave(pod.uid)
-        else:
+        if stays is False:
             self._end(pod.uid)
+        else:
+            self._leave(pod.uid)
 
     async def _ask(
         self, question: Callable[[], Awaitable[T]], *, is_open: Callable[[], bool]
     ) -> T | None:
         """Ask about pods that no selection contains while the question is open; None if nobody can.
 
-        What is wrongly taken to be gone is read from its beginning if it comes back, and counts
-        twice: an outage is waited out as long as one of the logs is.
+        An outage is waited out as long as one of the logs is. A 403 is one, too: an API server that
+        has just started may not have loaded the rights yet. What is wrongly taken to be gone would
+        be lost if it comes back, or count twice: after an outage without end it may still return.
         """
         began, failures = self.monotonic(), 0
         while is_open():
@@ -167,7 +171,7 @@ class Containers:
                 return await question()
             except ApiError as error:
                 failures += 1
-                if error.status in GONE or self.monotonic() - began > self.pace.unreadable:
+                if self.monotonic() - began > self.pace.unreadable:
                     return None
                 base = self.pace.retry
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
@@ -190,7 +194,8 @@ class Containers:
         )
         # Meanwhile it may have come back, or left anew.
         known = self.pods.keys() | self._leaving | self._gone | document.left.keys()
-        for uid in (pods_of(document) - known) & (there or set()):
+        missing = pods_of(document) - known
+        for uid in missing if there is None else missing & there:
             self.counting.note_left(uid, now_seconds=int(self.clock()))
         self.has_looked = True
 

@@ -30,7 +30,7 @@ from tests.agents import (
     write,
 )
 from tests.faults.words import word_rules
-from tests.sim.faults import Answer, Call, Delay
+from tests.sim.faults import Answer, Call, Delay, Scheduled
 from tests.sim.pods import Pod
 from tests.sim.store import PODS
 
@@ -217,20 +217,14 @@ async def test_a_pod_that_left_unnoticed_is_read_on_where_it_was_left(
     assert not world.gaps()
 
 
-@pytest.mark.parametrize("fault", [None, Answer(403), Answer(500)])
-async def test_a_pod_that_went_unnoticed_is_gone(
-    tmp_path: Path, ruleset: RuleSet, fault: Answer | None
-) -> None:
+async def test_a_pod_that_went_unnoticed_is_gone(tmp_path: Path, ruleset: RuleSet) -> None:
     async with lab(tmp_path, ruleset) as world:
-        give_up_soon(world)
         async with world.agent() as agent:
             pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
             truth = write(pod, world, 20)
             await until(lambda: missing(truth, world) == {})
             await world.kill(agent)
         pod.remove(at=world.clock.ns())
-        if fault is not None:
-            world.cluster.server.faults.add(fault, path="/pods$", times=None, when=asks_for_all)
         async with world.agent(seed=2):
             await until(lambda: bool(world.gaps()))
 
@@ -279,17 +273,12 @@ def asks_for_all(call: Call) -> bool:
     return call.query.get("labelSelector") == ""
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
-async def test_a_pod_that_cannot_be_asked_for_is_gone(
-    tmp_path: Path, ruleset: RuleSet, status: int
-) -> None:
-    async with lab(tmp_path, ruleset) as world, AsyncExitStack() as stack:
-        give_up_soon(world)
-        agent = await stack.enter_async_context(world.agent())
+async def test_a_pod_that_is_not_found_is_gone(tmp_path: Path, ruleset: RuleSet) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
-        world.cluster.server.faults.add(Answer(status), path=f"/pods/{pod.name}$", times=None)
+        world.cluster.server.faults.add(Answer(404), path=f"/pods/{pod.name}$", times=None)
         relabel(world, pod, "another")
         assert agent.pipeline is not None
         containers = agent.pipeline.containers
@@ -298,9 +287,42 @@ async def test_a_pod_that_cannot_be_asked_for_is_gone(
         assert not agent.pipeline.counting.document.left
 
 
+@pytest.mark.parametrize("status", [403, 500])
+@pytest.mark.parametrize("is_unnoticed", [False, True])
+async def test_a_pod_that_nobody_can_be_asked_for_may_come_back(
+    tmp_path: Path, ruleset: RuleSet, status: int, *, is_unnoticed: bool
+) -> None:
+    """It was taken to be gone, and what it wrote when it was back was lost or counted twice."""
+    async with lab(tmp_path, ruleset, window_seconds=3600) as world, AsyncExitStack() as stack:
+        give_up_soon(world)
+        agent = await stack.enter_async_context(world.agent())
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await after(world, 20)
+        if is_unnoticed:
+            await world.kill(agent)
+        refuse_to_tell(world, pod, Answer(status), times=None)
+        relabel(world, pod, "another")
+        if is_unnoticed:
+            agent = await stack.enter_async_context(world.agent(seed=2))
+        assert agent.pipeline is not None
+        document = agent.pipeline.counting.document
+        await until(lambda: pod.uid in document.left)
+        world.cluster.server.faults.clear()
+        await after(world, 20)
+        relabel(world, pod, "controller")
+        truth.update(write(pod, world, 10, seed=3))
+        await after(world, 20)
+        world.clock.moved += 3600
+        await until(lambda: missing(truth, world) == {})
+
+    assert not world.gaps()
+
+
+@pytest.mark.parametrize("status", [403, 500])
 @pytest.mark.parametrize("is_unnoticed", [False, True])
 async def test_an_outage_makes_no_pod_gone_that_left_the_selection(
-    tmp_path: Path, ruleset: RuleSet, *, is_unnoticed: bool
+    tmp_path: Path, ruleset: RuleSet, status: int, *, is_unnoticed: bool
 ) -> None:
     """It was read from its beginning when it came back, and counted twice."""
     async with lab(tmp_path, ruleset) as world, AsyncExitStack() as stack:
@@ -308,12 +330,7 @@ async def test_an_outage_makes_no_pod_gone_that_left_the_selection(
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
-        failed = world.cluster.server.faults.add(
-            Answer(500),
-            path="/pods",
-            times=6,
-            when=lambda call: asks_for_all(call) or is_of(call, pod),
-        )
+        failed = refuse_to_tell(world, pod, Answer(status), times=6)
         if is_unnoticed:
             await world.kill(agent)
         relabel(world, pod, "another")
@@ -336,8 +353,11 @@ def give_up_soon(world: Lab) -> None:
     world.changes["pace"] = attrs.evolve(world.options().pace, unreadable=20.0)
 
 
-def is_of(call: Call, pod: Pod) -> bool:
-    return call.path.endswith(f"/pods/{pod.name}")
+def refuse_to_tell(world: Lab, pod: Pod, answer: Answer, *, times: int | None) -> Scheduled:
+    def asks(call: Call) -> bool:
+        return asks_for_all(call) or call.path.endswith(f"/pods/{pod.name}")
+
+    return world.cluster.server.faults.add(answer, path="/pods", times=times, when=asks)
 
 
 async def test_a_pod_that_is_asked_for_a_second_time_is_no_other(
@@ -364,6 +384,39 @@ async def test_a_pod_that_is_asked_for_a_second_time_is_no_other(
         assert not agent.pipeline.counting.document.left
         assert pod.uid in containers.pods
     assert not world.gaps()
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+async def test_a_pod_that_left_anew_while_all_are_asked_for_has_not_left_unnoticed(
+    tmp_path: Path, ruleset: RuleSet, *, is_gone: bool
+) -> None:
+    """The list still names it, but what became of it is known, or being asked."""
+    async with lab(tmp_path, ruleset) as world, AsyncExitStack() as stack:
+        agent = await stack.enter_async_context(world.agent())
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        await world.kill(agent)
+        relabel(world, pod, "another")
+        listed, asked, faults = asyncio.Event(), asyncio.Event(), world.cluster.server.faults
+        listing = faults.add(Delay(until=listed), path="/pods$", when=asks_for_all)
+        agent = await stack.enter_async_context(world.agent(seed=2))
+        await until(lambda: listing.seen > 0)
+        assert agent.pipeline is not None
+        containers, document = agent.pipeline.containers, agent.pipeline.counting.document
+        relabel(world, pod, "controller")
+        await until(lambda: pod.uid in containers.pods)
+        answer = Answer(404) if is_gone else None
+        asking = faults.add(
+            Delay(until=None if is_gone else asked, then=answer), path=f"/pods/{pod.name}$"
+        )
+        relabel(world, pod, "another")
+        await until(lambda: asking.seen > 0 and (pod.uid not in containers.pods or not is_gone))
+        listed.set()
+        await until(lambda: containers.has_looked)
+
+        assert pod.uid not in document.left
+        asked.set()
 
 
 async def test_of_very_many_pods_that_left_the_first_are_forgotten() -> None:
