@@ -193,7 +193,7 @@ class Containers:
             is_open=lambda: bool(pods_of(document) - self.pods.keys() - document.left.keys()),
         )
         # Meanwhile it may have come back, or left anew.
-        known = self.pods.keys() | self._leaving | self._gone | document.left.keys()
+        known = self.pods.keys() | self._gone | document.left.keys()
         missing = pods_of(document) - known
         for uid in missing if there is None else missing & there:
             self.counting.note_left(uid, now_seconds=int(self.clock()))
