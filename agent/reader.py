@@ -274,14 +274,17 @@ class Reader:
         """Return behind how many breaks the lines in front of a place stand."""
         return [*self._breaks, self.cursor()].index(place)
 
-    def take_over(self, before: Reader, place: Cursor, reply: bytes) -> bool:
+    def take_over(self, before: Reader, place: Cursor, reply: bytes) -> bool | None:
         """Take over one of another reader's places if `reply`, this instance's log, continues it.
 
         The other goes back to where its own log was last continued. What it holds is for the
-        caller to let it `forget`.
+        caller to let it `forget`. None: the reply does not say.
         """
+        lines = stamped(Framer().feed(reply))
+        if reply and not lines:
+            return None  # the kubelet's own words, or less than a line
         proof = Proof(self._key, place)
-        for line in stamped(Framer().feed(reply)):
+        for line in lines:
             if proof.verdict is None:
                 proof.take(line)
         proof.settle()

@@ -138,6 +138,9 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
             after.client, after.container, since_seconds=place.since_seconds, previous=previous
         )
         part = before.reader.part_of(place) if place in before.reader.places() else 0
-        if after.reader.take_over(before.reader, place, reply):
+        is_its = after.reader.take_over(before.reader, place, reply)
+        if is_its is None:
+            raise ApiError(0, "in-band text")
+        if is_its:
             after.taken_over(before, after, part)
             return

@@ -15,9 +15,9 @@ from agent.model import CRASHED, Format
 from agent.rules import RuleSet
 from tests.agents import NAMESPACE, NANOS, START, Lab
 from tests.faults import virtual
-from tests.faults.simulation import open_lab
+from tests.faults.simulation import is_follow, open_lab
 from tests.faults.words import WORDS, say
-from tests.sim.faults import Answer, Delay, Scheduled
+from tests.sim.faults import Answer, Call, Delay, Fault, Scheduled, eof_after, in_band
 from tests.sim.pods import Pod
 
 sleep = asyncio.sleep
@@ -128,6 +128,33 @@ def test_an_agent_that_starts_again_behind_a_late_status_tells_them_apart(
             await (node.lab.kill(agent) if is_killed else node.lab.finish(agent))
             node.show_status()
         async with node.lab.agent(seed=2):
+            await node.settle()
+
+    play(scene)
+
+
+def _is_short(call: Call) -> bool:
+    return not is_follow(call)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(in_band("rpc error: Unknown", after_lines=0), id="text"),
+        pytest.param(in_band("rpc error: Unknown\n", after_lines=0), id="line of text"),
+        pytest.param(eof_after(1), id="no whole line"),
+    ],
+)
+def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(fault: Fault) -> None:
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(200)
+            node.hide_status()
+            await sleep(1)
+            await node.restart()
+            node.lab.cluster.server.faults.add(fault, path="/log", when=_is_short, times=2)
+            node.show_status()
             await node.settle()
 
     play(scene)
