@@ -201,3 +201,23 @@ def test_the_first_window_is_the_one_in_which_reading_began() -> None:
 
     assert (asked, counting.document.windows.closed_until) == (start, start)
     assert counting.awaited(now_seconds=NOW + 2 * hour) == start + hour
+
+
+def test_only_with_the_last_of_the_lines_the_facts_of_the_present_go_to_another_instance() -> None:
+    """To one of the middle goes what ended it, and nothing else: the rest is the newest's.
+
+    The first instance's lines hold two more: the second ended with a panic, the third is alive.
+    """
+    first = Instance(debug=True, bots={"slack"}, kinds_before=(None, "nil_pointer"))
+    instances = {"pod/1": first, "pod/2": Instance(), "pod/3": Instance()}
+    document = Document(b"", "", Windows(3600), instances=instances)
+    counting = counts(document)
+    counting.take_over("pod/1", "pod/2", 1)
+
+    assert document.instances["pod/2"] == Instance(kind="nil_pointer")
+    assert document.instances["pod/1"] == Instance(debug=True, bots={"slack"}, kinds_before=(None,))
+
+    counting.take_over("pod/1", "pod/3", 1)
+
+    assert document.instances["pod/3"] == Instance(debug=True, bots={"slack"})
+    assert document.instances["pod/1"] == Instance()

@@ -30,6 +30,8 @@ async def read_rest(one: Follow) -> None:
     """Read an ended instance to its end; report what of it could not be had."""
     one.has_stopped.set()
     await wait(one.may_finish, TAKE_OVER_SECONDS)
+    if one.asking:
+        await one.may_finish.wait()  # those who ask end by themselves
     for suspect in tuple(one.reader.lag.suspects):
         for failures in range(1, MAX_REFUSALS + 1):
             await look_between(one, suspect)

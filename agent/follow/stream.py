@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.follow.audit import has_gone_on
 from agent.follow.instance import wait
-from agent.follow.last_read import TAKE_OVER_SECONDS, read_rest
+from agent.follow.last_read import NO_LOG, TAKE_OVER_SECONDS, read_rest
 from agent.model import NANOS
 from agent.source import podlogs
 from agent.source.api import ApiError
@@ -19,8 +19,8 @@ from agent.source.api import ApiError
 if TYPE_CHECKING:
     from agent.follow.instance import Follow
 
-ASK_SECONDS = TAKE_OVER_SECONDS * 0.8
-"""The instance before waits no longer than `TAKE_OVER_SECONDS` for the answer."""
+NO_LOG_SECONDS = 24.0
+"""After so long an answer that there is no such log is final."""
 
 
 async def read_instance(one: Follow) -> None:
@@ -106,7 +106,7 @@ async def _take_over(before: Follow, after: Follow) -> None:
         await wait(before.has_stopped, TAKE_OVER_SECONDS)
         if before.has_stopped.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(ASK_SECONDS):
+                async with asyncio.timeout(after.pace.unreadable):
                     await _ask_until_answered(before, after)
             # What is held may be the next instance's, too: what is this one's is read again.
             before.reader.forget()
@@ -115,15 +115,20 @@ async def _take_over(before: Follow, after: Follow) -> None:
 
 
 async def _ask_until_answered(before: Follow, after: Follow) -> None:
-    failures = 0
+    """Ask as long as an unreadable log is waited for: neither can be read meanwhile, either."""
+    began, failures = after.monotonic(), 0
     while True:
         try:
             await _ask_whose(before, after)
         except ApiError as error:
-            after.fail(error)
+            for one in (before, after):
+                one.fail(error)
+            if error.status in NO_LOG and after.monotonic() - began > NO_LOG_SECONDS:
+                return
             failures += 1
             await asyncio.sleep(after.pause_seconds(failures, error))
         else:
+            before.failing_since = after.failing_since = None
             return
 
 
@@ -132,8 +137,9 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
     # say whose they are, so the object is asked first.
     await after.refresh(after)
     previous = not after.is_current()
-    places = before.reader.places()
-    for place in places:
+    if previous and not after.is_previous():
+        return  # no request is answered with its log any more
+    for place in before.reader.places():
         reply = await podlogs.read(
             after.client, after.container, since_seconds=place.since_seconds, previous=previous
         )

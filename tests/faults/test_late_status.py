@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 
 import attrs
@@ -158,6 +159,53 @@ def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(fault
             await node.settle()
 
     play(scene)
+
+
+@pytest.mark.parametrize("is_all", [False, True], ids=["short reads", "all"])
+def test_an_outage_of_the_log_behind_a_late_status_is_waited_out(*, is_all: bool) -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(200)
+            node.hide_status()
+            await sleep(1)
+            await node.restart()
+            outage = server.faults.add(
+                Answer(503), path="/log", when=None if is_all else _is_short, times=None
+            )
+            if is_all:
+                server.order_streams("reset")
+            node.show_status()
+            await sleep(400)
+            server.faults.schedules.remove(outage)
+            await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_log_that_cannot_be_asked_for_holds_windows_no_longer_than_another(status: int) -> None:
+    async def scene() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with open_lab(Path(folder)) as lab:
+                node = Node(lab, lab.cluster.botkube(NAMESPACE, at=START * NANOS))
+                async with lab.agent():
+                    await node.write(20)
+                    await sleep(200)
+                    node.hide_status()
+                    await sleep(1)
+                    await node.restart()
+                    lab.cluster.server.faults.add(Answer(status), path="/log", times=None)
+                    lab.cluster.server.order_streams("reset")
+                    node.show_status()
+                    shown = node.now() // NANOS
+                    await sleep(800)
+                    ends = [one["window_end"] for one in lab.reports()]
+        newest = max(datetime.fromisoformat(end).timestamp() for end in ends)
+        assert newest > shown + 60
+
+    virtual.run(scene(), seed=1)
 
 
 PANIC = (
