@@ -371,8 +371,8 @@ class Reader:
         """Take lines that are whole entries."""
         if self._now_ns is not None:
             self.lag.take_all(run.span, now_ns=self._now_ns)
+            self._steps.note(run.span)
         self._newest_ns = max(self._newest_ns, at(run.span.highest))
-        self._steps.note(run.span.lines)
         self._stamped_lines += len(run.span.lines)
         self._unreleased.take_run(run)
 
@@ -438,7 +438,8 @@ class Reader:
             if proof.verdict is Continuity.GAP:
                 self._take_gap(proof.fresh)
             self._held = ()
-        self._steps.note(proof.seen)
+        if proof.seen:
+            self._steps.note(span(proof.seen))
         self._take_lines(proof.fresh)
 
     def _take_held(self) -> None:

@@ -31,7 +31,12 @@ def in_usual_form(line: bytes, at_ns: int, begin: int) -> bytes:
     """Return a line whose text begins at `begin` with its stamp in the usual form."""
     if begin == BYTES and line[29:30] == b"Z" and line[17:18] != b"6":
         return line
-    return b"%s.%09dZ %s" % (_text_of(at_ns // NANOS), at_ns % NANOS, line[begin:])
+    return b"%sZ %s" % (text_of(at_ns), line[begin:])
+
+
+def text_of(at_ns: int) -> bytes:
+    """Return a stamp as lines begin with it that are stamped so, but for the zone."""
+    return b"%s.%09d" % (_text_of(at_ns // NANOS), at_ns % NANOS)
 
 
 def stamped(lines: Iterable[bytes]) -> list[bytes]:

@@ -24,7 +24,7 @@ from agent.state import keeper
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import StateError
-from agent.steps import Steps
+from agent.steps import Recent
 from agent.unreleased import Unreleased
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -210,7 +210,7 @@ def _no_lag(self: Lag, *_args: object, **_kwargs: object) -> None:
     """Trust the stream to be whole."""
 
 
-def _no_step(self: Steps, *_args: object) -> bool:
+def _no_step(self: Recent, *_args: object) -> bool:
     """Take what a stream brings for new."""
     return False
 
@@ -255,7 +255,7 @@ MUTANTS: dict[str, Patch] = {
     "text without a stamp counted": _set(reader, "parse_stamp", _any_stamp),
     "half a line counted": _count_tails,
     "skipped files not suspected": _set(Lag, "take", _no_lag),
-    "file served again counted": _set(Steps, "_is_back", _no_step),
+    "file served again counted": _set(Recent, "is_back", _no_step),
     "cursor moved over unreleased lines": _set(Reader, "cursor", _unreleased_cursor),
     "folded without moving the cursor": _set(Reader, "cursor", _stale_cursor),
     "nonce not checked": _is_ours(checks_epoch=True, checks_nonce=False),
