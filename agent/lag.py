@@ -144,15 +144,16 @@ class Neighbours:
     says that they are none, and only of a reply that reached the second line's time in one piece
     (`is_conclusive`).
 
-    `after` are lines that are to follow, the second of the two first; `following` says how many of
-    them do. Once `is_done`, nothing that the reply still brings changes anything.
+    `lines` counts what it held. `after` are lines that are to follow, the second of the two first;
+    `following` says how many of them do. Once `is_done`, nothing that the reply still brings
+    changes anything.
     """
 
     def __init__(self, suspect: Suspect, after: Sequence[bytes] = ()) -> None:
         self._suspect = suspect
         self._after = after
         self._goes_on = False
-        self.following = 0
+        self.following = self.lines = 0
         self._framer = Framer()
         self._last = b""
         self.verdict = False
@@ -170,17 +171,19 @@ class Neighbours:
         return self._has_reached and not self._has_text and not self.verdict
 
     @property
-    def follows(self) -> bool:
-        """Whether the second line, of an earlier time, follows the first one in the log.
+    def begins_file(self) -> bool:
+        """Whether the reply, now that it has ended, has the second line and not the first.
 
-        If it is the first of a file, the other one stands in the file before, and not in this one.
+        If it is whole, the second one is the first of a file, and follows the first one, which
+        stands in the file before. A reply that was ended early looks the same.
         """
-        begins_file = self._has_after and not self._has_before and not self._has_text
-        return self.verdict or begins_file
+        is_part = self._has_text or bool(self._framer.tail)
+        return self._has_after and not self._has_before and not is_part
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
         for raw in self._framer.feed(chunk):
+            self.lines += 1
             stamp = parse_stamp(raw)
             if stamp is None:
                 self._has_text = True

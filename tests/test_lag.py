@@ -134,6 +134,27 @@ def test_of_lines_that_are_to_follow_it_is_told_how_many_do(
     assert neighbours.following == len([*takewhile(bool, equal)])
 
 
+@pytest.mark.parametrize(
+    ("reply", "expected"),
+    [
+        pytest.param(b"", False, id="nothing"),
+        pytest.param(line(0, "b")[1] + b"\n" + line(0, "c")[1] + b"\n", True, id="second alone"),
+        pytest.param(line(0, "b")[1] + b"\n" + line(0, "a")[1] + b"\n", False, id="both"),
+        pytest.param(line(0, "c")[1] + b"\n", False, id="neither"),
+        pytest.param(line(0, "b")[1] + b"\n" + line(0, "c")[1][:-1], False, id="end in a line"),
+        pytest.param(line(0, "b")[1] + b"\nrpc error\n", False, id="text behind it"),
+        pytest.param(b"fragment\n" + line(0, "b")[1] + b"\n", False, id="text before it"),
+    ],
+)
+def test_a_line_begins_a_file_where_the_one_before_it_is_missing(
+    reply: bytes, *, expected: bool
+) -> None:
+    neighbours = Neighbours(Suspect(*line(1, "a"), *line(0, "b")))
+    neighbours.feed(reply.replace(line(0, "a")[1], line(1, "a")[1]))
+
+    assert neighbours.begins_file is expected
+
+
 @given(
     st.lists(st.tuples(st.lists(st.integers(0, 40), min_size=1, max_size=6), st.integers(0, 60))),
     st.integers(0, 3),

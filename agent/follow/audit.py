@@ -24,6 +24,10 @@ LAG_SILENCES = 10
 """After so many silences it is asked whether a stream that lags has reached the end of its log, at
 most so often: with a clock that was set it seems to lag for ever."""
 
+MAX_ASKED = 3
+"""A server may end a reply early without a sign: only a second one as long says where a file
+begins, and a log that grows meanwhile is asked once more."""
+
 
 def wants_audit(one: Follow, due_seconds: int | None) -> bool:
     """Whether a short read would tell something: a window waits, or a pair, or it is time."""
@@ -101,12 +105,27 @@ async def has_gone_on(one: Follow) -> bool:
     asked for anew. Where a clock was set back, the log itself runs so.
     """
     while (step := one.reader.step) is not None:
-        neighbours = await _ask(one, step, one.reader.behind_step)
-        if not neighbours.follows:
+        following = await _count_following(one, step)
+        if following is None:
             return False
-        one.reader.go_on(neighbours.following)
+        one.reader.go_on(following)
         one.fold_released()
     return True
+
+
+async def _count_following(one: Follow, step: Suspect) -> int | None:
+    """Return how many of the lines behind a step follow in the log, None if it does not."""
+    lines = None
+    for _ in range(MAX_ASKED):
+        neighbours = await _ask(one, step, one.reader.behind_step)
+        if neighbours.verdict:
+            return neighbours.following
+        if not neighbours.begins_file:
+            return None
+        if neighbours.lines == lines:
+            return 1
+        lines = neighbours.lines
+    return None
 
 
 async def _ask(one: Follow, suspect: Suspect, after: Sequence[bytes] = ()) -> Neighbours:

@@ -404,7 +404,7 @@ class World:
         reader.feed(chunk, now_ns=self.now_ns if reply.options.follow else None)
         while (step := reader.step) is not None:
             neighbours = self._look(step, reader.behind_step)
-            if not neighbours.follows:
+            if not (neighbours.verdict or neighbours.begins_file):
                 break
             reader.go_on(neighbours.following)
         behind = self._behind_step(following)

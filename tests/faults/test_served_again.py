@@ -11,25 +11,25 @@ import pytest
 
 from agent.model import Format
 from tests.agents import NANOS
+from tests.faults.simulation import is_follow
 from tests.faults.test_late_status import Node, play
 from tests.faults.words import WORDS, say
+from tests.sim.faults import Cut, Fault, eof_after
 
 sleep = asyncio.sleep
 
 
-def burst(node: Node, count: int, *, apart_ns: int) -> None:
+def burst(node: Node, count: int, *, apart_ns: int, back_ns: int = 0) -> None:
     """Write so many lines at once."""
     for number in range(count):
         word = WORDS[number % len(WORDS)]
         text = say("said", word, at_seconds=node.now() // NANOS, shape=Format.LOGFMT)
-        node.pod.write(text + b"\n", at=node.now() + number * apart_ns)
+        node.pod.write(text + b"\n", at=node.now() - back_ns + number * apart_ns)
         node.truth[word] += 1
 
 
 async def serve_again(node: Node, count: int, *, apart_ns: int) -> None:
     """Let a stream that is open bring a new file twice."""
-    await sleep(50)
-    await node.write(10)
     node.pod.rotate()
     node.pod.rotate()
     burst(node, count, apart_ns=apart_ns)
@@ -40,7 +40,49 @@ async def serve_again(node: Node, count: int, *, apart_ns: int) -> None:
 def test_a_file_that_is_served_again_counts_once(apart_ns: int) -> None:
     async def scene(node: Node) -> None:
         async with node.lab.agent():
+            await sleep(50)
+            await node.write(10)
             await serve_again(node, 100, apart_ns=apart_ns)
+
+        assert not node.lab.gaps()
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("fault", "times"),
+    [
+        pytest.param(eof_after(150), 3, id="in a line"),
+        pytest.param(Cut("eof", after_lines=2), 1, id="behind a line"),
+    ],
+)
+def test_a_short_read_that_ends_early_does_not_make_it_another_file(
+    fault: Fault, times: int
+) -> None:
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await sleep(50)
+            await node.write(10)
+            node.lab.cluster.server.faults.add(
+                fault, path="/log", when=lambda call: not is_follow(call), times=times
+            )
+            await serve_again(node, 10, apart_ns=2_000_000)
+
+        assert not node.lab.gaps()
+
+    play(scene)
+
+
+def test_a_file_that_begins_with_a_step_back_goes_on() -> None:
+    """The line before it cannot be read any more, so two short reads must show that."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await sleep(50)
+            await node.write(10)
+            node.pod.rotate()
+            burst(node, 1, apart_ns=0, back_ns=4 * NANOS)
+            await node.settle()
 
         assert not node.lab.gaps()
 
