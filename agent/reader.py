@@ -145,6 +145,11 @@ class Reader:
         return self._proof is None
 
     @property
+    def is_broken_off(self) -> bool:
+        """Whether the reply, if it ends here, is a part of what it must be."""
+        return self._proof is not None and self._proof.is_broken_off
+
+    @property
     def is_holding(self) -> bool:
         """Whether lines were read that are not released."""
         return self._unreleased.has_lines

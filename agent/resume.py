@@ -204,6 +204,19 @@ class Proof:
         """The lines that were taken."""
         return self._torn + self._lines
 
+    @property
+    def is_broken_off(self) -> bool:
+        """Whether a reply that ends here has lost its end: it has known lines, not the last one.
+
+        A file is only ever added to, so what follows a line that was folded stays there with it.
+        """
+        if self.verdict is not None or self._suffix:
+            return False
+        if not self._lines:
+            return not self._torn
+        unhashed = self._cursor.count - len(self._cursor.hashes)
+        return len(self._lines) <= unhashed or self._last[-1] in self._cursor.hashes
+
     def take(self, line: bytes) -> None:
         """Take the next line of the head."""
         cursor, hashes = self._cursor, self._cursor.hashes

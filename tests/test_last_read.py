@@ -111,6 +111,34 @@ async def test_a_last_read_that_fails_is_made_again(world: Lab, fault: Fault) ->
     assert not world.gaps()
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Cut("eof", after_lines=3), id="behind a line"),
+        pytest.param(Cut("eof", after_bytes=300), id="in a line"),
+    ],
+)
+async def test_a_reply_that_ends_before_what_was_counted_is_no_other_file(
+    world: Lab, fault: Fault
+) -> None:
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    truth = write(pod, world, 20)
+    async with world.agent():
+        await until(lambda: missing(truth, world) == {})
+        truth += write(pod, world, 20, seed=2)
+        await until(lambda: missing(truth, world) == {})
+        failed = world.cluster.server.faults.add(
+            fault, path=LOG, times=4, when=lambda call: call.query.get("follow") != "true"
+        )
+        truth += panic(pod, world)
+        pod.restart(at=world.clock.ns())
+        await until(lambda: failed.seen > 4 and missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+
+    assert missing(truth, world) == {}
+    assert not world.gaps()
+
+
 async def test_a_stream_that_is_given_up_has_not_ended(world: Lab) -> None:
     """Age says nothing of the end: taken for it, the rest would be given up in silence."""
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())

@@ -218,6 +218,37 @@ def test_rests_of_torn_lines_at_a_files_head_are_looked_past(
     assert (Continuity.ROTATED, seen, 0) == prove(folded, head)[-1]
 
 
+@pytest.mark.parametrize("count", [1, 5, MAX_HASHES, MAX_HASHES + 1, 3 * MAX_HASHES])
+@pytest.mark.parametrize(("dropped", "cut"), [(0, 1), (0, 4), (0, 150), (2, 4), (150, 160)])
+def test_a_reply_that_has_not_the_last_of_the_known_lines_broke_off(
+    count: int, dropped: int, cut: int
+) -> None:
+    lines = [b"%s %s" % (stamp(at_ns), text) for at_ns, text in spread(200, step=1)]
+    trail, other = Trail(KEY, Cursor()), b"%s other" % stamp(T0 + count + 1)
+    trail.add(lines[:count], last_ns=T0 + count - 1)
+    part, another = Proof(KEY, trail.cursor()), Proof(KEY, trail.cursor())
+    for line in lines[dropped:cut]:
+        part.take(line)
+    another.take(other)
+
+    assert Proof(KEY, trail.cursor()).is_broken_off
+    assert part.is_broken_off is (cut < count)
+    assert not another.is_broken_off
+
+
+def test_another_files_old_lines_are_no_part_of_the_known_ones() -> None:
+    trail = Trail(KEY, Cursor())
+    known = [b"%s %s" % (stamp(at_ns), text) for at_ns, text in spread(3 * MAX_HASHES, step=1)]
+    trail.add(known, last_ns=T0 + len(known) - 1)
+    proof, broke_off = Proof(KEY, trail.cursor()), []
+    for number in range(3 * MAX_HASHES - 1):
+        proof.take(b"%s other %d" % (stamp(T0), number))
+        broke_off.append(proof.is_broken_off)
+
+    # So far they may be known ones whose hashes are not kept.
+    assert broke_off == [number < 2 * MAX_HASHES for number in range(3 * MAX_HASHES - 1)]
+
+
 def test_without_folded_lines_everything_is_fresh() -> None:
     assert Continuity.FRESH is Proof(KEY, Cursor()).verdict
 

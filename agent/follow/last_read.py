@@ -120,6 +120,8 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
         # `unable to retrieve container logs` alone: the runtime has removed the container.
         is_gone = one.reader.lines_stamped == stamped
         raise ApiError(HTTPStatus.NOT_FOUND if is_gone else 0, "in-band text")
+    if one.reader.is_broken_off:
+        raise ApiError(0, "the reply broke off")
     one.reader.settle()
     if one.reader.gap_suspected:
         raise ApiError(0, "the log does not continue")

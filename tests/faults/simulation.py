@@ -169,7 +169,7 @@ class Stage:
                 server.faults.add(self._stream_fault(), path="/log", when=is_follow, times=times)
             case "short":
                 server.faults.add(
-                    self._plain_fault(), path="/log", when=lambda call: not is_follow(call),
+                    self._short_fault(), path="/log", when=lambda call: not is_follow(call),
                     times=times,
                 )  # fmt: skip
             case "watch":
@@ -188,6 +188,10 @@ class Stage:
         return self.rng.choice(
             (Reset(), Answer(500), Answer(503), Delay(seconds=self.rng.uniform(1, 15)))
         )
+
+    def _short_fault(self) -> Fault:
+        early = eof_after(self.rng.randint(0, 5000))
+        return self.rng.choice((early, early, self._plain_fault()))
 
     def _stream_fault(self) -> Fault:
         rng = self.rng
