@@ -418,7 +418,7 @@ def test_a_service_of_the_same_name_gives_the_pod_no_variables(folder: str) -> N
     assert pod["enableServiceLinks"] is False
 
 
-def test_without_a_destination_the_policy_has_no_way_to_one() -> None:
+def test_without_a_destination_the_policy_has_the_api_servers_ports_alone() -> None:
     spec = manifest("overlays/local-only")["NetworkPolicy/botkube-analytics"]["spec"]
 
     assert spec["policyTypes"] == ["Ingress", "Egress"]
