@@ -120,8 +120,11 @@ async def begin(
 
     async def discard(since: int) -> None:
         for store in stores:
+            if store.where in lookout.paid:
+                continue  # what somebody wrote there meanwhile is of after the off
             stream = str(world.new_uuid())
             await _discard_unsent(keep(store), options, stream, ledger, now_seconds=since)
+            lookout.paid.add(store.where)
         await installations.note_off(installation_store)
         await ledger.save()
 

@@ -34,13 +34,15 @@ class Lookout:
     """What the switches said; `told` hears of it whenever they were read.
 
     `begun` is when the last look began, by the loop's clock; `owed_since` is since when one said
-    off, as long as State is not known to say so, too; `unreadable` are those that may not be read.
+    off, as long as State is not known to say so, too, and `paid` are the objects of State that do;
+    `unreadable` are those that may not be read.
     """
 
     told: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None
     begun: float = field(default=-math.inf, init=False)
     owed_since: int | None = field(default=None, init=False)
     unreadable: tuple[ClusterSwitch, ...] = field(default=(), init=False)
+    paid: set[str] = field(factory=set, init=False)
     _off: frozenset[str] = field(default=frozenset(), init=False)
 
     async def look(
@@ -75,3 +77,4 @@ class Lookout:
     def pay(self) -> None:
         """Note that State says so."""
         self.owed_since = None
+        self.paid.clear()

@@ -364,6 +364,7 @@ async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
             pipeline.counting.switch_off(str(pipeline.world.new_uuid()), now_seconds=now)
             try:
                 await pipeline.commit()
+                lookout.pay()
             except Conflict:
                 raise
             except StateError as error:

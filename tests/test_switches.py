@@ -640,6 +640,35 @@ async def test_an_off_that_could_not_be_written_is_not_forgotten_when_it_is_take
     assert (on["ledger"]["answers"]["discarded"], "retry" in on["ledger"]["answers"]) == (1, False)
 
 
+async def test_an_off_that_stands_in_state_costs_nothing_of_who_led_after_it(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, state_path=None, lease_name=LEASE) as world:
+        world.cluster.lease(NAMESPACE, LEASE)
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with process(world, seed=1) as (health, page):
+            await ask_until(health, "/healthz", lambda said: b" 200 " in said)
+            await status_until(page, lambda said: said["next"] is not None)
+            annotate(world, "true")
+            await status_until(page, lambda said: said["mode"] == "off")
+            annotate(world, None)
+            async with world.agent(seed=2) as other:
+                await status_until(page, lambda said: said["mode"] == "on")
+                await after(world, 3 * WINDOW_SECONDS)
+                before = world.counted()
+                world.collector.faults.add(Answer(503), path="/v1/batch", times=None)
+                truth = write(pod, world, 20, seed=5)
+                assert other.pipeline is not None
+                document = other.pipeline.counting.document
+                await until(lambda: len(document.outbox) > 1)
+                await world.finish(other)
+            world.collector.faults.clear()
+            said = await status_until(page, lambda said: said["next"] is not None)
+            await until(lambda: world.counted() - before == truth)
+
+    assert said["stream"] == document.stream
+
+
 async def test_a_switch_that_said_off_stays_off_when_it_may_no_longer_be_read(
     world: Lab,
 ) -> None:
