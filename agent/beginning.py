@@ -310,8 +310,9 @@ async def _note(
                 sends=counting.sends,
                 now_seconds=int(clock()),
             )
-    except (StateError, TimeoutError):
-        log.warning("installation cannot be written")
+    except (StateError, TimeoutError) as error:
+        why = str(error) if isinstance(error, StateError) else f"no answer in time: {store.where}"
+        log.warning("installation cannot be written", extra={"why": why})
 
 
 def _everywhere(options: Options) -> list[Selection]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -93,6 +94,8 @@ class Containers:
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
     _looks: bool = False
+    _tried: set[str] = field(factory=set)
+    _refused_in: set[str] = field(factory=set)
     _prefilter: Prefilter = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -111,6 +114,9 @@ class Containers:
             return  # an older picture, from a watch that lags
         self.pods[pod.uid] = pod
         self._gone.discard(pod.uid)
+        if pod.namespace not in self._tried:
+            self._tried.add(pod.namespace)
+            self._begin(self._try_out(pod), "right")
         for status in pod.containers:
             ids = [status.container_id]
             if status.last_ended is not None and status.last_ended.container_id not in ids:
@@ -140,7 +146,7 @@ class Containers:
     async def _find_out(self, pod: Pod) -> None:
         async def is_there() -> bool:
             try:
-                found = read_pod(await self.client.get(_path(pod.namespace, pod.name)), self.names)
+                found = await self._get(pod.namespace, pod.name)
             except ApiError as error:
                 if error.status == HTTPStatus.NOT_FOUND:
                     return False
@@ -334,9 +340,8 @@ class Containers:
 
     async def _refresh(self, follow: Follow) -> None:
         container = follow.container
-        path = _path(container.namespace, container.pod)
         try:
-            pod = read_pod(await self.client.get(path), self.names)
+            pod = await self._get(container.namespace, container.pod)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._end(container.pod_uid)
@@ -347,6 +352,26 @@ class Containers:
         elif pod.uid in self.pods:
             # One that no selection contains any more is not taken up again.
             self._take(pod)
+
+    async def _get(self, namespace: str, name: str) -> Pod:
+        """Ask for a pod as it is now; say once of each namespace that this is not allowed there.
+
+        Raises `ApiError`.
+        """
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        try:
+            return read_pod(await self.client.get(path), self.names)
+        except ApiError as error:
+            if error.status == HTTPStatus.FORBIDDEN and namespace not in self._refused_in:
+                self._refused_in.add(namespace)
+                trait = f"whose log it is after a restart in namespace {namespace}"
+                warn_missing(trait, "get pods")
+            raise
+
+    async def _try_out(self, pod: Pod) -> None:
+        # Nothing else asks before a container restarts, and then a missing right costs already.
+        with suppress(ApiError):
+            await self._get(pod.namespace, pod.name)
 
     def _taken_over(self, before: Follow, after: Follow, part: int) -> None:
         self.counting.take_over(before.container.key, after.container.key, part)
@@ -447,10 +472,6 @@ class Containers:
             now_seconds=now,
         )
         self._gone &= {key.partition("/")[0] for key in document.instances}
-
-
-def _path(namespace: str, pod: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/pods/{pod}"
 
 
 def warn_missing(trait: str, right: str) -> None:

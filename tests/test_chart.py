@@ -263,14 +263,17 @@ def test_the_namespaced_overlay_has_the_rights_that_are_needed_and_no_other() ->
 
 def asked(objects: dict[str, Json], rights: Iterable[Right]) -> set[Asked]:
     """Return what the doctor asks for in an installation, for these rights."""
-    held = [one for one in objects if re.search(r"-(state|installation)(-\d+)?$", one)]
+    held = [
+        one.partition("/")[2] for one in objects if re.search(r"-(state|installation)(-\d+)?$", one)
+    ]
     names = loaded(objects).kubernetes.deployments
     scope = Scope(
         namespaces=(NAMESPACE,),
         guessed=frozenset(),
         deployments=tuple((NAMESPACE, one) for one in names),
         state_namespace=NAMESPACE,
-        state_names=tuple(one.partition("/")[2] for one in held),
+        state_names=tuple(one for one in held if not one.endswith("-installation")),
+        installation=next(one for one in held if one.endswith("-installation")),
         lease="botkube-analytics" if "Lease/botkube-analytics" in objects else None,
         has_cluster_id=False,
         switch_names=opt_out_configs(names),

@@ -192,7 +192,12 @@ async def test_nothing_is_changed(settled: Lab) -> None:
 
 # --- rights ---------------------------------------------------------------------------------------
 
-EXPECTED = {Lack.STOPS: Verdict.FAIL, Lack.HIDES: Verdict.WARN, Lack.CREATES: Verdict.OK}
+EXPECTED = {
+    Lack.STOPS: Verdict.FAIL,
+    Lack.BEGINS_NOT: Verdict.WARN,
+    Lack.HIDES: Verdict.WARN,
+    Lack.CREATES: Verdict.OK,
+}
 DENIED = {
     Where.PODS: ("", ""),
     Where.NAMESPACES: (NAMESPACE, NAMESPACE),
@@ -200,7 +205,9 @@ DENIED = {
     Where.SWITCHES: (NAMESPACE, "botkube-global-config"),
     Where.OLD_ID: (NAMESPACE, "botkube-analytics-config"),
     Where.DEPLOYMENTS: (NAMESPACE, "botkube"),
+    Where.KEPT: (NAMESPACE, STATE),
     Where.STATE: (NAMESPACE, STATE),
+    Where.INSTALLATION: (NAMESPACE, INSTALLATION),
     Where.NEW_STATE: ("", ""),
     Where.LEASE: (NAMESPACE, LEASE),
     Where.NEW_LEASE: ("", ""),
@@ -1084,7 +1091,7 @@ async def test_what_is_named_is_asked_for_from_elsewhere(
     flags = [*named, "--identity-cluster-id", "none"]
     code, lines = await deployed(world, tmp_path, capsysbinary, flags, namespace="a")
 
-    assert (code, "get pods in a, list pods in a, get pods in b" in str(lines)) == (1, True)
+    assert (code, "list pods in a, list pods in b" in str(lines)) == (1, True)
     assert "kube-system" not in str(lines)
     assert f"b/{STATE}" in lines["state"]["says"]
 

@@ -386,6 +386,27 @@ async def test_without_the_right_to_watch_pods_are_listed_again(
     assert rights == ["watch pods"]
 
 
+async def test_without_the_right_to_get_a_pod_that_is_said_at_once_and_lines_count(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The watch alone then tells of the next instance."""
+    world.cluster.server.access.deny("get", "pods")
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="botkube-1")
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        said = [vars(one) for one in caplog.records if one.msg == "a right is missing"]
+        pod.crash(at=world.clock.ns(), exit_code=0)
+        pod.restart(at=world.clock.ns())
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+
+    assert [one["right"] for one in said] == ["get pods"]
+    assert said[0]["trait"].endswith(f"namespace {NAMESPACE}")
+    assert [one.msg for one in caplog.records].count("a right is missing") == 1
+
+
 @pytest.mark.parametrize(("verb", "resource"), [("list", "pods"), ("get", "pods/log")])
 async def test_a_missing_right_is_named(
     world: Lab, caplog: pytest.LogCaptureFixture, verb: str, resource: str

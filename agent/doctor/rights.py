@@ -24,7 +24,9 @@ class Where(Enum):
     SWITCHES = "the ConfigMaps of BotKube's own opt-out"
     OLD_ID = "the ConfigMap of BotKube v0.13's id"
     DEPLOYMENTS = "BotKube's Deployments"
-    STATE = "the ConfigMaps of State and installation"
+    KEPT = "the ConfigMaps of State and installation"
+    STATE = "the ConfigMaps of State"
+    INSTALLATION = "the ConfigMap of the installation"
     NEW_STATE = "ConfigMaps that are not there yet"
     LEASE = "the Lease"
     NEW_LEASE = "a Lease that is not there yet"
@@ -34,6 +36,7 @@ class Lack(Enum):
     """What the lack of a right is."""
 
     STOPS = "the agent cannot work"
+    BEGINS_NOT = "the agent cannot begin for the first time"
     HIDES = "something is unknown"
     CREATES = "objects must exist"
 
@@ -91,6 +94,7 @@ class Scope:
     deployments: tuple[tuple[str, str], ...]
     state_namespace: str
     state_names: tuple[str, ...]
+    installation: str | None
     lease: str | None
     has_cluster_id: bool
     switch_names: tuple[str, ...]
@@ -102,7 +106,7 @@ COORDINATION = "coordination.k8s.io"
 # fmt: off
 RIGHTS = (
     Right(
-        ("get", "list"), "pods", Where.PODS, "pods",
+        ("list",), "pods", Where.PODS, "pods",
         "BotKube is not found, so nothing is read", Lack.STOPS, in_role=True, in_table=False,
     ),
     Right(
@@ -110,8 +114,19 @@ RIGHTS = (
         "nothing is read", Lack.STOPS, in_role=True, in_table=False,
     ),
     Right(
-        ("get", "update"), "configmaps", Where.STATE, "the ConfigMaps of State and installation",
-        "progress cannot be kept, so nothing is read", Lack.STOPS, in_role=True, in_table=False,
+        ("get",), "configmaps", Where.KEPT, "the ConfigMaps of State and installation",
+        "an agent that starts cannot begin, so nothing is read", Lack.STOPS,
+        in_role=True, in_table=False,
+    ),
+    Right(
+        ("update",), "configmaps", Where.STATE, "the ConfigMaps of State",
+        "an agent that starts cannot begin, and one that runs counts in memory and sends nothing",
+        Lack.STOPS, in_role=True, in_table=False,
+    ),
+    Right(
+        ("update",), "configmaps", Where.INSTALLATION, "the ConfigMap of the installation",
+        "a first start cannot keep its id, so nothing is read; a later one is not told of "
+        "an older copy of State", Lack.BEGINS_NOT, in_role=True, in_table=False,
     ),
     Right(
         ("get",), "namespaces", Where.KUBE_SYSTEM, "namespace `kube-system` (a ClusterRole)",
@@ -133,6 +148,11 @@ RIGHTS = (
     Right(
         ("get",), "configmaps", Where.OLD_ID, "ConfigMaps `<name>-analytics-config`",
         "the installation id is a new one instead of that of BotKube v0.13", Lack.HIDES,
+    ),
+    Right(
+        ("get",), "pods", Where.PODS, "pods",
+        "whose log it is after a restart is known from the watch alone: where that is late, lines "
+        "may be missed or count twice", Lack.HIDES, in_role=True,
     ),
     Right(
         ("watch",), "pods", Where.PODS, "pods",
@@ -180,14 +200,21 @@ def _objects(where: Where, scope: Scope) -> Iterator[tuple[str, str]]:
             yield from _each(followed, scope.id_names)
         case Where.DEPLOYMENTS:
             yield from scope.deployments
-        case Where.STATE:
-            yield from _each([scope.state_namespace], scope.state_names)
+        case Where.KEPT | Where.STATE | Where.INSTALLATION:
+            yield from _each([scope.state_namespace], _kept(where, scope))
         case Where.NEW_STATE:
             yield from [(scope.state_namespace, "")] if scope.state_names else []
         case Where.LEASE:
             yield from [(scope.state_namespace, scope.lease)] if scope.lease else []
         case Where.NEW_LEASE:
             yield from [(scope.state_namespace, "")] if scope.lease else []
+
+
+def _kept(where: Where, scope: Scope) -> Iterator[str]:
+    if where is not Where.INSTALLATION:
+        yield from scope.state_names
+    if where is not Where.STATE and scope.installation:
+        yield scope.installation
 
 
 def _each(namespaces: Iterable[str], names: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -197,7 +197,8 @@ def of_right(held: Held, scope: Scope, around: Around) -> Line:
         fix = f"name BotKube's own in kubernetes.namespaces, or {fix}"
     if right.where is Where.KUBE_SYSTEM:
         fix += ", or set identity.cluster_id to none, as the chart does"
-    verdict = Verdict.WARN if right.lack is Lack.HIDES else Verdict.FAIL
+    is_begun = right.lack is Lack.BEGINS_NOT and bool(around.has_installation)
+    verdict = Verdict.WARN if is_begun or right.lack is Lack.HIDES else Verdict.FAIL
     if right.lack is Lack.CREATES:
         known = around.has_lease if right.where is Where.NEW_LEASE else around.has_state
         verdict = Verdict.WARN if known is None else Verdict.FAIL

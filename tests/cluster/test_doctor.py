@@ -6,13 +6,16 @@ import asyncio
 import json
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 
-from agent.doctor.rights import RIGHTS, Lack, Right
+from agent.doctor.rights import RIGHTS, Lack, Right, Where
 from tests.cluster.api import Json
-from tests.cluster.lab import LEASE, ROOT, Lab
-from tests.cluster.test_rights import grant, optional, role, without
+from tests.cluster.controlplane import ControlPlane, Given
+from tests.cluster.lab import LEASE, ROOT, Lab, lab
+from tests.cluster.test_rights import NEEDED, grant, install_botkube, optional, role, without
+from tests.cluster.test_rights import Right as Asked
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180, func_only=True)]
 
@@ -57,22 +60,63 @@ async def test_with_the_manifests_role_what_is_not_needed_is_missing(world: Lab)
     assert {lines[name]["verdict"] for name in missing} <= {"ok", "warn"}
 
 
-@pytest.mark.parametrize(
-    ("verb", "resource"),
-    [("list", "pods"), ("get", "pods/log"), ("update", "configmaps"), ("get", "leases")],
-)
-async def test_a_right_that_is_taken_away_is_named(world: Lab, verb: str, resource: str) -> None:
-    role(world, without(verb, resource))
-    code, lines = await doctor(world, LEASE_NAME=LEASE)
-    found = [
-        name_of(one)
-        for one in RIGHTS
-        if (one.resource, one.lack) == (resource, Lack.STOPS) and verb in one.verbs
-    ]
+async def one_taken_away(cluster: ControlPlane | Given, folder: Path, right: Asked) -> None:
+    verb, _, resource, name = right
+    async with lab(cluster, folder) as world:
+        role(world, without(verb, resource, name))
+        code, lines = await doctor(world, LEASE_NAME=LEASE)
+        needed = (one for one in RIGHTS if one.in_role)
+        missing = [one for one in needed if lines[name_of(one)]["says"].startswith("missing")]
+        (found,) = missing
+        line = lines[name_of(found)]
 
-    assert code == 1
-    assert [lines[one]["verdict"] for one in found] == ["fail"]
-    assert f"allow {verb} {resource}" in lines[found[0]]["fix"]
+        assert (verb in found.verbs, found.resource) == (True, resource), right
+        assert (line["verdict"], code) == (("warn", 0) if found.lack is Lack.HIDES else ("fail", 1))
+        assert f"allow {verb} {resource}{name and '/'}{name}" in line["fix"], right
+        assert found.without.replace("`", "") in line["says"], right
+
+
+async def test_each_right_of_the_role_that_is_taken_away_is_named(
+    cluster: ControlPlane | Given, tmp_path: Path
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        for number, right in enumerate(NEEDED):
+            group.create_task(one_taken_away(cluster, tmp_path / str(number), right))
+
+
+NOT_NEEDED = {
+    "kube-system": {Where.KUBE_SYSTEM},
+    "namespace": {Where.NAMESPACES},
+    "deployments": {Where.DEPLOYMENTS},
+    "global config": {Where.SWITCHES},
+    "analytics config": {Where.SWITCHES, Where.OLD_ID},
+    "watch": {Where.PODS},
+}
+
+
+async def one_not_given(cluster: ControlPlane | Given, folder: Path, missing: str) -> None:
+    async with lab(cluster, folder) as world:
+        rights = optional(world.namespace)
+        made = grant(world, [one for name, one in rights.items() if name != missing])
+        install_botkube(world)
+        code, lines = await doctor(world, LEASE_NAME=LEASE)
+        for one in made:
+            world.api.delete(world.namespace, one)
+        found = [one for one in RIGHTS if lines[name_of(one)]["says"].startswith("missing")]
+        said = [one for one in found if one.lack is not Lack.CREATES]
+
+        assert {one.where for one in said} == NOT_NEEDED[missing], missing
+        assert {lines[name_of(one)]["verdict"] for one in said} == {"warn"}, missing
+        assert code == 0, missing
+
+
+async def test_each_right_that_is_not_needed_and_not_given_is_named(
+    cluster: ControlPlane | Given, tmp_path: Path
+) -> None:
+    assert NOT_NEEDED.keys() == optional("").keys()
+    async with asyncio.TaskGroup() as group:
+        for missing in NOT_NEEDED:
+            group.create_task(one_not_given(cluster, tmp_path / missing, missing))
 
 
 async def test_a_token_that_has_died_is_named(world: Lab) -> None:
