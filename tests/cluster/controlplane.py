@@ -29,6 +29,7 @@ from tests.cluster.api import Api, Json
 from tests.cluster.binaries import Missing
 
 READY_SECONDS = 60
+END_SECONDS = 60
 LEEWAY_SECONDS = 60
 ISSUER = "https://kubernetes.default.svc"
 AUDIT = """
@@ -184,6 +185,12 @@ class ControlPlane:
         assert self.apiserver is not None
         self.apiserver.kill()
         self.apiserver.wait()
+
+    def end_api(self) -> None:
+        """Let the API server end as in an upgrade: it closes what is open in its own order."""
+        assert self.apiserver is not None
+        self.apiserver.terminate()
+        assert self.apiserver.wait(END_SECONDS) == 0, self.told("kube-apiserver")
 
     def pause_etcd(self) -> None:
         assert self.etcd is not None

@@ -33,6 +33,25 @@ async def test_an_api_server_that_is_killed_in_the_middle_of_a_stream(world: Lab
     await world.all_counted()
 
 
+async def test_an_api_server_that_ends_in_order_in_the_middle_of_a_stream(world: Lab) -> None:
+    """As in an upgrade: it takes no new request, and what is open goes on until its time is up."""
+    await asyncio.to_thread(world.plane.kill_api)
+    await asyncio.to_thread(world.plane.start_api, "--request-timeout=5s")
+    pod = world.node.botkube()
+    agent = await world.agent()
+    await world.writes(pod, 2)
+    ending = asyncio.create_task(asyncio.to_thread(world.plane.end_api))
+    while not ending.done():
+        await world.writes(pod, 0.5)
+    await ending
+    await world.writes(pod, 1)
+    await asyncio.to_thread(world.plane.start_api)
+    await world.writes(pod, 2)
+
+    await world.all_counted()
+    assert agent.is_running
+
+
 async def test_an_etcd_that_does_not_answer_for_a_while(world: Lab) -> None:
     pod = world.node.botkube()
     agent = await world.agent()
