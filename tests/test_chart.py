@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -113,7 +115,20 @@ WRONG: list[Json] = [
     {"rights": {"secrets": True}},
     {"extraEnv": [{"name": "A", "valeu": "b"}]},
     {"extraEnv": [{"name": "BOTKUBE_ANALYTICS_STATE_CONFIGMAP", "value": "mine"}]},
-    {"networkPolicy": {"apiServer": {"cidrs": ["10.0.0.1"]}}},
+    {"extraEnv": [{"name": "A", "valueFrom": {"secret": {}}}]},
+    *({"networkPolicy": {"apiServer": {"cidrs": [one]}}} for one in ("10.0.0.1", "300.0.0.0/8")),
+    {"networkPolicy": {"metricsFrom": [{"ipBlock": {"cidr": "10.0.0.0/33"}}]}},
+    {"livenessProbe": {"successThreshold": 2}},
+    {"startupProbe": {"successThreshold": 2}},
+    {"readinessProbe": {"successThreshold": 0}},
+    {"image": {"repository": "registry/"}},
+    {"image": {"repository": "registry/name@sha256:0"}},
+    {"destination": {"existingSecret": "a..b"}},
+    {"destination": {"key": "..key"}},
+    {"commonLabels": {"a b": "c"}},
+    {"commonLabels": {"a": "b c"}},
+    {"podAnnotations": {"/a": "c"}},
+    {"resources": {"limits": {"memory": "1.2.3"}}},
 ]
 
 
@@ -121,6 +136,77 @@ WRONG: list[Json] = [
 def test_the_schema_refuses(given: Json) -> None:
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+
+
+MAY_BE_ABSENT = {
+    "rights.botkubeDeployments",
+    *(f"{probe}Probe.{key}" for probe in ("liveness", "readiness", "startup")
+      for key in VALUES[f"{probe}Probe"]),
+    *(f"{context}.{key}" for context in ("podSecurityContext", "securityContext", "resources")
+      for key in VALUES[context]),
+}  # fmt: skip
+"""Values without which the agent's, or the API server's, own are in force."""
+
+
+def paths(values: Json, where: str = "") -> Iterator[str]:
+    """Yield every key of the chart's own; those of labels and quantities are the user's."""
+    for key, value in values.items():
+        yield f"{where}{key}"
+        is_own = key not in {"labels", "requests", "limits", "capabilities", "seccompProfile"}
+        if isinstance(value, dict) and is_own:
+            yield from paths(value, f"{where}{key}.")
+
+
+def test_null_takes_away_no_value_that_is_needed() -> None:
+    """Helm lets null take a default away, and the template has nothing to put there."""
+    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    found = set()
+    for path in paths(VALUES):
+        given: Any = None
+        for part in reversed(path.split(".")):
+            given = {part: given}
+        if validator.is_valid(merged(VALUES, given)):
+            found.add(path)
+
+    assert found == MAY_BE_ABSENT
+
+
+RANGES = (
+    "0.0.0.0/0",
+    "192.0.2.1/32",
+    "10.0.0.0/8",
+    "255.255.255.255/9",
+    "10.0.0/8",
+    "10.0.0.256/8",
+    "10.0.0.0/33",
+    "10.0.0.0/",
+    "010.0.0.0/8",
+    "::/0",
+    "::1/128",
+    "2001:db8::/32",
+    "1:2:3:4:5:6:7:8/128",
+    "1::3:4:5:6:7:8/127",
+    "1:2:3:4:5:6:7::/64",
+    "1:2:3:4:5:6:7:8:9/64",
+    "1::2::3/64",
+    "1:2:3/64",
+    ":1:2:3:4:5:6:7/64",
+    "2001:db8::/129",
+    "fe80::1%eth0/64",
+    "12345::/16",
+    "a",
+)
+
+
+@pytest.mark.parametrize("text", RANGES)
+def test_the_schema_takes_the_ranges_that_are_ones(text: str) -> None:
+    found = json.loads(SCHEMA.read_text(encoding="utf-8"))["definitions"]["cidrs"]
+    try:
+        is_range = bool(ipaddress.ip_network(text, strict=False)) and "%" not in text
+    except ValueError:
+        is_range = False
+
+    assert jsonschema.Draft7Validator(found).is_valid([text]) is is_range
 
 
 def both(section: str, key: str, value: object) -> tuple[bool, bool]:
@@ -195,21 +281,26 @@ def test_schema_and_agent_take_the_same_settings(
     assert len({*found.values()}) == 2
 
 
-def test_every_value_has_a_comment() -> None:
-    """Keys of one line of a comment stand together; a mapping's comment may be that of its keys."""
-    lines = VALUES_TEXT.splitlines()
-    bare = []
-    is_told = False
-    for line in lines:
-        if not line.strip():
-            is_told = False
-        elif line.lstrip().startswith("#"):
-            is_told = True
-        elif line.rstrip().endswith(":"):
-            is_told = is_told or bool(re.match(r"\S", line))  # told of each key below
-        elif not is_told:
-            bare.append(line)
+def keys(node: yaml.Node) -> Iterator[yaml.ScalarNode]:
+    """Yield the keys of all mappings that are written in lines, not in braces."""
+    if isinstance(node, yaml.MappingNode) and not node.flow_style:
+        for key, value in node.value:
+            yield key
+            yield from keys(value)
 
+
+def test_every_key_of_the_values_has_a_comment_of_its_own() -> None:
+    lines = VALUES_TEXT.splitlines()
+    root = yaml.compose(VALUES_TEXT)
+    assert root is not None
+    found = list(keys(root))
+    bare = [
+        lines[key.start_mark.line]
+        for key in found
+        if not re.match(rf" {{{key.start_mark.column}}}# \S", lines[key.start_mark.line - 1])
+    ]
+
+    assert len(found) > len(VALUES)
     assert bare == []
 
 

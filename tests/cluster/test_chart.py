@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
+import random
 import re
 import secrets
 import shutil
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+import yaml
 
 from agent.doctor.rights import RIGHTS, Lack
 from agent.settings.table import PREFIX
@@ -225,15 +228,66 @@ def test_a_values_file_is_installed_and_taken_away_without_a_trace(
 
     assert installed
     for found in objects.values():
-        # An unknown field is refused.
-        place.api.apply(found["metadata"].get("namespace", place.namespace), found, dry_run=True)
-        template = found.get("spec", {}).get("template")
-        if template is not None:
-            pod = {"metadata": {"name": "agent", **template["metadata"]}, "spec": template["spec"]}
-            query = "dryRun=All&fieldValidation=Strict"
-            place.api.ask("POST", f"/api/v1/namespaces/{place.namespace}/pods?{query}", pod)
+        validated(place, found)
     place.helm(f"uninstall {NAME}")
     assert place.settles(before) == before
+
+
+def validated(place: Place, found: Json) -> None:
+    """Let the API server refuse an object, or the pod that it makes, in a restricted namespace."""
+    # An unknown field is refused.
+    place.api.apply(found["metadata"].get("namespace", place.namespace), found, dry_run=True)
+    template = found.get("spec", {}).get("template")
+    if template is not None:
+        pod = {"metadata": {"name": "agent", **template["metadata"]}, "spec": template["spec"]}
+        query = "dryRun=All&fieldValidation=Strict"
+        place.api.ask("POST", f"/api/v1/namespaces/{place.namespace}/pods?{query}", pod)
+
+
+AXES: list[list[Json]] = [
+    [*({"replicas": one} for one in (0, 1, 3)),
+     *({"kind": "DaemonSet", "slots": one} for one in (1, 64))],
+    [{}, {"existingSecret": "segment", "caConfigMap": "ca"}, {"writeKey": "x", "region": "eu"},
+     {"writeKey": "x", "endpoint": "https://segment.example.com"}],
+    [{}, {"enabled": True},
+     {"enabled": True, "apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]},
+      "destination": {"cidrs": ["192.0.2.0/24"], "ports": [3128]},
+      "metricsFrom": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}}]}],
+    [{}, {one: {"enabled": True}
+          for one in ("service", "serviceMonitor", "prometheusRule", "dashboard")}],
+    [{}, {"namespaces": ["one", "two"]}],
+    [{}, {"optOutAnnotation": False, "botkubeOptOut": False, "botkubeVersion": False},
+     {"clusterId": True}],
+    [{}, {"extraEnv": [{"name": "DO_NOT_TRACK", "value": "1"}]}, {"serviceAccount": {
+        "create": False}}, {"analytics": {"disable": True}}],
+]  # fmt: skip
+PLACES = ("", "destination", "networkPolicy", "metrics", "", "rights", "")
+"""Under which value each axis stands; without one they are values themselves."""
+SAMPLES = 24
+
+
+def combined() -> Iterator[Json]:
+    """Yield values of which each is one of all that the axes make together."""
+    every = list(itertools.product(*AXES))
+    for chosen in random.Random(7).sample(every, SAMPLES):
+        found: Json = {}
+        for place, one in zip(PLACES, chosen, strict=True):
+            found |= {place: one} if place else one
+        yield found
+
+
+def test_values_go_together(place: Place) -> None:
+    """What the API server refuses of any of them, a platform's pipeline would, too."""
+    path = place.folder / "values.yaml"
+    for values in combined():
+        values["namespaces"] = [f"{place.namespace}-{one}" for one in values.get("namespaces", ())]
+        path.write_text(json.dumps(values))
+        text = place.helm(f"template {NAME}", CHART, "--values", path)
+        parts = [one for one in yaml.safe_load_all(text) if one]
+
+        assert len(parts) == len(manifests.objects(text)), values
+        for found in parts:
+            validated(place, found)
 
 
 def test_a_pod_of_every_values_file_has_settings_that_the_agent_takes() -> None:
@@ -562,6 +616,43 @@ def test_helm_refuses_a_value_that_the_schema_does_not_know(tmp_path: Path, give
         manifests.template("--values", str(path))
 
 
+ENV = "BOTKUBE_ANALYTICS_DISABLE"
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"image": {"repository": "host:5000/a/b:1.0"}}, "write that in image.tag"),
+        (
+            {"extraEnv": [{"name": "A", "value": "", "valueFrom": {"fieldRef": {}}}]},
+            "extraEnv gives A both a value and valueFrom: leave one",
+        ),
+        ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "extraEnv names A twice"),
+        (
+            {
+                "extraEnv": [{"name": "SSL_CERT_FILE", "value": "/x"}],
+                "destination": {"caConfigMap": "ca"},
+            },
+            "which destination.caConfigMap sets",
+        ),
+        ({"extraEnv": [{"name": ENV, "value": "maybe"}]}, f'"maybe" for {ENV}: write true or'),
+    ],
+)
+def test_helm_says_what_to_do_about_a_value(tmp_path: Path, given: Json, told: str) -> None:
+    path = tmp_path / "values.yaml"
+    path.write_text(json.dumps(given))
+    with pytest.raises(HelmError) as refused:
+        manifests.template("--values", str(path))
+    assert told in str(refused.value)
+    # What is wrong must not be in the way of off.
+    assert manifests.template("--values", str(path), "--set", "analytics.disable=true")
+
+
+@pytest.mark.parametrize("word", ["", "On", "0", " false "])
+def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
+    assert manifests.template("--set-json", f'extraEnv=[{{"name":"{ENV}","value":"{word}"}}]')
+
+
 @pytest.mark.parametrize(
     ("given", "told"),
     [
@@ -584,13 +675,20 @@ def test_helm_refuses_a_value_that_the_schema_does_not_know(tmp_path: Path, give
             ["Mode: on"],
         ),
         (
-            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.x.y=z",
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.fieldRef.x=y",
             ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv", "valueFrom"],
         ),
         ("rights.botkubeDeployments=null", ["logs deploy/botkube --timestamps"]),
         ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),
         ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),
-        ("analytics.disable=true", ["Mode: off", "helm uninstall"]),
+        (
+            "analytics.disable=true",
+            ["Mode: off", "helm uninstall", "--reuse-values --set analytics.disable=false"],
+        ),
+        (
+            "replicas=0,destination.writeKey=x",
+            ["Mode: off (replicas: 0)", "First possible upload: none", "--set replicas=1"],
+        ),
     ],
 )
 def test_the_notes_say_mode_destination_first_upload_and_how_to_stop(
@@ -599,6 +697,8 @@ def test_the_notes_say_mode_destination_first_upload_and_how_to_stop(
     notes = place.helm(f"install {NAME}", CHART, "--dry-run=client", "--set", given)
 
     assert [one for one in told if one not in notes] == []
+    runs = not {"analytics.disable=true", "replicas=0"} & {*given.split(",")}
+    assert ("exec " in notes) == runs
     ways = ("analytics.disable=true", "botkube-analytics/disable=true", "BotKube's own")
     assert "Mode: off" in notes or [one for one in ways if one not in notes] == []
 
