@@ -683,7 +683,11 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
         ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),
         (
             "analytics.disable=true",
-            ["Mode: off", "helm uninstall", "--reuse-values --set analytics.disable=false"],
+            [
+                "Mode: off",
+                "helm uninstall",
+                "--reset-then-reuse-values --set analytics.disable=false",
+            ],
         ),
         (
             "replicas=0,destination.writeKey=x",
