@@ -131,7 +131,7 @@ async def begin(
     # Before any log is read, and before an id is chosen.
     await _look(client, options, lookout, discard, now_seconds=now)
     for one in lookout.unreadable:
-        warn_missing(one.name, one.verb)
+        warn_missing(one.name, one.right)
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(

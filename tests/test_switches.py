@@ -208,7 +208,7 @@ async def test_pods_that_may_not_be_listed_hide_a_switch(world: Lab, status: int
             return
         found = await read_switches(client, [NAMESPACE], [], [SELECTOR])
 
-    assert (found[-1].value, found[-1].verb) == ("not readable", "list")
+    assert (found[-1].value, found[-1].right) == ("not readable", "list pods")
 
 
 async def test_no_log_is_read_of_a_botkube_that_is_off_by_its_environment(world: Lab) -> None:
@@ -274,8 +274,11 @@ async def test_a_switch_that_may_not_be_read_is_none_and_is_said(
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
 
-    said = [vars(one)["trait"] for one in caplog.records if one.msg == "a right is missing"]
-    assert f"annotation {ANNOTATION} of namespace {NAMESPACE}" in said
+    said = [vars(one) for one in caplog.records if one.msg == "a right is missing"]
+    assert {(one["trait"], one["right"]) for one in said} == {
+        (f"annotation {ANNOTATION} of namespace {NAMESPACE}", f"get namespaces/{NAMESPACE}"),
+        ("cluster id", "get namespaces/kube-system"),
+    }
 
 
 async def test_off_from_the_start_reads_no_log_and_counts_nothing_of_it_later(world: Lab) -> None:

@@ -46,13 +46,13 @@ FIRST_WITH_OPT_OUT = (0, 13)
 class ClusterSwitch:
     """One switch by its place, its value in a closed word, and whether it turns the agent off.
 
-    `verb` is the right by which it is read.
+    `right` is that by which it is read.
     """
 
     name: str
     value: str
     is_off: bool
-    verb: str = "get"
+    right: str = ""
 
 
 @frozen
@@ -60,12 +60,13 @@ class _Place:
     """Where a switch stands, and how what stands there says it."""
 
     name: str
+    right: str
     path: str
     says: Says
     params: Mapping[str, str] | None = None
 
     def found(self, value: str, *, is_off: bool = False) -> ClusterSwitch:
-        return ClusterSwitch(self.name, value, is_off, "list" if self.params else "get")
+        return ClusterSwitch(self.name, value, is_off, self.right)
 
 
 def analytics_config(deployment: str) -> str:
@@ -135,15 +136,18 @@ def _places(
 ) -> Iterable[_Place]:
     for namespace in namespaces:
         path = f"/api/v1/namespaces/{namespace}"
-        yield _Place(f"annotation {ANNOTATION} of namespace {namespace}", path, _annotation)
+        name = f"annotation {ANNOTATION} of namespace {namespace}"
+        yield _Place(name, f"get namespaces/{namespace}", path, _annotation)
         for config in configs:
             name = f"analytics.disable in ConfigMap {namespace}/{config}"
-            yield _Place(name, f"{path}/configmaps/{config}", _disable)
+            yield _Place(name, f"get configmaps/{config}", f"{path}/configmaps/{config}", _disable)
         for selector in selectors:
             # Of every node: a wish in one pod is one of the whole BotKube.
             pods = Selection(namespace, selector, frozenset())
             name = f"{VARIABLE} of pods {selector} in namespace {namespace}"
-            yield _Place(name, pods.path, _environment, {**pods.params, "limit": MAX_PODS})
+            yield _Place(
+                name, "list pods", pods.path, _environment, {**pods.params, "limit": MAX_PODS}
+            )
 
 
 async def _read(client: Client, place: _Place) -> dict[str, Any] | str | None:

@@ -152,16 +152,18 @@ def optional(namespace: str) -> dict[str, Optional]:
             is_cluster_wide=True,
         ),
         "namespace": Optional(
-            named("namespaces", namespace, "get"), ((annotation, "get"),), is_cluster_wide=True
+            named("namespaces", namespace, "get"),
+            ((annotation, f"get namespaces/{namespace}"),),
+            is_cluster_wide=True,
         ),
         "deployments": Optional(deployments, (("BotKube version", "get deployments"),)),
         "global config": Optional(
             named("configmaps", "botkube-global-config", "get"),
-            ((configs["botkube-global-config"], "get"),),
+            ((configs["botkube-global-config"], "get configmaps/botkube-global-config"),),
         ),
         "analytics config": Optional(
             named("configmaps", "botkube-analytics-config", "get"),
-            ((configs["botkube-analytics-config"], "get"), own),
+            ((configs["botkube-analytics-config"], own[1]), own),
         ),
         "watch": Optional(
             {"apiGroups": [""], "resources": ["pods"], "verbs": ["watch"]},
