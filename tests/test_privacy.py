@@ -363,6 +363,7 @@ async def _run(world: Lab, lines: int) -> Seen:
                 random.Random(1),
                 lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
                 ids.randbytes,
+                world.clock.monotonic,
             ),
             endpoint=world.collector.url,
             write_key="write-key",
