@@ -12,16 +12,20 @@ from pathlib import Path
 import attrs
 import pytest
 
+from agent.follow import Pace
 from agent.model import CRASHED, Format
 from agent.rules import RuleSet
 from tests.agents import NAMESPACE, NANOS, START, Lab
 from tests.faults import virtual
-from tests.faults.simulation import is_follow, open_lab
+from tests.faults.simulation import WINDOW_SECONDS, is_follow, open_lab
 from tests.faults.words import WORDS, say
 from tests.sim.faults import Answer, Call, Delay, Fault, Scheduled, eof_after, in_band
 from tests.sim.pods import Pod
 
 sleep = asyncio.sleep
+SETTLE_SECONDS = 4 * WINDOW_SECONDS
+MAX_AGE_SECONDS = Pace().max_age[1]
+"""By then each stream has been opened anew."""
 
 
 @attrs.define(eq=False)
@@ -65,10 +69,10 @@ class Node:
         self.lab.cluster.server.faults.schedules.remove(asked)
         shown.set()
 
-    async def settle(self) -> None:
-        await sleep(900)
+    async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
+        await sleep(seconds)
         await self.write(3)
-        await sleep(900)
+        await sleep(seconds)
 
 
 def play(scene: Callable[[Node], Awaitable[None]]) -> None:
@@ -110,7 +114,7 @@ def test_restarts_behind_one_late_status_are_told_apart(restarts: int) -> None:
             for _ in range(restarts):
                 await node.restart()
             node.show_status()
-            await node.settle()
+            await node.settle(MAX_AGE_SECONDS / 2)
 
     play(scene)
 
@@ -247,7 +251,7 @@ def test_last_words_are_those_of_the_instance_that_said_them(
         await sleep(5)
 
     async def last(node: Node) -> None:
-        await sleep(900)
+        await sleep(SETTLE_SECONDS)
         node.pod.crash(at=node.now(), exit_code=137)
         node.pod.restart(at=node.now())
         await node.settle()
