@@ -185,10 +185,12 @@ class _Nodes:
         except UnicodeEncodeError:
             self._add(place, "half a character stands here", "remove the escape `\\ud8..`")
             return Scalar(place, "", "")
+        if node.tag == f"{_TAG}str":
+            return Scalar(place, text, text)
         is_plain = not node.style
         implicit = (is_plain, not is_plain)
         plain: str = self._loader.resolve(yaml.ScalarNode, text, implicit)  # type: ignore[no-untyped-call]
-        if node.tag not in {plain, f"{_TAG}str"}:
+        if node.tag != plain:
             self._add(place, _A_TAG, _NO_TAG)
             return Scalar(place, text, text)
         if node.tag in _AS_TEXT or (node.tag == f"{_TAG}int" and not _WHOLE.fullmatch(text)):
