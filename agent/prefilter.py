@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 import re2
@@ -39,7 +40,11 @@ def make_prefilter(literals: Iterable[bytes]) -> Prefilter:
 
     Hyperscan where a wheel of it exists, RE2 where none does: slower, with the same results.
     """
-    sought = sorted(set(literals))
+    return _make(tuple(sorted(set(literals))))
+
+
+@lru_cache(maxsize=1)  # each term of a replica begins with the rules of the last
+def _make(sought: tuple[bytes, ...]) -> Prefilter:
     if not sought:
         return _Nothing()
     return search_with_re2(sought) if hyperscan is None else search_with_hyperscan(sought)
