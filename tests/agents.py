@@ -102,7 +102,7 @@ class Agent:
         self.pipeline = None
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Lab:
     """The cluster, the collector, the clock, and where agents keep their State."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from agent.prefilter import Prefilter, make_prefilter
 from agent.reader import Reader
@@ -24,6 +26,14 @@ TEXTS = {
 }
 RULES = compile_rules(TEXTS)
 PREFILTER = make_prefilter(RULES.literals)
+
+
+def load_cases(path: Path) -> list[dict[str, Any]]:
+    """Return the labelled lines of a data file."""
+    found: list[dict[str, Any]] = yaml.load(
+        path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+    )
+    return found
 
 
 def read(log: bytes, *, stamped: bool, prefilter: Prefilter = PREFILTER) -> tuple[Observation, ...]:

@@ -12,7 +12,6 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-import yaml
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +26,7 @@ from agent.proving.variant import read_log, vary
 from agent.rules import Rule, RuleSet
 from agent.rules.ruleset import Captured, Constant, Source
 from agent.rules.words import Vocabulary
-from tests.shipped import RULES
+from tests.shipped import RULES, load_cases
 from tests.strategies import SAMPLE_LOGS, SAMPLES
 
 LINES = Path(__file__).parent / "data" / "lines"
@@ -71,7 +70,7 @@ def test_every_example_of_every_rule_is_proved() -> None:
 
 @pytest.mark.parametrize("path", sorted(LINES.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_labelled_line_is_proved(path: Path) -> None:
-    logs = [one["log"].encode() for one in yaml.safe_load(path.read_text(encoding="utf-8"))]
+    logs = [one["log"].encode() for one in load_cases(path)]
 
     assert check(*logs).failures == ()
 

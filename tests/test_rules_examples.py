@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from agent.prefilter import Everything
 from agent.preview import preview
 from agent.rules import Rule, try_examples, values_of
 from agent.trial import try_log
-from tests.shipped import RULES, logs_of, read, tell
+from tests.shipped import RULES, load_cases, logs_of, read, tell
 
 DATA = Path(__file__).parent / "data"
 LINES = [
     pytest.param(case, id=f"{path.stem}-{number}")
     for path in sorted((DATA / "lines").glob("*.yaml"))
-    for number, case in enumerate(yaml.safe_load(path.read_text(encoding="utf-8")), 1)
+    for number, case in enumerate(load_cases(path), 1)
 ]
 RULE = pytest.mark.parametrize("rule", RULES.rules, ids=lambda rule: rule.id)
 
