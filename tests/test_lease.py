@@ -52,7 +52,8 @@ pytestmark = pytest.mark.timeout(60)
 
 STATE = "botkube-analytics-state"
 LEASES_PATH = "/leases"
-HOUR = 3600
+MUCH_SECONDS = 600
+"""How far a clock is out: many windows, and many times the time of a lease."""
 FAIL_OVER_SECONDS = 20
 IMPATIENT = LeaseTimes(retry=0.02, attempt=0.03)
 """Where an API server is silent: an attempt takes some three seconds of the agent's clock."""
@@ -339,12 +340,12 @@ async def test_a_deleted_lease_doubles_nothing(world: Lab, may_create: bool) -> 
 @pytest.mark.parametrize(
     ("of_leader", "of_standby"),
     [
-        pytest.param(HOUR, 0, id="leader fast"),
-        pytest.param(-HOUR, 0, id="leader slow"),
-        pytest.param(0, HOUR, id="standby fast"),
+        pytest.param(MUCH_SECONDS, 0, id="leader fast"),
+        pytest.param(-MUCH_SECONDS, 0, id="leader slow"),
+        pytest.param(0, MUCH_SECONDS, id="standby fast"),
     ],
 )
-async def test_a_clock_that_is_wrong_by_an_hour_decides_nothing(
+async def test_a_clock_that_is_wrong_by_many_windows_decides_nothing(
     world: Lab, of_leader: int, of_standby: int
 ) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
@@ -362,9 +363,9 @@ async def test_a_clock_that_is_wrong_by_an_hour_decides_nothing(
         await until(lambda: leads(second))
         assert world.clock.seconds() - killed <= FAIL_OVER_SECONDS
 
-        # A window that was closed an hour early takes nothing more; late lines are in the next.
+        # A window that was closed too early takes nothing more; late lines are in the next.
         await after(world, 10)
-        world.clock.moved += HOUR + 2 * WINDOW_SECONDS
+        world.clock.moved += MUCH_SECONDS + 2 * WINDOW_SECONDS
         await until(lambda: missing(truth, world) == {})
         await after(world, 2 * WINDOW_SECONDS)
 

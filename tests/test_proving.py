@@ -31,6 +31,7 @@ from tests.strategies import SAMPLE_LOGS, SAMPLES
 
 LINES = Path(__file__).parent / "data" / "lines"
 POLICY = make_policy(RULES)
+LONG_BYTES = 100_000
 
 
 def show(texts: Sequence[bytes], ruleset: RuleSet = RULES) -> Preview:
@@ -51,7 +52,15 @@ def check(*texts: bytes, ruleset: RuleSet = RULES, seeds: int = 1) -> Verdict:
 # --- no false alarm -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", SAMPLE_LOGS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            name, marks=[pytest.mark.slow] * ((SAMPLES / name).stat().st_size > LONG_BYTES)
+        )
+        for name in SAMPLE_LOGS
+    ],
+)
 def test_recorded_logs_are_proved(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["prove", "--format", "json", str(SAMPLES / name)])
     said = json.loads(capsys.readouterr().out)

@@ -245,6 +245,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return None
 
     def _end_threads(self) -> bool:
+        if not self._calls and threading.active_count() == len(self._others):
+            return False  # to look at each of them takes a while
         threads = [one for one in threading.enumerate() if one not in self._others]
         for thread in threads:
             thread.join()
