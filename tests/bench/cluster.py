@@ -24,7 +24,7 @@ from tests.sim.cluster import Cluster
 from tests.sim.faults import Answer
 from tests.sim.pods import Pod
 
-NAMESPACE = "botkube"
+NAMESPACE, TOKEN = "botkube", "bench"
 READY_SECONDS = 120
 LINE = b'{"level":"debug","msg":"Message successfully sent to Webhook: map[Kind:Pod]","sink":"Webhook"}\n'
 
@@ -52,13 +52,19 @@ class Served:
     kubeconfig: Path
     authority: Path
     pods: list[str]
+    namespace: str
+    token: str
     process: asyncio.subprocess.Process
     followed: list[float] = attrs.field(factory=list)
 
     def log_url(self, pod: str) -> str:
         """Return where a pod's log is, as it stands now."""
-        path = f"api/v1/namespaces/{NAMESPACE}/pods/{pod}/log"
-        return f"{self.url}/{path}?container=botkube&timestamps=true"
+        return log_url(self.url, self.namespace, pod)
+
+    async def add(self, log: Path) -> str:
+        """Add a pod with a log; return its name."""
+        _, pod = await self.ask(f"add {log}")
+        return pod
 
     async def ask(self, order: str) -> tuple[int, str]:
         """Send an order and return the answer."""
@@ -81,7 +87,7 @@ async def served(folder: Path, log: Path, pods: int) -> AsyncIterator[Served]:
         async with asyncio.timeout(READY_SECONDS):
             said: dict[str, Any] = json.loads(await process.stdout.readline())
         paths = folder / "kubeconfig", folder / "ca.pem"
-        yield Served(said["url"], *paths, said["pods"], process)
+        yield Served(said["url"], *paths, said["pods"], NAMESPACE, TOKEN, process)
     finally:
         process.kill()
         await process.wait()
@@ -94,29 +100,35 @@ async def _serve(folder: Path, log: Path, pods: int) -> None:
         cluster.namespace(NAMESPACE)
         made: list[Pod] = []
 
-        def add(records: bytes) -> None:
+        def add(data: bytes) -> None:
             made.append(cluster.botkube(NAMESPACE, at=time.time_ns(), name=f"b{len(made)}"))
-            made[-1].log().newest.data += records
+            made[-1].log().newest.data += data
 
-        records = _records(log)
+        data = records(log)
         for _ in range(pods):
-            add(records)
+            add(data)
         server = cluster.server
         for path, answer in DISCOVERY.items():
             server.faults.add(Answer(200, answer), path=f"^{path}$", times=None)
-        (folder / "kubeconfig").write_text(json.dumps(server.kubeconfig("bench")))
+        (folder / "kubeconfig").write_text(json.dumps(server.kubeconfig(TOKEN)))
         print(json.dumps({"url": server.url, "pods": [pod.name for pod in made]}), flush=True)
         reader = await _standard_input()
         while order := (await reader.readline()).decode().strip():
             if order == "write":
                 made[0].write(LINE, at=time.time_ns())
             if order.startswith("add "):
-                add(_records(Path(order.removeprefix("add "))))
+                add(records(Path(order.removeprefix("add "))))
             asked = sum(call.subresource == "log" for call in server.calls)
             print(asked, made[-1].name, flush=True)
 
 
-def _records(log: Path) -> bytes:
+def log_url(server: str, namespace: str, pod: str) -> str:
+    """Return where the log of a pod of BotKube is, with stamps, as it stands now."""
+    path = f"api/v1/namespaces/{namespace}/pods/{pod}/log"
+    return f"{server}/{path}?container=botkube&timestamps=true"
+
+
+def records(log: Path) -> bytes:
     """Return a log as it stands on its node."""
     parts = (line.partition(b" ") for line in log.read_bytes().splitlines(keepends=True))
     return b"".join(b"%b stdout F %b" % (stamp, text) for stamp, _, text in parts)

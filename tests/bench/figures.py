@@ -77,10 +77,11 @@ class Report:
     rows: list[Row] = attrs.field(factory=list)
     left_out: list[str] = attrs.field(factory=list)
     machine: dict[str, object] = attrs.field(factory=_machine)
+    title: str = "botkube-analytics bench"
 
     def print(self, console: Console) -> None:
         """Print the one table."""
-        table = Table(title="botkube-analytics bench", caption=_said(self.machine))
+        table = Table(title=self.title, caption=_said(self.machine))
         for name in ("what", "of", "agent", "peer", "ratio", "goal"):
             table.add_column(name, justify="left" if name in {"what", "of"} else "right")
         for row in self.rows:

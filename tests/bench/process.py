@@ -64,8 +64,14 @@ class Agent:
 async def agent(folder: Path, kubeconfig: Path, **others: str) -> AsyncIterator[Agent]:
     """Start an agent that counts and does not send; kill it at the end."""
     folder.mkdir(parents=True)
-    settings = {"COMMIT_SECONDS": "10", "WINDOW_SECONDS": "3600", "LEDGER_PATH": "", **others}
-    environment = settings_of(folder, {}, KUBERNETES_NAMESPACES="botkube", **settings)
+    settings = {
+        "KUBERNETES_NAMESPACES": "botkube",
+        "COMMIT_SECONDS": "10",
+        "WINDOW_SECONDS": "3600",
+        "LEDGER_PATH": "",
+        **others,
+    }
+    environment = settings_of(folder, {}, **settings)
     environment["BOTKUBE_ANALYTICS_KUBERNETES_KUBECONFIG"] = str(kubeconfig)
     environment = {name: value for name, value in environment.items() if value}
     environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path.cwd()), "HOME": str(folder)}
