@@ -268,7 +268,7 @@ class Containers:
             self.pace,
             self._taken_over,
             self._refresh,
-            self._previous(container),
+            self._previous(container, status),
         )
         follow.may_finish.set()
         self.follows[container.key] = follow
@@ -326,12 +326,14 @@ class Containers:
             now_seconds=int(self.clock()),
         )
 
-    def _previous(self, container: Container) -> Follow | None:
+    def _previous(self, container: Container, status: ContainerStatus) -> Follow | None:
         """Return the follow of the same container's previous instance, if it is still reading."""
         place = (container.pod_uid, container.name)
         for follow in self.follows.values():
             other = follow.container
+            # None is previous to another one while it is the current one: its stream goes on.
             is_same = (other.pod_uid, other.name) == place and other != container
+            is_same = is_same and other.container_id != status.container_id
             # What a process before this one had counted may be this instance's, too.
             if is_same and (follow.opened or follow.reader.cursor().total):
                 follow.begin_asking()

@@ -292,6 +292,8 @@ class Reader:
         for line in lines:
             if proof.verdict is None:
                 proof.take(line)
+        if lines and proof.is_broken_off:
+            return None  # it ended before the last line that was counted
         proof.settle()
         if proof.verdict is Continuity.GAP or not proof.seen or place not in before.places():
             return False  # not this instance's, or another one has taken it meanwhile

@@ -722,7 +722,9 @@ def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head:
     other = stamped((NOON * NANOS + n, logfmt(text)) for n, text in enumerate(head, 100))
     after = Reading(SMALL, SMALL_PREFILTER)
 
-    assert not after.reader.take_over(before.reader, before.reader.cursor(), reply(other, 0))
+    is_its = after.reader.take_over(before.reader, before.reader.cursor(), reply(other, 0))
+
+    assert is_its is False
     assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
 
 

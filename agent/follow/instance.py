@@ -65,7 +65,8 @@ class Follow:
     `status` is the latest picture of its container, None once the pod is gone; `ended` is how the
     instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to which
     nothing is left to read. `before` is the previous instance of the same container while it is
-    still being read, and `asking` how many later ones ask whose its last lines are. `last_bytes`,
+    still being read, and `asking` how many later ones ask whose its last lines are; `has_stopped`
+    says that its stream has ended, `was_put_down` that it left, and is not read on. `last_bytes`,
     `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
     `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
     log was read then.
@@ -107,6 +108,7 @@ class Follow:
     is_live: bool = False
     was_held_back: bool = False
     has_left: bool = False
+    was_put_down: bool = False
     scope: asyncio.Timeout | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 

@@ -11,7 +11,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.follow.audit import look_between, settle
-from agent.follow.instance import wait
 from agent.lines import Framer, parse_stamp
 from agent.model import NANOS, Gap
 from agent.source import podlogs
@@ -20,7 +19,6 @@ from agent.source.api import ApiError
 if TYPE_CHECKING:
     from agent.follow.instance import Follow
 
-TAKE_OVER_SECONDS = 30.0
 NO_LOG = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 MAX_REFUSALS = 3
 """After so many answers that there is no such log it is taken to be gone."""
@@ -29,9 +27,7 @@ MAX_REFUSALS = 3
 async def read_rest(one: Follow) -> None:
     """Read an ended instance to its end; report what of it could not be had."""
     one.has_stopped.set()
-    await wait(one.may_finish, TAKE_OVER_SECONDS)
-    if one.asking:
-        await one.may_finish.wait()  # those who ask end by themselves
+    await one.may_finish.wait()  # those who ask end by themselves
     for suspect in tuple(one.reader.lag.suspects):
         for failures in range(1, MAX_REFUSALS + 1):
             await look_between(one, suspect)

@@ -10,8 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.follow.audit import has_gone_on
-from agent.follow.instance import wait
-from agent.follow.last_read import NO_LOG, TAKE_OVER_SECONDS, read_rest
+from agent.follow.last_read import NO_LOG, read_rest
 from agent.model import NANOS
 from agent.source import podlogs
 from agent.source.api import ApiError
@@ -33,6 +32,8 @@ async def read_instance(one: Follow) -> None:
     while True:
         await one.may_read.wait()
         if one.has_left:
+            one.was_put_down = True
+            one.has_stopped.set()
             return
         if one.ended is not None or not one.is_current():
             await read_rest(one)
@@ -103,8 +104,12 @@ async def _take_over(before: Follow, after: Follow) -> None:
     the new instance's log. Whose lines they were is told by content, not by time.
     """
     try:
-        await wait(before.has_stopped, TAKE_OVER_SECONDS)
-        if before.has_stopped.is_set():
+        # It stops as soon as it may: it is not the current one any more. While the outbox is full
+        # neither is read.
+        await before.has_stopped.wait()
+        if before.was_put_down:
+            after.leave()
+        else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(after.pace.unreadable):
                     await _ask_until_answered(before, after)
@@ -146,7 +151,7 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
         part = before.reader.part_of(place) if place in before.reader.places() else 0
         is_its = after.reader.take_over(before.reader, place, reply)
         if is_its is None:
-            raise ApiError(0, "in-band text")
+            raise ApiError(0, "the reply does not say whose it is")
         if is_its:
             after.taken_over(before, after, part)
             return

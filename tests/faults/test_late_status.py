@@ -201,7 +201,6 @@ def test_a_log_that_cannot_be_asked_for_holds_windows_no_longer_than_another(sta
                     await sleep(1)
                     await node.restart()
                     lab.cluster.server.faults.add(Answer(status), path="/log", times=None)
-                    lab.cluster.server.order_streams("reset")
                     node.show_status()
                     shown = node.now() // NANOS
                     await sleep(800)
