@@ -1,7 +1,8 @@
 """Losses that leave no trace: the README's known limits, each shown by the machine.
 
-If one of these tests fails because the line is counted or its loss reported, a limit is gone. The
-last two show the opposite, by a whole agent: a gap though nothing was lost.
+If one of these tests fails because the line is counted or its loss reported, a limit is gone.
+Where a whole agent is needed, there is one. The last two show the opposite: a gap though nothing
+was lost.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from agent.model import NANOS, Format
 from tests.agents import NAMESPACE, START
 from tests.faults import virtual
 from tests.faults.machine import World
-from tests.faults.simulation import open_lab
+from tests.faults.simulation import is_follow, open_lab
 from tests.faults.truth import Wrong
 from tests.faults.words import WORDS, say
+from tests.sim.faults import Answer, Cut
 
 
 @pytest.fixture
@@ -150,6 +152,40 @@ def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) ->
     world.append()
 
     check_lost_in_silence(world, lines=1)
+
+
+async def end_last_reads_early() -> tuple[int, Counter[str]]:
+    """Let each of the first two reads of an ended container's log end behind its seventh line."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_lab(Path(folder)) as lab:
+            pod, faults = (
+                lab.cluster.botkube(NAMESPACE, at=lab.clock.ns()),
+                lab.cluster.server.faults,
+            )
+
+            def write(count: int) -> None:
+                for word in WORDS[:count]:
+                    text = say("said", word, at_seconds=START, shape=Format.LOGFMT)
+                    pod.write(text + b"\n", at=lab.clock.ns())
+
+            async with lab.agent():
+                await asyncio.sleep(10)
+                write(5)
+                await asyncio.sleep(0.5)
+                faults.add(Answer(503), path="/log", when=is_follow, times=None)
+                lab.cluster.server.order_streams("reset", path="/log")
+                await asyncio.sleep(0.5)
+                write(5)
+                cut = Cut("eof", after_lines=7)
+                faults.add(cut, path="/log", when=lambda call: not is_follow(call), times=2)
+                pod.crash(at=lab.clock.ns())
+                await asyncio.sleep(150)
+                return lab.lines(), lab.gaps()
+
+
+def test_two_last_reads_that_a_server_ended_at_the_same_line() -> None:
+    """A whole log looks the same: nothing but its lines says where it ends."""
+    assert virtual.run(end_last_reads_early(), seed=1) == (7, Counter())
 
 
 LINES = 20
