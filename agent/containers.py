@@ -184,7 +184,7 @@ class Containers:
         return None
 
     def look_for_missing(self, everything: Iterable[Selection]) -> None:
-        """Once, when all selections are listed: which pods of State left while nobody looked?
+        """Once, when all selections are listed that may be: which pods of State left unnoticed?
 
         The lists do not tell those that are gone from those whose labels were changed.
         """
@@ -447,11 +447,10 @@ class Containers:
             and follow.clear_seconds < end_seconds > follow.released_seconds
         ]
 
-    def forget(self, *, is_listed: bool) -> None:
+    def forget(self) -> None:
         """Drop instances that no pod's status names any more.
 
-        Unless all is listed, and the rest was looked for, what belongs to a pod that nobody told
-        of may still be there.
+        Unless they were looked for, what belongs to a pod that nobody told of may still be there.
         """
         named = {key for pod in self.pods.values() for key in instance_keys(pod)}
         document, now = self.counting.document, int(self.clock())
@@ -460,8 +459,7 @@ class Containers:
             uid = key.partition("/")[0]
             if self.counting.may_return(uid, now_seconds=now):
                 return False
-            is_known = uid in self.pods or uid in self._gone
-            return is_known or (is_listed and self.has_looked)
+            return self.has_looked or uid in self.pods or uid in self._gone
 
         kept = named | self.follows.keys()
         self.counting.forget(

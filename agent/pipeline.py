@@ -133,7 +133,7 @@ class Pipeline:
             self.containers.audit(self.counting.awaited(now_seconds=self.world.clock()))
             if self._knows_who_is_gone:
                 # What they still wrote is a gap in the windows that are about to be closed.
-                self.containers.forget(is_listed=self.is_listed)
+                self.containers.forget()
                 self.counting.close_due(
                     now_seconds=self.world.clock(),
                     may_close=self.containers.may_close,
@@ -194,7 +194,7 @@ class Pipeline:
 
         def take_cursors(document: Document) -> None:
             nonlocal sealed, noted
-            self.containers.forget(is_listed=self.is_listed)
+            self.containers.forget()
             self.containers.put_cursors(document)
             sealed, noted = self.outbox.keys(), self._worth_noting()
 
@@ -392,7 +392,7 @@ async def _watch(
         if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             # A namespace that may not be read must not hold the others' windows.
             pipeline.settled.add(selection.name)
-        if pipeline.is_listed:
+        if pipeline.is_settled:
             everything = (
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces
             )

@@ -256,6 +256,31 @@ async def test_a_pod_that_went_unnoticed_leaves_its_gap_where_its_lines_would_be
     assert "gap_seconds_pod_gone" in report
 
 
+async def test_a_namespace_that_may_not_be_listed_keeps_no_loss_in_another_unsaid(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Whose pod it was State does not say: that it may come back is believed for a day."""
+    async with lab(tmp_path, ruleset, window_seconds=3600, namespaces=(NAMESPACE, OTHER)) as world:
+        give_up_soon(world)
+        where = f"/namespaces/{OTHER}/pods$"
+        world.cluster.server.faults.add(Answer(403), path=where, times=None)
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            write(pod, world, 20)
+            await after(world, 20)
+            await world.kill(agent)
+        pod.remove(at=world.clock.ns())
+        async with world.agent(seed=2) as agent:
+            assert agent.pipeline is not None
+            document = agent.pipeline.counting.document
+            await until(lambda: pod.uid in document.left)
+            world.clock.moved += LEFT_SECONDS + 3600
+            await until(lambda: bool(world.gaps()))
+
+            assert (document.left, document.instances) == ({}, {})
+    assert world.gaps().keys() == {"pod_gone"}
+
+
 async def test_all_pods_are_asked_for_only_if_one_is_missing(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:
