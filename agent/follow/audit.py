@@ -5,6 +5,7 @@ Owns when a silence is worth a request, and what its answer means for the stream
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,11 @@ most so often: with a clock that was set it seems to lag for ever."""
 MAX_ASKED = 3
 """A server may end a reply early without a sign: only a second one as long says where a file
 begins, and a log that grows meanwhile is asked once more."""
+
+STEPS_AT_ONCE = 20
+STEP_SECONDS = 1.0
+"""After so many steps back in one stream one waits so long before the next is looked into, together
+with all that came meanwhile. A longer pause would be taken for a lag."""
 
 
 def wants_audit(one: Follow, due_seconds: int | None) -> bool:
@@ -105,6 +111,9 @@ async def has_gone_on(one: Follow) -> bool:
     asked for anew. Where a clock was set back, the log itself runs so.
     """
     while (step := one.reader.step) is not None:
+        one.steps += 1
+        if one.steps > STEPS_AT_ONCE:
+            await asyncio.sleep(STEP_SECONDS)
         following = await _count_following(one, step)
         if following is None:
             return False

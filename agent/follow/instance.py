@@ -68,6 +68,7 @@ class Follow:
     still being read, and `asking` how many later ones ask whose its last lines are; `has_stopped`
     says that its stream has ended, `was_put_down` that it left, and is not read on. `last_bytes`,
     `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
+    `steps` counts the steps back of its stream that were looked into.
     `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
     log was read then.
     """
@@ -94,6 +95,7 @@ class Follow:
     is_auditing: bool = False
     opened: int = 0
     errors: int = 0
+    steps: int = 0
     clear_seconds: float = 0.0
     released_seconds: float = 0.0
     failing_since: float | None = None

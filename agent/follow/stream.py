@@ -65,6 +65,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
     reader = one.reader
     since = reader.reopen(accept_gap=accept_gap, gap_reason=one.gap_reason("rotated"))
     one.opened += 1
+    one.steps = 0
     one.saw_end = one.is_live = False
     one.last_bytes = one.monotonic()
     age = one.random.uniform(*one.pace.max_age)

@@ -9,12 +9,14 @@ import asyncio
 
 import pytest
 
+from agent.follow import Pace
+from agent.follow.audit import STEPS_AT_ONCE
 from agent.model import Format
 from tests.agents import NANOS
 from tests.faults.simulation import is_follow
 from tests.faults.test_late_status import Node, play
 from tests.faults.words import WORDS, say
-from tests.sim.faults import Cut, Fault, eof_after
+from tests.sim.faults import Call, Cut, Fault, eof_after
 
 sleep = asyncio.sleep
 
@@ -87,3 +89,29 @@ def test_a_file_that_begins_with_a_step_back_goes_on() -> None:
         assert not node.lab.gaps()
 
     play(scene)
+
+
+def test_a_log_whose_stamps_run_back_again_and_again_is_asked_for_once_a_second() -> None:
+    """As if its clock were set all the time: every other line is a step back."""
+    asked: list[int] = []
+
+    async def scene(node: Node) -> None:
+        node.lab.changes["pace"] = Pace(tick=5.0)
+        async with node.lab.agent():
+            await sleep(10)
+            before = sum(map(_is_short, node.lab.cluster.server.calls))
+            for number in range(150):
+                burst(node, 1, apart_ns=0, back_ns=(100 + number % 2 * 5) * NANOS)
+                await sleep(0.1)
+            asked.append(sum(map(_is_short, node.lab.cluster.server.calls)) - before)
+            await sleep(100)
+
+        assert not node.lab.gaps()
+
+    play(scene)
+
+    assert asked[0] < STEPS_AT_ONCE + 15
+
+
+def _is_short(call: Call) -> bool:
+    return call.path.endswith("/log") and not is_follow(call)
