@@ -144,16 +144,16 @@ class Neighbours:
     says that they are none, and only of a reply that reached the second line's time in one piece
     (`is_conclusive`).
 
-    `lines` counts what it held. `after` are lines that are to follow, the second of the two first;
-    `following` says how many of them do. Once `is_done`, nothing that the reply still brings
-    changes anything.
+    `lines` counts what it held, up to the stamp `highest_ns`. `after` are lines that are to follow,
+    the second of the two first; `following` says how many of them do. Once `is_done`, nothing that
+    the reply still brings changes anything.
     """
 
     def __init__(self, suspect: Suspect, after: Sequence[bytes] = ()) -> None:
         self._suspect = suspect
         self._after = after
         self._goes_on = False
-        self.following = self.lines = 0
+        self.following = self.lines = self.highest_ns = 0
         self._framer = Framer()
         self._last = b""
         self.verdict = False
@@ -189,6 +189,7 @@ class Neighbours:
                 self._has_text = True
                 continue
             line = in_usual_form(raw, *stamp)
+            self.highest_ns = max(self.highest_ns, stamp[0])
             self._has_reached = self._has_reached or stamp[0] >= self._suspect.after_ns
             self._has_before = self._has_before or line == self._suspect.before
             self._has_after = self._has_after or line == self._suspect.after

@@ -388,6 +388,11 @@ class Reader:
         self._newest_ns = max(self._newest_ns, at_ns)
 
     @property
+    def highest_ns(self) -> int:
+        """The highest stamp that was read, up to the first one of `step`."""
+        return self._steps.highest_ns
+
+    @property
     def behind_step(self) -> list[bytes]:
         """The lines from the later one of `step` on, as far as they have come."""
         return stamped(self._steps.behind)

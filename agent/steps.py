@@ -101,11 +101,12 @@ class Recent:
 class Steps:
     """The steps back of one stream after the other. `step` waits to be looked into, if it is set.
 
-    `behind` are the lines from there on, as they came.
+    `behind` are the lines from there on, as they came; `highest_ns` is the highest stamp before.
     """
 
     def __init__(self) -> None:
         self._stepped_after = -1
+        self.highest_ns = 0
         self._recent = Recent(STEP_NS)
         self.reopen()
 
@@ -122,6 +123,7 @@ class Steps:
         """Note what was taken of the reply last."""
         if taken.is_ordered and at(taken.lowest) > self._recent.highest_ns:
             self._recent.add_all(taken.lines, at(taken.highest))
+            self.highest_ns = max(self.highest_ns, self._recent.highest_ns)
             self.last = taken.lines[-1]
             return
         for line in taken.lines:
@@ -150,6 +152,7 @@ class Steps:
     def note_line(self, line: bytes, at_ns: int) -> None:
         """Note a line that was taken whatever it steps."""
         self._recent.add(line, at_ns)
+        self.highest_ns = max(self.highest_ns, at_ns)
         self.last = line
 
     def go_on(self, following: int) -> list[bytes]:

@@ -27,7 +27,7 @@ most so often: with a clock that was set it seems to lag for ever."""
 
 MAX_ASKED = 3
 """A server may end a reply early without a sign: only a second one as long says where a file
-begins, and a log that grows meanwhile is asked once more."""
+begins, or one that goes beyond what was read. A log that grows meanwhile is asked once more."""
 
 STEPS_AT_ONCE = 20
 STEP_SECONDS = 1.0
@@ -131,7 +131,10 @@ async def _count_following(one: Follow, step: Suspect) -> int | None:
             return neighbours.following
         if not neighbours.begins_file:
             return None
-        if neighbours.lines == lines:
+        # What is stamped later than all that was read stands behind it. If the file were served
+        # again, what was read last would stand in front.
+        has_passed = neighbours.highest_ns > one.reader.highest_ns
+        if has_passed or neighbours.lines == lines:
             return 1
         lines = neighbours.lines
     return None

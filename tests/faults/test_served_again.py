@@ -52,23 +52,25 @@ def test_a_file_that_is_served_again_counts_once(apart_ns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "times"),
+    ("fault", "times", "apart_ns"),
     [
-        pytest.param(eof_after(150), 3, id="in a line"),
-        pytest.param(Cut("eof", after_lines=2), 1, id="behind a line"),
+        pytest.param(eof_after(150), 3, 2_000_000, id="in a line"),
+        pytest.param(Cut("eof", after_lines=20), 1, 2_000_000, id="behind a line"),
+        pytest.param(Cut("eof", after_lines=2), 1, 0, id="behind one of equal stamps"),
     ],
 )
 def test_a_short_read_that_ends_early_does_not_make_it_another_file(
-    fault: Fault, times: int
+    fault: Fault, times: int, apart_ns: int
 ) -> None:
     async def scene(node: Node) -> None:
+        node.lab.changes["pace"] = Pace(tick=5.0)
         async with node.lab.agent():
             await sleep(50)
             await node.write(10)
             node.lab.cluster.server.faults.add(
                 fault, path="/log", when=lambda call: not is_follow(call), times=times
             )
-            await serve_again(node, 10, apart_ns=2_000_000)
+            await serve_again(node, 40, apart_ns=apart_ns)
 
         assert not node.lab.gaps()
 
@@ -115,3 +117,22 @@ def test_a_log_whose_stamps_run_back_again_and_again_is_asked_for_once_a_second(
 
 def _is_short(call: Call) -> bool:
     return call.path.endswith("/log") and not is_follow(call)
+
+
+def test_a_busy_log_whose_file_begins_with_a_step_back_goes_on() -> None:
+    """No two short reads are equal: what is stamped later than all that was read tells."""
+
+    async def scene(node: Node) -> None:
+        node.lab.changes["pace"] = Pace(tick=5.0)
+        async with node.lab.agent():
+            await sleep(10)
+            for number in range(200):
+                if number == 100:
+                    node.pod.rotate()
+                burst(node, 1, apart_ns=0, back_ns=(number == 100) * 20_000_000)
+                await sleep(0.01)
+            await sleep(100)
+
+        assert not node.lab.gaps()
+
+    play(scene)
