@@ -103,6 +103,14 @@ def test_a_clock_that_was_set_back_begins_another_time() -> None:
     assert stream.asked == 2
 
 
+def test_the_highest_stamp_is_that_of_all_lines_also_where_a_clock_was_set_back() -> None:
+    stream = Stream()
+    stream.take_together(line(1), line(2 * MAX_STEP_NS))
+    stream.take(line(0))
+
+    assert stream.steps.highest_ns == NOON + 2 * MAX_STEP_NS
+
+
 def test_of_a_burst_no_more_is_known_than_may_be_kept() -> None:
     for text, count in (("", MAX_LINES), ("x" * 1000, MAX_BYTES // 1000)):
         stream = Stream()
