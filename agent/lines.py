@@ -137,10 +137,9 @@ def parse_stamp(line: bytes) -> tuple[int, int] | None:
     if not found:
         return None
     end = found.end()
-    if line[end : end + 1] != b" ":
-        if end != len(line):
-            return None
-        end -= 1  # an empty line whose trailing space was lost on the way
+    # Nothing follows where an empty line's trailing space was lost on the way.
+    if line[end : end + 1] not in {b" ", b""}:
+        return None
     at_ns = _nanoseconds(found)
     return None if at_ns is None else (at_ns, end + 1)
 

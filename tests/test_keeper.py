@@ -114,6 +114,17 @@ async def test_an_older_copy_that_somebody_puts_back_is_written_over() -> None:
     assert (found.epoch, found.commits) == (second.document.epoch, 3)
 
 
+async def test_a_state_that_somebody_deletes_meanwhile_is_written_again() -> None:
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    keeper = Keeper(store, lambda: next(ids), lambda: b"key")
+    await keeper.load(window_seconds=60)
+    await commit(keeper)
+    store.data, store.version = None, store.version + 1
+    await commit(keeper)
+
+    assert decode(store.data or b"").commits == 2
+
+
 async def test_what_begins_anew_is_no_older_copy_at_the_next_start() -> None:
     """It goes on with the number of commits that is known, else it would be lost at each start."""
     store, ids = FaultyStore(), iter(map(str, range(100)))

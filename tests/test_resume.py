@@ -219,7 +219,9 @@ def test_rests_of_torn_lines_at_a_files_head_are_looked_past(
 
 
 @pytest.mark.parametrize("count", [1, 5, MAX_HASHES, MAX_HASHES + 1, 3 * MAX_HASHES])
-@pytest.mark.parametrize(("dropped", "cut"), [(0, 1), (0, 4), (0, 150), (2, 4), (150, 160)])
+@pytest.mark.parametrize(
+    ("dropped", "cut"), [(0, 1), (0, 4), (0, 150), (2, 4), (150, 160), (190, 192)]
+)
 def test_a_reply_that_has_not_the_last_of_the_known_lines_broke_off(
     count: int, dropped: int, cut: int
 ) -> None:
