@@ -81,6 +81,26 @@ async def test_a_commit_that_is_not_answered_is_given_up() -> None:
         await commit(keeper)
 
 
+class Slow(FaultyStore):
+    async def save(self, data: bytes, version: str) -> str:
+        await asyncio.sleep(1)
+        return await super().save(data, version)
+
+
+@pytest.mark.looptime
+async def test_a_commit_whose_task_is_cancelled_is_finished() -> None:
+    """Else nobody would know whether the last commit follows it."""
+    keeper = Keeper(Slow(), lambda: "id", lambda: b"key")
+    await keeper.load(window_seconds=60)
+    running = asyncio.create_task(commit(keeper))
+    await asyncio.sleep(0.5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert decode((await keeper.store.load()).data or b"").commits == 1
+
+
 async def test_what_the_agent_before_commits_during_a_take_over_is_not_written_over() -> None:
     """It still ran: the one that takes over must look again."""
     store, ids = FaultyStore(), iter(map(str, range(100)))
