@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from tests.agents import NAMESPACE
 from tests.faults import virtual
 from tests.faults.machine import FaultyStore
 from tests.faults.simulation import open_lab
-from tests.sim.faults import Call, Reset
+from tests.sim.faults import Answer, Call, Reset
+from tests.sim.store import CONFIGMAPS
 
 
 @define
@@ -213,3 +215,30 @@ def test_a_quiet_botkube_costs_at_most_five_small_writes_an_hour(
     assert len(written["installation"]) == HOURS
     assert HOURS < len(written["state"]) <= 4 * HOURS
     assert min(after - before for before, after in pairwise(written["state"])) > 600
+
+
+async def write_once(folder: Path, *, fails: int = 0, clock_moves: float = 0.0) -> int:
+    """Let a BotKube print a line that counts; return how many lines State holds a minute later."""
+    async with open_lab(folder, window_seconds=3600) as lab:
+        pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns())
+        async with lab.agent():
+            await asyncio.sleep(60)
+            lab.cluster.server.faults.add(
+                Answer(500), path="/configmaps/", verb="update", times=fails
+            )
+            lab.clock.moved += clock_moves
+            pod.write(b'time="2027-01-15T08:00:00Z" level=info msg="said w0"\n', at=lab.clock.ns())
+            await asyncio.sleep(60)
+            found = lab.cluster.server.store.get(CONFIGMAPS, NAMESPACE, "botkube-analytics-state")
+            document = decode(b64decode(found["binaryData"]["state"]))
+            return sum(one.total for one in document.cursors.values())
+
+
+@pytest.mark.parametrize(("fails", "clock_moves"), [(1, 0.0), (0, -3600.0)])
+def test_what_was_counted_is_committed_soon_whatever_comes_between(
+    tmp_path: Path, fails: int, clock_moves: float
+) -> None:
+    """A commit that failed is made again, and a clock that was set back is not waited for."""
+    counted = write_once(tmp_path, fails=fails, clock_moves=clock_moves)
+
+    assert virtual.run(counted, seed=1) == 1

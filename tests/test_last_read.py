@@ -13,7 +13,7 @@ import pytest
 
 from agent.follow import Follow, Pace, audit, wants_audit
 from agent.follow.audit import look_between
-from agent.follow.last_read import _is_anothers
+from agent.follow.last_read import _ended_with_its_container, _is_anothers
 from agent.lag import Suspect
 from agent.model import Container
 from agent.prefilter import make_prefilter
@@ -162,7 +162,6 @@ async def test_an_outage_of_the_log_around_a_crash_gives_nothing_up(world: Lab) 
         world.cluster.server.order_streams("reset", path="/log")
         truth += write(pod, world, 20, seed=2)
         truth += panic(pod, world)
-        pod.restart(at=world.clock.ns())
         await after(world, 120)
         world.cluster.server.faults.clear()
         await until(lambda: missing(truth, world) == {})
@@ -332,6 +331,19 @@ def test_a_log_that_begins_after_an_instance_had_finished_is_anothers(
 
     assert _is_anothers(one, chunk) is is_anothers
     assert not _is_anothers(one, b"no stamp\n")
+
+
+@pytest.mark.parametrize(
+    ("ended", "tail", "is_whole"), [(NOON, b"", True), (NOON + 1, b"", False), (NOON, b"ha", False)]
+)
+def test_a_stream_that_outlived_its_container_and_ended_with_a_line_was_whole(
+    ended: int, tail: bytes, *, is_whole: bool
+) -> None:
+    one = alone({"wall": 0.0, "passed": 0.0})
+    one.ended = Ended("id", 2, "Error", ended)
+    one.saw_end, one.end_seconds, one.at_end = True, NOON + 0.5, (3, tail)
+
+    assert _ended_with_its_container(one) is is_whole
 
 
 @pytest.mark.parametrize("comes", [False, True])

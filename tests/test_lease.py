@@ -30,7 +30,7 @@ from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.sink.segment import Segment, open_session
 from agent.state.document import decode
-from agent.state.lease import LeaseTimes
+from agent.state.lease import Lease, LeaseTimes
 from tests.agents import (
     LEASE,
     NAMESPACE,
@@ -596,3 +596,29 @@ async def test_a_stop_while_the_api_server_is_silent_ends_in_time(world: Lab) ->
         world.cluster.server.faults.add(HalfOpen(), path="", times=None)
         async with asyncio.timeout(5):
             await world.finish(first)
+
+
+@attrs.frozen
+class Held:
+    """A Lease that another replica held and renews no more."""
+
+    seconds: object
+
+    async def request(self, method: str, path: str, *, body: object = None) -> Any:  # noqa: ANN401
+        del method, path, body
+        return {"spec": {"holderIdentity": "another", "leaseDurationSeconds": self.seconds}}
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize(
+    ("wanted", "respected"), [(5, 15), (40, 40), (4000, 60), ("for ever", 15), (None, 15)]
+)
+async def test_a_holder_is_respected_for_as_long_as_it_asks_within_limits(
+    wanted: object, respected: int
+) -> None:
+    now = asyncio.get_running_loop().time
+    lease = Lease(Held(wanted), NAMESPACE, LEASE, "us", now, now, random.Random(1), LeaseTimes())
+    began = now()
+    await lease.acquire()
+
+    assert respected <= now() - began < respected + 3
