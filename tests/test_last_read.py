@@ -15,7 +15,7 @@ from agent.follow import Follow, Pace, audit, wants_audit
 from agent.follow.audit import look_between
 from agent.follow.last_read import _ended_with_its_container, _is_anothers
 from agent.lag import Suspect
-from agent.model import Container
+from agent.model import Container, Format
 from agent.prefilter import make_prefilter
 from agent.reader import Reader
 from agent.rules import RuleSet
@@ -23,6 +23,9 @@ from agent.source import podlogs
 from agent.source.api import ApiError, Client
 from agent.source.discovery import Ended
 from tests.agents import NAMESPACE, NANOS, WINDOW_SECONDS, Lab, after, lab, missing, until, write
+from tests.faults import virtual
+from tests.faults.simulation import open_lab
+from tests.faults.words import WORDS, say, word_rules
 from tests.sim.botkube import Fact, replay
 from tests.sim.botkube_v1_14 import BotKubeV114
 from tests.sim.faults import Answer, Cut, Delay, Fault, HalfOpen, Reset, in_band
@@ -318,6 +321,30 @@ def alone(times: dict[str, float]) -> Follow:
     )
 
 
+def test_a_stream_that_ended_with_the_kubelets_own_words_was_not_whole(tmp_path: Path) -> None:
+    """Its pod is gone before it can be read again, and what it had not brought with it."""
+
+    async def lose() -> tuple[int, Counter[str]]:
+        async with open_lab(tmp_path) as world:
+            world.changes["pace"] = Pace(tick=5.0, retry=100.0)
+            pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            for _ in range(5):
+                pod.write(OPENER, at=world.clock.ns() - 9 * NANOS)
+            words = in_band("rpc error: Unknown\n", after_lines=2)
+            ended = world.cluster.server.faults.add(words, path=LOG)
+            async with world.agent():
+                await asyncio.sleep(5)
+                assert ended.seen > 0
+                pod.begin_delete(at=world.clock.ns() - 5 * NANOS)
+                pod.remove(at=world.clock.ns() - 5 * NANOS)
+                await asyncio.sleep(150)
+                return world.lines(), world.gaps()
+
+    lines, gaps = virtual.run(lose(), seed=1)
+
+    assert (lines, [*gaps]) == (2, ["pod_gone"])
+
+
 @pytest.mark.parametrize(
     ("finished", "first", "is_anothers"),
     [(NOON, NOON, False), (NOON, NOON + 1, False), (NOON, NOON + 2, True), (0, NOON, False)],
@@ -346,25 +373,50 @@ def test_a_stream_that_outlived_its_container_and_ended_with_a_line_was_whole(
     assert _ended_with_its_container(one) is is_whole
 
 
-@pytest.mark.parametrize("comes", [False, True])
-async def test_an_audit_says_nothing_of_lines_that_came_meanwhile(
-    monkeypatch: pytest.MonkeyPatch, *, comes: bool
+@pytest.mark.parametrize("meanwhile", ["nothing", "line", "end"])
+async def test_an_audit_says_nothing_of_what_changed_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
-    """Its answer is older than they are, and what follows them is still to come."""
+    """Its answer is older than such lines, and what follows them is still to come.
+
+    Whoever has stopped may have put its Cursor down already.
+    """
     one = alone({"wall": 0.0, "passed": 0.0})
     one.scope = asyncio.timeout(None)
     first, second = (stamp(NOON * NANOS + n) + b" line\n" for n in range(2))
     await one.take(first)
 
     async def answer(*_args: object, **_kwargs: object) -> bytes:
-        if comes:
+        if meanwhile == "line":
             await one.take(second)
+        elif meanwhile == "end":
+            one.scope = None
         return first
 
     monkeypatch.setattr(podlogs, "read", answer)
     await audit(one)
 
-    assert (one.clear_seconds > 0) is not comes
+    assert (one.clear_seconds > 0) is (meanwhile == "nothing")
+
+
+async def test_an_audit_clears_no_window_of_a_line_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing follows it, and what it counts is still to be decided."""
+    one, rules = alone({"wall": 0.0, "passed": 0.0}), word_rules()
+    one.reader = Reader(rules, make_prefilter(rules.literals))
+    one.scope = asyncio.timeout(None)
+    asked = say("asked", WORDS[0], at_seconds=NOON, shape=Format.LOGFMT)
+    chunk = stamp(NOON * NANOS) + b" " + asked + b"\n"
+    await one.take(chunk)
+
+    async def answer(*_args: object, **_kwargs: object) -> bytes:
+        return chunk
+
+    monkeypatch.setattr(podlogs, "read", answer)
+    await audit(one)
+
+    assert (one.reader.is_holding, one.clear_seconds) == (True, 0)
 
 
 JUMPS = [(3600.0, 60.0, False), (-3600.0, 700.0, True)]
