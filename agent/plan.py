@@ -33,7 +33,7 @@ from agent.disclosure import (
 )
 from agent.model import REPORT
 from agent.rulefiles import load_rules
-from agent.terms import SETTINGS, Terms, newly_told, read_terms
+from agent.terms import QUIET, SETTINGS, Terms, newly_told, read_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,6 +210,8 @@ def show_plan(
         print("a folder tells no settings: only rules are compared", file=sys.stderr)
     else:
         new += tuple(newly_told(before, terms))
+        if before.quiet_seconds is None:
+            print(f"{QUIET}: not known of the old plan, so not compared", file=sys.stderr)
     if as_json:
         _print_json({"version": FORMAT_VERSION, "new": [attrs.asdict(one) for one in new]})
     else:

@@ -23,16 +23,19 @@ CLUSTER_IDS = ("none", "uuid5", "raw")
 
 @frozen
 class Terms:
-    """The settings in force; of the destination only which server it is."""
+    """The settings in force; of the destination only which server it is.
+
+    `quiet_seconds` is None where an older plan does not say it.
+    """
 
     cluster_id: str
     window_seconds: int
     minimum: int
     destination: str
-    quiet_seconds: int
+    quiet_seconds: int | None
 
     @property
-    def data(self) -> dict[str, str | int]:
+    def data(self) -> dict[str, str | int | None]:
         """The values by the names of their settings, as a plan keeps them."""
         return {
             "identity.cluster_id": self.cluster_id,
@@ -51,14 +54,13 @@ def read_terms(data: Mapping[str, Any]) -> Terms:
     if not isinstance(destination, str) or not destination.isprintable():
         raise ValueError(f"{SETTINGS}.destination")
     window = _number(data, "window.seconds", least=1)
-    # Older plans lack it. Nothing is shorter than none, so nothing is said of what is not known.
-    quiet = {QUIET: 0, **data}
+    quiet = _number(data, QUIET, least=0) if QUIET in data else None
     return Terms(
         cluster_id,
         window,
         _number(data, "privacy.minimum", least=0),
         destination,
-        _number(quiet, QUIET, least=0),
+        quiet,
     )
 
 
@@ -78,7 +80,7 @@ def newly_told(old: Terms, new: Terms) -> Iterator[New]:
         max(new.minimum, 1) < max(old.minimum, 1),
         new.destination != old.destination,
         # At a first start, and whenever the rules disclose more.
-        new.quiet_seconds < old.quiet_seconds,
+        (new.quiet_seconds or 0) < (old.quiet_seconds or 0),
     )
     for (name, before), now, is_more in zip(
         old.data.items(), new.data.values(), tells_more, strict=True
