@@ -7,7 +7,7 @@ Removing a batch is part of the next commit, so a crash in between sends it agai
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import define, field
 
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from agent.counting import Counting
+    from agent.ledger.entries import Entry
     from agent.model import Batch
+
+HELD_BACK: Final = "switched_off"
+"""The reason of a retry that was no attempt: not a byte of the batch has left."""
 
 BatchKey: TypeAlias = tuple[int, int]
 """`seq` and `part`, which tell batches apart."""
@@ -38,6 +42,7 @@ class CommittedOutbox:
     may_send: asyncio.Event = field(factory=asyncio.Event)
     _committed: frozenset[BatchKey] = frozenset()
     _changed: asyncio.Event = field(factory=asyncio.Event)
+    _before: Entry | None = None
 
     def __attrs_post_init__(self) -> None:
         # What was loaded was committed by the process before.
@@ -73,7 +78,7 @@ class CommittedOutbox:
         It is in the ledger before a byte of it leaves.
         """
         mark_attempted(self.counting.document, batch)
-        self.counting.ledger.send(
+        self._before = self.counting.ledger.send(
             batch,
             array=batch_array(batch),
             destination=self.destination,
@@ -88,7 +93,12 @@ class CommittedOutbox:
 
     async def retried(self, batch: Batch, reason: str) -> None:
         """Note that a batch was not accepted and why; it stays, unless it was discarded."""
-        if (batch.seq, batch.part) in self.keys():
+        if (batch.seq, batch.part) not in self.keys():
+            return
+        if reason == HELD_BACK:
+            self.counting.ledger.hold_back(batch_array(batch), self._before, why=reason)
+            await self.counting.ledger.save()
+        else:
             await self._note(batch, Answer.RETRY, reason)
 
     async def rejected(self, batch: Batch, status: int) -> None:

@@ -20,8 +20,10 @@ from agent.ledger.directory import KEPT_NUMBERS, Directory
 from agent.ledger.entries import Answer, Entry, EntryError, decode, encode
 from agent.ledger.ledger import MAX_ENTRIES, Ledger
 from agent.model import REPORT, Batch, Identity, Observation
+from agent.outbox import HELD_BACK, CommittedOutbox
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array, seal
+from agent.sink.outcome import Reason
 from agent.source.switches import ANNOTATION
 from agent.state.document import Document
 from agent.web.reports import WHY
@@ -29,6 +31,7 @@ from tests.agents import NAMESPACE, START, WINDOW_SECONDS, Agent, after, lab, un
 from tests.sim.faults import Answer as Reply
 from tests.sim.faults import Delay
 from tests.sim.store import NAMESPACES
+from tests.test_gate import counting
 from tests.test_pipeline import BATCH
 
 NOW = 1_800_000_000
@@ -511,3 +514,29 @@ async def test_the_quiet_period_uses_nothing_of_the_stream(
     assert sent == world.counted()
     assert world.reports()[0]["seq"] == 1
     assert not {one.array for one in unsent} & set(world.arrays())
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected", "discarded"),
+    [
+        ([], (Answer.RETRY, HELD_BACK, 0), Answer.NOT_SENT),
+        (["timeout"], (Answer.RETRY, "timeout", 1), Answer.WAITING),
+        (["timeout", "server_error"], (Answer.RETRY, "server_error", 2), Answer.DISCARDED),
+    ],
+)
+async def test_an_attempt_that_was_held_back_changes_no_answer(
+    answers: list[Reason], expected: tuple[Answer, str, int], discarded: Answer
+) -> None:
+    made, one = counting(), batch()
+    made.document.outbox = [one]
+    outbox = CommittedOutbox(made, "https://example.org", lambda: 5.0)
+    reasons: list[Reason] = [*answers, HELD_BACK, HELD_BACK]
+    for reason in reasons:
+        await outbox.attempted(one)
+        await outbox.retried(one, reason)
+    (entry,) = made.ledger.entries
+    made.ledger.discard([batch_array(one)], why="switched_off", now_seconds=6)
+    (gone,) = made.ledger.entries
+
+    assert (entry.answer, entry.detail, entry.attempts) == expected
+    assert (gone.answer, gone.detail) == (discarded, "switched_off")

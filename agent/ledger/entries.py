@@ -66,8 +66,8 @@ class Entry:
 
     `detail` is the reason of a retry, the status of a rejection, why it was not sent: `local`
     (nothing is sent in this mode), `before_start` (before sending begins) or `withheld` (the rules
-    newly disclose it), or why it is not sent again: `switched_off` or `mode_changed` (that, or the
-    installation). `at_seconds` is when this became known, `first_seconds` when it was first
+    newly disclose it), or why it will not be sent (again): `switched_off` or `mode_changed` (that,
+    or the installation). `at_seconds` is when this became known, `first_seconds` when it was first
     given to the destination, or closed.
     """
 

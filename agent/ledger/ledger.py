@@ -61,11 +61,14 @@ class Ledger:
         """Return an entry by its number, or by enough of its digest."""
         return find_entry(self.entries, name)
 
-    def send(self, batch: Batch, *, array: bytes, destination: str, now_seconds: int) -> None:
+    def send(
+        self, batch: Batch, *, array: bytes, destination: str, now_seconds: int
+    ) -> Entry | None:
         """Keep a batch that is about to be given to the destination, for the first time or again.
 
-        Until there is an answer it is not known what became of it.
+        Until there is an answer it is not known what became of it. Return what was known before.
         """
+        before = self._entries.get(self._numbers.get(digest_of(array), 0))
         entry = self._keep(batch, array, now_seconds=now_seconds, destination=destination)
         self._put(
             evolve(
@@ -77,6 +80,14 @@ class Ledger:
                 attempts=entry.attempts + 1,
             )
         )
+        return before
+
+    def hold_back(self, array: bytes, before: Entry | None, *, why: str) -> None:
+        """Take back that a batch was given to the destination: what was known before holds."""
+        number = self._numbers.get(digest_of(array))
+        if number is not None:
+            entry = evolve(self._entries[number], answer=Answer.RETRY, detail=why, attempts=0)
+            self._put(before or entry)
 
     def answer(self, array: bytes, answer: Answer, *, detail: str = "", now_seconds: int) -> None:
         """Note what the destination said to a batch that `send` has kept."""
@@ -86,15 +97,16 @@ class Ledger:
             self._put(evolve(entry, answer=answer, detail=detail, at_seconds=now_seconds))
 
     def discard(self, arrays: Iterable[bytes], *, why: str, now_seconds: int) -> None:
-        """Note of what `send` has kept that it is not sent again.
+        """Note of what `send` has kept that it is not sent again, or never was.
 
         Of what had no answer (an off breaks off the request under way) none will be known.
         """
         for array in arrays:
             number = self._numbers.get(digest_of(array))
             if number is not None:
-                unanswered = self._entries[number].is_unanswered
-                answer = Answer.WAITING if unanswered else Answer.DISCARDED
+                entry = self._entries[number]
+                answer = Answer.DISCARDED if entry.attempts else Answer.NOT_SENT
+                answer = Answer.WAITING if entry.is_unanswered else answer
                 self.answer(array, answer, detail=why, now_seconds=now_seconds)
 
     def keep_unsent(self, batch: Batch, *, array: bytes, why: str, now_seconds: int) -> None:
