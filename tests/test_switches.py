@@ -189,7 +189,7 @@ async def test_the_environment_of_botkubes_pods_says_off(
 
     name = f"{VARIABLE} of pods {SELECTOR} in namespace {NAMESPACE}"
     assert (found[-1].name, found[-1].value, found[-1].is_off) == (name, value, value == "true")
-    assert others[-1].value == "not set"
+    assert others[-1].value == "no pod"
 
 
 async def test_a_pod_that_has_ended_says_nothing_any_more(world: Lab) -> None:

@@ -137,7 +137,11 @@ def of_switches(found: Sequence[Switch] | Refusal, unnamed: Sequence[str] = ()) 
         fix = "remove it, if counting is wanted; no log is read meanwhile"
         return Line(check, Verdict.WARN, f"off: {_names(off)}", fix)
     if hidden:
-        fix = "allow `get` on it (`list` on pods), so that a wish to switch off is seen"
+        fix = (
+            "allow `get` on it (`list` on pods), so that a wish to switch off is seen; one that "
+            "stands in another object, is longer than 128 KiB or cannot be understood is not: set "
+            "the annotation of the namespace"
+        )
         return Line(check, Verdict.WARN, f"none says off; not readable: {_names(hidden)}", fix)
     says = f"none of the {len(found)} in the cluster says off"
     if unnamed:

@@ -221,9 +221,9 @@ async def find_nodes(
     for selection in selections:
         try:
             async for items, _version in _pages(client, selection):
-                for pod in map(as_object, items):
-                    node = _text(part(pod, "spec").get("nodeName"))
-                    if part(pod, "status").get("phase") not in ENDED_PHASES:
+                for pod in items:
+                    node = _text(_inner(pod, "spec").get("nodeName"))
+                    if _text(_inner(pod, "status").get("phase")) not in ENDED_PHASES:
                         nodes[_uid(pod)] = node
                         continue
                     with suppress(ApiError):
@@ -309,8 +309,13 @@ def _take_pod(found: object, selection: Selection, pods: Pods) -> str:
 
 
 def _uid(found: object) -> str:
-    metadata = found.get("metadata") if isinstance(found, dict) else None
-    return _text(metadata.get("uid")) if isinstance(metadata, dict) else ""
+    return _text(_inner(found, "metadata").get("uid"))
+
+
+def _inner(found: object, name: str) -> dict[str, Any]:
+    """Return the object that stands in another under a name, empty if what stands there is odd."""
+    inner = found.get(name) if isinstance(found, dict) else None
+    return inner if isinstance(inner, dict) else {}
 
 
 async def _watch(

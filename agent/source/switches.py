@@ -1,28 +1,29 @@
 """The switches that stand in the cluster: an annotation of ours, and BotKube's own opt-outs.
 
 Owns where they stand and what their values mean. A 404 means that a switch is not set, a 403 that
-it may not be read, which is said; any other answer is none, and is the caller's `ApiError`.
+it may not be read, which is said; any other answer is none, and is the caller's `ApiError`. What is
+odd in an answer is not readable, and hides nothing that stands beside it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 from attrs import frozen
 
-from agent.source.api import ApiError, as_object, items, part
+from agent.source.api import ApiError, items, part
 from agent.source.discovery import ENDED_PHASES, Selection
 
 if TYPE_CHECKING:
     from agent.source.api import Client
 
-Says: TypeAlias = Callable[[dict[str, Any]], object]
-"""What an object says of its switch; None: it is not set."""
+Says: TypeAlias = Callable[[dict[str, Any]], str]
+"""What an object says of its switch, in a closed word."""
 
 ANNOTATION = "botkube-analytics/disable"
 VARIABLE = "BOTKUBE_ANALYTICS_DISABLE"
@@ -32,11 +33,19 @@ MAX_PODS = "100"
 MAX_READS = 16
 """So many switches are read at a time: with many namespaces one after the other takes too long."""
 
-NOT_SET, NOT_READABLE = "not set", "not readable"
+MAX_YAML_CHARS = 128 * 1024
+"""Of one ConfigMap: about a second's work, in a thread. BotKube's chart makes some 30 KB."""
+
+NOT_SET, NO, NOT_READABLE, OFF = "not set", "false", "not readable", "true"
+NO_POD = "no pod"
+"""Where pods would say it, and none is there."""
+_STRENGTH = (NOT_SET, NO, NOT_READABLE, OFF)
+"""Of several words the last stands: one that says no does not speak for one that is not readable.
+"""
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _SAYS_NO = frozenset({"false", "0", "no", "off"})
 _DISABLED = re.compile(r"(?<![\w-])disable[\"']?\s*:\s*[\"']?(?i:true|yes|on|1)\b")
-"""A wish in a file that is no YAML that can be read."""
+"""A wish in a file that is too long, or no YAML that can be read."""
 
 FIRST_WITH_OPT_OUT = (0, 13)
 """The BotKube that first reported something itself, and could be told not to."""
@@ -46,7 +55,7 @@ FIRST_WITH_OPT_OUT = (0, 13)
 class ClusterSwitch:
     """One switch by its place, its value in a closed word, and whether it turns the agent off.
 
-    `right` is that by which it is read.
+    `right` is that by which it is read; empty if what was read cannot be understood.
     """
 
     name: str
@@ -65,8 +74,13 @@ class _Place:
     says: Says
     params: Mapping[str, str] | None = None
 
-    def found(self, value: str, *, is_off: bool = False) -> ClusterSwitch:
-        return ClusterSwitch(self.name, value, is_off, self.right)
+    def said(self, found: dict[str, Any] | None) -> ClusterSwitch:
+        value = NOT_SET if found is None else self.says(found)
+        right = "" if value == NOT_READABLE else self.right
+        return ClusterSwitch(self.name, value, value == OFF, right)
+
+    def not_read(self) -> ClusterSwitch:
+        return ClusterSwitch(self.name, NOT_READABLE, is_off=False, right=self.right)
 
 
 def analytics_config(deployment: str) -> str:
@@ -104,7 +118,7 @@ async def read_switches(
 
     async def read(place: _Place) -> ClusterSwitch:
         async with slots:
-            return _switch(place, await _read(client, place))
+            return await _read(client, place)
 
     async def ask(place: _Place) -> ClusterSwitch | ApiError:
         try:
@@ -125,7 +139,7 @@ async def read_switches(
         if isinstance(answer, ClusterSwitch):
             found.append(answer)
         elif is_off:
-            found.append(place.found(NOT_READABLE))
+            found.append(place.not_read())
         else:
             raise answer
     return tuple(found)
@@ -150,93 +164,117 @@ def _places(
             )
 
 
-async def _read(client: Client, place: _Place) -> dict[str, Any] | str | None:
-    """Return the object, None if it is not there, `NOT_READABLE` if it may not be read."""
+async def _read(client: Client, place: _Place) -> ClusterSwitch:
     try:
-        return await client.get(place.path, place.params)
+        found: dict[str, Any] | None = await client.get(place.path, place.params)
     except ApiError as error:
-        if error.status == HTTPStatus.NOT_FOUND:
-            return None
         if error.status == HTTPStatus.FORBIDDEN:
-            return NOT_READABLE
-        raise
+            return place.not_read()
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
+        found = None
+    if found is not None and place.says is _disable:
+        # A long file takes a while, for which streams and the lease must not wait.
+        return await asyncio.to_thread(place.said, found)
+    return place.said(found)
 
 
-def _switch(place: _Place, found: dict[str, Any] | str | None) -> ClusterSwitch:
-    if isinstance(found, str):
-        return place.found(found)
-    said = None if found is None else place.says(found)
-    if said == NOT_READABLE:
-        return place.found(NOT_READABLE)
-    if said is None:
-        return place.found(NOT_SET)
-    is_off = _says_off(said)
-    return place.found(str(is_off).lower(), is_off=is_off)
-
-
-def _says_off(said: object) -> bool:
+def _word(said: object) -> str:
     # A wish to be left alone is not refused over its spelling.
-    return str(said).strip().lower() not in _SAYS_NO
+    return NO if str(said).strip().lower() in _SAYS_NO else OFF
 
 
-def _annotation(namespace: dict[str, Any]) -> object:
-    return part(part(namespace, "metadata"), "annotations").get(ANNOTATION)
+def _strongest(words: Iterable[str]) -> str:
+    return max(words, key=_STRENGTH.index, default=NOT_SET)
 
 
-def _environment(pods: dict[str, Any]) -> object:
+def _annotation(namespace: dict[str, Any]) -> str:
+    said = part(part(namespace, "metadata"), "annotations").get(ANNOTATION)
+    return NOT_SET if said is None else _word(said)
+
+
+def _environment(pods: dict[str, Any]) -> str:
     """Return what the environment of the pods' containers says; any off wins.
 
-    A value that stands elsewhere (`valueFrom`) is not seen. An empty one is not set, as BotKube has
-    it. A pod that has ended says nothing any more: it may be left over.
+    A pod that has ended says nothing any more: it may be left over.
     """
-    said: object = None
-    for pod in map(as_object, items(pods, "items")):
-        if part(pod, "status").get("phase") in ENDED_PHASES:
-            continue
-        for container in map(as_object, items(part(pod, "spec"), "containers")):
-            for one in map(as_object, items(container, "env")):
-                value = one.get("value")
-                if one.get("name") == VARIABLE and value:
-                    if _says_off(value):
-                        return value
-                    said = value
-    return said
+    living = [pod for pod in items(pods, "items") if not _has_ended(pod)]
+    if not living:
+        return NO_POD
+    containers = (one for pod in living for one in _each(_under_name(pod, "spec"), "containers"))
+    return _strongest(word for one in containers for word in _container(one))
 
 
-def _disable(config: dict[str, Any]) -> object:
+def _has_ended(pod: object) -> bool:
+    phase = _under_name(_under_name(pod, "status"), "phase")
+    return isinstance(phase, str) and phase in ENDED_PHASES
+
+
+def _container(container: object) -> Iterator[str]:
+    """Return what each mention of the variable says; what stands in another object is not seen.
+
+    An empty value is not set, as BotKube has it. `env` goes before `envFrom`.
+    """
+    env = list(_each(container, "env"))
+    own = [one for one in env if _under_name(one, "name") == VARIABLE]
+    for one in own:
+        value = _under_name(one, "value")
+        if value:
+            yield _word(value)
+        elif _under_name(one, "valueFrom"):
+            yield NOT_READABLE
+    if None in env or (not own and any(map(_may_bring, _each(container, "envFrom")))):
+        yield NOT_READABLE
+
+
+def _may_bring(source: object) -> bool:
+    return source is None or VARIABLE.startswith(str(_under_name(source, "prefix") or ""))
+
+
+def _each(found: object, name: str) -> Iterator[object]:
+    """Return the objects of the list that stands under a name, and None for whatever is odd."""
+    listed = _under_name(found, name)
+    if listed is None and isinstance(found, dict):
+        return
+    for one in listed if isinstance(listed, list) else [None]:
+        yield one if isinstance(one, dict) else None
+
+
+def _under_name(found: object, name: str) -> object:
+    return found.get(name) if isinstance(found, dict) else None
+
+
+def _disable(config: dict[str, Any]) -> str:
     """Return `analytics.disable` of the YAML files in a ConfigMap of BotKube's; any off wins.
 
-    One that is no YAML we can read may say off, so it is not taken for a switch that is not set.
+    What is too long, or no YAML that can be read, may say off, so it is not taken for a switch that
+    is not set.
     """
-    said: object = None
-    for text in part(config, "data").values():
-        wishes = _wishes(text)
-        if wishes is None:
-            wishes = ["true" if _DISABLED.search(text) else NOT_READABLE]
-        for value in wishes:
-            if value != NOT_READABLE and _says_off(value):
-                return value
-            # One that says no does not speak for one that cannot be read.
-            said = NOT_READABLE if NOT_READABLE in {said, value} else value
-    return said
+    texts = [
+        one for one in part(config, "data").values() if isinstance(one, str) and "analytics" in one
+    ]
+    is_long = sum(map(len, texts)) > MAX_YAML_CHARS
+    return _strongest(word for one in texts for word in (_torn if is_long else _wishes)(one))
 
 
-def _wishes(text: object) -> list[str] | None:
-    """Return every value of `analytics.disable` in a file that may hold anything; None if torn.
+def _torn(text: str) -> list[str]:
+    return [OFF if _DISABLED.search(text) else NOT_READABLE]
+
+
+def _wishes(text: str) -> list[str]:
+    """Return what every `analytics.disable` in a file says that may hold anything.
 
     A key may stand there twice, of which a loader would only keep the last.
     """
-    if not isinstance(text, str) or "analytics" not in text:
-        return []
     try:
         documents = list(yaml.compose_all(text, Loader=_LOADER))
         return [
-            value.value if isinstance(value, yaml.ScalarNode) else "true"
+            _word(value.value) if isinstance(value, yaml.ScalarNode) else OFF
             for value in _under(_under(documents, "analytics"), "disable")
             if not value.tag.endswith(":null")
         ]
     except Exception:  # noqa: BLE001 the loader fails in many ways, and names what it read
-        return None
+        return _torn(text)
 
 
 def _under(nodes: Iterable[yaml.Node], key: str) -> list[yaml.Node]:
