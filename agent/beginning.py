@@ -18,6 +18,7 @@ from attrs import frozen
 from agent.containers import MAX_FOLLOWS, warn_missing
 from agent.counting import Counting
 from agent.model import Identity
+from agent.obey import pay_owed
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
 from agent.source.api import ApiError, Client
@@ -28,7 +29,6 @@ from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
-from agent.streams import note_off
 from agent.withholding import review
 
 if TYPE_CHECKING:
@@ -118,20 +118,24 @@ async def begin(
     def keep(store: Store) -> Keeper:
         return Keeper(store, lambda: str(world.new_uuid()), lambda: world.new_bytes(32))
 
-    async def discard(since: int) -> None:
-        for store in stores:
-            if store.where in lookout.paid:
-                continue  # what somebody wrote there meanwhile is of after the off
-            stream = str(world.new_uuid())
-            await _discard_unsent(keep(store), options, stream, ledger, now_seconds=since)
-            lookout.paid.add(store.where)
-        await installations.note_off(installation_store)
-        await ledger.save()
+    async def obey() -> None:
+        is_off = await lookout.look(client, options, now_seconds=now)
+        # An off that stands, and one that was seen before.
+        await pay_owed(
+            lookout,
+            installation_store,
+            map(keep, stores),
+            ledger,
+            window_seconds=options.window_seconds,
+        )
+        if is_off:
+            raise SwitchedOff
 
     # Before any log is read, and before an id is chosen.
-    await _look(client, options, lookout, discard, now_seconds=now)
+    await obey()
     for one in lookout.unreadable:
-        warn_missing(one.name, one.right)
+        if one.right:
+            warn_missing(one.name, one.right)
 
     async def choose_id() -> str:
         own = await identities.find_installation_id(
@@ -200,6 +204,7 @@ async def begin(
             waited_seconds=waited_in_all,
             start=start,
             not_before=installation.not_before,
+            on_since=latest + 1 if installation.sends is False else installation.not_before,
             new_stream=lambda: str(world.new_uuid()),
             is_new_installation=installation.is_new,
         )
@@ -219,30 +224,8 @@ async def begin(
     note = partial(_note, installation_store, slot, keeper, counting, later)
     await note()
     # What stood between the first look and this may have taken long; the tasks start at once.
-    await _look(client, options, lookout, discard, now_seconds=now)
+    await obey()
     return Begun(client, counting, keeper, note, later)
-
-
-async def _look(
-    client: Client,
-    options: Options,
-    lookout: Lookout,
-    discard: Callable[[int], Awaitable[None]],
-    *,
-    now_seconds: int,
-) -> None:
-    """Look at the switches, and pay what is owed: an off that stands, or could not be written then.
-
-    Raises `SwitchedOff` if one stands.
-    """
-    is_off = await lookout.look(client, options)
-    if is_off:
-        lookout.owe(now_seconds=now_seconds)
-    if lookout.owed_since is not None:
-        await discard(lookout.owed_since)
-        lookout.pay()
-    if is_off:
-        raise SwitchedOff
 
 
 async def _later_clock(client: Client, world: World) -> Callable[[], float]:
@@ -280,17 +263,6 @@ async def _find_store(
     known = [installation.commits_of(str(index)) for index in range(len(stores))]
     index = await choose_slot(stores, known, node, now_seconds=now_seconds)
     return str(index), stores[index], node
-
-
-async def _discard_unsent(
-    keeper: Keeper, options: Options, new_stream: str, ledger: Ledger, *, now_seconds: int
-) -> None:
-    """Mark State as off, once, so that what is written meanwhile never counts."""
-    await keeper.load(window_seconds=options.window_seconds)
-    if keeper.document.sends is not False or keeper.document.off_seconds is None:
-        discarded = note_off(keeper.document, new_stream, now_seconds=now_seconds)
-        ledger.discard(discarded, why="switched_off", now_seconds=now_seconds)
-        await keeper.commit(now_seconds=now_seconds, before_encode=lambda _document: None)
 
 
 async def _note(

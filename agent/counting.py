@@ -92,6 +92,7 @@ class Counting:
         latest_seconds: int = 0,
         start: Start = Start.GOES_ON,
         not_before: int = 0,
+        on_since: int = 0,
         waited_seconds: int = 0,
         new_stream: Callable[[], str],
         is_new_installation: bool = False,
@@ -101,9 +102,10 @@ class Counting:
         `latest_seconds` is the time by a clock that may be ahead of ours: before it nothing counts
         where counting begins now.
         `count_from` is when the quiet period of this installation ends (0: there is none); before
-        `not_before` the mode was another one. For `waited_seconds` this process waited for its
-        turn: an agent that waits is not stopped. With a new installation nothing goes on that
-        would link it to the one before.
+        `not_before` the mode was another one. A State written before `on_since` that says `on` has
+        missed that it was not. For `waited_seconds` this process waited for its turn: an agent that
+        waits is not stopped. With a new installation nothing goes on that would link it to the one
+        before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
@@ -122,13 +124,18 @@ class Counting:
                 self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
+        has_missed = bool(document.sends) and on_since > max(
+            document.saved_seconds, windows.count_from or 0
+        )
+        if has_missed and document.off_seconds is None:
+            document.off_seconds = document.saved_seconds
         if document.off_seconds is not None:
             windows.stop(document.off_seconds, next_second)
             document.off_seconds = None
         # The object of the installation may have been deleted, and another replica have been first.
         is_another = document.installation not in {"", self.identity.installation_id}
         document.installation = self.identity.installation_id
-        is_other = document.sends != self.sends or is_new_installation or is_another
+        is_other = document.sends != self.sends or has_missed or is_new_installation or is_another
         if document.sends is not None and is_other:
             discarded = leave_mode(document, new_stream())
             self.ledger.discard(discarded, why="mode_changed", now_seconds=now_seconds)

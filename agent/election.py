@@ -66,7 +66,9 @@ async def run_elected(
             log.info("standing by")
             try:
                 every = options.pace.switches
-                waiting = stand(lease.acquire(), options, lookout, every_seconds=every)
+                waiting = stand(
+                    lease.acquire(), options, lookout, clock=world.clock, every_seconds=every
+                )
                 await unless(stop, waiting)
                 if not stop.is_set():
                     lead()

@@ -1,8 +1,8 @@
 """The looks of this process at the cluster's switches, over all its runs.
 
-Owns what must not be forgotten from one look to the next: a switch that said off and can no longer
-be read, and an off that was obeyed and does not stand in State yet. Must not know State, nor what
-is read or sent.
+Owns what must not be forgotten from one look to the next: a switch that said off and of which
+nobody can say now what it says, and an off that does not stand in State yet. Must not know State,
+nor what is read or sent.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.source.switches import NOT_READABLE, read_switches
+from agent.source.switches import NO_POD, NOT_READABLE, read_switches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,8 @@ SWITCHES_SECONDS = 25.0
 """How long a look at the switches may take. With `Pace.switches` from the beginning of one to that
 of the next, an off stops reading within a minute, however slow the answers are."""
 
-WAS_OFF = f"{NOT_READABLE} now, and said off"
+SILENT = frozenset({NOT_READABLE, NO_POD})
+"""What a switch says of which nobody knows now whether it would say off."""
 
 
 @define(eq=False)
@@ -34,21 +35,29 @@ class Lookout:
     """What the switches said; `told` hears of it whenever they were read.
 
     `begun` is when the last look began, by the loop's clock; `owed_since` is since when one said
-    off, as long as State is not known to say so, too, and `paid` are the objects of State that do;
-    `unreadable` are those that may not be read.
+    off, as long as State is not known to say so, too, and `noted` is what the installation's
+    `not_before` was when that was noted there; `unreadable` are those that may not be read.
     """
 
     told: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None
     begun: float = field(default=-math.inf, init=False)
     owed_since: int | None = field(default=None, init=False)
+    noted: int | None = field(default=None, init=False)
     unreadable: tuple[ClusterSwitch, ...] = field(default=(), init=False)
-    paid: set[str] = field(factory=set, init=False)
     _off: frozenset[str] = field(default=frozenset(), init=False)
 
     async def look(
-        self, client: Client, options: Options, *, limit_seconds: float | None = None
+        self,
+        client: Client,
+        options: Options,
+        *,
+        now_seconds: int,
+        limit_seconds: float | None = None,
     ) -> bool:
-        """Read the switches, and return whether one says off. Raises `ApiError`."""
+        """Read the switches, and return whether one says off. Raises `ApiError`.
+
+        Whoever sees it owes it: that it is written to State, whatever the switches say by then.
+        """
         self.begun = asyncio.get_running_loop().time()
         read = await read_switches(
             client,
@@ -60,21 +69,22 @@ class Lookout:
         found = tuple(map(self._remember, read))
         self._off = frozenset(one.name for one in found if one.is_off)
         self.unreadable = tuple(one for one in found if one.value == NOT_READABLE)
+        if self._off and self.owed_since is None:
+            self.owed_since = now_seconds
         self.told(found)
         return bool(self._off)
 
     def _remember(self, one: ClusterSwitch) -> ClusterSwitch:
-        # Taking a right away takes no off back.
-        if one.value == NOT_READABLE and one.name in self._off:
-            return evolve(one, value=WAS_OFF, is_off=True)
+        # Taking a right away takes no off back, nor does scaling BotKube to zero.
+        if one.value in SILENT and one.name in self._off:
+            return evolve(one, value=was_off(one.value), is_off=True)
         return one
 
-    def owe(self, *, now_seconds: int) -> None:
-        """Note that an off is to be written to State, whatever the switches say by then."""
-        if self.owed_since is None:
-            self.owed_since = now_seconds
-
     def pay(self) -> None:
-        """Note that State says so."""
-        self.owed_since = None
-        self.paid.clear()
+        """Note that State says so, or that somebody has obeyed who is on again."""
+        self.owed_since = self.noted = None
+
+
+def was_off(value: str) -> str:
+    """Say of a switch that is silent now that it said off."""
+    return f"{value} now, and said off"

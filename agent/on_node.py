@@ -60,7 +60,8 @@ async def run_on_node(
             log.info("waiting for BotKube on this node")
             every = options.pace.switches * STANDING_LOOKS
             waiting = _has_work(client, options, world, none_here)
-            await unless(stop, stand(waiting, options, lookout, every_seconds=every))
+            waiting = stand(waiting, options, lookout, clock=world.clock, every_seconds=every)
+            await unless(stop, waiting)
         if stop.is_set():
             return
         lead()

@@ -91,13 +91,13 @@ class Pipeline:
     _trouble: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
-    _noted: tuple[int, Withholding] = field(init=False)
+    _noted: tuple[int, bool, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._noted = self._worth_noting()
 
-    def _worth_noting(self) -> tuple[int, Withholding]:
-        return self.counting.document.seq, self.counting.withholding
+    def _worth_noting(self) -> tuple[int, bool, Withholding]:
+        return self.counting.document.seq, self.counting.sends, self.counting.withholding
 
     @property
     def is_settled(self) -> bool:
@@ -346,16 +346,15 @@ async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
     clock = asyncio.get_running_loop().time
     while True:
         await asyncio.sleep(lookout.begun + pace.switches - clock())
+        now = int(pipeline.world.clock())
         try:
-            is_off = await lookout.look(client, pipeline.options)
+            is_off = await lookout.look(client, pipeline.options, now_seconds=now)
         except ApiError as error:
             if outbox.may_send.is_set():
                 log.warning("switches cannot be read", extra={"why": str(error)})
             outbox.may_send.clear()
             continue
         if is_off:
-            now = int(pipeline.world.clock())
-            lookout.owe(now_seconds=now)
             outbox.may_send.clear()
             pipeline.containers.cancel()
             if pipeline.delivery is not None:
@@ -364,7 +363,6 @@ async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
             pipeline.counting.switch_off(str(pipeline.world.new_uuid()), now_seconds=now)
             try:
                 await pipeline.commit()
-                lookout.pay()
             except Conflict:
                 raise
             except StateError as error:

@@ -1,6 +1,7 @@
 """What a replica does while it waits for its turn: it looks at the switches, so that it shows them.
 
-Owns the looks alone; who works is decided elsewhere, and whoever does reads the switches again.
+Owns the looks alone, and that an off is known to who works next, whatever the switches say by then;
+who that is is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from agent.beginning import stores_of
+from agent.obey import note_owed
 from agent.source.api import ApiError, Client
+from agent.state.store import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from agent.lookout import Lookout
     from agent.options import Options
@@ -23,10 +27,11 @@ async def stand(
     options: Options,
     lookout: Lookout,
     *,
+    clock: Callable[[], float],
     every_seconds: float,
 ) -> None:
     """Wait, and look at the cluster's switches meanwhile."""
-    looking = asyncio.create_task(_look(options, lookout, every_seconds), name="switches")
+    looking = asyncio.create_task(_look(options, lookout, clock, every_seconds), name="switches")
     try:
         await waiting
     finally:
@@ -39,11 +44,17 @@ async def stand(
 async def _look(
     options: Options,
     lookout: Lookout,
+    clock: Callable[[], float],
     every_seconds: float,
 ) -> None:
     # A client of its own: these requests must not delay what is waited for.
     async with Client(options.access, f"botkube-analytics/{options.agent_version}") as client:
+        _, installation = stores_of(options, client)
         while True:
-            with suppress(ApiError):  # The last answer stands: nothing is read or sent here.
-                await lookout.look(client, options, limit_seconds=every_seconds)
+            # The last answer stands, and what is owed stays so: nothing is read or sent here.
+            with suppress(ApiError, StateError):
+                now = int(clock())
+                await lookout.look(client, options, now_seconds=now, limit_seconds=every_seconds)
+                if lookout.owed_since is not None:
+                    await note_owed(lookout, installation)
             await asyncio.sleep(every_seconds)

@@ -500,7 +500,7 @@ async def test_of_two_on_one_node_only_one_can_commit(world: Lab) -> None:
     async with world.agent(node="node-1") as first:
         truth = write(pod, world, 10)
         await after(world, 5)
-        async with world.agent(seed=2, node="node-1"):
+        async with world.agent(seed=2, node="node-1", waits=False):
             truth.update(write(pod, world, 10, seed=2))
             await until(lambda: not missing(truth, world), fenced=True)
             await until(first.task.done, fenced=True)

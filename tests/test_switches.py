@@ -22,7 +22,7 @@ from agent.beginning import SwitchedOff
 from agent.follow import Pace
 from agent.ledger.entries import Answer as LedgerAnswer
 from agent.ledger.ledger import Ledger
-from agent.lookout import SWITCHES_SECONDS, WAS_OFF, Lookout
+from agent.lookout import SWITCHES_SECONDS, Lookout, was_off
 from agent.model import Batch
 from agent.modes import Decision, Mode
 from agent.options import World
@@ -53,6 +53,7 @@ from tests.test_gate import closed, count, counting, executed
 from tests.test_reload import ask, ask_until
 
 SELECTOR = "app=botkube"
+WAS_OFF = was_off("not readable")
 LOG = r"/pods/[^/]+/log"
 
 
@@ -495,9 +496,9 @@ async def test_a_fault_of_ours_in_a_look_is_not_lost(world: Lab) -> None:
     def fail(_found: object) -> None:
         raise ZeroDivisionError
 
-    waiting = after(world, 30)
+    waiting, clock = after(world, 30), world.clock.seconds
     with pytest.raises(ZeroDivisionError):
-        await stand(waiting, world.options(), Lookout(fail), every_seconds=1.0)
+        await stand(waiting, world.options(), Lookout(fail), clock=clock, every_seconds=1.0)
 
 
 SINCE = re.compile(r"switches could not be read since (.*) UTC; what they said then is shown")
@@ -621,7 +622,7 @@ async def test_an_off_that_could_not_be_written_is_not_forgotten_when_it_is_take
         before = await status_until(page, lambda said: said["figures"]["outbox_batches"] > 1)
         broken = faults.add(Answer(403), verb="update", path="-state$", times=None)
         annotate(world, "true")
-        off = await status_until(page, lambda said: "Nothing but this process" in said["means"])
+        off = await status_until(page, lambda said: "cannot be done yet" in said["means"])
         write(pod, world, 20, seed=2)
         annotate(world, None)
         seen = broken.seen
@@ -693,7 +694,7 @@ async def test_a_switch_that_said_off_stays_off_when_it_may_no_longer_be_read(
 
     assert (held["mode"], still["mode"]) == ("off", "off")
     assert held["why"] == f"{name} is not readable now, and said off"
-    assert "stays off until it is readable or gone" in held["means"]
+    assert "stays off until it says otherwise or is gone" in held["means"]
     assert b'"off"' in ready
     # Of the pods only the hundred of the switch: none is followed.
     assert asked == {("namespaces", False), ("configmaps", False), ("pods", True)}
@@ -706,15 +707,15 @@ async def test_an_off_is_remembered_until_its_object_is_read_or_gone(world: Lab)
     # The last one is of the pods.
     lookout = Lookout(lambda read: found.append((read[-2].value, read[-2].is_off)))
     async with Client(world.options().access, "test") as client:
-        await lookout.look(client, world.options())
+        await lookout.look(client, world.options(), now_seconds=1)
         denied = access.deny("get", "configmaps")
-        await lookout.look(client, world.options())
+        await lookout.look(client, world.options(), now_seconds=1)
         world.cluster.server.store.delete(CONFIGMAPS, NAMESPACE, name)
-        await lookout.look(client, world.options())
+        await lookout.look(client, world.options(), now_seconds=1)
         access.denied.remove(denied)
-        await lookout.look(client, world.options())
+        await lookout.look(client, world.options(), now_seconds=1)
         access.deny("get", "configmaps")
-        await lookout.look(client, world.options())
+        await lookout.look(client, world.options(), now_seconds=1)
 
     assert found == [
         ("true", True),

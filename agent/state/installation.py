@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
+NEVER_ON = -1
+"""Since when the mode is `on` where there is no installation yet."""
 
 
 class NewerInstallation(StateError):  # noqa: N818 says what it is
@@ -120,19 +122,25 @@ async def note(
     raise StateError(what)
 
 
-async def note_off(store: Store) -> None:
-    """Keep that the mode was not `on`, for what has no State yet. Raises `StateError`."""
+async def note_off(store: Store, *, noted: int | None = None) -> int | None:
+    """Keep that the mode was not `on`, and return since when it was. Raises `StateError`.
+
+    With `noted`, the answer to an earlier call, None if it has been on again since then: then
+    somebody has obeyed that off, and nothing is changed.
+    """
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is None:
-            return
+            return NEVER_ON
         known = _decode(stored.data, store.where)
+        if noted is not None and known.not_before != noted:
+            return None
         if known.sends is False:
-            return
+            return known.not_before
         known.sends = False
         with suppress(Conflict):  # another replica has found the switch, too, or its slot written
             await store.save(_encode(known), stored.version)
-            return
+            return known.not_before
     what = f"{store.where} keeps changing"
     raise StateError(what)
 

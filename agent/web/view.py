@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 PRODUCT = "botkube-analytics"
 LOOK_GRACE_SECONDS = 5
-NOT_READABLE = "not readable"
+NOT_READABLE, SAID_OFF = "not readable", "and said off"
 
 
 @frozen
@@ -72,8 +72,9 @@ class View:
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
     `has_looked` is off until the cluster's switches were read once, `looked_seconds` is when they
     were last; they are looked at every `look_every_seconds`. `cannot_begin` is why there is no
-    pipeline and will be none until that is mended; `owes_off` is whether a switch said off of which
-    State does not know yet. `may_send` is off while they cannot be read by one that would send.
+    pipeline and will be none until that is mended; `owes_off` is whether a switch said off and what
+    was unsent is still to be discarded. `may_send` is off while they cannot be read by one that
+    would send.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -145,31 +146,31 @@ class View:
     @property
     def _held(self) -> str:
         """What keeps the agent off that is no longer seen."""
-        if not any(one.is_off and one.value.startswith(NOT_READABLE) for one in self.switches):
+        if not any(one.is_off and one.value.endswith(SAID_OFF) for one in self.switches):
             return ""
         return (
-            " A switch that said off and cannot be read now stays off until it is readable or "
-            "gone, or the agent is started anew."
+            " A switch that said off and cannot be read now, or has no pod that would say it, "
+            "stays off until it says otherwise or is gone, or the agent is started anew."
         )
 
     @property
     def _owed(self) -> str:
-        """What stands in the way of discarding what a switch that says off discards."""
-        if not (self.owes_off and self.cannot_begin):
-            return ""
-        return (
-            f" Nothing but this process knows it yet, because {self.cannot_begin}: before that is "
-            "mended nothing is read or sent, whatever the switches say then."
-        )
+        """What became of what a switch that says off discards."""
+        if not self.owes_off:
+            return "What was unsent is discarded"
+        later = "What was unsent is discarded before anything is read or sent again"
+        # One that waits for its turn has nothing to begin.
+        if self.figures.leads is False or not self.cannot_begin:
+            return later
+        return f"{later}, which cannot be done yet, because {self.cannot_begin}"
 
     @property
     def means(self) -> str:
         """What the mode comes to at this moment, where that is not what its word says."""
         if self.mode == "off":
             return (
-                "No log is read and nothing is sent. What was unsent is discarded, and what "
-                f"BotKube writes until it is on again is never counted.{self._held}{self._owed}"
-                f"{self._stale}"
+                f"No log is read and nothing is sent. {self._owed}, and what BotKube writes until "
+                f"it is on again is never counted.{self._held}{self._stale}"
             )
         # In mode `local` nothing would be sent anyway, so a switch does not keep it back.
         sends = self.mode == "on"

@@ -1,0 +1,337 @@
+"""What was seen to say off is never forgotten: by whoever saw it, and whoever works next.
+
+Beginnings and standing replicas alone, against the simulated API: nothing is read or sent here.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import attrs
+import orjson
+import pytest
+
+from agent.beginning import Begun, SwitchedOff, begin, stores_of
+from agent.ledger.ledger import Ledger
+from agent.lookout import Lookout
+from agent.options import World
+from agent.rules import RuleSet
+from agent.source.api import Client
+from agent.source.switches import VARIABLE, ClusterSwitch
+from agent.standing import stand
+from agent.state.document import Document, decode
+from agent.state.installation import Installation, read_installation
+from agent.state.store import StateError
+from agent.web.metrics import Snapshot
+from agent.web.view import View
+from tests.agents import NAMESPACE, Lab, lab, until
+from tests.sim.faults import Answer
+from tests.sim.store import PODS
+from tests.test_gate import closed, count, counting, executed
+from tests.test_slots import botkube, remove, slots
+from tests.test_switches import annotate, ended
+
+BACKLOG = counting()
+count(BACKLOG, executed())
+closed(BACKLOG)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    async with lab(tmp_path, ruleset, state_path=None) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def beginning(
+    world: Lab, lookout: Lookout | None = None, *, seed: int = 1, sends: bool = True
+) -> AsyncIterator[Begun]:
+    """Begin a run, and read nothing."""
+    ids = random.Random(seed)
+    outside = World(
+        world.clock.seconds,
+        ids,
+        lambda: uuid.UUID(int=ids.getrandbits(128), version=4),
+        ids.randbytes,
+        world.clock.seconds,
+    )
+    async with AsyncExitStack() as stack:
+        yield await begin(
+            world.options(),
+            world.ruleset,
+            outside,
+            stack,
+            Ledger(),
+            sends=sends,
+            lookout=lookout or Lookout(),
+            check=lambda: None,
+        )
+
+
+async def leave_backlog(world: Lab, begun: Begun) -> str:
+    """Let State hold batches as if the destination did not take them; return their stream."""
+    begun.counting.document.outbox = list(BACKLOG.document.outbox)
+    await begun.keeper.commit(now_seconds=int(world.clock.seconds()), before_encode=lambda _: None)
+    return begun.counting.document.stream
+
+
+async def see_off(world: Lab, lookout: Lookout) -> None:
+    """Let a replica that stands by see an off, which is then taken back."""
+    annotate(world, "true")
+    waiting = until(lambda: lookout.noted is not None)
+    clock = world.clock.seconds
+    await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+    annotate(world, None)
+
+
+async def installation(world: Lab) -> Installation:
+    async with Client(world.options().access, "test") as client:
+        found, _is_there = await read_installation(stores_of(world.options(), client)[1])
+    assert found is not None
+    return found
+
+
+async def document(world: Lab) -> Document:
+    async with Client(world.options().access, "test") as client:
+        stored = await stores_of(world.options(), client)[0][0].load()
+    assert stored.data is not None
+    return decode(stored.data)
+
+
+@pytest.mark.parametrize("who", ["it", "another", "another that cannot be sent from"])
+async def test_an_off_that_only_one_which_stands_by_has_seen_is_obeyed_by_who_works_next(
+    world: Lab, who: str
+) -> None:
+    async with beginning(world) as first:
+        stream = await leave_backlog(world, first)
+    lookout = Lookout()
+    await see_off(world, lookout)
+    seen = int(world.clock.seconds())
+    sends = who != "another that cannot be sent from"
+    async with beginning(world, lookout if who == "it" else None, seed=2, sends=sends) as begun:
+        found = begun.counting.document
+
+    assert (found.outbox, found.stream == stream) == ([], False)
+    # What was written since is neither counted nor learned from.
+    ((since, until_),) = found.windows.stopped
+    assert since <= seen <= until_
+    assert (found.windows.count_from or until_) >= until_
+    assert lookout.owed_since is None or who != "it"
+
+
+async def test_what_was_counted_since_an_off_is_not_discarded_by_one_that_saw_it(
+    world: Lab,
+) -> None:
+    async with beginning(world) as first:
+        await leave_backlog(world, first)
+    lookout = Lookout()
+    await see_off(world, lookout)
+    async with beginning(world, seed=2) as second:
+        stream = await leave_backlog(world, second)
+    async with beginning(world, lookout, seed=3) as third:
+        found = third.counting.document
+
+    assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
+    assert lookout.owed_since is None
+
+
+async def test_one_that_stands_by_forgets_an_off_once_it_is_over_for_another(world: Lab) -> None:
+    async with beginning(world) as first:
+        await leave_backlog(world, first)
+    lookout = Lookout()
+    await see_off(world, lookout)
+    async with beginning(world, seed=2):
+        pass
+    waiting, clock = until(lambda: lookout.owed_since is None), world.clock.seconds
+    await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+
+    assert (await installation(world)).sends is True
+
+
+async def test_an_off_that_cannot_be_noted_is_owed_until_it_can(world: Lab) -> None:
+    async with beginning(world) as first:
+        stream = await leave_backlog(world, first)
+    broken = world.cluster.server.faults.add(
+        Answer(403), verb="update", path="-installation$", times=None
+    )
+    annotate(world, "true")
+    lookout, clock = Lookout(), world.clock.seconds
+    waiting = until(lambda: broken.seen > 1)
+    await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+    annotate(world, None)
+    with pytest.raises(StateError):
+        async with beginning(world, lookout, seed=2):
+            pass
+    owed = lookout.owed_since
+    world.cluster.server.faults.clear()
+    async with beginning(world, lookout, seed=2) as begun:
+        found = begun.counting.document
+
+    assert owed is not None
+    assert (found.outbox, found.stream == stream) == ([], False)
+    assert found.windows.stopped[0][0] == owed
+
+
+async def test_an_off_that_comes_again_and_again_is_owed_since_the_first(world: Lab) -> None:
+    annotate(world, "true")
+    lookout = Lookout()
+    async with Client(world.options().access, "test") as client:
+        for now in (5, 7):
+            await lookout.look(client, world.options(), now_seconds=now)
+        first = lookout.owed_since
+        lookout.noted = 3
+        lookout.pay()
+        since = [first, lookout.owed_since, lookout.noted]
+        await lookout.look(client, world.options(), now_seconds=9)
+
+    assert [*since, lookout.owed_since] == [5, None, None, 9]
+
+
+async def test_an_off_is_written_to_state_before_the_run_ends(world: Lab) -> None:
+    """To the installation, too, even if nothing was ever counted."""
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=0.05)
+    async with world.agent() as agent:
+        annotate(world, "true")
+        await ended(agent)
+
+    assert (await installation(world)).sends is False
+    found = await document(world)
+    assert (found.sends, found.off_seconds is None) == (False, False)
+
+
+async def test_a_beginning_that_is_off_discards_what_waits_in_state(world: Lab) -> None:
+    async with beginning(world) as first:
+        await leave_backlog(world, first)
+    annotate(world, "true")
+    lookout = Lookout()
+    for _ in range(2):
+        with pytest.raises(SwitchedOff):
+            async with beginning(world, lookout, seed=2):
+                pass
+    found = await document(world)
+
+    assert (found.outbox, found.sends, lookout.owed_since) == ([], False, None)
+    # Once: what is marked is not written again.
+    assert found.commits == first.counting.document.commits + 1
+
+
+async def test_a_slot_that_cannot_be_written_takes_none_from_those_who_work(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Nor is what waits in it sent, once it can be written and somebody takes it."""
+    async with lab(tmp_path, ruleset, state_path=None, slots=3, node="node-3") as world:
+        server = world.cluster.server
+        pod = botkube(world, "node-3")
+        async with beginning(world) as left:
+            stream = await leave_backlog(world, left)
+        server.faults.add(Answer(403), verb="update", path="-state-0$", times=None)
+        annotate(world, "true")
+        owing = Lookout()
+        with pytest.raises(StateError):
+            async with beginning(world, owing, seed=2):
+                pass
+        annotate(world, None)
+        remove(world, pod)
+        world.clock.moved += 3600
+        botkube(world, "node-1", "other")
+        world.changes["node"] = "node-1"
+        with pytest.raises(StateError):  # it would take up what was left in the slot
+            async with beginning(world, seed=3):
+                pass
+        server.faults.clear()
+        async with beginning(world, seed=3) as other:
+            taken = other.counting.document
+            before = slots(world)[0]
+            server.faults.add(Answer(403), verb="update", path="-state-2$", times=None)
+            world.changes["node"] = "node-2"
+            botkube(world, "node-2", "third")
+            async with beginning(world, owing, seed=4) as third:
+                assert third.keeper.store.where.endswith("-1")
+            after = slots(world)[0]
+
+    assert (taken.outbox, taken.stream == stream) == ([], False)
+    assert (before.nonce, before.sends) == (after.nonce, True)
+
+
+async def test_odd_pods_keep_no_replica_from_its_slot(tmp_path: Path, ruleset: RuleSet) -> None:
+    pods = [None, 7, {"metadata": None}, {"metadata": {"uid": "a"}, "spec": [1], "status": [[]]}]
+    async with lab(tmp_path, ruleset, state_path=None, slots=1, node="node-1") as world:
+        body = orjson.dumps({"items": pods, "metadata": {}})
+        world.cluster.server.faults.add(Answer(200, body), path="/pods$", times=None)
+        async with beginning(world):
+            pass
+
+
+async def test_a_botkube_that_is_scaled_to_zero_and_back_stays_off(world: Lab) -> None:
+    found: list[ClusterSwitch] = []
+    lookout = Lookout(lambda read: found.append(read[-1]))
+    store = world.cluster.server.store
+
+    def say(value: str) -> str:
+        name = botkube(world, "node-1", f"botkube-{value}").name
+        spec = {
+            "containers": [
+                {"name": "botkube", "image": "x", "env": [{"name": VARIABLE, "value": value}]}
+            ]
+        }
+        store.merge(PODS, NAMESPACE, name, {"spec": spec})
+        return name
+
+    async with Client(world.options().access, "test") as client:
+
+        async def look() -> None:
+            await lookout.look(client, world.options(), now_seconds=1)
+
+        await look()
+        name = say("true")
+        await look()
+        store.delete(PODS, NAMESPACE, name)
+        await look()
+        await look()
+        say("false")
+        await look()
+
+    assert [(one.value, one.is_off) for one in found] == [
+        ("no pod", False),
+        ("true", True),
+        ("no pod now, and said off", True),
+        ("no pod now, and said off", True),
+        ("false", False),
+    ]
+
+
+# --- what is shown --------------------------------------------------------------------------------
+
+STANDS = Snapshot(leads=False)
+DISCARDED = "What was unsent is discarded, and"
+LATER = "What was unsent is discarded before anything is read or sent again"
+
+
+@pytest.mark.parametrize(
+    ("owes", "figures", "cannot_begin", "says"),
+    [
+        (False, Snapshot(), "", DISCARDED),
+        (False, Snapshot(), "it is broken", DISCARDED),
+        (True, Snapshot(), "", f"{LATER}, and"),
+        (True, Snapshot(), "it is broken", f"{LATER}, which cannot be done yet, because it is"),
+        (True, STANDS, "", f"{LATER}, and"),
+        (True, STANDS, "it is broken", f"{LATER}, and"),
+    ],
+)
+def test_the_page_says_what_becomes_of_what_is_unsent(
+    *, owes: bool, figures: Snapshot, cannot_begin: str, says: str
+) -> None:
+    view = View(1, "1", "off", "x", owes_off=owes, figures=figures, cannot_begin=cannot_begin)
+
+    assert f" nothing is sent. {says}" in view.means
+
+
+def test_one_that_stands_by_says_so_before_what_it_owes() -> None:
+    view = View(1, "1", "on", "x", owes_off=True, figures=STANDS, cannot_begin="it is broken")
+
+    assert view.means.startswith("This replica stands by")
+    assert "discarded" not in view.means
