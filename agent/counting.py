@@ -127,7 +127,7 @@ class Counting:
         has_missed = bool(document.sends) and on_since > max(
             document.saved_seconds, windows.count_from or 0
         )
-        if has_missed and document.off_seconds is None:
+        if has_missed:
             document.off_seconds = document.saved_seconds
         if document.off_seconds is not None:
             windows.stop(document.off_seconds, next_second)

@@ -48,7 +48,7 @@ async def pay_owed(
         return
     for keeper in keepers:
         await keeper.load(window_seconds=window_seconds)
-        if keeper.document.sends is not False or keeper.document.off_seconds is None:
+        if keeper.document.off_seconds is None:
             discarded = note_off(keeper.document, keeper.new_id(), now_seconds=since)
             ledger.discard(discarded, why="switched_off", now_seconds=since)
             await keeper.commit(now_seconds=since, before_encode=lambda _document: None)

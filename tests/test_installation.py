@@ -152,6 +152,28 @@ async def test_an_off_is_noted_although_another_replica_writes_just_then(
     assert said.sends is sends
 
 
+async def test_an_off_that_was_noted_is_over_once_the_mode_is_on_again(tmp_path: Path) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    before = await note_off(kept)
+    await load_installation(kept, choose_id=chosen, now_seconds=1)
+    said = [await note_off(kept, noted=before), await note_off(kept)]
+    written = (await kept.load()).version
+    said.append(await note_off(kept, noted=0))
+    is_written = (await kept.load()).version != written
+    await note(kept, slot="", commits=1, withholding=Withholding({}), sends=True, now_seconds=8)
+    said.append(await note_off(kept, noted=0))
+    found, _is_there = await read_installation(kept)
+
+    # It was not there; it was; it is noted already; it was on again.
+    assert (before, said, is_written) == (-1, [None, 0, 0, None], False)
+    assert found is not None
+    assert (found.sends, found.not_before) == (True, 9)
+
+
+async def chosen() -> str:
+    return ID
+
+
 async def test_what_others_wrote_into_the_metadata_stays(tmp_path: Path) -> None:
     owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": "1"}
     theirs = {

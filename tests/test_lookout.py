@@ -5,6 +5,7 @@ Beginnings and standing replicas alone, against the simulated API: nothing is re
 
 from __future__ import annotations
 
+import asyncio
 import random
 import uuid
 from collections.abc import AsyncIterator
@@ -16,11 +17,15 @@ import orjson
 import pytest
 
 from agent.beginning import Begun, SwitchedOff, begin, stores_of
+from agent.ledger.directory import Directory
+from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
 from agent.lookout import Lookout
 from agent.options import World
 from agent.rules import RuleSet
-from agent.source.api import Client
+from agent.sink.batch import batch_array
+from agent.slots import HELD_SECONDS
+from agent.source.api import ApiError, Client
 from agent.source.switches import VARIABLE, ClusterSwitch
 from agent.standing import stand
 from agent.state.document import Document, decode
@@ -29,7 +34,7 @@ from agent.state.store import StateError
 from agent.web.metrics import Snapshot
 from agent.web.view import View
 from tests.agents import NAMESPACE, Lab, lab, until
-from tests.sim.faults import Answer
+from tests.sim.faults import Answer, HalfOpen
 from tests.sim.store import PODS
 from tests.test_gate import closed, count, counting, executed
 from tests.test_slots import botkube, remove, slots
@@ -48,7 +53,12 @@ async def world(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
 
 @asynccontextmanager
 async def beginning(
-    world: Lab, lookout: Lookout | None = None, *, seed: int = 1, sends: bool = True
+    world: Lab,
+    lookout: Lookout | None = None,
+    *,
+    seed: int = 1,
+    sends: bool = True,
+    ledger: Ledger | None = None,
 ) -> AsyncIterator[Begun]:
     """Begin a run, and read nothing."""
     ids = random.Random(seed)
@@ -65,7 +75,7 @@ async def beginning(
             world.ruleset,
             outside,
             stack,
-            Ledger(),
+            ledger or Ledger(),
             sends=sends,
             lookout=lookout or Lookout(),
             check=lambda: None,
@@ -146,7 +156,9 @@ async def test_one_that_stands_by_forgets_an_off_once_it_is_over_for_another(wor
     await see_off(world, lookout)
     async with beginning(world, seed=2):
         pass
-    waiting, clock = until(lambda: lookout.owed_since is None), world.clock.seconds
+    over: list[object] = []
+    lookout.told = lambda _found: over.append(lookout.owed_since)
+    waiting, clock = until(lambda: over[-2:] == [None, None]), world.clock.seconds
     await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
 
     assert (await installation(world)).sends is True
@@ -203,58 +215,90 @@ async def test_an_off_is_written_to_state_before_the_run_ends(world: Lab) -> Non
     assert (found.sends, found.off_seconds is None) == (False, False)
 
 
-async def test_a_beginning_that_is_off_discards_what_waits_in_state(world: Lab) -> None:
+async def test_a_beginning_that_is_off_discards_what_waits_in_state(
+    world: Lab, tmp_path: Path
+) -> None:
+    ledger, (batch, *_) = Ledger(Directory(tmp_path / "ledger")), BACKLOG.document.outbox
     async with beginning(world) as first:
         await leave_backlog(world, first)
+    array = batch_array(batch)
+    ledger.send(batch, array=array, destination="", now_seconds=1)
+    ledger.answer(array, Reply.RETRY, detail="server_error", now_seconds=1)
     annotate(world, "true")
     lookout = Lookout()
     for _ in range(2):
         with pytest.raises(SwitchedOff):
-            async with beginning(world, lookout, seed=2):
+            async with beginning(world, lookout, seed=2, ledger=ledger):
                 pass
-    found = await document(world)
+    found, kept = await document(world), Ledger(ledger.directory)
+    await kept.load()
 
     assert (found.outbox, found.sends, lookout.owed_since) == ([], False, None)
     # Once: what is marked is not written again.
     assert found.commits == first.counting.document.commits + 1
+    assert [(one.answer, one.detail) for one in kept.entries] == [(Reply.DISCARDED, "switched_off")]
 
 
 async def test_a_slot_that_cannot_be_written_takes_none_from_those_who_work(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:
     """Nor is what waits in it sent, once it can be written and somebody takes it."""
-    async with lab(tmp_path, ruleset, state_path=None, slots=3, node="node-3") as world:
-        server = world.cluster.server
-        pod = botkube(world, "node-3")
+    async with lab(tmp_path, ruleset, state_path=None, slots=3, node="node-1") as world:
+        pod, owing = botkube(world, "node-1"), Lookout()
         async with beginning(world) as left:
             stream = await leave_backlog(world, left)
-        server.faults.add(Answer(403), verb="update", path="-state-0$", times=None)
+        broken = Answer(403)
+        world.cluster.server.faults.add(broken, verb="update", path="-state-0$", times=None)
         annotate(world, "true")
-        owing = Lookout()
         with pytest.raises(StateError):
             async with beginning(world, owing, seed=2):
                 pass
         annotate(world, None)
         remove(world, pod)
-        world.clock.moved += 3600
-        botkube(world, "node-1", "other")
-        world.changes["node"] = "node-1"
-        with pytest.raises(StateError):  # it would take up what was left in the slot
-            async with beginning(world, seed=3):
-                pass
-        server.faults.clear()
-        async with beginning(world, seed=3) as other:
-            taken = other.counting.document
-            before = slots(world)[0]
-            server.faults.add(Answer(403), verb="update", path="-state-2$", times=None)
-            world.changes["node"] = "node-2"
-            botkube(world, "node-2", "third")
-            async with beginning(world, owing, seed=4) as third:
-                assert third.keeper.store.where.endswith("-1")
-            after = slots(world)[0]
+        botkube(world, "node-2", "second")
+        world.changes["node"] = "node-2"
+        async with beginning(world, seed=3) as second:
+            assert second.keeper.store.where.endswith("-1")
+        world.changes["node"] = "node-3"
+        botkube(world, "node-3", "third")
+        async with beginning(world, owing, seed=4) as third:
+            assert third.keeper.store.where.endswith("-2")
+        worked = slots(world)[1]
+        world.cluster.server.faults.clear()
+        world.clock.moved += HELD_SECONDS
+        botkube(world, "node-4", "fourth")
+        world.changes["node"] = "node-4"
+        async with beginning(world, seed=5) as fourth:
+            assert fourth.keeper.store.where.endswith("-0")
+            found = fourth.counting.document
 
-    assert (taken.outbox, taken.stream == stream) == ([], False)
-    assert (before.nonce, before.sends) == (after.nonce, True)
+    assert (worked.nonce, worked.sends) == (second.counting.document.nonce, True)
+    assert (found.outbox, found.stream == stream) == ([], False)
+
+
+async def test_what_is_not_understood_is_no_right_that_is_missing(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {"a": "analytics: ["}
+    world.cluster.config_map(NAMESPACE, "botkube-global-config", data)
+    lookout = Lookout()
+    async with beginning(world, lookout):
+        pass
+
+    assert [one.value for one in lookout.unreadable] == ["not readable"]
+    assert "a right is missing" not in caplog.messages
+
+
+async def test_a_look_takes_no_longer_than_it_may(world: Lab) -> None:
+    world.cluster.server.faults.add(HalfOpen(), path=f"/namespaces/{NAMESPACE}$", times=None)
+    lookout, loop = Lookout(), asyncio.get_running_loop()
+    async with Client(world.options().access, "test") as client:
+        began = loop.time()
+        with pytest.raises(ApiError):
+            await lookout.look(client, world.options(), now_seconds=1, limit_seconds=0.05)
+        ended_at = loop.time()
+
+    assert began <= lookout.begun <= ended_at < began + 5
 
 
 async def test_odd_pods_keep_no_replica_from_its_slot(tmp_path: Path, ruleset: RuleSet) -> None:

@@ -178,3 +178,32 @@ def test_an_agent_that_waits_for_its_turn_is_not_stopped(
     assert document.windows.stopped == stops
     assert sum(counting.gap_seconds.values()) == sum(to - at - 1 for at, to in stops)
     assert (document.stopped_seconds, bool(document.restarts)) == (None, not stops)
+
+
+@pytest.mark.parametrize(
+    ("sends", "saved", "count_from", "on_since", "misses"),
+    [
+        pytest.param(True, 5, 3, 6, True, id="written-before-it-was-on-again"),
+        pytest.param(True, 6, 3, 6, False, id="written-since"),
+        # By the clock of an agent that is behind the API server's.
+        pytest.param(True, 5, 6, 6, False, id="counts-since"),
+        pytest.param(True, 5, None, 0, False, id="never-off"),
+        pytest.param(None, 5, None, 6, False, id="nobody-counted"),
+    ],
+)
+def test_a_state_that_missed_an_off_counts_anew(
+    *, sends: bool | None, saved: int, count_from: int | None, on_since: int, misses: bool
+) -> None:
+    windows = Windows(60, count_from=count_from)
+    document = Document(b"", "before", windows, sends=sends, saved_seconds=saved)
+    counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
+    counting.begin(
+        now_seconds=NOW,
+        window_seconds=60,
+        count_from=0,
+        on_since=on_since,
+        new_stream=lambda: "after",
+    )
+
+    assert document.stream == ("after" if misses else "before")
+    assert windows.stopped == (((saved, NOW + 1),) if misses else ())
