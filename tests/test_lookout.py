@@ -225,17 +225,18 @@ async def test_a_beginning_that_is_off_discards_what_waits_in_state(
     ledger.send(batch, array=array, destination="", now_seconds=1)
     ledger.answer(array, Reply.RETRY, detail="server_error", now_seconds=1)
     annotate(world, "true")
-    lookout = Lookout()
+    lookout, writes = Lookout(), []
     for _ in range(2):
         with pytest.raises(SwitchedOff):
             async with beginning(world, lookout, seed=2, ledger=ledger):
                 pass
+        writes.append(sum(call.verb == "update" for call in world.cluster.server.calls))
     found, kept = await document(world), Ledger(ledger.directory)
     await kept.load()
 
     assert (found.outbox, found.sends, lookout.owed_since) == ([], False, None)
     # Once: what is marked is not written again.
-    assert found.commits == first.counting.document.commits + 1
+    assert writes[0] == writes[1]
     assert [(one.answer, one.detail) for one in kept.entries] == [(Reply.DISCARDED, "switched_off")]
 
 
