@@ -7,6 +7,7 @@ they compile, and `sink.batch` before it seals: a wrong name costs the whole eve
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 MAX_NAME_CHARS = 63
 """A property becomes a column, and PostgreSQL cuts longer names."""
@@ -45,6 +46,7 @@ ADDED = frozenset(
 _NAME = re.compile(rf"[A-Za-z][A-Za-z0-9_]{{0,{MAX_NAME_CHARS - 1}}}")
 
 
+@lru_cache(maxsize=512)  # the same names come with every event
 def snake(name: str) -> str:
     """Return a name as a property name: `Event handled` -> `event_handled`."""
     spaced = "".join(
@@ -53,6 +55,7 @@ def snake(name: str) -> str:
     return spaced.lstrip("_").replace("__", "_")
 
 
+@lru_cache(maxsize=512)
 def check_name(name: str) -> str | None:
     """Return what keeps a name from being that of a property, in one word."""
     if not _NAME.fullmatch(name):

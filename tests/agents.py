@@ -48,6 +48,16 @@ TURN_SECONDS = 0.1
 WINDOW_SECONDS = 20
 START = 1_800_000_000
 PATIENCE_SECONDS = 50.0
+PACE = Pace(
+    tick=0.01,
+    gather=0.0,
+    status_wait=0.05,
+    gap_confirm=0.1,
+    silence=1.0,
+    audit=20.0,
+    retry=0.01,
+    switches=1.0,
+)
 NAMESPACE = "botkube"
 LEASE = "botkube-analytics"
 KEYS = {
@@ -256,16 +266,7 @@ class Lab:
             installation_name="botkube-analytics-installation",
             agent_version="test",
             destination=self.collector.url,
-            pace=Pace(
-                tick=0.01,
-                gather=0.0,
-                status_wait=0.05,
-                gap_confirm=0.1,
-                silence=1.0,
-                audit=20.0,
-                retry=0.01,
-                switches=1.0,
-            ),
+            pace=PACE,
             # Waits are the loop's, the others the agent's clock's.
             lease_times=LeaseTimes(retry=0.02, attempt=1.0),
         )

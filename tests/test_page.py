@@ -41,7 +41,7 @@ from agent.web.page import MAX_BYTES, page
 from agent.web.style import STYLE
 from agent.web.view import GapRow, NextReport, RuleRow, SwitchRow, View, status
 from agent.web.words import AROUND, EVERY_CALL, PROPERTIES, sentence
-from tests.agents import NAMESPACE, Agent, Lab, after, lab, until, write
+from tests.agents import NAMESPACE, PACE, Agent, Lab, after, lab, until, write
 from tests.shipped import TEXTS
 from tests.sim.pods import Pod
 from tests.test_ledger import batch, send
@@ -339,7 +339,10 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
     ]
     ruleset = await asyncio.to_thread(compile_rules, {**TEXTS, **own_rules(300)})
     names = [NAMESPACE, *(f"team-{at:03}-{'x' * 50}" for at in range(59))]
-    async with lab(tmp_path, ruleset, window_seconds=3600, namespaces=tuple(names)) as world:
+    pace = attrs.evolve(PACE, switches=60.0)  # a look is one at 240 switches
+    async with lab(
+        tmp_path, ruleset, window_seconds=3600, namespaces=tuple(names), pace=pace
+    ) as world:
         for name in names[1:]:
             world.cluster.namespace(name)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
