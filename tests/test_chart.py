@@ -24,10 +24,12 @@ from tests.sim.access import Rule
 from tests.test_docs import README
 
 VALUES_TEXT = (CHART / "values.yaml").read_text(encoding="utf-8")
-VALUES: Json = yaml.safe_load(VALUES_TEXT)
+VALUES: Json = yaml.load(VALUES_TEXT, Loader=yaml.CSafeLoader)
 CI = sorted((CHART / "ci").glob("*.yaml"))
 RUNBOOK = (DEPLOY / "README.md").read_text(encoding="utf-8")
-ALERTS: list[Json] = yaml.safe_load((CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"))
+ALERTS: list[Json] = yaml.load(
+    (CHART / "files" / "alerts.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader
+)
 MONITORING = (CHART / "templates" / "monitoring.yaml").read_text(encoding="utf-8")
 
 Asked = tuple[str, str, str, str]

@@ -50,13 +50,13 @@ from agent.state.document import Document
 from agent.trial import try_log
 from agent.web.metrics import METRICS, PREFIX
 from agent.workbench.docs import schema_text
+from tests.shipped import RULES
 from tests.test_audit import FEW, of, windows
 
 ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
 RUNBOOK = ROOT / "deploy" / "README.md"
 SAMPLES = ROOT / "tests" / "data" / "samples"
-SHIPPED = load_rules()
 TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
 Rows = Iterable[Sequence[str]]
 
@@ -110,8 +110,8 @@ def rights_table() -> str:
     )
 
 
-PLAN = disclosures(SHIPPED)
-COUNTED = event_names(SHIPPED)
+PLAN = disclosures(RULES)
+COUNTED = event_names(RULES)
 
 
 def questions_table() -> str:
@@ -119,7 +119,7 @@ def questions_table() -> str:
     return table(
         ("event", "counted to learn", "for example"),
         (
-            (f"`{name}`", " ".join(questions(SHIPPED, name)), ", ".join(_example(name)))
+            (f"`{name}`", " ".join(questions(RULES, name)), ", ".join(_example(name)))
             for name in COUNTED
         ),
     )
@@ -129,14 +129,14 @@ def _example(event: str) -> Iterator[str]:
     """Yield what an example of a rule gives, so that its values do occur together."""
     found = [
         (one.versions, properties)
-        for one in sorted(SHIPPED.rules, key=lambda one: one.id)
+        for one in sorted(RULES.rules, key=lambda one: one.id)
         for hit in one.hits
         for name, properties in hit.expected
         if name == event
     ]
     versions, properties = found[len(found) // 3]
     since = f"{versions[0] if versions else OTHER}."
-    version = next((one for one in releases(SHIPPED) if one.startswith(since)), OTHER)
+    version = next((one for one in releases(RULES) if one.startswith(since)), OTHER)
     for name, value in {**properties, "count": 3, "botkube_version": version}.items():
         yield f"{name} `{value}`"
 
@@ -461,7 +461,7 @@ def previewed(name: str) -> list[dict[str, Any]]:
     """Return the events of the batches that `preview` would show for a recorded log."""
     found = preview(
         [iter([(SAMPLES / name).read_bytes()])],
-        SHIPPED,
+        RULES,
         window_seconds=3600,
         agent_version=__version__,
         now_seconds=1_800_000_000,
@@ -475,7 +475,7 @@ def test_what_preview_is_said_to_print_is_what_it_prints(monkeypatch: pytest.Mon
     monkeypatch.setattr(commands, "Console", lambda **_: Console(file=printed, width=160))
     commands.show_preview(
         [str(SAMPLES / "v1.6.0" / "pod.log")],
-        SHIPPED,
+        RULES,
         window_seconds=3600,
         agent_version=__version__,
         now_seconds=1_800_000_000,
@@ -553,7 +553,7 @@ def test_a_crash_without_words_has_a_listed_kind(
 ) -> None:
     counting = Counting(
         Document(b"", "stream", Windows(3600), instances={"one": Instance()}),
-        SHIPPED,
+        RULES,
         Identity("00000000-0000-0000-0000-000000000000"),
         "1",
         sends=True,
@@ -575,7 +575,7 @@ def test_a_crash_without_words_has_a_listed_kind(
 def test_the_readmes_table_of_what_is_sent_has_every_event() -> None:
     named = [word for row in cells("sent") for word in spans(row[0])]
 
-    assert Counter([*SHIPPED.events, CRASHED, REPORT]) == Counter(
+    assert Counter([*RULES.events, CRASHED, REPORT]) == Counter(
         word for word in named if word not in {"identify", "group"}
     )
 
@@ -606,7 +606,7 @@ def my_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_example_compiles_and_its_examples_hold(my_rules: Path) -> None:
     example = load_rules([str(my_rules)])
-    own = [one for one in example.rules if one.id not in {old.id for old in SHIPPED.rules}]
+    own = [one for one in example.rules if one.id not in {old.id for old in RULES.rules}]
 
     assert own
     assert all(one.hits for one in own)
