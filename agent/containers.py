@@ -327,9 +327,9 @@ class Containers:
         )
 
     def _previous(self, container: Container, status: ContainerStatus) -> Follow | None:
-        """Return the follow of the same container's previous instance, if it is still reading."""
+        """Return the follow of the newest instance before it, if it is still reading."""
         place = (container.pod_uid, container.name)
-        for follow in self.follows.values():
+        for follow in reversed(self.follows.values()):
             other = follow.container
             # None is previous to another one while it is the current one: its stream goes on.
             is_same = (other.pod_uid, other.name) == place and other != container
@@ -340,20 +340,24 @@ class Containers:
                 return follow
         return None
 
-    async def _refresh(self, follow: Follow) -> None:
+    async def _refresh(self, follow: Follow) -> str | None:
+        """Look at a pod again; return which pod has its name: "" for none, None: nobody says."""
         container = follow.container
         try:
             pod = await self._get(container.namespace, container.pod)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._end(container.pod_uid)
-            return
+                return ""
+            # Without the right nobody can be asked, ever: it is taken for the one it was.
+            return container.pod_uid if error.status == HTTPStatus.FORBIDDEN else None
         if pod.uid != container.pod_uid:
             # Another pod has its name now (a StatefulSet's), and answers in its place.
             self._end(container.pod_uid)
         elif pod.uid in self.pods:
             # One that no selection contains any more is not taken up again.
             self._take(pod)
+        return pod.uid
 
     async def _get(self, namespace: str, name: str) -> Pod:
         """Ask for a pod as it is now; say once of each namespace that this is not allowed there.

@@ -213,6 +213,8 @@ class Reader:
     def forget(self) -> None:
         """Forget what is not released, for good: it may be another instance's."""
         self._cursor, self._held = self.cursor(), ()
+        if self._breaks and self._breaks[-1].total == self._cursor.total:
+            self._cursor = self._breaks.pop()  # nothing behind it was released
         self._begin()
 
     def take(self, *, now_ns: int | None = None) -> Released:

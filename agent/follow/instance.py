@@ -83,7 +83,7 @@ class Follow:
     may_read: asyncio.Event
     pace: Pace
     taken_over: Callable[[Follow, Follow, int], None]
-    refresh: Callable[[Follow], Awaitable[None]]
+    refresh: Callable[[Follow], Awaitable[str | None]]
     before: Follow | None = None
     may_finish: asyncio.Event = field(factory=asyncio.Event)
     asking: int = 0

@@ -69,7 +69,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
     one.saw_end = one.is_live = False
     one.last_bytes = one.monotonic()
     age = one.random.uniform(*one.pace.max_age)
-    unstamped = reader.unstamped
+    unstamped, is_asked = reader.unstamped, False
     try:
         async with asyncio.timeout(None) as one.scope:
             async for chunk in podlogs.follow(
@@ -81,6 +81,11 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
             ):
                 one.failing_since = None
                 one.last_bytes = one.monotonic()
+                if not (is_asked or reader.lines_read):
+                    # Nothing proves whose it is: another pod may have the name by now.
+                    is_asked = True
+                    if await one.refresh(one) not in {None, "", one.container.pod_uid}:
+                        return
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
                     one.was_held_back = False

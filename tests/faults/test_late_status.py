@@ -95,7 +95,7 @@ def _compare(node: Node) -> None:
         count = event.get("properties", {}).get("count", 0)
         if event.get("event") == CRASHED:
             crashes += count
-        elif event.get("event") == "Said":
+        elif event.get("event") in {"Said", "Asked"}:
             words[event["properties"]["word"]] += count
 
     assert words == node.truth

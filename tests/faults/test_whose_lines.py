@@ -1,0 +1,151 @@
+"""Whose lines a reply brings, where nothing in it says so: no instance counts another one's."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from agent.model import Format
+from tests.agents import NAMESPACE, NANOS, START
+from tests.faults import virtual
+from tests.faults.simulation import open_lab
+from tests.faults.test_late_status import Node, play
+from tests.faults.words import WORDS, say
+from tests.sim.faults import Answer, Call, HalfOpen
+
+sleep = asyncio.sleep
+
+
+def burst(node: Node, count: int, verb: str = "said") -> None:
+    """Write so many lines at once, each with a word of its own."""
+    for _ in range(count):
+        word = WORDS[sum(node.truth.values()) % len(WORDS)]
+        text = say(verb, word, at_seconds=node.now() // NANOS, shape=Format.LOGFMT)
+        node.pod.write(text + b"\n", at=node.now())
+        node.truth[word] += 1
+
+
+def restart(node: Node) -> None:
+    node.crashes += 1
+    node.pod.crash(at=node.now())
+    node.pod.restart(at=node.now())
+
+
+def _asks_for_previous(call: Call) -> bool:
+    return call.query.get("previous") == "true"
+
+
+def test_the_old_lines_are_known_while_the_next_instances_are_held() -> None:
+    """Nothing of the next one was released, so the gap before it is as if it had not been."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(20)
+            await sleep(70)
+            burst(node, 20)
+            await sleep(20)
+            node.hide_status()
+            await sleep(1)
+            restart(node)
+            burst(node, 1, "asked")
+            assert agent.pipeline is not None
+            follows = agent.pipeline.containers.follows
+            while not any(one.reader.breaks for one in follows.values()):
+                await sleep(0.05)
+            node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("fault", [Answer(503), HalfOpen()], ids=["refused", "half-open"])
+def test_the_newest_instance_before_is_the_one_that_is_asked(fault: Answer | HalfOpen) -> None:
+    """An older one may still wait for its last read."""
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(70)
+            outage = faults.add(fault, path="/log", when=_asks_for_previous, times=None)
+            restart(node)
+            await node.write(8)
+            await sleep(10)
+            node.hide_status()
+            await sleep(1)
+            await node.restart()
+            node.show_status()
+            await sleep(20)
+            faults.schedules.remove(outage)
+            await node.settle()
+
+    play(scene)
+
+
+def test_a_previous_log_is_nobodys_while_the_pod_cannot_be_asked_for() -> None:
+    """By then it is the log of the instance between."""
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(70)
+            outage = faults.add(Answer(503), path="/log", when=_asks_for_previous, times=None)
+            restart(node)
+            await node.write(3)
+            node.hide_status()
+            await sleep(1)
+            restart(node)
+            await sleep(10)
+            faults.schedules.remove(outage)
+            await sleep(30)
+            node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
+def test_a_pod_that_took_the_name_of_one_that_had_written_nothing_is_read_once() -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await sleep(70)
+            name = node.pod.name
+            server.order_streams("reset")
+            node.pod.remove(at=node.now())
+            node.pod = node.lab.cluster.botkube(NAMESPACE, at=node.now())
+            assert node.pod.name == name
+            await node.write(20)
+            await node.settle()
+
+    play(scene)
+
+
+def test_two_that_start_for_the_first_time_at_once_lose_nothing() -> None:
+    """The one that chose the id may meet State which the other has begun."""
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with open_lab(Path(folder)) as lab:
+                node = Node(lab, lab.cluster.botkube(NAMESPACE, at=START * NANOS))
+
+                async def live(seed: int) -> None:
+                    async with lab.agent(seed=seed, waits=False) as agent:
+                        await asyncio.wait([agent.task])
+
+                await node.write(5)
+                first = asyncio.create_task(live(1))
+                await sleep(0.02)
+                second = asyncio.create_task(live(2))
+                await node.write(5)
+                await sleep(200)
+                assert lab.lines() == sum(node.truth.values())
+                for one in (first, second):
+                    one.cancel()
+                await asyncio.gather(first, second, return_exceptions=True)
+
+    for seed in range(4, 7):
+        virtual.run(run(), seed=seed)
