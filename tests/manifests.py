@@ -95,7 +95,7 @@ def _value_schema(setting: Setting) -> Json:
 def schema() -> Json:
     """Return the chart's schema with the settings as the agent has them."""
     found: Json = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    found["properties"]["settings"] = settings_schema()
+    found["definitions"]["values"]["properties"]["settings"] = settings_schema()
     return found
 
 

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -35,6 +34,9 @@ MONITORING = (CHART / "templates" / "monitoring.yaml").read_text(encoding="utf-8
 Asked = tuple[str, str, str, str]
 """Verb, group, resource, name."""
 
+HELMS = {"global", "enabled"}
+"""What Helm itself gives to a chart inside of another, or reads there."""
+
 OPEN = {"settings", "rules"}
 """Values that are empty, and whose keys the schema knows."""
 
@@ -61,15 +63,21 @@ def unlike(values: Json, schema: Json, where: str = "") -> Iterator[str]:
     if schema.get("type") != "object" or known is None:
         return
     assert schema["additionalProperties"] is False, where
-    for key in values.keys() ^ (known.keys() - {"global"}):
+    for key in values.keys() ^ (known.keys() - (set() if where else HELMS)):
         yield f"{where}{key}"
     for key in values.keys() & known.keys():
         if key not in OPEN and isinstance(values[key], dict) and values[key]:
             yield from unlike(values[key], known[key], f"{where}{key}.")
 
 
+def schema() -> Json:
+    """Return the schema; where the agent is not off, the values are its definition `values`."""
+    found: Json = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return found
+
+
 def test_the_schema_has_the_keys_of_the_values() -> None:
-    found = set(unlike(VALUES, json.loads(SCHEMA.read_text(encoding="utf-8"))))
+    found = set(unlike(VALUES, schema()["definitions"]["values"]))
     # What a pod may have, and the chart has no default for.
     free = (
         "podSecurityContext.",
@@ -84,14 +92,14 @@ def test_the_schema_has_the_keys_of_the_values() -> None:
 
 def test_the_schemas_settings_are_those_of_the_agent() -> None:
     # Written anew by: python -m tests.manifests --write
-    assert manifests.schema() == json.loads(SCHEMA.read_text(encoding="utf-8"))
+    assert manifests.schema() == schema()
 
 
 @pytest.mark.parametrize("path", [CHART / "values.yaml", *CI], ids=lambda one: one.stem)
 def test_the_schema_takes_the_values(path: Path) -> None:
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
 
-    jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+    jsonschema.validate(merged(VALUES, given), schema())
 
 
 WRONG: list[Json] = [
@@ -131,23 +139,102 @@ WRONG: list[Json] = [
     {"commonLabels": {"a": "b c"}},
     {"podAnnotations": {"/a": "c"}},
     {"resources": {"limits": {"memory": "1.2.3"}}},
+    {"resources": {"limits": {"memory": "1Zi"}}},
+    {"ledger": {"sizeLimit": "much"}},
+    {"metrics": {"serviceMonitor": {"interval": ""}}},
+    {"metrics": {"serviceMonitor": {"interval": "30s1m"}}},
+    {"readinessProbe": {"terminationGracePeriodSeconds": 5}},
+    {"podSecurityContext": {"runAsUser": 0}},
+    {"analytics": {"disable": "true"}},
+    {"enabled": "yes"},
 ]
+OF_THE_OBJECT_THAT_STAYS = {"nameOverride", "fullnameOverride", "commonLabels"}
 
 
 @pytest.mark.parametrize("given", WRONG, ids=str)
 def test_the_schema_refuses(given: Json) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(merged(VALUES, given), json.loads(SCHEMA.read_text(encoding="utf-8")))
+        jsonschema.validate(merged(VALUES, given), schema())
+
+
+@pytest.mark.parametrize("given", WRONG, ids=str)
+def test_nothing_that_is_wrong_is_in_the_way_of_off(given: Json) -> None:
+    off = {"disable": True}
+    is_off = isinstance(given.get("analytics"), dict) or not given.keys() & OF_THE_OBJECT_THAT_STAYS
+    values = merged(merged(VALUES, given), {"analytics": off})
+
+    assert jsonschema.Draft7Validator(schema()).is_valid(values) is is_off
+
+
+TAKEN: list[Json] = [
+    *({"resources": {"limits": {"ephemeral-storage": one}}}
+      for one in ("1Pi", "1Ei", "1P", "1E", "25000u", "100000000n", "+1", "1e3", 0.5, 10**9)),
+    *({"ledger": {"sizeLimit": one}} for one in ("32M", "0.5Gi", 33_554_432)),
+    *({"metrics": {"serviceMonitor": {"interval": one}}} for one in ("1m30s", "500ms", "1h")),
+    {"image": {"digest": f"sha512:{'ab' * 64}"}},
+    {"podSecurityContext": {"runAsGroup": 0, "fsGroup": 0, "supplementalGroupsPolicy": "Strict"}},
+    {"securityContext": {"runAsGroup": 0}},
+    {"livenessProbe": {"terminationGracePeriodSeconds": 5}},
+    {"startupProbe": {"terminationGracePeriodSeconds": 5}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("given", TAKEN, ids=lambda one: str(one)[:60])
+def test_the_schema_takes_what_the_api_server_takes(given: Json) -> None:
+    jsonschema.validate(merged(VALUES, given), schema())
+
+
+@pytest.mark.parametrize("given", [{"global": None}, {"global": {"a": 1}}, {"enabled": False}])
+def test_the_schema_takes_what_helm_gives_to_a_chart_inside_of_another(given: Json) -> None:
+    jsonschema.validate({**VALUES, **given}, schema())
 
 
 MAY_BE_ABSENT = {
-    "rights.botkubeDeployments",
+    # The chart has a default for it where it is rendered, or nothing is one.
+    "replicas", "namespaces", "settings", "rules", "existingRulesConfigMap", "imagePullSecrets",
+    "nameOverride", "fullnameOverride", "commonLabels", "commonAnnotations", "podLabels",
+    "podAnnotations", "extraEnv", "resources", "terminationGracePeriodSeconds",
+    "priorityClassName", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints",
+    *(f"destination.{key}" for key in ("existingSecret", "writeKey", "endpoint", "caConfigMap")),
+    "rights.clusterId", "rights.botkubeDeployments",
+    "ledger.enabled", "ledger.sizeLimit",
+    *(f"image.{key}" for key in ("tag", "digest", "pullPolicy")),
+    "serviceAccount.name", "serviceAccount.annotations",
+    "podDisruptionBudget.enabled",
+    *(f"networkPolicy.{key}"
+      for key in ("enabled", "metricsFrom", "apiServer.cidrs", "destination.cidrs")),
+    *(f"metrics.{key}"
+      for key in ("service.enabled", "serviceMonitor.enabled", "serviceMonitor.labels",
+                  "serviceMonitor.interval", "prometheusRule.enabled", "prometheusRule.labels",
+                  "prometheusRule.runbookUrl", "dashboard.enabled", "dashboard.labels")),
+    # The agent's, or the API server's own are in force.
     *(f"{probe}Probe.{key}" for probe in ("liveness", "readiness", "startup")
       for key in VALUES[f"{probe}Probe"]),
     *(f"{context}.{key}" for context in ("podSecurityContext", "securityContext", "resources")
       for key in VALUES[context]),
 }  # fmt: skip
-"""Values without which the agent's, or the API server's, own are in force."""
+"""Values that null may take away, and whoever leaves one empty in YAML. Not those without which
+something else would be installed in silence: fewer rights, no hardening, any port."""
+
+
+def without(paths: Iterable[str]) -> Json:
+    """Return values in which each of these is null."""
+    found: Json = {}
+    for path in paths:
+        given: Json | None = None
+        for part in reversed(path.split(".")):
+            given = {part: given}
+        found = joined(found, given or {})
+    return found
+
+
+def joined(one: Json, other: Json) -> Json:
+    """Return both, with null for a section of which one has it."""
+    found = one | other
+    for key in one.keys() & other.keys():
+        is_null = one[key] is None or other[key] is None
+        found[key] = None if is_null else joined(one[key], other[key])
+    return found
 
 
 def paths(values: Json, where: str = "") -> Iterator[str]:
@@ -161,13 +248,10 @@ def paths(values: Json, where: str = "") -> Iterator[str]:
 
 def test_null_takes_away_no_value_that_is_needed() -> None:
     """Helm lets null take a default away, and the template has nothing to put there."""
-    validator = jsonschema.Draft7Validator(json.loads(SCHEMA.read_text(encoding="utf-8")))
+    validator = jsonschema.Draft7Validator(schema())
     found = set()
     for path in paths(VALUES):
-        given: Any = None
-        for part in reversed(path.split(".")):
-            given = {part: given}
-        if validator.is_valid(merged(VALUES, given)):
+        if validator.is_valid(merged(VALUES, without([path]))):
             found.add(path)
 
     assert found == MAY_BE_ABSENT
@@ -202,7 +286,7 @@ RANGES = (
 
 @pytest.mark.parametrize("text", RANGES)
 def test_the_schema_takes_the_ranges_that_are_ones(text: str) -> None:
-    found = json.loads(SCHEMA.read_text(encoding="utf-8"))["definitions"]["cidrs"]
+    found = schema()["definitions"]["cidrs"]
     try:
         is_range = bool(ipaddress.ip_network(text, strict=False)) and "%" not in text
     except ValueError:
@@ -213,7 +297,7 @@ def test_the_schema_takes_the_ranges_that_are_ones(text: str) -> None:
 
 def both(section: str, key: str, value: object) -> tuple[bool, bool]:
     """Return whether the chart's schema and the agent take a setting."""
-    found = json.loads(SCHEMA.read_text(encoding="utf-8"))["properties"]
+    found = schema()["definitions"]["values"]["properties"]
     part = found["settings"]["properties"].get(section, found.get(section))
     is_schemas = jsonschema.Draft7Validator(part["properties"][key]).is_valid(value)
     text = yaml.safe_dump({section: {key: value}})

@@ -30,7 +30,7 @@ from tests.cluster.controlplane import READY_SECONDS, ControlPlane, Given
 from tests.cluster.lab import Lab, lab
 from tests.cluster.test_rights import EVERYBODYS, Right, rights
 from tests.manifests import CHART, HelmError
-from tests.test_chart import WRONG, asked, environment, loaded, workload
+from tests.test_chart import MAY_BE_ABSENT, WRONG, asked, environment, loaded, without, workload
 from tests.test_chart import given as granted
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300, func_only=True)]
@@ -274,13 +274,17 @@ def combined() -> Iterator[Json]:
         for place, one in zip(PLACES, chosen, strict=True):
             found |= {place: one} if place else one
         yield found
+    # The namespace takes no pod without its security contexts.
+    yield without(one for one in MAY_BE_ABSENT if "Context." not in one)
 
 
 def test_values_go_together(place: Place) -> None:
     """What the API server refuses of any of them, a platform's pipeline would, too."""
     path = place.folder / "values.yaml"
     for values in combined():
-        values["namespaces"] = [f"{place.namespace}-{one}" for one in values.get("namespaces", ())]
+        values["namespaces"] = [
+            f"{place.namespace}-{one}" for one in values.get("namespaces") or ()
+        ]
         path.write_text(json.dumps(values))
         text = place.helm(f"template {NAME}", CHART, "--values", path)
         parts = [one for one in yaml.safe_load_all(text) if one]
@@ -636,6 +640,8 @@ ENV = "BOTKUBE_ANALYTICS_DISABLE"
             "which destination.caConfigMap sets",
         ),
         ({"extraEnv": [{"name": ENV, "value": "maybe"}]}, f'"maybe" for {ENV}: write true or'),
+        ({"enabled": False}, "switches nothing here: analytics.disable does"),
+        ({"settings": {"identity": {"cluster_id": "raw"}}}, "set rights.clusterId too"),
     ],
 )
 def test_helm_says_what_to_do_about_a_value(tmp_path: Path, given: Json, told: str) -> None:
@@ -648,7 +654,7 @@ def test_helm_says_what_to_do_about_a_value(tmp_path: Path, given: Json, told: s
     assert manifests.template("--values", str(path), "--set", "analytics.disable=true")
 
 
-@pytest.mark.parametrize("word", ["", "On", "0", " false "])
+@pytest.mark.parametrize("word", ["", "On", "0", " false ", "$(OFF)"])
 def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
     assert manifests.template("--set-json", f'extraEnv=[{{"name":"{ENV}","value":"{word}"}}]')
 
@@ -677,6 +683,10 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
         (
             "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.fieldRef.x=y",
             ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv", "valueFrom"],
+        ),
+        (
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=$(OFF)",
+            ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv"],
         ),
         ("rights.botkubeDeployments=null", ["logs deploy/botkube --timestamps"]),
         ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import yaml
 
 from tests import manifests
 from tests.manifests import CHART, NAMESPACE, RELEASE, Json
+from tests.test_chart import MAY_BE_ABSENT, loaded, merged, without
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60, func_only=True)]
 
@@ -206,6 +209,52 @@ def test_what_is_not_given_is_not_there() -> None:
     assert "SSL_CERT_FILE" not in {one["name"] for one in pod["containers"][0]["env"]}
     kinds = {name.partition("/")[0] for name in objects}
     assert not kinds & {"Secret", "Service", "ServiceMonitor", "Lease", "PodDisruptionBudget"}
+
+
+SHOWN: Json = {
+    one: {"enabled": True} for one in ("service", "serviceMonitor", "prometheusRule", "dashboard")
+}
+WITH_ALL: Json = {"networkPolicy": {"enabled": True}, "metrics": SHOWN}
+CHANGES = re.compile(r"Probe\.|Context\.|^resources|\.enabled$|^metrics\.dashboard")
+"""Without these it is another object: with the API server's defaults, no volume, no label."""
+
+
+def made_of(folder: Path, values: Json) -> dict[str, Json]:
+    path = folder / "values.yaml"
+    path.write_text(json.dumps(values))
+    return manifests.objects(manifests.template("--values", str(path), namespace=NAMESPACE))
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "DaemonSet"])
+def test_what_is_left_empty_is_as_if_it_were_not_given(tmp_path: Path, kind: str) -> None:
+    given = {"kind": kind, **WITH_ALL}
+    nulls = without(one for one in MAY_BE_ABSENT if not CHANGES.search(one))
+
+    assert made_of(tmp_path, merged(nulls, given)) == made_of(tmp_path, given)
+    assert loaded(made_of(tmp_path, {"kind": kind, **without(MAY_BE_ABSENT)}))
+
+
+def test_off_is_rendered_whatever_else_is_wrong(tmp_path: Path) -> None:
+    nulls = dict.fromkeys(DEFAULTS.keys() - {"analytics", "settings"})
+    naming = {"nameOverride", "fullnameOverride", "commonLabels", "commonAnnotations"}
+    for given in (nulls, dict.fromkeys(nulls.keys() - naming, 3)):
+        found = made_of(tmp_path, {**given, "analytics": {"disable": True}})
+
+        assert [*found] == [f"ConfigMap/{RELEASE}-installation"]
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_it_goes_into_a_chart_with_the_usual_condition(tmp_path: Path, is_wanted: bool) -> None:
+    shutil.copytree(CHART, tmp_path / "charts" / RELEASE)
+    needs = {"name": RELEASE, "version": ">=0", "condition": f"{RELEASE}.enabled"}
+    chart = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [needs]}
+    (tmp_path / "Chart.yaml").write_text(json.dumps(chart))
+    given = {RELEASE: {"enabled": is_wanted, "affinity": None, "namespaces": ["botkube"]}}
+    (tmp_path / "values.yaml").write_text(json.dumps({"global": None, **given}))
+    found = manifests.objects(manifests.run("template", "platform", str(tmp_path)))
+
+    assert (f"Deployment/platform-{RELEASE}" in found) is is_wanted
+    assert bool(found) is is_wanted
 
 
 def test_every_alert_has_its_place_in_the_runbook() -> None:

@@ -45,7 +45,7 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") -}}
-{{- toYaml (merge (dict) $own .Values.commonLabels) -}}
+{{- toYaml (merge (dict) $own (.Values.commonLabels | default dict)) -}}
 {{- end -}}
 
 {{- /* The metadata of an object but its namespace: (list $ name). */ -}}
@@ -91,9 +91,14 @@ annotations:
 {{- end -}}
 {{- end -}}
 
+{{- /* 0 is a number of them, and empty is not. */ -}}
+{{- define "replicas" -}}
+{{- kindIs "invalid" .Values.replicas | ternary 1 (int .Values.replicas) -}}
+{{- end -}}
+
 {{- /* "true" where a Lease elects. */ -}}
 {{- define "elects" -}}
-{{- if and (eq .Values.kind "Deployment") (gt (int .Values.replicas) 1) -}}true{{- end -}}
+{{- if and (eq .Values.kind "Deployment") (gt (include "replicas" . | int) 1) -}}true{{- end -}}
 {{- end -}}
 
 {{- /* The Secret with the write key, empty in mode local. */ -}}
@@ -109,7 +114,8 @@ annotations:
 {{- define "switchedOff" -}}
 {{- $given := dict -}}
 {{- range .Values.extraEnv -}}
-{{- $_ := set $given .name (dig "value" "" . | trim | lower) -}}
+{{- $value := dig "value" "" . | trim | lower -}}
+{{- $_ := set $given .name (contains "$(" $value | ternary "" $value) -}}
 {{- end -}}
 {{- $wish := get $given "DO_NOT_TRACK" -}}
 {{- if and $wish (not (has $wish (list "false" "0" "no" "off"))) -}}
@@ -119,11 +125,12 @@ BOTKUBE_ANALYTICS_DISABLE
 {{- end -}}
 {{- end -}}
 
-{{- /* Those of the two of which only the cluster knows what they say. */ -}}
+{{- /* Those of the two of which only the cluster knows what they say: the kubelet fills in $(NAME). */ -}}
 {{- define "notJudged" -}}
 {{- $found := list -}}
 {{- range .Values.extraEnv -}}
-{{- if and .valueFrom (has .name (list "DO_NOT_TRACK" "BOTKUBE_ANALYTICS_DISABLE")) -}}
+{{- $isOpen := or .valueFrom (contains "$(" (dig "value" "" .)) -}}
+{{- if and $isOpen (has .name (list "DO_NOT_TRACK" "BOTKUBE_ANALYTICS_DISABLE")) -}}
 {{- $found = append $found .name -}}
 {{- end -}}
 {{- end -}}
@@ -148,7 +155,7 @@ BOTKUBE_ANALYTICS_DISABLE
 
 {{- /* The agent's configuration file, empty if there is nothing to say. */ -}}
 {{- define "settings" -}}
-{{- $file := deepCopy .Values.settings -}}
+{{- $file := deepCopy (.Values.settings | default dict) -}}
 {{- $destination := dict -}}
 {{- with .Values.destination.endpoint -}}
 {{- $_ := set $destination "endpoint" . -}}
@@ -165,7 +172,7 @@ BOTKUBE_ANALYTICS_DISABLE
 {{- end -}}
 
 {{- define "quietSeconds" -}}
-{{- dig "privacy" "quiet_period_seconds" 86400 .Values.settings | int64 -}}
+{{- dig "privacy" "quiet_period_seconds" 86400 (.Values.settings | default dict) | int64 -}}
 {{- end -}}
 
 {{- /* What may be reached: (list cidrs ports). */}}
