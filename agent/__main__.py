@@ -221,22 +221,17 @@ def _doctor(arguments: argparse.Namespace) -> int:
     loaded = _load(arguments)
     logs.configure("error")
     options = _options(loaded)
-    narrow: Callable[[tuple[str, ...]], Options] | None = None
+    homes: tuple[str, ...] = ()
+    is_elsewhere = arguments.deployed and not SERVICE_ACCOUNT_NAMESPACE.exists()
     if arguments.deployed:
         options = evolve(options, state_path=None)
-    if arguments.deployed and not SERVICE_ACCOUNT_NAMESPACE.exists():
-
-        def with_botkube_in(namespaces: tuple[str, ...]) -> Options:
-            # An agent keeps its State where it runs, which is taken to be with BotKube.
-            at = loaded.state.namespace or namespaces[-1]
-            return evolve(options, namespaces=namespaces, state_namespace=at)
-
-        namespaces = loaded.kubernetes.namespaces
-        if not namespaces:
-            narrow = with_botkube_in
-            own = context_namespace(options.access)
-            namespaces = tuple(dict.fromkeys((own, "botkube") if own else ("botkube",)))
-        options = with_botkube_in(namespaces)
+    if is_elsewhere:
+        own = context_namespace(options.access)
+        guessed = [*filter(None, (own,)), *(loaded.kubernetes.namespaces or ("botkube",))]
+        if not loaded.kubernetes.namespaces:
+            options = evolve(options, namespaces=tuple(dict.fromkeys(guessed)))
+        # An agent keeps its State where it runs: with BotKube, or in a namespace of its own.
+        homes = () if loaded.state.namespace else tuple(dict.fromkeys(guessed))
     patient = Patient(
         options,
         settings.switches(loaded),
@@ -244,7 +239,8 @@ def _doctor(arguments: argparse.Namespace) -> int:
         load_rules=lambda: load_rules(loaded.rules.paths),
         clock=time.time,
         guessed=frozenset() if loaded.kubernetes.namespaces else frozenset(options.namespaces),
-        narrow=narrow,
+        is_elsewhere=is_elsewhere,
+        homes=homes,
     )
     return asyncio.run(show_doctor(patient, as_json=arguments.format == "json"))
 

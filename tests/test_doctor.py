@@ -43,12 +43,14 @@ from tests.sim.access import Rule
 from tests.sim.faults import Answer, HalfOpen
 from tests.sim.pods import Pod
 from tests.sim.store import CONFIGMAPS, LEASES, NAMESPACES, PODS
+from tests.test_docs import README
 
 STATE, INSTALLATION = "botkube-analytics-state", "botkube-analytics-installation"
 EMPTYING = (
     f"kubectl -n {NAMESPACE} patch configmap {STATE} --type merge --patch '{{\"binaryData\":null}}'"
 )
 CANARY = "canary-4711"
+SEGMENT = "https://api.segment.io"
 INFO = b'{"level":"info","msg":"Starting BotKube","time":"2025-06-18T08:28:13Z"}\n'
 DEBUG = b'{"level":"debug","msg":"canary-4711","time":"2025-06-18T08:28:13Z"}\n'
 PLUGIN = b'{"level":"debug","msg":"x","plugin":"y","time":"2025-06-18T08:28:13Z"}\n'
@@ -93,6 +95,10 @@ async def lines_of(world: Lab, **changes: Any) -> dict[str, Line]:  # noqa: ANN4
 
 def bad(lines: dict[str, Line]) -> dict[str, Verdict]:
     return {name: one.verdict for name, one in lines.items() if one.verdict is not Verdict.OK}
+
+
+def right_on(where: Where) -> Right:
+    return next(one for one in RIGHTS if one.where is where)
 
 
 def name_of(right: Right) -> str:
@@ -341,9 +347,15 @@ async def test_a_review_of_another_shape_is_no_answer(settled: Lab, body: bytes)
 @pytest.mark.parametrize("name", [STATE, INSTALLATION])
 async def test_what_is_kept_and_may_not_be_read_fails(settled: Lab, name: str) -> None:
     settled.cluster.server.access.deny("get", "configmaps", NAMESPACE, name)
-    line = (await lines_of(settled))["state" if name == STATE else "installation"]
+    settled.cluster.server.access.deny("create", "configmaps")
+    lines = await lines_of(settled)
+    line = lines["state" if name == STATE else "installation"]
+    create = lines[name_of(right_on(Where.NEW_STATE))]
 
     assert (line.verdict, "lacks `get configmaps`" in line.says) == (Verdict.FAIL, True)
+    assert create.verdict is Verdict.WARN
+    assert create.says.endswith("whether it is needed is not known")
+    assert create.fix == "see the line of the state and of the installation"
 
 
 async def test_a_namespace_that_nobody_named_may_be_closed(settled: Lab) -> None:
@@ -494,11 +506,19 @@ async def test_while_the_clusters_switches_stop_it_no_log_and_no_destination_is_
     assert lines["state"].verdict is Verdict.OK
 
 
-async def test_a_switch_that_may_not_be_read_is_a_warning(settled: Lab) -> None:
-    settled.cluster.server.access.deny("get", "namespaces", NAMESPACE)
+@pytest.mark.parametrize(
+    ("resource", "name", "is_of_use"),
+    [("namespaces", NAMESPACE, False), ("configmaps", "botkube-global-config", True)],
+)
+async def test_a_switch_that_may_not_be_read_is_a_warning(
+    settled: Lab, resource: str, name: str, is_of_use: bool
+) -> None:
+    """An annotation that is not seen is not what to set."""
+    settled.cluster.server.access.deny("get", resource, NAMESPACE, name)
     line = (await lines_of(settled))["switches"]
 
     assert (line.verdict, "not readable" in line.says) == (Verdict.WARN, True)
+    assert line.fix.endswith("set the annotation of the namespace") is is_of_use
 
 
 # --- BotKube --------------------------------------------------------------------------------------
@@ -957,6 +977,22 @@ async def test_json_says_the_same_and_the_code_is_that_of_the_worst(
     assert "fix: allow get pods/log in botkube" not in text.split("right: get on pods/log")[0]
 
 
+async def test_the_readme_shows_what_is_printed(
+    world: Lab, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    (shown,) = re.findall(r"(?s)\n\$ kubectl exec [^\n]* doctor\n(.*?)\n```", README.read_text())
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    pod.write(INFO, at=world.clock.ns())
+    world.cluster.server.access.deny("update", "configmaps", NAMESPACE, STATE)
+    world.cluster.server.access.deny("get", "namespaces", "kube-system")
+    options = attrs.evolve(world.options(), lease_name=None)
+    await show_doctor(patient(world, options=options), as_json=False)
+    text = capsysbinary.readouterr().out.decode().replace(options.destination, SEGMENT)
+    text = text.replace(pod.name, "botkube-d0011128ad-46fca")
+
+    assert [one for one in shown.splitlines() if one not in [*text.splitlines(), "…"]] == []
+
+
 async def test_warnings_are_no_failure(
     settled: Lab, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -1093,7 +1129,66 @@ async def test_what_is_named_is_asked_for_from_elsewhere(
 
     assert (code, "list pods in a, list pods in b" in str(lines)) == (1, True)
     assert "kube-system" not in str(lines)
-    assert f"b/{STATE}" in lines["state"]["says"]
+    assert f"a/{STATE}" in lines["state"]["says"]
+    assert lines["installation"]["says"].endswith("; it was looked for in a, b")
+
+
+@pytest.mark.usefixtures("_own_environment")
+@pytest.mark.parametrize(
+    ("context", "flags"),
+    [
+        (NAMESPACE, ["--kubernetes-namespaces=chat"]),
+        ("chat", [f"--kubernetes-namespaces={NAMESPACE}"]),
+        ("chat", []),
+        ("chat", ["--kubernetes-namespaces=chat", f"--state-namespace={NAMESPACE}"]),
+    ],
+)
+async def test_from_elsewhere_state_is_where_the_installation_is(
+    settled: Lab,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
+    context: str,
+    flags: list[str],
+) -> None:
+    """The account may look everywhere; the agent has committed, and BotKube may be elsewhere."""
+    settled.cluster.server.access.tokens = {"t": "agent"}
+    _, lines = await deployed(settled, tmp_path, capsysbinary, flags, namespace=context)
+
+    assert f"{NAMESPACE}/{STATE}" in lines["state"]["says"]
+    assert f"{NAMESPACE}/{INSTALLATION} has its id" in lines["installation"]["says"]
+
+
+@pytest.mark.usefixtures("_own_environment")
+@pytest.mark.parametrize("slots", ["0", "2"])
+async def test_from_elsewhere_it_is_said_where_no_installation_was_found(
+    world: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], slots: str
+) -> None:
+    world.cluster.server.access.tokens = {"t": "agent"}
+    flags = [f"--state-installation-configmap={INSTALLATION}-of-another", f"--state-slots={slots}"]
+    flags += ["--kubernetes-node=a", f"--state-configmap={STATE}-of-another"]
+    _, lines = await deployed(world, tmp_path, capsysbinary, flags, namespace="chat")
+    kept = lines["state" if slots == "0" else "slots"]
+
+    assert lines["installation"]["says"].endswith("it was looked for in chat, botkube")
+    assert "--state-namespace" in lines["installation"]["fix"]
+    assert kept["fix"] == "see the line of the installation"
+    assert "no agent" not in str(lines)
+
+
+@pytest.mark.usefixtures("_own_environment")
+async def test_from_elsewhere_no_right_is_asked_for_in_a_foreign_namespace(
+    world: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """An account that may do nothing: its context says where it belongs."""
+    world.cluster.server.access.tokens = {"t": "agent"}
+    world.cluster.server.access.granted = [Rule(resource="selfsubjectaccessreviews")]
+    code, lines = await deployed(world, tmp_path, capsysbinary, namespace="chat")
+    fixes = [one["fix"] for name, one in lines.items() if name.startswith("right: ")]
+
+    assert code == 1
+    assert "allow list pods in chat" in " ".join(fixes)
+    assert not re.search(rf"in {NAMESPACE}\b|namespaces/{NAMESPACE}\b", " ".join(fixes))
+    assert lines[name_of(right_on(Where.KEPT))]["fix"].startswith("name the namespace in which")
 
 
 async def deployed(

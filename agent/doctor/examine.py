@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
 from itertools import product
 from typing import TYPE_CHECKING, TypeVar
@@ -17,9 +18,10 @@ from attrs import evolve, field, frozen
 
 from agent.doctor import states, verdicts
 from agent.doctor.asking import ask
+from agent.doctor.elsewhere import find_home, open_ones
 from agent.doctor.keeping import Keeping, judge_keeping, read_keeping, state_names
 from agent.doctor.levels import level_of
-from agent.doctor.rights import RIGHTS, Action, Scope, Where, actions
+from agent.doctor.rights import RIGHTS, Scope, Where, actions
 from agent.doctor.states import LeaseFound
 from agent.doctor.verdicts import Around, Held, Line, Refusal
 from agent.model import Container
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from agent.doctor.levels import Level
-    from agent.doctor.rights import Right
+    from agent.doctor.rights import Action, Right
     from agent.modes import Decision, Switch
     from agent.options import Options
     from agent.rules import RuleSet
@@ -63,7 +65,9 @@ TAIL_BYTES = 256 * 1024
 class Patient:
     """The installation that is looked at. `guessed` are namespaces that no setting names.
 
-    `narrow` returns the options of an agent that runs elsewhere for some of the guessed alone.
+    Of an agent that runs elsewhere those are left out into which the account may not look, and
+    `homes` are where it may run, the likeliest first, if no setting says it. `looked` are those of
+    them, if none has its installation.
     """
 
     options: Options
@@ -72,7 +76,9 @@ class Patient:
     load_rules: Callable[[], RuleSet]
     clock: Callable[[], float]
     guessed: frozenset[str] = frozenset()
-    narrow: Callable[[tuple[str, ...]], Options] | None = None
+    is_elsewhere: bool = False
+    homes: tuple[str, ...] = ()
+    looked: tuple[str, ...] = ()
     check_seconds: float = CHECK_SECONDS
 
 
@@ -112,23 +118,29 @@ async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
                 return local, await _examine_alone(patient, local, rules, verdicts.of_api(date))
             date = None
         clock = verdicts.of_clock(verdicts.skew_seconds(date, before=before, after=after))
-        narrowed = await _narrowed(cluster)
-        return await _examine(narrowed, clock, rules=rules, ruleset=ruleset)
+        placed = await _placed(cluster)
+        return await _examine(placed, clock, rules=rules, ruleset=ruleset)
 
 
-async def _narrowed(cluster: _Cluster) -> _Cluster:
-    """Leave out the guessed namespaces that the account of an agent elsewhere may not look into."""
+async def _placed(cluster: _Cluster) -> _Cluster:
+    """Put a guess where an agent is that runs elsewhere."""
     patient = cluster.patient
-    if patient.narrow is None:
-        return cluster
-    names = cluster.options.namespaces
-    listing = [Action("list", "pods", "", one, "") for one in names]
-    answers = await asyncio.gather(*(_may(cluster, one) for one in listing))
-    kept = tuple(name for name, one in zip(names, answers, strict=True) if one is not False)
-    if not kept:
-        return cluster
-    narrowed = evolve(patient, options=patient.narrow(kept), guessed=frozenset(kept))
-    return evolve(cluster, patient=narrowed)
+    options = patient.options
+    may = partial(_may, cluster)
+    if patient.is_elsewhere and patient.guessed:
+        options = evolve(options, namespaces=await open_ones(options.namespaces, may))
+        patient = evolve(patient, guessed=frozenset(options.namespaces))
+    if patient.homes:
+        home = await find_home(
+            cluster.client,
+            patient.homes,
+            options.installation_name,
+            may=may,
+            seconds=patient.check_seconds,
+        )
+        options = evolve(options, state_namespace=home or patient.homes[0])
+        patient = evolve(patient, looked=() if home else patient.homes)
+    return evolve(cluster, patient=evolve(patient, options=options))
 
 
 async def _open(patient: Patient, stack: AsyncExitStack) -> Client | Line:
@@ -185,7 +197,11 @@ async def _examine(
         _judge_pods(pods, cluster.options),
         *levels,
         *judge_keeping(
-            keeping, patient.options, int(patient.clock()), may_create=_may_create(held)
+            keeping,
+            patient.options,
+            int(patient.clock()),
+            may_create=_may_create(held),
+            looked=patient.looked,
         ),
         *_judge_lease(patient, lease),
         destination,
@@ -217,6 +233,7 @@ def _scope(patient: Patient, pods: Iterable[Pod]) -> Scope:
     return Scope(
         namespaces=options.namespaces,
         guessed=patient.guessed,
+        has_home=not patient.looked,
         deployments=tuple(sorted(_deployments(pods))) or tuple(usual),
         state_namespace=options.state_namespace,
         state_names=() if on_disk else tuple(state_names(options)),

@@ -106,9 +106,17 @@ async def _installation(
 
 
 def judge_keeping(
-    keeping: Keeping, options: Options, now_seconds: int, *, may_create: bool = True
+    keeping: Keeping,
+    options: Options,
+    now_seconds: int,
+    *,
+    may_create: bool = True,
+    looked: tuple[str, ...] = (),
 ) -> list[Line]:
-    """Return a line for State or for all slots, and one for the installation."""
+    """Return a line for State or for all slots, and one for the installation.
+
+    `looked` are the namespaces in which no installation was found, where it was looked for.
+    """
     found = keeping.installation
     limits = Limits(
         now_seconds=now_seconds,
@@ -117,6 +125,7 @@ def judge_keeping(
         object_bytes=None if options.state_path is not None else MAX_OBJECT_BYTES,
         held_seconds=HELD_SECONDS,
         may_create=may_create,
+        looked=looked,
     )
 
     def known(slot: str) -> int:

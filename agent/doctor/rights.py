@@ -86,7 +86,8 @@ class Action:
 class Scope:
     """Which objects an installation is about. Without a cluster id that is not looked for.
 
-    `guessed` are the namespaces among the followed ones that nobody named.
+    `guessed` are the namespaces among the followed ones that nobody named; `has_home` is whether it
+    is known in which namespace the agent runs.
     """
 
     namespaces: tuple[str, ...]
@@ -99,6 +100,7 @@ class Scope:
     has_cluster_id: bool
     switch_names: tuple[str, ...]
     id_names: tuple[str, ...]
+    has_home: bool = True
 
 
 COORDINATION = "coordination.k8s.io"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.doctor.verdicts import Line, Refusal, Verdict
+from agent.doctor.verdicts import HOME, Line, Refusal, Verdict
 from agent.state.document import FORMAT_VERSION, Document, DocumentError, NewerFormat, decode
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ class Kept:
 
 @frozen
 class Limits:
-    """What State is held against. `may_create`: what is not there, an agent may make."""
+    """What State is held against. `may_create`: what is not there, an agent may make.
+
+    `looked` are namespaces that were looked into in vain, by a doctor that runs elsewhere.
+    """
 
     now_seconds: int
     window_seconds: int
@@ -49,6 +52,7 @@ class Limits:
     object_bytes: int | None = None
     held_seconds: int = 0
     may_create: bool = True
+    looked: tuple[str, ...] = ()
 
 
 @frozen
@@ -60,6 +64,8 @@ class Trouble:
 
 
 APPLY = "apply the manifest that has it, or allow `create configmaps`, then start the agent"
+
+_SEE = "see the line of the installation"
 
 Finding = tuple[Verdict, str, str]
 
@@ -77,6 +83,8 @@ def of_state(kept: Kept, limits: Limits, *, known_commits: int, check: str = "st
     if kept.trouble:
         return Line(check, Verdict.FAIL, kept.trouble, "see the rights, and whether it is there")
     if kept.data is None:
+        if limits.looked and not kept.exists:
+            return Line(check, Verdict.WARN, f"{kept.where} is not there", _SEE)
         what = "exists and is empty" if kept.exists else "is not there"
         says = f"{kept.where} {what}: no agent has committed"
         if known_commits:
@@ -153,6 +161,8 @@ def _line(check: str, facts: str, found: Sequence[Finding]) -> Line:
 
 def of_slots(slots: Sequence[Kept], limits: Limits, known: Callable[[int], int]) -> list[Line]:
     """Judge the slots: one line for all, and one for each that is in use or has something wrong."""
+    if limits.looked and not any(one.exists or one.trouble for one in slots):
+        return [Line("slots", Verdict.WARN, f"{slots[0].where} is not there, nor another", _SEE)]
     lines, held, left, empty, broken = [], 0, 0, 0, 0
     for index, kept in enumerate(slots):
         document = read(kept)
@@ -203,9 +213,14 @@ def of_installation(
     `was_started` says that State was written, so that there was an id once.
     """
     check = "installation"
+    looked = f"; it was looked for in {', '.join(limits.looked)}" if limits.looked else ""
     if isinstance(found, Trouble):
-        return Line(check, Verdict.FAIL, found.says, found.fix)
+        fix = f"{HOME}, or {found.fix}" if looked else found.fix
+        return Line(check, Verdict.FAIL, f"{found.says}{looked}", fix)
     first_seconds, is_there = found
+    if looked:
+        fix = f"{HOME}, if one was started"
+        return Line(check, Verdict.WARN, f"{where} is not there{looked}", fix)
     if not is_there:
         if not exists and not limits.may_create:
             return Line(check, Verdict.FAIL, f"{where} is not there, and may not be made", APPLY)

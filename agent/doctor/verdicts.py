@@ -137,11 +137,13 @@ def of_switches(found: Sequence[Switch] | Refusal, unnamed: Sequence[str] = ()) 
         fix = "remove it, if counting is wanted; no log is read meanwhile"
         return Line(check, Verdict.WARN, f"off: {_names(off)}", fix)
     if hidden:
-        fix = (
-            "allow `get` on it (`list` on pods), so that a wish to switch off is seen; one that "
-            "stands in another object, is longer than 128 KiB or cannot be understood is not: set "
-            "the annotation of the namespace"
-        )
+        fix = "allow `get` on it (`list` on pods), so that a wish to switch off is seen"
+        # Who may not read the annotation would not see one that is set for this.
+        if not any(one.startswith("annotation ") for one in hidden):
+            fix += (
+                "; one that stands in another object, is longer than 128 KiB or cannot be "
+                "understood is not: set the annotation of the namespace"
+            )
         return Line(check, Verdict.WARN, f"none says off; not readable: {_names(hidden)}", fix)
     says = f"none of the {len(found)} in the cluster says off"
     if unnamed:
@@ -201,14 +203,29 @@ def of_right(held: Held, scope: Scope, around: Around) -> Line:
         fix = f"name BotKube's own in kubernetes.namespaces, or {fix}"
     if right.where is Where.KUBE_SYSTEM:
         fix += ", or set identity.cluster_id to none, as the chart does"
+    if right.where in _AT_HOME and not scope.has_home:
+        fix = f"{HOME}, or {fix}"
     is_begun = right.lack is Lack.BEGINS_NOT and bool(around.has_installation)
     verdict = Verdict.WARN if is_begun or right.lack is Lack.HIDES else Verdict.FAIL
     if right.lack is Lack.CREATES:
-        known = around.has_lease if right.where is Where.NEW_LEASE else around.has_state
-        verdict = Verdict.WARN if known is None else Verdict.FAIL
+        is_lease = right.where is Where.NEW_LEASE
+        if (around.has_lease if is_lease else around.has_state) is None:
+            fix = f"see the line of the {'lease' if is_lease else 'state and of the installation'}"
+            says += "; whether it is needed is not known"
+            return Line(check, Verdict.WARN, says, fix)
         fix = f"{fix}, or apply the manifest that has the object"
     return Line(check, verdict, f"{says}; without it: {plain}", fix)
 
+
+HOME = "name the namespace in which the agent runs with --state-namespace"
+_AT_HOME = {
+    Where.KEPT,
+    Where.STATE,
+    Where.INSTALLATION,
+    Where.NEW_STATE,
+    Where.LEASE,
+    Where.NEW_LEASE,
+}
 
 _MOOT = {
     Where.NEW_STATE: "both are there",
