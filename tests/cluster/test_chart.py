@@ -688,6 +688,20 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
             "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=$(OFF)",
             ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv"],
         ),
+        (
+            "destination.writeKey=x,destination.endpoint=https://a.example,settings.window.seconds=60",
+            ["Counts go to https://a.example\n", "A window is 60 seconds"],
+        ),
+        (
+            "namespaces={one,two},rights.botkubeOptOut=false",
+            [
+                "annotate namespace one botkube-analytics/disable=true\n",
+                "annotate namespace two botkube-analytics/disable=true\n",
+                "own configuration    # not seen: rights.botkubeOptOut is false",
+                "kubectl -n one logs deploy/botkube --timestamps",
+            ],
+        ),
+        ("replicas=null", ["Mode: local", "own configuration\n"]),
         ("rights.botkubeDeployments=null", ["logs deploy/botkube --timestamps"]),
         ("kind=DaemonSet", ["exec ds/botkube-analytics", "preview -"]),
         ("rights.optOutAnnotation=false", ["not seen: rights.optOutAnnotation is false"]),

@@ -271,6 +271,30 @@ def test_every_alert_has_its_place_in_the_runbook() -> None:
         assert rule["annotations"]["runbook_url"] == f"#{rule['alert'].lower()}"
 
 
+def test_that_nobody_leads_is_an_alert_where_somebody_has_to() -> None:
+    """Of the file's own alerts `tests/test_alerts.py` says what they must be."""
+    exprs = {}
+    for given in ("replicas=2", "replicas=1", "kind=DaemonSet,replicas=2"):
+        text = manifests.template("--set", f"{given},metrics.prometheusRule.enabled=true")
+        (group,) = manifests.objects(text)[f"PrometheusRule/{RELEASE}"]["spec"]["groups"]
+        found = [one["expr"] for one in group["rules"] if one["alert"].endswith("NobodyLeads")]
+        exprs[given] = found
+
+    assert exprs.pop("replicas=2") == [f'sum(botkube_agent_leader{{namespace="{NAMESPACE}"}}) == 0']
+    assert [*exprs.values()] == [[], []]
+
+
+def test_what_exists_wins_over_what_is_given_too() -> None:
+    given = "destination.existingSecret=mine,destination.writeKey=x,existingRulesConfigMap=ours"
+    found = manifests.objects(manifests.template("--set", rf"{given},rules.a\.yaml=version"))
+    template = found[f"Deployment/{RELEASE}"]["spec"]["template"]
+
+    assert not {name for name in found if name.startswith("Secret/") or name.endswith("-rules")}
+    assert at(template, "spec volumes write-key secret secretName") == "mine"
+    assert at(template, "spec volumes rules configMap name") == "ours"
+    assert "checksum/write-key" not in template["metadata"]["annotations"]
+
+
 # --- names ----------------------------------------------------------------------------------------
 
 ODD = {"123", "1e3", "yes", "off", "0x1", "1.5", "on", "null"}
