@@ -210,7 +210,7 @@ def show_plan(
         print("a folder tells no settings: only rules are compared", file=sys.stderr)
     else:
         new += tuple(newly_told(before, terms))
-        if before.quiet_seconds is None:
+        if before.quiet_seconds is None and terms.quiet_seconds:
             print(f"{QUIET}: not known of the old plan, so not compared", file=sys.stderr)
     if as_json:
         _print_json({"version": FORMAT_VERSION, "new": [attrs.asdict(one) for one in new]})

@@ -80,10 +80,16 @@ def newly_told(old: Terms, new: Terms) -> Iterator[New]:
         max(new.minimum, 1) < max(old.minimum, 1),
         new.destination != old.destination,
         # At a first start, and whenever the rules disclose more.
-        (new.quiet_seconds or 0) < (old.quiet_seconds or 0),
+        _is_sooner(new.quiet_seconds, old.quiet_seconds),
     )
     for (name, before), now, is_more in zip(
         old.data.items(), new.data.values(), tells_more, strict=True
     ):
         if is_more:
-            yield New(SETTINGS, name, f"{before} before, now {now}")
+            was = "not known" if before is None else before
+            yield New(SETTINGS, name, f"{was} before, now {now}")
+
+
+def _is_sooner(now: int | None, before: int | None) -> bool:
+    """Whether a quiet period is shorter, or may be: none is less than any that is not known."""
+    return not now if before is None else (now or 0) < before

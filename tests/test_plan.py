@@ -305,7 +305,7 @@ def test_the_order_of_cluster_ids_is_of_all_there_are() -> None:
     assert [*newly_told(terms[2], terms[0])] == []
 
 
-@pytest.mark.parametrize("seconds", [0, 86_400])
+@pytest.mark.parametrize("seconds", [1, 86_400])
 def test_a_quiet_period_that_an_older_plan_lacks_is_not_known(
     capsys: pytest.CaptureFixture[str], strict: Path, tmp_path: Path, seconds: int
 ) -> None:
@@ -319,6 +319,8 @@ def test_a_quiet_period_that_an_older_plan_lacks_is_not_known(
     assert call(capsys, *given, quiet) == (0, f"nothing is newly disclosed\n{unknown}")
     code, said = call(capsys, *given, quiet, "--identity-cluster-id=raw")
     assert (code, said.count("settings / ")) == (3, 1)
+    none = "settings / privacy.quiet_period_seconds: not known before, now 0\n1 newly disclosed\n"
+    assert call(capsys, *given, "--privacy-quiet-period-seconds=0") == (3, none)
 
 
 def test_a_minimum_of_one_is_none() -> None:
