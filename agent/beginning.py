@@ -18,7 +18,7 @@ from attrs import frozen
 from agent.containers import MAX_FOLLOWS, warn_missing
 from agent.counting import Counting
 from agent.model import Identity
-from agent.obey import pay_owed
+from agent.obey import is_marked, pay_owed
 from agent.slots import Node, choose_slot, take_slot
 from agent.source import identity as identities
 from agent.source.api import ApiError, Client
@@ -47,6 +47,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOTE_SECONDS = 0.5
+TAKE_BACK_SECONDS = 10.0
+"""How long what must be noted of an off may take; nothing is read or sent meanwhile."""
 
 MAX_TAKE_OVERS = 5
 """How often a starting agent claims State anew because another one has just written it."""
@@ -60,6 +62,7 @@ class SwitchedOff(Exception):  # noqa: N818 says what happened
 class Begun:
     """What a run goes on with; `note` tells the installation how far State has come.
 
+    `note` raises `SwitchedOff` if another replica has noted an off there since.
     `later` is the clock by which all goes before which nothing counts.
     """
 
@@ -151,6 +154,7 @@ async def begin(
         choose_id=choose_id,
         now_seconds=latest,
         withholding=review(None, ruleset, now_seconds=latest, quiet_seconds=0),
+        was_off=partial(is_marked, stores),
     )
     withholding = review(
         installation.withholding,
@@ -204,7 +208,7 @@ async def begin(
             waited_seconds=waited_in_all,
             start=start,
             not_before=installation.not_before,
-            on_since=latest + 1 if installation.sends is False else installation.not_before,
+            was_off=installation.sends is False,
             new_stream=lambda: str(world.new_uuid()),
             is_new_installation=installation.is_new,
         )
@@ -222,7 +226,7 @@ async def begin(
     else:
         slot, keeper, counting = await take_over()
     note = partial(_note, installation_store, slot, keeper, counting, later)
-    await note()
+    await note(begun_with=installation)
     # What stood between the first look and this may have taken long; the tasks start at once.
     await obey()
     return Begun(client, counting, keeper, note, later)
@@ -266,25 +270,41 @@ async def _find_store(
 
 
 async def _note(
-    store: Store, slot: str, keeper: Keeper, counting: Counting, clock: Callable[[], float]
+    store: Store,
+    slot: str,
+    keeper: Keeper,
+    counting: Counting,
+    clock: Callable[[], float],
+    *,
+    begun_with: Installation | None = None,
 ) -> None:
     """Tell the installation how often State was written, and which series are acknowledged.
 
     By the one an older copy is recognised. What could not be noted is withheld anew at next start.
+    But an off that is over must be taken back before anything is counted, which the next start
+    would else discard. Raises `SwitchedOff` for one that was missed, `StateError` for one that
+    stays.
     """
+    takes_back = counting.sends and begun_with is not None and begun_with.sends is False
+    is_noted = True
     try:
-        async with asyncio.timeout(NOTE_SECONDS):
-            await installations.note(
+        async with asyncio.timeout(TAKE_BACK_SECONDS if takes_back else NOTE_SECONDS):
+            is_noted = await installations.note(
                 store,
                 slot=slot,
                 commits=keeper.committed,
                 withholding=counting.withholding,
                 sends=counting.sends,
                 now_seconds=int(clock()),
+                begun_with=begun_with,
             )
     except (StateError, TimeoutError) as error:
         why = str(error) if isinstance(error, StateError) else f"no answer in time: {store.where}"
+        if takes_back:
+            raise StateError(why) from error
         log.warning("installation cannot be written", extra={"why": why})
+    if not is_noted:
+        raise SwitchedOff
 
 
 def _everywhere(options: Options) -> list[Selection]:

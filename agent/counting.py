@@ -92,7 +92,7 @@ class Counting:
         latest_seconds: int = 0,
         start: Start = Start.GOES_ON,
         not_before: int = 0,
-        on_since: int = 0,
+        was_off: bool = False,
         waited_seconds: int = 0,
         new_stream: Callable[[], str],
         is_new_installation: bool = False,
@@ -102,15 +102,16 @@ class Counting:
         `latest_seconds` is the time by a clock that may be ahead of ours: before it nothing counts
         where counting begins now.
         `count_from` is when the quiet period of this installation ends (0: there is none); before
-        `not_before` the mode was another one. A State written before `on_since` that says `on` has
-        missed that it was not. For `waited_seconds` this process waited for its turn: an agent that
-        waits is not stopped. With a new installation nothing goes on that would link it to the one
-        before.
+        `not_before` the mode was another one, and with `was_off` it was until now. A State written
+        before that says `on` has missed it. For `waited_seconds` this process waited for its turn:
+        an agent that waits is not stopped. With a new installation nothing goes on that would link
+        it to the one before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
         next_second = max(now_seconds, latest_seconds) + 1
         began, counts_since = now_seconds - waited_seconds, next_second - waited_seconds
+        not_before = next_second if was_off else not_before
         self._window_seconds = window_seconds
         if not windows.open:
             windows.seconds = window_seconds
@@ -124,8 +125,9 @@ class Counting:
                 self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
-        has_missed = bool(document.sends) and on_since > max(
-            document.saved_seconds, windows.count_from or 0
+        # A quiet period that has not ended hides no off that stands.
+        has_missed = bool(document.sends) and (
+            was_off or not_before > max(document.saved_seconds, windows.count_from or 0)
         )
         if has_missed:
             document.off_seconds = document.saved_seconds
@@ -150,6 +152,7 @@ class Counting:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
             windows.count_from = max(windows.count_from or 0, aligned)
+            self._learn_from(start, not_before)
             if start is Start.SINCE_WAITING:
                 windows.count_from = max(windows.count_from, not_before, counts_since)
             if start is Start.STATE_LOST:
@@ -165,6 +168,11 @@ class Counting:
         # known, so it may have been.
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
+
+    def _learn_from(self, start: Start, not_before: int) -> None:
+        # Of what was written while the agent was off, State that was there knows.
+        if start is not Start.GOES_ON and not_before:
+            self.document.windows.stop(0, not_before)
 
     def switch_off(self, stream: str, *, now_seconds: int) -> None:
         """Discard all that is unsent, because a switch says off; nothing more is counted."""

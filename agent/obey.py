@@ -6,13 +6,15 @@ then is known to have missed an off. Must not know what the switches are, nor wh
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from agent.state import installation as installations
+from agent.state.document import DocumentError, decode
 from agent.streams import note_off
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from agent.ledger.ledger import Ledger
     from agent.lookout import Lookout
@@ -54,3 +56,13 @@ async def pay_owed(
             await keeper.commit(now_seconds=since, before_encode=lambda _document: None)
     await ledger.save()
     lookout.pay()
+
+
+async def is_marked(stores: Sequence[Store]) -> bool:
+    """Whether a State is marked as off. Raises `StateError`."""
+    for store in stores:
+        stored = await store.load()
+        with suppress(DocumentError):
+            if stored.data is not None and decode(stored.data).off_seconds is not None:
+                return True
+    return False

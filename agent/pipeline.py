@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
-from agent.beginning import SwitchedOff, begin, unless
+from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, stores_of, unless
 from agent.containers import Containers, warn_missing
 from agent.counting import Counting
+from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from agent.sink.deliver import Send
     from agent.sink.outcome import Outcome
     from agent.state.document import Document
+    from agent.state.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -214,8 +216,34 @@ class Pipeline:
         if noted != self._noted:
             # Before anything of a closed window is sent: an older copy of State would send it anew.
             self._noted = noted
-            await self.note()
+            try:
+                await self.note()
+            except SwitchedOff:
+                # Another replica saw an off which this one has missed.
+                self.switch_off(now_seconds=int(self.world.clock()))
+                await self.commit_off()
+                raise
         self.outbox.commit(sealed)
+
+    def switch_off(self, *, now_seconds: int) -> None:
+        """Stop reading and sending at once, and discard what is unsent."""
+        self.outbox.may_send.clear()
+        self.containers.cancel()
+        if self.delivery is not None:
+            # A request whose connection is still being made would leave while State is written.
+            self.delivery.cancel()
+        self.counting.switch_off(str(self.world.new_uuid()), now_seconds=now_seconds)
+
+    async def commit_off(self) -> None:
+        """Write that it was switched off."""
+        try:
+            await self.commit()
+        except Conflict:
+            raise
+        except StateError as error:
+            # Where an off is owed or noted, the next beginning obeys it before anything else, even
+            # if no switch says off by then.
+            log.error("state cannot be written", extra={"why": str(error)})
 
 
 async def run(
@@ -355,22 +383,20 @@ async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
             outbox.may_send.clear()
             continue
         if is_off:
-            outbox.may_send.clear()
-            pipeline.containers.cancel()
-            if pipeline.delivery is not None:
-                # A request whose connection is still being made would leave while State is written.
-                pipeline.delivery.cancel()
-            pipeline.counting.switch_off(str(pipeline.world.new_uuid()), now_seconds=now)
-            try:
-                await pipeline.commit()
-            except Conflict:
-                raise
-            except StateError as error:
-                # It is owed, so the next beginning marks State before anything else, even if no
-                # switch says off by then.
-                log.error("state cannot be written", extra={"why": str(error)})
+            pipeline.switch_off(now_seconds=now)
+            await _note_off(lookout, stores_of(pipeline.options, client)[1])
+            await pipeline.commit_off()
             raise SwitchedOff
         outbox.may_send.set()
+
+
+async def _note_off(lookout: Lookout, installation: Store) -> None:
+    """Note the off while it stands: one that is on again by the next beginning has obeyed it."""
+    try:
+        async with asyncio.timeout(TAKE_BACK_SECONDS):
+            await note_owed(lookout, installation)
+    except (StateError, TimeoutError):
+        pass  # State is marked all the same, and it stays owed
 
 
 async def _watch(

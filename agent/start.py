@@ -69,7 +69,7 @@ def is_first_start(
     first one's; but what was written in another mode, or before the mode was `on`, is never sent.
     """
     if installation.is_new:
-        return True
+        return installation.sends is None
     is_soon = now_seconds - installation.first_start_seconds <= FIRST_START_SECONDS
     is_counted = installation.commits > 0 or (bool(installation.slots) and not has_slots)
     is_same_mode = installation.sends in {None, sends} and not installation.not_before

@@ -103,6 +103,7 @@ class Agent:
     ledger: Ledger
     pipeline: Pipeline | None = None
     terms: int = 0
+    lookout: Lookout = attrs.field(factory=Lookout)
 
     def start(self, pipeline: Pipeline) -> None:
         self.pipeline = pipeline
@@ -150,6 +151,7 @@ class Lab:
             def stand_by() -> None:
                 agent.stand_by()
 
+            lookout = Lookout()
             ledger = Ledger(Directory(self.ledger_path) if self.ledger_path else None)
             await ledger.load()
             life = self.life(
@@ -162,8 +164,9 @@ class Lab:
                 wrong_seconds=wrong_seconds,
                 check=check,
                 node=node,
+                lookout=lookout,
             )
-            agent = Agent(stop, asyncio.create_task(life), ledger)
+            agent = Agent(stop, asyncio.create_task(life), ledger, lookout=lookout)
             _LIVING.add(agent.task)
             try:
                 if waits:
@@ -184,6 +187,7 @@ class Lab:
         wrong_seconds: float = 0.0,
         check: Callable[[], None] = lambda: None,
         node: str | None = None,
+        lookout: Lookout | None = None,
     ) -> Coroutine[None, None, None]:
         """Return the life of an agent, elected or alone as the options say."""
         ids = random.Random(seed)
@@ -197,7 +201,7 @@ class Lab:
         options = self.options()
         if options.slots:
             options = attrs.evolve(options, node=node or options.node)
-        since, saw_none, lookout = world.monotonic(), False, Lookout()
+        since, saw_none, lookout = world.monotonic(), False, lookout or Lookout()
 
         def see_none() -> None:
             nonlocal saw_none

@@ -17,6 +17,7 @@ from agent.source.api import Access, Client
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.installation import (
+    Installation,
     NewerInstallation,
     load_installation,
     note,
@@ -158,14 +159,63 @@ async def test_an_off_that_was_noted_is_over_once_the_mode_is_on_again(tmp_path:
     await load_installation(kept, choose_id=chosen, now_seconds=1)
     said = [await note_off(kept, noted=before), await note_off(kept)]
     said.append(await note_off(kept, noted=0))
-    await note(kept, slot="", commits=1, withholding=Withholding({}), sends=True, now_seconds=8)
+    await note_on(kept, now_seconds=8)
     said.append(await note_off(kept, noted=0))
     found, _is_there = await read_installation(kept)
 
-    # It was not there; it was; it is noted already; it was on again.
-    assert (before, said) == (-1, [None, 0, 0, None])
+    # It was not there; it was; it is noted already, twice; it was on again.
+    assert (before, said) == (0, [0, 0, 0, None])
     assert found is not None
     assert (found.sends, found.not_before) == (True, 9)
+
+
+async def test_another_off_is_another_one(tmp_path: Path) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await load_installation(kept, choose_id=chosen, now_seconds=1)
+    said = [await note_off(kept)]
+    await note_on(kept, now_seconds=8)
+    said.append(await note_off(kept))
+    begun_with, _is_there = await read_installation(kept)
+    await note_on(kept, now_seconds=20)
+    said.append(await note_off(kept))
+    # One that has obeyed the off before takes back neither this one nor what it says.
+    is_noted = await note_on(kept, now_seconds=30, begun_with=begun_with)
+    found, _is_there = await read_installation(kept)
+
+    assert (said, is_noted) == ([0, 9, 21], False)
+    assert found is not None
+    assert (found.sends, found.not_before, found.commits) == (False, 21, 1)
+
+
+@pytest.mark.parametrize("sends", [True, False])
+async def test_only_a_beginning_changes_the_mode(tmp_path: Path, *, sends: bool) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    data = orjson.dumps(WHOLE | {"sends": not sends, "not_before": 3})
+    await kept.save(data, "")
+    none = Withholding({})
+    is_noted = await note(kept, slot="", commits=7, withholding=none, sends=sends, now_seconds=8)
+    found, _is_there = await read_installation(kept)
+
+    assert is_noted is not sends
+    assert found is not None
+    assert (found.sends, found.commits) == (not sends, 2 if sends else 7)
+
+
+async def note_on(
+    kept: FileStore, *, now_seconds: int, begun_with: Installation | None = None
+) -> bool:
+    """Note what a beginning does in mode `on`, which has obeyed what stands there now."""
+    if begun_with is None:
+        begun_with, _is_there = await read_installation(kept)
+    return await note(
+        kept,
+        slot="",
+        commits=1,
+        withholding=Withholding({}),
+        sends=True,
+        now_seconds=now_seconds,
+        begun_with=begun_with,
+    )
 
 
 async def chosen() -> str:

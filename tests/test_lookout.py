@@ -32,9 +32,9 @@ from agent.state.document import Document, decode
 from agent.state.installation import Installation, read_installation
 from agent.state.store import StateError
 from agent.web.metrics import Snapshot
-from agent.web.view import View
+from agent.web.view import SAID_OFF, SwitchRow, View
 from tests.agents import NAMESPACE, Lab, lab, until
-from tests.sim.faults import Answer, HalfOpen
+from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import PODS
 from tests.test_gate import closed, count, counting, executed
 from tests.test_slots import botkube, remove, slots
@@ -59,8 +59,9 @@ async def beginning(
     seed: int = 1,
     sends: bool = True,
     ledger: Ledger | None = None,
+    waits_since: float | None = None,
 ) -> AsyncIterator[Begun]:
-    """Begin a run, and read nothing."""
+    """Begin a run, and read nothing; one that waits does so on a node without BotKube."""
     ids = random.Random(seed)
     outside = World(
         world.clock.seconds,
@@ -79,6 +80,8 @@ async def beginning(
             sends=sends,
             lookout=lookout or Lookout(),
             check=lambda: None,
+            standing_since=waits_since,
+            saw_none=waits_since is not None,
         )
 
 
@@ -277,6 +280,167 @@ async def test_a_slot_that_cannot_be_written_takes_none_from_those_who_work(
     assert (found.outbox, found.stream == stream) == ([], False)
 
 
+@pytest.fixture
+async def nodes(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
+    """Return a DaemonSet's cluster, where each replica has waited for long when its pod came."""
+    async with lab(tmp_path, ruleset, state_path=None, slots=3, node="node-1") as opened:
+        opened.clock.moved += 60
+        yield opened
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_nothing_of_an_off_before_the_first_start_counts_in_a_slot(
+    nodes: Lab, *, waits: bool
+) -> None:
+    since = nodes.clock.seconds() - 50 if waits else None
+    annotate(nodes, "true")
+    with pytest.raises(SwitchedOff):
+        async with beginning(nodes):
+            pass
+    annotate(nodes, None)
+    froms, lifted = [], int(nodes.clock.seconds())
+    for number in (1, 2):
+        nodes.changes["node"] = f"node-{number}"
+        botkube(nodes, f"node-{number}", f"botkube-{number}")
+        async with beginning(nodes, seed=number, waits_since=since) as begun:
+            froms.append(begun.counting.document.windows.count_from or 0)
+
+    assert min(froms) > lifted
+
+
+async def test_an_off_that_only_one_has_seen_before_the_first_start_is_obeyed_by_it(
+    nodes: Lab,
+) -> None:
+    since, lookout = nodes.clock.seconds() - 50, Lookout()
+    await see_off(nodes, lookout)
+    lifted = int(nodes.clock.seconds())
+    botkube(nodes, "node-1")
+    async with beginning(nodes):
+        pass
+    nodes.changes["node"] = "node-2"
+    botkube(nodes, "node-2", "second")
+    async with beginning(nodes, lookout, seed=2, waits_since=since) as second:
+        found = second.counting.document
+
+    assert (found.windows.count_from or 0) > lifted
+
+
+@pytest.mark.parametrize("is_on_again", [False, True])
+async def test_nothing_of_an_off_counts_nor_is_learned_in_a_slot_that_was_free(
+    nodes: Lab, *, is_on_again: bool
+) -> None:
+    botkube(nodes, "node-1")
+    async with beginning(nodes):
+        pass
+    since, lookout = nodes.clock.seconds(), Lookout()
+    nodes.clock.moved += 50
+    await see_off(nodes, lookout)
+    lifted = int(nodes.clock.seconds())
+    if is_on_again:
+        async with beginning(nodes, seed=2):
+            pass
+    nodes.changes["node"] = "node-2"
+    botkube(nodes, "node-2", "second")
+    async with beginning(nodes, lookout, seed=3, waits_since=since) as begun:
+        windows = begun.counting.document.windows
+
+    assert begun.keeper.store.where.endswith("-1")
+    assert (windows.count_from or 0) > lifted
+    ((start, end),) = windows.stopped
+    assert (start, end > lifted) == (0, True)
+
+
+async def test_an_off_in_the_quiet_period_is_obeyed_by_another(world: Lab) -> None:
+    world.changes["quiet_period_seconds"] = 3600
+    async with beginning(world):
+        pass
+    await see_off(world, Lookout())
+    seen = int(world.clock.seconds())
+    async with beginning(world, seed=2) as second:
+        ((since, until_),) = second.counting.document.windows.stopped
+
+    assert since <= seen < until_
+
+
+# --- who takes an off back ------------------------------------------------------------------------
+
+
+async def test_one_that_works_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        before = pipeline.counting.document.stream
+        await see_off(world, Lookout())
+        pipeline.counting.document.seq += 1  # as if a window had ended
+        pipeline.counting.document.outbox = list(BACKLOG.document.outbox)
+        with pytest.raises(SwitchedOff):
+            await pipeline.commit()
+        found = await document(world)
+
+        assert not pipeline.outbox.may_send.is_set()
+    assert (found.outbox, found.stream == before, found.sends) == ([], False, False)
+    assert found.off_seconds is not None
+    assert (await installation(world)).sends is False
+
+
+async def test_a_beginning_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
+    async with beginning(world):
+        pass
+    go_on = asyncio.Event()
+    claim = world.cluster.server.faults.add(Delay(go_on), verb="update", path="-state$")
+
+    async def between_its_looks() -> None:
+        await until(lambda: claim.seen > 0)
+        await see_off(world, Lookout())
+        go_on.set()
+
+    seeing = asyncio.create_task(between_its_looks())
+    with pytest.raises(SwitchedOff):
+        async with beginning(world, seed=2):
+            pass
+    await seeing
+
+    assert (await installation(world)).sends is False
+
+
+async def test_an_off_that_a_pipeline_saw_takes_nothing_from_who_is_on_again(world: Lab) -> None:
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=0.05)
+    async with world.agent() as agent:
+        annotate(world, "true")
+        await ended(agent)
+    annotate(world, None)
+    async with beginning(world, seed=2) as second:
+        stream = await leave_backlog(world, second)
+    async with beginning(world, agent.lookout, seed=3) as third:
+        found = third.counting.document
+
+    assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
+
+
+async def test_an_off_stays_until_a_beginning_could_take_it_back(
+    world: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with beginning(world):
+        pass
+    await see_off(world, Lookout())
+    server = world.cluster.server
+    server.faults.add(Answer(403), verb="update", path="-installation$", times=None)
+    with pytest.raises(StateError):
+        async with beginning(world, seed=2):
+            pass
+    still = await installation(world)
+    server.faults.clear()
+    # However slow that is.
+    monkeypatch.setattr("agent.beginning.NOTE_SECONDS", 0.0)
+    async with beginning(world, seed=3) as third:
+        stream = await leave_backlog(world, third)
+    async with beginning(world, seed=4) as fourth:
+        found = fourth.counting.document
+
+    assert (still.sends, (await installation(world)).sends) == (False, True)
+    assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
+
+
 async def test_what_is_not_understood_is_no_right_that_is_missing(
     world: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -380,3 +544,11 @@ def test_one_that_stands_by_says_so_before_what_it_owes() -> None:
 
     assert view.means.startswith("This replica stands by")
     assert "discarded" not in view.means
+
+
+@pytest.mark.parametrize("is_off", [True, False])
+def test_what_keeps_the_agent_off_is_said_of_a_switch_that_says_off(*, is_off: bool) -> None:
+    held = SwitchRow("a", f"no pod now, {SAID_OFF}", is_off)
+    view = View(1, "1", "off", "x", switches=(held, SwitchRow("b", "true", is_off=True)))
+
+    assert ("stays off until it says otherwise" in view.means) is is_off

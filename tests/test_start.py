@@ -120,7 +120,9 @@ def test_what_a_first_start_is(
 def begun(
     start: Start, *, stopped: int | None = None, waited: int = 0, not_before: int = 0
 ) -> Counting:
-    document = Document(b"", "", Windows(60), sends=True, stopped_seconds=stopped)
+    document = Document(
+        b"", "", Windows(60), sends=True, stopped_seconds=stopped, saved_seconds=NOW - 50
+    )
     document.restarts["uid/botkube"] = (1, "uid/1", 1)
     counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
     counting.begin(
@@ -143,7 +145,7 @@ def begun(
         (Start.SINCE_WAITING, 0, NOW - 99, {}),
         (Start.SINCE_WAITING, NOW - 50, NOW - 50, {}),
         (Start.STATE_LOST, NOW - 50, NOW + 1, {"state_lost": 1}),
-        (Start.STATE_LOST, NOW + 50, NOW + 50, {"state_lost": 1}),
+        (Start.STATE_LOST, NOW + 50, NOW + 60, {"state_lost": 1}),
     ],
 )
 def test_what_counts_from_then_on(
@@ -181,7 +183,7 @@ def test_an_agent_that_waits_for_its_turn_is_not_stopped(
 
 
 @pytest.mark.parametrize(
-    ("sends", "saved", "count_from", "on_since", "misses"),
+    ("sends", "saved", "count_from", "not_before", "misses"),
     [
         pytest.param(True, 5, 3, 6, True, id="written-before-it-was-on-again"),
         pytest.param(True, 6, 3, 6, False, id="written-since"),
@@ -189,10 +191,13 @@ def test_an_agent_that_waits_for_its_turn_is_not_stopped(
         pytest.param(True, 5, 6, 6, False, id="counts-since"),
         pytest.param(True, 5, None, 0, False, id="never-off"),
         pytest.param(None, 5, None, 6, False, id="nobody-counted"),
+        pytest.param(True, 5, NOW + 99, None, True, id="off-until-now-in-a-quiet-period"),
+        pytest.param(True, NOW + 99, 3, None, True, id="off-until-now-by-a-clock-that-is-behind"),
+        pytest.param(None, 5, None, None, False, id="off-until-now-and-nobody-counted"),
     ],
 )
 def test_a_state_that_missed_an_off_counts_anew(
-    *, sends: bool | None, saved: int, count_from: int | None, on_since: int, misses: bool
+    *, sends: bool | None, saved: int, count_from: int | None, not_before: int | None, misses: bool
 ) -> None:
     windows = Windows(60, count_from=count_from)
     document = Document(b"", "before", windows, sends=sends, saved_seconds=saved)
@@ -201,7 +206,8 @@ def test_a_state_that_missed_an_off_counts_anew(
         now_seconds=NOW,
         window_seconds=60,
         count_from=0,
-        on_since=on_since,
+        not_before=not_before or 0,
+        was_off=not_before is None,
         new_stream=lambda: "after",
     )
 

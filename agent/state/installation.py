@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
-NEVER_ON = -1
-"""Since when the mode is `on` where there is no installation yet."""
 
 
 class NewerInstallation(StateError):  # noqa: N818 says what it is
@@ -57,6 +55,11 @@ class Installation:
         """How often a slot is known to have been written; without a name it is the only State."""
         return self.slots.get(slot, 0) if slot else self.commits
 
+    def is_same_off(self, later: Installation) -> bool:
+        """Whether both say that the mode is not `on`, and it was not in between."""
+        offs = (self.sends, later.sends)
+        return offs == (False, False) and self.not_before == later.not_before
+
 
 async def load_installation(
     store: Store,
@@ -64,13 +67,19 @@ async def load_installation(
     choose_id: Callable[[], Awaitable[str]],
     now_seconds: int,
     withholding: Withholding | None = None,
+    was_off: Callable[[], Awaitable[bool]] | None = None,
 ) -> Installation:
-    """Read the object, or choose an id and keep it, and `withholding`. Raises `StateError`."""
+    """Read the object, or choose an id and keep it, and `withholding`. Raises `StateError`.
+
+    `was_off` says whether a switch said off before there was an installation.
+    """
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is not None:
             return _decode(stored.data, store.where)
         chosen = Installation(await choose_id(), now_seconds, is_new=True, withholding=withholding)
+        if was_off is not None and await was_off():
+            chosen.sends = False
         try:
             await store.save(_encode(chosen), stored.version)
         except Conflict:
@@ -98,26 +107,36 @@ async def note(
     withholding: Withholding,
     sends: bool,
     now_seconds: int,
-) -> None:
-    """Keep how often State was written, and what is acknowledged. Raises `StateError`."""
+    begun_with: Installation | None = None,
+) -> bool:
+    """Keep how often State was written, and what is acknowledged. Raises `StateError`.
+
+    A beginning keeps the mode, too: that it is `on` only if `begun_with`, the object that it has
+    obeyed, knew of the off that is noted now. False if there is one that this process has missed:
+    then nothing is changed.
+    """
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is None:
-            return
+            return True
         known = _decode(stored.data, store.where)
+        obeyed = begun_with is not None and begun_with.is_same_off(known)
+        if sends and known.sends is False and not obeyed:
+            return False
+        says = known.sends if begun_with is None else sends
         before, was = known.commits_of(slot), (known.withholding, known.sends)
-        if before >= commits and was == (withholding, sends):
-            return
+        if before >= commits and was == (withholding, says):
+            return True
         if slot:
             known.slots[slot] = max(before, commits)
         else:
             known.commits = max(before, commits)
-        if known.sends is False and sends:
+        if known.sends is False and says:
             known.not_before = now_seconds + 1
-        known.withholding, known.sends = withholding, sends
+        known.withholding, known.sends = withholding, says
         with suppress(Conflict):  # the owner of another slot was faster
             await store.save(_encode(known), stored.version)
-            return
+            return True
     what = f"{store.where} keeps changing"
     raise StateError(what)
 
@@ -131,7 +150,7 @@ async def note_off(store: Store, *, noted: int | None = None) -> int | None:
     for _attempt in range(3):
         stored = await store.load()
         if stored.data is None:
-            return NEVER_ON
+            return 0  # as whoever chooses an id says, until the mode is on
         known = _decode(stored.data, store.where)
         if noted is not None and known.not_before != noted:
             return None
