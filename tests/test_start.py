@@ -102,6 +102,9 @@ CUT_SHORT = Installation("id", NOW)
         pytest.param(attrs.evolve(CUT_SHORT, sends=True), False, 0, True, id="same-mode"),
         pytest.param(attrs.evolve(CUT_SHORT, sends=False), False, 0, False, id="another-mode"),
         pytest.param(
+            attrs.evolve(CUT_SHORT, is_new=True, sends=False), True, 0, False, id="new-after-an-off"
+        ),
+        pytest.param(
             attrs.evolve(CUT_SHORT, sends=True, not_before=1), False, 0, False, id="was-not-on"
         ),
     ],
@@ -154,6 +157,25 @@ def test_what_counts_from_then_on(
     counting = begun(start, waited=100, not_before=not_before)
 
     assert (counting.document.windows.count_from, counting.gap_seconds) == (count_from, gaps)
+
+
+@pytest.mark.parametrize("start", [Start.SINCE_WAITING, Start.STATE_LOST])
+def test_what_a_free_slot_neither_counts_nor_learns_of_after_an_off(start: Start) -> None:
+    document = Document(b"", "", Windows(60))
+    counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
+    counting.begin(
+        now_seconds=NOW,
+        latest_seconds=NOW + 5,
+        window_seconds=60,
+        count_from=0,
+        start=start,
+        was_off=True,
+        waited_seconds=100,
+        new_stream=str,
+    )
+
+    assert document.windows.stopped == ((0, NOW + 6),)
+    assert document.windows.count_from == NOW + 6
 
 
 LONG_AGO = NOW - STOP_TOLERANCE_SECONDS - 1
