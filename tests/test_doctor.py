@@ -1130,7 +1130,7 @@ async def test_what_is_named_is_asked_for_from_elsewhere(
     assert (code, "list pods in a, list pods in b" in str(lines)) == (1, True)
     assert "kube-system" not in str(lines)
     assert f"a/{STATE}" in lines["state"]["says"]
-    assert lines["installation"]["says"].endswith("; it was looked for in a, b")
+    assert lines["installation"]["says"].endswith("; it may be in any of a, b")
 
 
 @pytest.mark.usefixtures("_own_environment")
@@ -1169,7 +1169,7 @@ async def test_from_elsewhere_it_is_said_where_no_installation_was_found(
     _, lines = await deployed(world, tmp_path, capsysbinary, flags, namespace="chat")
     kept = lines["state" if slots == "0" else "slots"]
 
-    assert lines["installation"]["says"].endswith("it was looked for in chat, botkube")
+    assert lines["installation"]["says"].endswith("it may be in any of chat, botkube")
     assert "--state-namespace" in lines["installation"]["fix"]
     assert kept["fix"] == "see the line of the installation"
     assert "no agent" not in str(lines)
@@ -1189,6 +1189,37 @@ async def test_from_elsewhere_no_right_is_asked_for_in_a_foreign_namespace(
     assert "allow list pods in chat" in " ".join(fixes)
     assert not re.search(rf"in {NAMESPACE}\b|namespaces/{NAMESPACE}\b", " ".join(fixes))
     assert lines[name_of(right_on(Where.KEPT))]["fix"].startswith("name the namespace in which")
+
+
+@pytest.mark.usefixtures("_own_environment")
+@pytest.mark.parametrize("knows_rights", [False, True])
+async def test_from_elsewhere_an_installation_that_may_not_be_seen_is_told_where_it_may_be(
+    settled: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes], *, knows_rights: bool
+) -> None:
+    """The account may do nothing in the namespace of its context."""
+    access = settled.cluster.server.access
+    access.tokens = {"t": "agent"}
+    access.granted = [Rule(namespace=NAMESPACE), Rule(resource="selfsubjectaccessreviews")]
+    access.deny("get", "configmaps", NAMESPACE, INSTALLATION)
+    if not knows_rights:
+        access.deny("create", "selfsubjectaccessreviews")
+    _, lines = await deployed(settled, tmp_path, capsysbinary, namespace="chat")
+
+    place = f"ConfigMap {NAMESPACE}/{INSTALLATION}" if knows_rights else f"chat, {NAMESPACE}"
+    assert place in lines["installation"]["says"]
+    assert "in chat" not in str(lines) or not knows_rights
+
+
+@pytest.mark.usefixtures("_own_environment")
+async def test_from_elsewhere_what_off_left_behind_hides_no_agent(
+    settled: Lab, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    settled.cluster.server.access.tokens = {"t": "agent"}
+    settled.cluster.namespace("chat")
+    settled.cluster.config_map("chat", INSTALLATION, {})
+    _, lines = await deployed(settled, tmp_path, capsysbinary, namespace="chat")
+
+    assert f"{NAMESPACE}/{INSTALLATION} has its id" in lines["installation"]["says"]
 
 
 async def deployed(

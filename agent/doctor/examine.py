@@ -127,19 +127,21 @@ async def _placed(cluster: _Cluster) -> _Cluster:
     patient = cluster.patient
     options = patient.options
     may = partial(_may, cluster)
+    home = await find_home(
+        cluster.client,
+        patient.homes,
+        options.installation_name,
+        may=may,
+        seconds=patient.check_seconds,
+    )
     if patient.is_elsewhere and patient.guessed:
-        options = evolve(options, namespaces=await open_ones(options.namespaces, may))
-        patient = evolve(patient, guessed=frozenset(options.namespaces))
+        kept = await open_ones(options.namespaces, may, home=home.namespace)
+        options = evolve(options, namespaces=kept)
+        patient = evolve(patient, guessed=frozenset(kept))
     if patient.homes:
-        home = await find_home(
-            cluster.client,
-            patient.homes,
-            options.installation_name,
-            may=may,
-            seconds=patient.check_seconds,
-        )
-        options = evolve(options, state_namespace=home or patient.homes[0])
-        patient = evolve(patient, looked=() if home else patient.homes)
+        where = home.guess(patient.homes, options.namespaces)
+        options = evolve(options, state_namespace=where)
+        patient = evolve(patient, looked=() if home.namespace else patient.homes)
     return evolve(cluster, patient=evolve(patient, options=options))
 
 

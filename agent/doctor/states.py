@@ -213,7 +213,7 @@ def of_installation(
     `was_started` says that State was written, so that there was an id once.
     """
     check = "installation"
-    looked = f"; it was looked for in {', '.join(limits.looked)}" if limits.looked else ""
+    looked = f"; it may be in any of {', '.join(limits.looked)}" if limits.looked else ""
     if isinstance(found, Trouble):
         fix = f"{HOME}, or {found.fix}" if looked else found.fix
         return Line(check, Verdict.FAIL, f"{found.says}{looked}", fix)
