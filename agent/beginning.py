@@ -210,7 +210,9 @@ async def begin(
             not_before=installation.not_before,
             was_off=installation.sends is False,
             new_stream=lambda: str(world.new_uuid()),
-            is_new_installation=installation.is_new,
+            # A replica that started at the same moment may have begun State since.
+            is_new_installation=installation.is_new
+            and keeper.document.saved_seconds < installation.first_start_seconds,
         )
         # The epoch stands before anything is read or sent: from here on others are fenced.
         check()

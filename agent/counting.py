@@ -134,11 +134,8 @@ class Counting:
         if document.off_seconds is not None:
             windows.stop(document.off_seconds, next_second)
             document.off_seconds = None
-        is_ours = document.installation == self.identity.installation_id
         # The object of the installation may have been deleted, and another replica have been first.
-        is_another = not is_ours and document.installation != ""
-        # State that has its id already was begun by a replica that started at the same moment.
-        is_new_installation = is_new_installation and not is_ours
+        is_another = document.installation not in {"", self.identity.installation_id}
         document.installation = self.identity.installation_id
         is_other = document.sends != self.sends or has_missed or is_new_installation or is_another
         if document.sends is not None and is_other:

@@ -33,7 +33,7 @@ from agent.state.installation import Installation, read_installation
 from agent.state.store import StateError
 from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
-from tests.agents import NAMESPACE, Lab, lab, until
+from tests.agents import NAMESPACE, Lab, after, lab, until
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import PODS
 from tests.test_gate import closed, count, counting, executed
@@ -144,6 +144,7 @@ async def test_what_was_counted_since_an_off_is_not_discarded_by_one_that_saw_it
     lookout = Lookout()
     await see_off(world, lookout)
     async with beginning(world, seed=2) as second:
+        await after(world, 2)  # what is written in the second of the off may be of before it
         stream = await leave_backlog(world, second)
     async with beginning(world, lookout, seed=3) as third:
         found = third.counting.document
