@@ -38,7 +38,7 @@ test: $(STAMP) ## run the default test suite
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4
 
 # Go builds its programs into .cache on first use.
-test-cluster: $(STAMP) ## run the agent against a real API server, about ten minutes
+test-cluster: $(STAMP) ## run the agent against a real API server, about sixteen minutes
 	$(BIN)/python -m tests.cluster.binaries
 	$(BIN)/python -m pytest -m cluster tests/cluster
 
