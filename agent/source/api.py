@@ -363,6 +363,11 @@ def as_object(found: object) -> dict[str, Any]:
     return found
 
 
+def under(found: object, name: str) -> object:
+    """Return what stands under a name, None where nothing does or what it would stand in is odd."""
+    return found.get(name) if isinstance(found, dict) else None
+
+
 def part(found: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the object that stands in another under a name, empty if nothing does."""
     inner = found.get(name)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from attrs import define, field, frozen
 
-from agent.source.api import JSON, ApiError, as_object, items, part, reason_of
+from agent.source.api import JSON, ApiError, as_object, items, part, reason_of, under
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -314,7 +314,7 @@ def _uid(found: object) -> str:
 
 def _inner(found: object, name: str) -> dict[str, Any]:
     """Return the object that stands in another under a name, empty if what stands there is odd."""
-    inner = found.get(name) if isinstance(found, dict) else None
+    inner = under(found, name)
     return inner if isinstance(inner, dict) else {}
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import yaml
 from attrs import frozen
 
-from agent.source.api import ApiError, items, part
+from agent.source.api import ApiError, items, part, under
 from agent.source.discovery import ENDED_PHASES, Selection
 
 if TYPE_CHECKING:
@@ -201,12 +201,12 @@ def _environment(pods: dict[str, Any]) -> str:
     living = [pod for pod in items(pods, "items") if not _has_ended(pod)]
     if not living:
         return NO_POD
-    containers = (one for pod in living for one in _each(_under_name(pod, "spec"), "containers"))
+    containers = (one for pod in living for one in _each(under(pod, "spec"), "containers"))
     return _strongest(word for one in containers for word in _container(one))
 
 
 def _has_ended(pod: object) -> bool:
-    phase = _under_name(_under_name(pod, "status"), "phase")
+    phase = under(under(pod, "status"), "phase")
     return isinstance(phase, str) and phase in ENDED_PHASES
 
 
@@ -216,32 +216,28 @@ def _container(container: object) -> Iterator[str]:
     An empty value is not set, as BotKube has it. `env` goes before `envFrom`.
     """
     env = list(_each(container, "env"))
-    own = [one for one in env if _under_name(one, "name") == VARIABLE]
+    own = [one for one in env if under(one, "name") == VARIABLE]
     for one in own:
-        value = _under_name(one, "value")
+        value = under(one, "value")
         if value:
             yield _word(value)
-        elif _under_name(one, "valueFrom"):
+        elif under(one, "valueFrom"):
             yield NOT_READABLE
     if None in env or (not own and any(map(_may_bring, _each(container, "envFrom")))):
         yield NOT_READABLE
 
 
 def _may_bring(source: object) -> bool:
-    return source is None or VARIABLE.startswith(str(_under_name(source, "prefix") or ""))
+    return source is None or VARIABLE.startswith(str(under(source, "prefix") or ""))
 
 
 def _each(found: object, name: str) -> Iterator[object]:
     """Return the objects of the list that stands under a name, and None for whatever is odd."""
-    listed = _under_name(found, name)
+    listed = under(found, name)
     if listed is None and isinstance(found, dict):
         return
     for one in listed if isinstance(listed, list) else [None]:
         yield one if isinstance(one, dict) else None
-
-
-def _under_name(found: object, name: str) -> object:
-    return found.get(name) if isinstance(found, dict) else None
 
 
 def _disable(config: dict[str, Any]) -> str:
