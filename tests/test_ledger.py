@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import stat
+import threading
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
 import orjson
 import pytest
+from attrs import field, frozen
 
 from agent.aggregate import Windows
 from agent.counting import Counting
 from agent.ledger.directory import KEPT_NUMBERS, Directory
-from agent.ledger.entries import Answer, Entry, EntryError, decode, encode
+from agent.ledger.entries import Answer, Entry, EntryError, decode, digest_of, encode
 from agent.ledger.ledger import MAX_ENTRIES, Ledger
 from agent.model import REPORT, Batch, Identity, Observation
 from agent.outbox import HELD_BACK, CommittedOutbox
@@ -314,6 +317,49 @@ async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> Non
     await ledger.save()
 
     assert len(await read(tmp_path)) == 3
+
+
+@frozen
+class Slow(Directory):
+    """A disk that holds the first write until it is told."""
+
+    begun: threading.Event = field(factory=threading.Event)
+    may_end: threading.Event = field(factory=threading.Event)
+
+    is_overtaken: threading.Event = field(factory=threading.Event)
+
+    def write(self, entries: Iterable[Entry], gone: Iterable[int]) -> None:
+        if not self.begun.is_set():
+            self.begun.set()
+            self.may_end.wait(10)
+        elif not self.may_end.is_set():
+            self.is_overtaken.set()
+            self.may_end.set()
+        super().write(entries, gone)
+
+
+async def test_a_write_that_is_cancelled_neither_loses_nor_undoes_what_came_after(
+    tmp_path: Path,
+) -> None:
+    slow = Slow(tmp_path / "ledger")
+    ledger = Ledger(slow)
+    one, other = send(ledger, batch(seq=1)), send(ledger, batch(seq=2))
+    ledger.answer(one, Answer.RETRY, now_seconds=NOW)
+    writing = asyncio.ensure_future(ledger.save())
+    await asyncio.to_thread(slow.begun.wait, 10)
+    writing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    ledger.answer(one, Answer.DELIVERED, now_seconds=NOW)
+    saving = asyncio.ensure_future(ledger.save())
+    for _ in range(9):
+        await asyncio.sleep(0)
+    slow.may_end.set()
+    await saving
+
+    assert not slow.is_overtaken.is_set()
+    assert [found.answer for found in await read(tmp_path)] == [Answer.DELIVERED, Answer.WAITING]
+    assert digest_of(other) in {found.digest for found in await read(tmp_path)}
 
 
 def test_an_entry_is_what_was_written() -> None:

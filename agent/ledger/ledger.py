@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -45,6 +46,7 @@ class Ledger:
     _changed: set[int] = field(factory=set)
     _gone: set[int] = field(factory=set)
     _lock: asyncio.Lock = field(factory=asyncio.Lock)
+    _writing: asyncio.Future[None] | None = None
     _is_failing: bool = False
 
     @property
@@ -174,22 +176,36 @@ class Ledger:
         self._changed.clear()
 
     async def save(self, *, limit_seconds: float = SAVE_SECONDS) -> None:
-        """Write what has changed into the directory, if there is one. Never raises `OSError`."""
+        """Write what has changed into the directory, if there is one. Never raises `OSError`.
+
+        What a cancelled write was to keep is for the next to write, once that one has ended.
+        """
         if self.directory is None or not (self._changed or self._gone):
             return
         async with self._lock:
             changed, self._changed = self._changed, set()
             gone, self._gone = self._gone, set()
-            entries = [self._entries[number] for number in changed if number in self._entries]
             try:
                 async with asyncio.timeout(limit_seconds):
-                    await asyncio.to_thread(self.directory.write, entries, gone)
-            except OSError as error:  # a timeout is one
+                    await self._write(self.directory, changed, gone)
+            except (OSError, asyncio.CancelledError) as error:  # a timeout is an `OSError`
                 self._changed |= changed
                 self._gone |= gone
+                if not isinstance(error, OSError):
+                    raise
                 self._fail(error)
             else:
                 self._is_failing = False
+
+    async def _write(self, directory: Directory, changed: set[int], gone: set[int]) -> None:
+        if self._writing is not None:
+            # A thread cannot be cancelled: what it still writes shall not fall on what is newer.
+            with suppress(OSError):
+                await asyncio.shield(self._writing)
+        entries = [self._entries[number] for number in changed if number in self._entries]
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, directory.write, entries, gone)
+        await asyncio.shield(self._writing)
 
     def _fail(self, error: OSError) -> None:
         self.failures += 1
