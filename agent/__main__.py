@@ -134,7 +134,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    from agent.commands import show_preview
+    from agent.previewing import show_preview
 
     return _look_through(arguments, show_preview)
 
@@ -194,7 +194,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     from agent import logs
     from agent.ask import ask_status
-    from agent.commands import show_running, show_status
+    from agent.status import show_running, show_status
 
     loaded = _load(arguments)
     logs.configure("error")

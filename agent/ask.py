@@ -13,8 +13,7 @@ from typing import Any
 
 import orjson
 
-from agent.web.loopback import HOST
-from agent.web.view import PRODUCT
+from agent.web.view import HOST, PRODUCT
 
 WAIT_SECONDS = 3
 MAX_BYTES = 16 << 20

@@ -23,9 +23,9 @@ import pytest
 
 from agent import __version__
 from agent.__main__ import main
-from agent.commands import LONG_BYTES
 from agent.ledger.ledger import Ledger
 from agent.preview import preview
+from agent.previewing import LONG_BYTES
 from agent.rulefiles import load_rules
 from agent.sink.batch import batch_array
 from tests.test_ledger import on_disk

@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 
 from agent import __main__ as command_line
-from agent import __version__, auditing, commands, logs, settings
+from agent import __version__, auditing, logs, previewing, settings
 from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import Counting
@@ -472,8 +472,8 @@ def previewed(name: str) -> list[dict[str, Any]]:
 def test_what_preview_is_said_to_print_is_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = next(one for one in blocks(_readme(), "console") if "preview -\n" in one)
     printed = io.StringIO()
-    monkeypatch.setattr(commands, "Console", lambda **_: Console(file=printed, width=160))
-    commands.show_preview(
+    monkeypatch.setattr(previewing, "Console", lambda **_: Console(file=printed, width=160))
+    previewing.show_preview(
         [str(SAMPLES / "v1.6.0" / "pod.log")],
         RULES,
         window_seconds=3600,

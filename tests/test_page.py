@@ -19,7 +19,6 @@ import pytest
 
 from agent.__main__ import main
 from agent.aggregate import GAP_REASONS, Instance, Window, Windows
-from agent.commands import show_running
 from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Identity
@@ -32,6 +31,7 @@ from agent.sink.batch import batch_array, build_identity, build_window, envelope
 from agent.sink.outcome import Delivered, Rejected, Retry
 from agent.source.api import Client
 from agent.source.switches import ClusterSwitch, read_switches
+from agent.status import show_running
 from agent.web.lastday import HOURS, last_day, reported
 from agent.web.listen import ServerError
 from agent.web.loopback import serve_page

@@ -13,13 +13,13 @@ import attrs
 import orjson
 import pytest
 
-from agent.commands import show_status
 from agent.counting import Counting
 from agent.modes import Decision, Mode
 from agent.rules import RuleSet
 from agent.state.document import decode
 from agent.state.lease import LeaseLost
 from agent.state.store import StateError
+from agent.status import show_status
 from tests.agents import (
     NAMESPACE,
     NANOS,

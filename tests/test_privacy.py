@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent import commands, logs
+from agent import logs, status
 from agent.aggregate import Windows
 from agent.counting import Counting
 from agent.ledger.ledger import Ledger
@@ -145,7 +145,7 @@ def shown(log: bytes) -> Shown:
         )
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            commands._print_state(Console(file=printed, width=120), "x", encode(document))
+            status._print_state(Console(file=printed, width=120), "x", encode(document))
     assert not counting.violations
     return Shown(
         tuple(map(batch_array, document.outbox)),
@@ -385,7 +385,7 @@ async def _run(world: Lab, lines: int) -> Seen:
     finally:
         stop.set()
         await task
-    assert await commands.show_status(decision, (), world.ruleset, options) == 0
+    assert await status.show_status(decision, (), world.ruleset, options) == 0
     assert options.state_path is not None
     document = decode(options.state_path.read_bytes())
     metrics = pages[0].partition(b"\r\n\r\n")[2].decode()

@@ -17,7 +17,6 @@ import orjson
 import pytest
 
 from agent import reload
-from agent.commands import show_running
 from agent.ledger.ledger import Ledger
 from agent.logs import JsonFormatter
 from agent.modes import Decision, Mode
@@ -26,6 +25,7 @@ from agent.reload import Reloading, watch_rules
 from agent.rulefiles import load_rules
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
+from agent.status import show_running
 from agent.web.metrics import Snapshot, exposition
 from agent.web.server import serve
 from agent.web.view import View, status

@@ -21,14 +21,13 @@ from agent.ledger.ledger import find_entry
 from agent.web.listen import GUARDS, listen
 from agent.web.page import page
 from agent.web.style import STYLE_HASH
-from agent.web.view import status
+from agent.web.view import HOST, status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from agent.web.view import View
 
-HOST = "127.0.0.1"
 HEADERS = GUARDS | {
     "Content-Security-Policy": (f"{GUARDS['Content-Security-Policy']}; style-src '{STYLE_HASH}'"),
 }

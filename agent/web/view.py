@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from agent.ledger.entries import Entry
 
 PRODUCT = "botkube-analytics"
+HOST = "127.0.0.1"
+"""Where the page is: here alone."""
 LOOK_GRACE_SECONDS = 5
 NOT_READABLE, SAID_OFF = "not readable", "and said off"
 
