@@ -7,6 +7,7 @@ line that the rule takes makes the rule blind, so what is doubtful is left out.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from agent.rules.spots import CLASS
@@ -50,6 +51,7 @@ def read_literals(reader: Reader, pattern: str) -> tuple[bytes, ...]:
     return (found,)
 
 
+@lru_cache(maxsize=512)
 def longest_literal(pattern: str) -> bytes:
     """Return the longest plain text that stands in every match of a pattern, or nothing.
 

@@ -6,6 +6,7 @@ Owns the limits of a pattern and the fixes for what RE2 refuses. Must not know w
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import re2
@@ -23,6 +24,9 @@ MAX_PATTERN_CHARACTERS = 1000
 MAX_PROGRAM = 20_000
 
 MAX_REPETITIONS = 1000
+
+KEPT_PATTERNS = 512
+"""Of a set that is compiled again, with other files, most patterns are the same."""
 
 _SIZE = re.compile(r"repetition size: \{(\d*,?\d*)\}")
 _NO_LOOK = "RE2 has no look-around; list what may stand there, or use `unless`"
@@ -117,7 +121,7 @@ def compile_pattern(made: Pattern, problems: Problems) -> re2._Regexp:
         )
         return re2.compile(b"")
     try:
-        regexp = re2.compile(pattern.encode(), options=options())
+        regexp = _regexp(pattern)
     except re2.error as error:
         if made.torn is not None:
             if made.torn not in problems.found:
@@ -139,6 +143,12 @@ def compile_pattern(made: Pattern, problems: Problems) -> re2._Regexp:
     return regexp
 
 
+@lru_cache(KEPT_PATTERNS)
+def _regexp(pattern: str) -> re2._Regexp:
+    return re2.compile(pattern.encode(), options=options())
+
+
+@lru_cache(KEPT_PATTERNS)
 def _splits_character(pattern: str) -> tuple[int, str] | None:
     """Say where and how a pattern tears a character of several bytes apart, or None."""
     for found in _CLASS_OR_ESCAPE.finditer(pattern):
