@@ -24,6 +24,10 @@ from agent.rules.places import Problems
 # there is none unless somebody said so before.
 asyncio.set_event_loop(None)
 
+# No test trusts the machine's list of CAs, and each of the many processes that are started would
+# read all of it, twice, just to import the HTTP client.
+os.environ["SSL_CERT_FILE"] = os.devnull
+
 SHIPPED = str(shipped_folder())
 
 _COMMON = settings(

@@ -175,7 +175,7 @@ async def test_what_another_agent_began_anew_is_not_written_over() -> None:
     assert decode(store.data or b"").epoch == second.document.epoch
 
 
-HOURS = 2
+HOURS = 1
 IDLE = b'time="2027-01-15T08:00:00Z" level=info msg="nothing that counts"\n'
 
 
