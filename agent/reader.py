@@ -12,6 +12,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING
 
 from agent.blocks import Block
+from agent.claim import Claim
 from agent.lag import Lag
 from agent.lines import Framer, parse_stamp
 from agent.model import BREAK, MAX_BREAKS, NANOS, Continuity, Cursor, Gap, Released, learn
@@ -281,24 +282,18 @@ class Reader:
         """Return behind how many breaks the lines in front of a place stand."""
         return [*self._breaks, self.cursor()].index(place)
 
-    def take_over(self, before: Reader, place: Cursor, reply: bytes) -> bool | None:
-        """Take over one of another reader's places if `reply`, this instance's log, continues it.
+    def claim(self, place: Cursor) -> Claim:
+        """Ask of this instance's log whether it continues another reader's place."""
+        return Claim(self._key, place)
+
+    def take_over(self, before: Reader, place: Cursor) -> bool:
+        """Take over another reader's place, if nobody else has: this instance's log continues it.
 
         The other goes back to where its own log was last continued. What it holds is for the
-        caller to let it `forget`. None: the reply does not say.
+        caller to let it `forget`.
         """
-        lines = stamped(Framer().feed(reply))
-        if reply and not lines:
-            return None  # the kubelet's own words, or less than a line
-        proof = Proof(self._key, place)
-        for line in lines:
-            if proof.verdict is None:
-                proof.take(line)
-        if lines and proof.is_broken_off:
-            return None  # it ended before the last line that was counted
-        proof.settle()
-        if proof.verdict is Continuity.GAP or not proof.seen or place not in before.places():
-            return False  # not this instance's, or another one has taken it meanwhile
+        if place not in before.places():
+            return False
         self._cursor = place
         self._enabled |= before._enabled
         self._debug_seen = self._debug_seen or before._debug_seen

@@ -6,7 +6,7 @@ Owns the order of attempts, their pauses, and the hand-over between two instance
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING
 
 from agent.follow.audit import has_gone_on
@@ -17,6 +17,7 @@ from agent.source.api import ApiError
 
 if TYPE_CHECKING:
     from agent.follow.instance import Follow
+    from agent.model import Cursor
 
 NO_LOG_SECONDS = 24.0
 """After so long an answer that there is no such log is final."""
@@ -151,13 +152,25 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
     if previous and not after.is_previous():
         return  # no request is answered with its log any more
     for place in before.reader.places():
-        reply = await podlogs.read(
-            after.client, after.container, since_seconds=place.since_seconds, previous=previous
-        )
+        is_its = await _is_continued_by(after, place, previous=previous)
         part = before.reader.part_of(place) if place in before.reader.places() else 0
-        is_its = after.reader.take_over(before.reader, place, reply)
-        if is_its is None:
-            raise ApiError(0, "the reply does not say whose it is")
-        if is_its:
+        if is_its and after.reader.take_over(before.reader, place):
             after.taken_over(before, after, part)
             return
+
+
+async def _is_continued_by(one: Follow, place: Cursor, *, previous: bool) -> bool:
+    """Whether an instance's log has the lines in front of a place. Raises `ApiError`."""
+    claim = one.reader.claim(place)
+    reply = podlogs.read_chunks(
+        one.client, one.container, since_seconds=place.since_seconds, previous=previous
+    )
+    async with aclosing(reply):
+        async for chunk in reply:
+            claim.feed(chunk)
+            if claim.is_decided:
+                break
+    answer = claim.answer()
+    if answer is None:
+        raise ApiError(0, "the reply does not say whose it is")
+    return answer

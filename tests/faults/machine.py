@@ -579,7 +579,11 @@ class World:
         for place in places:
             reply = self._short_read(place.since_seconds, previous=not is_current)
             part = before.reader.part_of(place)
-            if reply is not None and reader.take_over(before.reader, place, reply):
+            if reply is None:
+                continue
+            claim = reader.claim(place)
+            claim.feed(reply)
+            if claim.answer() and reader.take_over(before.reader, place):
                 counting.take_over(self._container(before.instance).key, container.key, part)
                 self.truth.counted.take_over(before.instance, instance)
                 break

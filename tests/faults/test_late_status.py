@@ -19,7 +19,16 @@ from tests.agents import NAMESPACE, NANOS, START, Lab
 from tests.faults import virtual
 from tests.faults.simulation import WINDOW_SECONDS, is_follow, open_lab
 from tests.faults.words import WORDS, say
-from tests.sim.faults import Answer, Call, Delay, Fault, Scheduled, eof_after, in_band
+from tests.sim.faults import (
+    Answer,
+    Call,
+    Delay,
+    Fault,
+    Scheduled,
+    eof_after,
+    hang_after,
+    in_band,
+)
 from tests.sim.pods import Pod
 
 sleep = asyncio.sleep
@@ -142,6 +151,10 @@ def _is_short(call: Call) -> bool:
     return not is_follow(call)
 
 
+def _asks_for_current(call: Call) -> bool:
+    return _is_short(call) and "previous" not in call.query
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -160,6 +173,25 @@ def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(fault
             await node.restart()
             node.lab.cluster.server.faults.add(fault, path="/log", when=_is_short, times=2)
             node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
+def test_of_a_long_reply_so_much_is_read_as_says_whose_lines_they_are() -> None:
+    """The rest may be larger than what fits into memory; here it never comes."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(70)
+        await node.restart()
+        hangs, before = hang_after(lines=10), len(node.lab.cluster.server.calls)
+        asked = node.lab.cluster.server.faults.add(hangs, path="/log", when=_asks_for_current)
+        async with node.lab.agent(seed=2):
+            await sleep(20)
+            assert asked.seen
+            assert any(map(is_follow, node.lab.cluster.server.calls[before:]))
             await node.settle()
 
     play(scene)
