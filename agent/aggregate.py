@@ -235,6 +235,10 @@ class Windows:
     def _is_stopped(self, at_seconds: int) -> bool:
         return any(start <= at_seconds < end for start, end in self.stopped)
 
+    def was_stopped(self, start: int, end: int) -> bool:
+        """Whether the agent was stopped at any moment between two."""
+        return any(begin < end and start < until for begin, until in self.stopped)
+
     def stop(self, start: int, end: int) -> None:
         """Note that the agent was stopped; of very many stops the oldest become one."""
         stops = [*self.stopped, (start, end)]

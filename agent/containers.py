@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, evolve, field
 
+from agent import instances
 from agent.follow import Follow, Pace, audit, read_instance, wants_audit
 from agent.model import Container
 from agent.prefilter import Prefilter, make_prefilter
@@ -202,13 +203,13 @@ class Containers:
         known = self.pods.keys() | self._gone | document.left.keys()
         missing = pods_of(document) - known
         for uid in missing if there is None else missing & there:
-            self.counting.note_left(uid, now_seconds=int(self.clock()))
+            instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         self.has_looked = True
 
     def _leave(self, uid: str) -> None:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
         self.pods.pop(uid, None)
-        self.counting.note_left(uid, now_seconds=int(self.clock()))
+        instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         for follow in self.follows.values():
             if follow.container.pod_uid == uid:
                 follow.leave()
@@ -229,10 +230,11 @@ class Containers:
                 follow.take_status(status, is_deleting=pod.is_deleting)
 
     def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
-        self.counting.count_restarts(
+        instances.count_restarts(
+            self.counting,
             f"{pod.uid}/{status.name}",
             status.restarts,
-            current=f"{pod.uid}/{status.container_id}",
+            current=f"{pod.uid}/{status.container_id}" if status.container_id else "",
             last_ended=f"{pod.uid}/{status.last_ended.container_id}" if status.last_ended else "",
             now_seconds=int(self.clock()),
         )
@@ -246,7 +248,9 @@ class Containers:
             self._refuse(pod)
             return None
         document = self.counting.document
-        instance = self.counting.instance(container, self._versions.get(pod.uid, "other"))
+        instance = instances.instance_of(
+            self.counting, container, self._versions.get(pod.uid, "other")
+        )
         reader = Reader(
             self.ruleset,
             self._prefilter,
@@ -301,7 +305,7 @@ class Containers:
                 one.fail(error)
                 base = self.pace.retry
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
-        self.counting.instance(one.container, self._versions.get(pod.uid, "other"))
+        instances.instance_of(self.counting, one.container, self._versions.get(pod.uid, "other"))
         await read_instance(one)
         if one.is_done:
             self._close(one)
@@ -317,7 +321,8 @@ class Containers:
         ended = one.ended
         # The final Cursor and the crash move together: no await between.
         self.counting.document.cursors.pop(one.container.key, None)
-        self.counting.end_instance(
+        instances.end_instance(
+            self.counting,
             one.container.key,
             exit_code=ended.exit_code if ended else None,
             reason=ended.reason if ended else "",
@@ -380,7 +385,7 @@ class Containers:
             await self._get(pod.namespace, pod.name)
 
     def _taken_over(self, before: Follow, after: Follow, part: int) -> None:
-        self.counting.take_over(before.container.key, after.container.key, part)
+        instances.take_over(self.counting, before.container.key, after.container.key, part)
 
     def _fold(self, follow: Follow, released: Released) -> None:
         self.counting.fold(follow.container.key, released, now_seconds=int(self.clock()))
@@ -461,18 +466,20 @@ class Containers:
 
         def is_over(key: str) -> bool:
             uid = key.partition("/")[0]
-            if self.counting.may_return(uid, now_seconds=now):
+            if instances.may_return(self.counting, uid, now_seconds=now):
                 return False
             return self.has_looked or uid in self.pods or uid in self._gone
 
         kept = named | self.follows.keys()
-        self.counting.forget(
+        instances.forget(
+            self.counting,
             [key for key in document.instances if key not in kept and is_over(key)],
             [
                 key
                 for key in document.restarts
                 if key.partition("/")[0] not in self.pods and is_over(key)
             ],
+            there=self.pods.keys(),
             now_seconds=now,
         )
         self._gone &= {key.partition("/")[0] for key in document.instances}

@@ -1,7 +1,8 @@
 """The document in memory: folding, crashes, closing windows, sealing batches.
 
-Owns every change of the document between two commits; nothing here awaits, so counts, facts and
-cursors move together. Must not know sockets, tasks or files; time and ids are arguments.
+Owns, with `instances`, every change of the document between two commits; nothing here awaits, so
+counts, facts and cursors move together. Must not know sockets, tasks or files; time and ids are
+arguments.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
-from agent.aggregate import Instance
 from agent.disclosure import OTHER, releases
 from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
@@ -27,7 +27,7 @@ from agent.withholding import ABSENT, Withholding
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from agent.model import Batch, Container, Identity, Released, Report
+    from agent.model import Batch, Identity, Released, Report
     from agent.reports import Standing
     from agent.rules import RuleSet
     from agent.state.document import Document
@@ -38,15 +38,7 @@ GRACE_SECONDS = 2
 STOP_TOLERANCE_SECONDS = 600
 OUTBOX_BYTES = 440 * 1024
 """With the batches of one more window, and with `CURSORS_BYTES`, it fits into a ConfigMap."""
-MAX_INSTANCES = 3000
-"""Beyond it those that have ended and that no status names are forgotten before their window ends.
-"""
 MAX_WINDOWS_A_TICK = 200
-MAX_UNSEEN = 10_000
-"""How many crashes of a container may be counted that nobody saw; a status may hold any number."""
-LEFT_SECONDS = 86_400
-"""For so long a pod that left the selection is read on where it was left if it comes back."""
-MAX_LEFT = 100
 MAX_GAPS = 50
 """How many gaps are kept with their bounds, for the page."""
 
@@ -178,13 +170,6 @@ class Counting:
         self.ledger.discard(discarded, why="switched_off", now_seconds=now_seconds)
         self.is_dirty = self.is_urgent = True
 
-    def instance(self, container: Container, version: str) -> Instance:
-        """Return the facts of a container instance, new if it was not known."""
-        found = self.document.instances.setdefault(container.key, Instance())
-        if version != "other":
-            found.version = version
-        return found
-
     def fold(self, key: str, released: Released, *, now_seconds: int) -> None:
         """Count what a reader released. The caller's reader keeps the matching cursor."""
         if not released:
@@ -205,24 +190,6 @@ class Counting:
         self.is_dirty = True
         if released.observations or released.facts or released.gaps:
             self.is_urgent = True
-
-    def take_over(self, before: str, after: str, part: int) -> None:
-        """Move the facts of one instance to another: they were learned from the other's lines.
-
-        Its lines are those behind so many breaks. What ended it stands there, too; the other facts
-        are of the present, and move only with the last of the lines.
-        """
-        old, new = self.document.instances[before], self.document.instances[after]
-        is_newest = part >= len(old.kinds_before)
-        new.kind = old.give_up(part)
-        if is_newest:
-            self.document.instances[after] = evolve(
-                old, version=new.version, kind=new.kind, kinds_before=()
-            )
-            self.document.instances[before] = Instance(
-                old.version, kind=old.kind, kinds_before=old.kinds_before
-            )
-        self.is_dirty = self.is_urgent = True
 
     def change_rules(self, ruleset: RuleSet, withholding: Withholding) -> None:
         """Count with another rule set from here on; windows are not split."""
@@ -256,99 +223,26 @@ class Counting:
         self.gap_seconds[gap.reason] += max(1, (gap.end_ns - gap.start_ns) // NANOS)
         self.gaps.append(gap)
 
-    def end_instance(
+    def crash(
         self,
-        key: str,
-        *,
-        exit_code: int | None,
-        reason: str,
-        finished_seconds: int,
-        is_deleting: bool,
+        kind: str,
+        version: str,
+        at_seconds: int,
         now_seconds: int,
+        *,
+        since_seconds: int | None = None,
     ) -> None:
-        """Close the books of a container instance; a crash is one Observation."""
-        instance = self.document.instances[key]
-        if instance.ended_seconds is not None:
-            return
-        instance.ended_seconds = finished_seconds or now_seconds
-        self.is_dirty = self.is_urgent = True
-        counts = exit_code not in {None, 0} and (
-            not is_deleting or instance.said_kind is not None or reason == "OOMKilled"
+        """Count a crash; it may have been as early as `since_seconds`."""
+        observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
+        self.document.windows.count(
+            observation,
+            version,
+            now_seconds=now_seconds,
+            read_seconds=since_seconds,
+            sent_from=self._sent_from,
         )
-        if counts:
-            kind = instance.said_kind or {"OOMKilled": "oom"}.get(
-                reason, "killed" if exit_code in {137, 143} else "unknown"
-            )
-            self._crash(kind, instance.version, finished_seconds or now_seconds, now_seconds)
-
-    def count_restarts(
-        self, container: str, restarts: int, *, current: str, last_ended: str, now_seconds: int
-    ) -> None:
-        """Note a container's restart count; instances that a jump skipped count as `unseen`.
-
-        `current` and `last_ended` are the keys of the instances that the status still names. One
-        that was current before and ended in between without its end being seen was skipped, too.
-        When a skipped one ended nobody knows, but that it was after the count before was noted.
-        """
-        before = self.document.restarts.get(container)
-        self.document.restarts[container] = (restarts, current, now_seconds)
-        if before is None:
-            self.is_dirty = self.is_urgent = True  # the count to compare the next one with
-        if before is None or restarts <= before[0]:
-            return
+        self.observed[CRASHED] += 1
         self.is_dirty = self.is_urgent = True
-        instance = self.document.instances.get(before[1])
-        is_known = instance is not None and instance.ended_seconds is not None
-        seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
-        skipped = restarts - before[0] - len(seen)
-        if skipped > 0 and instance is not None and before[1] not in seen:
-            kind = instance.own_kind or "unseen"
-            self._crash(kind, instance.version, now_seconds, now_seconds, since_seconds=before[2])
-            # What was not read of it before is gone with it.
-            self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
-            skipped -= 1
-        for _ in range(min(skipped, MAX_UNSEEN)):
-            self._crash("unseen", "other", now_seconds, now_seconds, since_seconds=before[2])
-            self.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
-
-    def note_left(self, uid: str, *, now_seconds: int) -> None:
-        """Note that a pod left the selection: what is known of it stays for a while."""
-        left = self.document.left
-        left[uid] = now_seconds
-        if len(left) > MAX_LEFT:
-            del left[min(left, key=lambda one: left[one])]
-        self.is_dirty = self.is_urgent = True
-
-    def may_return(self, uid: str, *, now_seconds: int) -> bool:
-        """Whether a pod left the selection so lately that it may come back."""
-        at = self.document.left.get(uid)
-        return at is not None and now_seconds - at < LEFT_SECONDS
-
-    def forget(self, keys: Iterable[str], containers: Iterable[str], *, now_seconds: int) -> None:
-        """Drop what belongs to instances and containers that no pod's status names any more.
-
-        One whose end nobody saw went while no agent was reading, and what it still wrote with it.
-        """
-        left = self.document.left
-        for key in keys:
-            ended = self.document.instances[key].ended_seconds
-            is_crowded = len(self.document.instances) > MAX_INSTANCES
-            if ended is not None and ended >= self.document.windows.closed_until and not is_crowded:
-                continue  # its window is still open
-            if ended is None:
-                cursor = self.document.cursors.get(key)
-                # Of one that left the selection nothing was to be counted from then on.
-                end_ns = left.get(key.partition("/")[0], now_seconds) * NANOS
-                since = cursor.last_ns if cursor is not None and cursor.last_ns else end_ns
-                self.add_gap(Gap("pod_gone", min(since, end_ns), end_ns))
-            self.document.instances.pop(key, None)
-            self.document.cursors.pop(key, None)
-            self.is_dirty = True
-        for container in containers:
-            self.document.restarts.pop(container, None)
-        self.document.left = {
-            uid: at for uid, at in left.items() if self.may_return(uid, now_seconds=now_seconds)
-        }
 
     def due(self, *, now_seconds: float) -> int | None:
         """Return the end of the oldest window if it is over by the agent's clock, else None."""
@@ -491,26 +385,6 @@ class Counting:
         )
         seconds = self.document.windows.seconds
         return -(-self.withholding.of(observation.event, said) // seconds) * seconds
-
-    def _crash(
-        self,
-        kind: str,
-        version: str,
-        at_seconds: int,
-        now_seconds: int,
-        *,
-        since_seconds: int | None = None,
-    ) -> None:
-        """Count a crash; it may have been as early as `since_seconds`."""
-        observation = Observation(CRASHED, (("kind", kind),), at_seconds * NANOS)
-        self.document.windows.count(
-            observation,
-            version,
-            now_seconds=now_seconds,
-            read_seconds=since_seconds,
-            sent_from=self._sent_from,
-        )
-        self.observed[CRASHED] += 1
 
     def drop_batch(self, batch: Batch) -> None:
         """Take a delivered or parked batch out of the outbox."""

@@ -12,8 +12,10 @@ from typing import Any
 import attrs
 import pytest
 
+from agent import instances
 from agent.aggregate import Windows
-from agent.counting import LEFT_SECONDS, MAX_LEFT, Counting
+from agent.counting import Counting
+from agent.instances import LEFT_SECONDS, MAX_LEFT
 from agent.model import Identity
 from agent.rules import RuleSet
 from agent.source.switches import MAX_PODS
@@ -454,6 +456,6 @@ async def test_a_pod_that_left_anew_while_all_are_asked_for_has_not_left_unnotic
 async def test_of_very_many_pods_that_left_the_first_are_forgotten() -> None:
     counting = Counting(Document(b"", "", Windows(60)), word_rules(), Identity(""), "t", sends=True)
     for number in range(MAX_LEFT + 2):
-        counting.note_left(str(number), now_seconds=number)
+        instances.note_left(counting, str(number), now_seconds=number)
 
     assert list(counting.document.left) == [str(number) for number in range(2, MAX_LEFT + 2)]

@@ -22,7 +22,7 @@ import yaml
 from rich.console import Console
 
 from agent import __main__ as command_line
-from agent import __version__, auditing, logs, previewing, settings
+from agent import __version__, auditing, instances, logs, previewing, settings
 from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import Counting
@@ -558,7 +558,8 @@ def test_a_crash_without_words_has_a_listed_kind(
         "1",
         sends=True,
     )
-    counting.end_instance(
+    instances.end_instance(
+        counting,
         "one",
         exit_code=exit_code,
         reason=reason,

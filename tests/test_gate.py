@@ -13,11 +13,13 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent import instances
 from agent.aggregate import Instance, Windows
 from agent.anonymize import anonymize
-from agent.counting import MAX_UNSEEN, Counting
+from agent.counting import Counting
 from agent.disclosure import disclosures
 from agent.gate import admit, make_gate
+from agent.instances import MAX_UNSEEN
 from agent.match import Match
 from agent.model import CRASHED, NANOS, REPORT, Identity, Observation, Released
 from agent.rules import RuleSet
@@ -330,8 +332,12 @@ def test_a_minimum_passes_and_totals_are_sums_of_what_was_sent() -> None:
 
 def test_any_number_of_restarts_is_counted_in_bounded_time() -> None:
     made = counting()
-    made.count_restarts("uid/botkube", 0, current="uid/a", last_ended="", now_seconds=NOON)
-    made.count_restarts("uid/botkube", 2**31 - 1, current="uid/b", last_ended="", now_seconds=NOON)
+    instances.count_restarts(
+        made, "uid/botkube", 0, current="uid/a", last_ended="", now_seconds=NOON
+    )
+    instances.count_restarts(
+        made, "uid/botkube", 2**31 - 1, current="uid/b", last_ended="", now_seconds=NOON
+    )
 
     assert made.observed[CRASHED] == MAX_UNSEEN
 
@@ -345,8 +351,8 @@ def test_instances_that_may_have_gone_in_the_quiet_period_are_not_sent(
     ends = NOON + HOUR
     made.document.windows.count_from = ends
     for restarts, current, at in ((1, "uid/a", ends + noted), (7, "uid/b", ends + 60)):
-        made.count_restarts(
-            "uid/botkube", restarts, current=current, last_ended="uid/z", now_seconds=at
+        instances.count_restarts(
+            made, "uid/botkube", restarts, current=current, last_ended="uid/z", now_seconds=at
         )
         made.document = decode(encode(made.document))
     crashes = [one["properties"] for one in closed(made, at=ends + HOUR) if is_crash(one)]

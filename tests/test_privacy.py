@@ -26,7 +26,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from agent import logs, status
+from agent import instances, logs, status
 from agent.aggregate import Windows
 from agent.counting import Counting
 from agent.ledger.ledger import Ledger
@@ -119,7 +119,7 @@ def shown(log: bytes) -> Shown:
         )
         counting.begin(now_seconds=NOON, window_seconds=3600, count_from=0, new_stream=str)
         container = Container(NAMESPACE, "pod", "uid", "botkube", "id")
-        counting.instance(container, "v1.14.0")
+        instances.instance_of(counting, container, "v1.14.0")
         reader = Reader(RULES, PREFILTER, key=b"k" * 32, count_crashes=True)
         for begin in range(0, len(log), 777):
             reader.feed(log[begin : begin + 777])

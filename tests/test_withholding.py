@@ -10,6 +10,7 @@ import orjson
 import pytest
 from attrs import evolve
 
+from agent import instances
 from agent.gate import make_gate
 from agent.model import CRASHED, NANOS, REPORT, Observation
 from agent.rules import RuleSet
@@ -199,7 +200,8 @@ def test_what_a_new_release_of_botkube_counts_is_withheld() -> None:
 
 def test_a_crash_of_a_new_kind_is_withheld() -> None:
     made = counting(withholding=until_one(("Application crashed", "kind", "oom")))
-    made.end_instance(
+    instances.end_instance(
+        made,
         "pod/one",
         exit_code=137,
         reason="OOMKilled",

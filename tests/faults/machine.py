@@ -17,6 +17,7 @@ from uuid import UUID
 import attrs
 import orjson
 
+from agent import instances
 from agent.counting import Counting
 from agent.lag import SMALL_LAG_NS, Neighbours, Suspect
 from agent.lines import parse_stamp
@@ -557,7 +558,7 @@ class World:
 
     def _follow(self, instance: str, *, before: Following | None) -> None:
         counting, container = self.process.counting, self._container(instance)
-        facts = counting.instance(container, "other")
+        facts = instances.instance_of(counting, container, "other")
         if facts.ended_seconds is not None:
             return
         reader = Reader(
@@ -584,7 +585,9 @@ class World:
             claim = reader.claim(place)
             claim.feed(reply)
             if claim.answer() and reader.take_over(before.reader, place):
-                counting.take_over(self._container(before.instance).key, container.key, part)
+                instances.take_over(
+                    counting, self._container(before.instance).key, container.key, part
+                )
                 self.truth.counted.take_over(before.instance, instance)
                 break
         before.reader.forget()
@@ -621,7 +624,8 @@ class World:
         document = self.process.counting.document
         document.cursors.pop(key, None)
         del self.process.follows[key]
-        self.process.counting.end_instance(
+        instances.end_instance(
+            self.process.counting,
             key,
             exit_code=2,
             reason="Error",

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from agent import reader, resume
+from agent import instances, reader, resume
 from agent.counting import Counting
 from agent.lag import Lag
 from agent.lines import parse_stamp
@@ -244,7 +244,7 @@ MUTANTS: dict[str, Patch] = {
     "position saved before effect": _saved_apart(cursors_first=True),
     "position saved after effect": _saved_apart(cursors_first=False),
     # In back-off, `previous` and the plain request mean the same instance.
-    "previous trusted twice": _set(Counting, "end_instance", _never_ends),
+    "previous trusted twice": _set(instances, "end_instance", _never_ends),
     "next instance taken for this one": _set(Reader, "take_over", _no_other),
     "no slack behind the highest stamp": _set(resume, "SLACK_SECONDS", 0),
     "every gap taken for a rotation": _set(Proof, "settle", _settle_always_rotated),

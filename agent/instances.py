@@ -1,0 +1,203 @@
+"""The container instances in the document: how each ends, and when it is forgotten.
+
+Owns that every end of an instance is one crash at most, whoever tells of it: the instance's own
+status, the restart count that passed it by, or that no status names it any more. Like `counting`
+nothing here awaits, and it must not know tasks or requests; time is an argument.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from agent.aggregate import Instance
+from agent.model import NANOS, Gap
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from agent.counting import Counting
+    from agent.model import Container
+
+MAX_INSTANCES = 3000
+"""Beyond it those that have ended and that no status names are forgotten before their window ends.
+"""
+MAX_UNSEEN = 10_000
+"""How many crashes of a container may be counted that nobody saw; a status may hold any number."""
+LEFT_SECONDS = 86_400
+"""For so long a pod that left the selection is read on where it was left if it comes back."""
+MAX_LEFT = 100
+
+
+def instance_of(counting: Counting, container: Container, version: str) -> Instance:
+    """Return the facts of a container instance, new if it was not known."""
+    found = counting.document.instances.setdefault(container.key, Instance())
+    if version != "other":
+        found.version = version
+    return found
+
+
+def take_over(counting: Counting, before: str, after: str, part: int) -> None:
+    """Move the facts of one instance to another: they were learned from the other's lines.
+
+    Its lines are those behind so many breaks. What ended it stands there, too; the other facts
+    are of the present, and move only with the last of the lines.
+    """
+    instances = counting.document.instances
+    old, new = instances[before], instances[after]
+    is_newest = part >= len(old.kinds_before)
+    new.kind = old.give_up(part)
+    if is_newest:
+        instances[after] = evolve(
+            old,
+            version=new.version,
+            kind=new.kind,
+            kinds_before=(),
+            ended_seconds=new.ended_seconds,
+        )
+        instances[before] = Instance(
+            old.version,
+            kind=old.kind,
+            kinds_before=old.kinds_before,
+            ended_seconds=old.ended_seconds,
+        )
+    counting.is_dirty = counting.is_urgent = True
+
+
+def end_instance(
+    counting: Counting,
+    key: str,
+    *,
+    exit_code: int | None,
+    reason: str,
+    finished_seconds: int,
+    is_deleting: bool,
+    now_seconds: int,
+) -> None:
+    """Close the books of a container instance; a crash is one Observation."""
+    instance = counting.document.instances[key]
+    if instance.ended_seconds is not None:
+        return
+    instance.ended_seconds = finished_seconds or now_seconds
+    counting.is_dirty = counting.is_urgent = True
+    counts = exit_code not in {None, 0} and (
+        not is_deleting or instance.said_kind is not None or reason == "OOMKilled"
+    )
+    if counts:
+        kind = instance.said_kind or {"OOMKilled": "oom"}.get(
+            reason, "killed" if exit_code in {137, 143} else "unknown"
+        )
+        counting.crash(kind, instance.version, finished_seconds or now_seconds, now_seconds)
+
+
+def count_restarts(
+    counting: Counting,
+    container: str,
+    restarts: int,
+    *,
+    current: str,
+    last_ended: str,
+    now_seconds: int,
+) -> None:
+    """Note a container's restart count; instances that a jump skipped count as `unseen`.
+
+    `current` and `last_ended` are the keys of the instances that the status still names. One
+    that was current before and ended in between without its end being seen was skipped, too.
+    When a skipped one ended nobody knows, but that it was after the count before was noted.
+    """
+    document = counting.document
+    before = document.restarts.get(container)
+    if before is not None:
+        current = current or before[1]  # a status that names none is not of another one
+    document.restarts[container] = (restarts, current, now_seconds)
+    if before is None:
+        counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with
+    if before is None or restarts <= before[0]:
+        return
+    counting.is_dirty = counting.is_urgent = True
+    instance = document.instances.get(before[1])
+    is_known = instance is not None and instance.ended_seconds is not None
+    seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
+    skipped = restarts - before[0] - len(seen)
+    unseen = [Instance()] * min(skipped, MAX_UNSEEN)
+    if unseen and instance is not None and before[1] not in seen:
+        unseen[0] = instance
+        instance.ended_seconds = now_seconds  # whoever tells of its end later is late
+    for one in unseen:
+        _count_unseen(counting, one, since_seconds=before[2], now_seconds=now_seconds)
+        # What was not read of it before is gone with it.
+        counting.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
+
+
+def _count_unseen(
+    counting: Counting, instance: Instance, *, since_seconds: int | None, now_seconds: int
+) -> None:
+    """Count a crash that nobody saw, with what the instance surely said of it."""
+    kind, at = instance.own_kind or "unseen", now_seconds
+    counting.crash(kind, instance.version, at, now_seconds, since_seconds=since_seconds)
+
+
+def note_left(counting: Counting, uid: str, *, now_seconds: int) -> None:
+    """Note that a pod left the selection: what is known of it stays for a while."""
+    left = counting.document.left
+    left[uid] = now_seconds
+    if len(left) > MAX_LEFT:
+        del left[min(left, key=lambda one: left[one])]
+    counting.is_dirty = counting.is_urgent = True
+
+
+def may_return(counting: Counting, uid: str, *, now_seconds: int) -> bool:
+    """Whether a pod left the selection so lately that it may come back."""
+    at = counting.document.left.get(uid)
+    return at is not None and now_seconds - at < LEFT_SECONDS
+
+
+def forget(
+    counting: Counting,
+    keys: Iterable[str],
+    containers: Iterable[str],
+    *,
+    there: Collection[str] = (),
+    now_seconds: int,
+) -> None:
+    """Drop what belongs to instances and containers that no pod's status names any more.
+
+    What was not read of them is gone. Of a pod that is still there others have come since.
+    """
+    document = counting.document
+    for key in keys:
+        ended = document.instances[key].ended_seconds
+        if ended is None or key in document.cursors:
+            _lose(counting, key, there=there, now_seconds=now_seconds)
+        elif ended >= document.windows.closed_until and len(document.instances) <= MAX_INSTANCES:
+            continue  # its window is still open
+        document.instances.pop(key, None)
+        document.cursors.pop(key, None)
+        counting.is_dirty = True
+    for container in containers:
+        document.restarts.pop(container, None)
+    document.left = {
+        uid: at
+        for uid, at in document.left.items()
+        if may_return(counting, uid, now_seconds=now_seconds)
+    }
+
+
+def _lose(counting: Counting, key: str, *, there: Collection[str], now_seconds: int) -> None:
+    """Report what was not read of an instance to its end, and the crash that nobody told of."""
+    document, uid = counting.document, key.partition("/")[0]
+    instance, cursor = document.instances[key], document.cursors.get(key)
+    last_ns = cursor.last_ns if cursor is not None else 0
+    # Of one that left the selection nothing was to be counted from then on.
+    end_ns = document.left.get(uid, now_seconds) * NANOS
+    start_ns = min(last_ns or end_ns, end_ns)
+    counting.add_gap(Gap("restarted" if uid in there else "pod_gone", start_ns, end_ns))
+    is_latest = any(key == current for _, current, _ in document.restarts.values())
+    if uid not in there or is_latest or instance.ended_seconds is not None:
+        return
+    # It was passed by before its end was read, so no restart count will tell of it again. What
+    # happened while the agent was switched off is nobody's business.
+    since = last_ns // NANOS
+    if not document.windows.was_stopped(since, now_seconds):
+        _count_unseen(counting, instance, since_seconds=since or None, now_seconds=now_seconds)

@@ -1,0 +1,199 @@
+"""How container instances end and are forgotten: what was not read is a gap, each end one crash."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from agent import instances
+from agent.aggregate import Instance, SeriesKey, Windows
+from agent.counting import Counting
+from agent.instances import LEFT_SECONDS, MAX_INSTANCES
+from agent.model import CRASHED, NANOS, Cursor, Gap
+from agent.state.document import Document
+from tests.test_counting import NOW, counts
+
+
+def test_instances_that_have_ended_are_bounded() -> None:
+    """A crash loop of many containers cannot fill State before its window ends."""
+    document = Document(b"", "", Windows(3600, closed_until=NOW))
+    keys = [f"uid/{number}" for number in range(MAX_INSTANCES + 5)]
+    document.instances = {key: Instance(ended_seconds=NOW) for key in keys}
+    counting = counts(document)
+    instances.forget(counting, keys, [], now_seconds=NOW)
+
+    assert list(document.instances) == keys[5:]
+    assert not counting.gap_seconds
+
+
+def forgotten(
+    cursor: Cursor | None, *, ended: int | None = None, left: int | None = None
+) -> Counting:
+    """Return what counts after an instance that no status names any more was forgotten."""
+    key, other = "uid/containerd://1", "uid/containerd://2"
+    document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
+    document.instances = {key: Instance(ended_seconds=ended), other: Instance()}
+    document.cursors = {other: Cursor(total=1)} | ({key: cursor} if cursor is not None else {})
+    document.restarts = {"uid/botkube": (1, key, 0), "uid/other": (0, other, 0)}
+    document.left = {"uid": left} if left is not None else {}
+    counting = counts(document)
+    instances.forget(counting, [key], ["uid/botkube"], now_seconds=NOW)
+
+    assert (list(document.cursors), list(document.instances)) == ([other], [other])
+    assert list(document.restarts) == ["uid/other"]
+    assert counting.is_dirty
+    return counting
+
+
+AT = (NOW - 100) * NANOS
+
+
+@pytest.mark.parametrize(
+    ("cursor", "left", "gap"),
+    [
+        pytest.param(Cursor(total=1, last_ns=AT), None, (AT, NOW * NANOS), id="read"),
+        pytest.param(Cursor(), None, (NOW * NANOS, NOW * NANOS), id="nothing-read"),
+        pytest.param(None, None, (NOW * NANOS, NOW * NANOS), id="never-opened"),
+        pytest.param(
+            Cursor(total=1, last_ns=2 * NOW * NANOS),
+            None,
+            (NOW * NANOS, NOW * NANOS),
+            id="stamped-ahead",
+        ),
+        pytest.param(
+            Cursor(total=1, last_ns=AT), NOW - 50, (AT, (NOW - 50) * NANOS), id="left-before"
+        ),
+    ],
+)
+def test_what_was_not_read_of_a_forgotten_instance_is_a_gap(
+    cursor: Cursor | None, left: int | None, gap: tuple[int, int]
+) -> None:
+    counting = forgotten(cursor, left=left)
+
+    assert [*counting.gaps] == [Gap("pod_gone", *gap)]
+
+
+def test_an_instance_that_was_read_to_its_end_is_forgotten_without_a_gap() -> None:
+    assert not forgotten(None, ended=NOW - 3601).gaps
+
+
+def test_an_instance_whose_window_is_open_is_kept() -> None:
+    """Its crash would count a second time if its pod came back."""
+    document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
+    document.instances = {"uid/1": Instance(ended_seconds=NOW - 3600)}
+    counting = counts(document)
+    instances.forget(counting, ["uid/1"], [], now_seconds=NOW)
+
+    assert list(document.instances) == ["uid/1"]
+    assert not counting.is_dirty
+
+
+@pytest.mark.parametrize(
+    ("after", "may"), [(0, True), (LEFT_SECONDS - 1, True), (LEFT_SECONDS, False)]
+)
+def test_a_pod_that_left_may_return_for_a_day(after: int, *, may: bool) -> None:
+    counting = counts(Document(b"", "", Windows(3600)))
+    instances.note_left(counting, "uid", now_seconds=NOW)
+    is_kept = instances.may_return(counting, "uid", now_seconds=NOW + after)
+    instances.forget(counting, [], [], now_seconds=NOW + after)
+
+    assert (is_kept, "uid" in counting.document.left) == (may, may)
+    assert not instances.may_return(counting, "another", now_seconds=NOW)
+
+
+def test_only_with_the_last_of_the_lines_the_facts_of_the_present_go_to_another_instance() -> None:
+    """To one of the middle goes what ended it, and nothing else: the rest is the newest's.
+
+    The first instance's lines hold two more: the second ended with a panic, the third is alive.
+    """
+    first = Instance(debug=True, bots={"slack"}, kinds_before=(None, "nil_pointer"))
+    known = {"pod/1": first, "pod/2": Instance(), "pod/3": Instance()}
+    document = Document(b"", "", Windows(3600), instances=known)
+    counting = counts(document)
+    instances.take_over(counting, "pod/1", "pod/2", 1)
+
+    assert document.instances["pod/2"] == Instance(kind="nil_pointer")
+    assert document.instances["pod/1"] == Instance(debug=True, bots={"slack"}, kinds_before=(None,))
+
+    instances.take_over(counting, "pod/1", "pod/3", 1)
+
+    assert document.instances["pod/3"] == Instance(debug=True, bots={"slack"})
+    assert document.instances["pod/1"] == Instance()
+
+
+SEEN = NOW - 100
+
+
+def passed_by(
+    *, noted: str = "uid/2", there: tuple[str, ...] = ("uid",), stop: int = 0, first: Instance
+) -> Counting:
+    """Return what counts after the first of two instances is forgotten, read until `SEEN`."""
+    document = Document(b"", "", Windows(3600, closed_until=NOW - 3600))
+    document.instances = {"uid/1": first, "uid/2": Instance()}
+    document.cursors = {"uid/1": Cursor(total=1, last_ns=SEEN * NANOS)}
+    document.restarts = {"uid/botkube": (2, noted, NOW)}
+    document.windows.stop(stop - 5, stop)
+    counting = counts(document)
+    instances.forget(counting, ["uid/1"], [], there=there, now_seconds=NOW)
+
+    assert list(document.instances) == ["uid/2"]
+    return counting
+
+
+def test_an_instance_that_others_have_passed_by_unread_has_crashed() -> None:
+    """The restart count was noted when its end was to be told still."""
+    counting = passed_by(first=Instance(kind="oom"))
+    counted = Counter[SeriesKey]()
+    for window in counting.document.windows.open.values():
+        counted += window.counts
+
+    assert counted == {(CRASHED, "other", (("kind", "oom"),)): 1}
+    assert [*counting.gaps] == [Gap("restarted", SEEN * NANOS, NOW * NANOS)]
+
+
+@pytest.mark.parametrize(
+    ("noted", "there", "stop", "ended", "reason"),
+    [
+        pytest.param("uid/1", ("uid",), 0, None, "restarted", id="still-the-latest"),
+        pytest.param("uid/2", (), 0, None, "pod_gone", id="pod-gone"),
+        pytest.param("uid/2", ("uid",), SEEN + 1, None, "restarted", id="switched-off-meanwhile"),
+        pytest.param("uid/2", ("uid",), 0, NOW, "restarted", id="counted-by-the-restart-count"),
+    ],
+)
+def test_of_another_that_is_forgotten_unread_no_crash_is_known(
+    noted: str, there: tuple[str, ...], stop: int, ended: int | None, reason: str
+) -> None:
+    counting = passed_by(noted=noted, there=there, stop=stop, first=Instance(ended_seconds=ended))
+
+    assert not counting.observed
+    assert [*counting.gaps] == [Gap(reason, SEEN * NANOS, NOW * NANOS)]
+
+
+def test_an_end_that_is_told_after_the_restart_count_is_the_same_crash() -> None:
+    document = Document(b"", "", Windows(3600), instances={"uid/1": Instance()})
+    document.restarts = {"uid/botkube": (0, "uid/1", SEEN)}
+    counting = counts(document)
+    instances.count_restarts(
+        counting, "uid/botkube", 2, current="uid/3", last_ended="uid/2", now_seconds=NOW
+    )
+    instances.end_instance(
+        counting,
+        "uid/1",
+        exit_code=2,
+        reason="Error",
+        finished_seconds=NOW - 1,
+        is_deleting=False,
+        now_seconds=NOW,
+    )
+
+    assert counting.observed == Counter({CRASHED: 1})
+
+
+def test_a_status_that_names_no_instance_is_not_of_another_one() -> None:
+    """As that of an evicted pod."""
+    document = Document(b"", "", Windows(3600), restarts={"uid/botkube": (0, "uid/1", SEEN)})
+    counting = counts(document)
+    instances.count_restarts(counting, "uid/botkube", 0, current="", last_ended="", now_seconds=NOW)
+
+    assert document.restarts == {"uid/botkube": (0, "uid/1", NOW)}
