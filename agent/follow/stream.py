@@ -49,12 +49,10 @@ async def read_instance(one: Follow) -> None:
             one.fail(raised)
         progress = one.reader.lines_read > read_before
         failures = 0 if progress or error is None else failures + 1
-        # A head that does not fit may be the next instance's: its status comes late.
         accept_gap = one.reader.gap_suspected
         if accept_gap:
+            # A head that does not fit may be the next instance's: its status comes late.
             await one.wait_for_change(one.pace.gap_confirm)
-            # The watch may be behind; the object itself says which instance there is now.
-            await one.refresh(one)
         elif error is not None:
             await one.wait_for_change(one.pause_seconds(failures, error))
         elif one.saw_end:
@@ -80,16 +78,14 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
                 max_age_seconds=age,
                 gather_seconds=one.pace.gather,
             ):
-                one.failing_since = None
                 one.last_bytes = one.monotonic()
-                if not (is_asked or reader.lines_read):
-                    # Nothing proves whose it is: another pod may have the name by now.
+                if not is_asked and (accept_gap or not reader.lines_read):
                     is_asked = True
-                    if await one.refresh(one) not in {None, "", one.container.pod_uid}:
+                    if not await _is_its_own(one):
                         return
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
-                    one.was_held_back = False
+                    one.failing_since, one.was_held_back = None, False
                 if reader.gap_suspected or not await has_gone_on(one):
                     return
             one.saw_end, one.end_seconds = True, one.clock()
@@ -102,6 +98,20 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
         # In-band text without a stamp ends an attempt like an error.
         one.at_end = None
         raise ApiError(0, "in-band text")
+
+
+async def _is_its_own(one: Follow) -> bool:
+    """Whether a log that nothing proves is this instance's, as the object says by now.
+
+    The watch may be behind, and another pod have the name. Raises `ApiError` while nobody can be
+    asked; but windows do not wait for ever.
+    """
+    uid = await one.refresh(one)
+    if uid is None and not one.is_unreadable():
+        raise ApiError(0, "nobody says whose log it is")
+    if uid == "" and not one.reader.lines_read:
+        return True  # all that a pod has said which is gone by now
+    return one.is_current()
 
 
 async def _take_over(before: Follow, after: Follow) -> None:

@@ -30,6 +30,7 @@ from tests.sim.faults import (
     in_band,
 )
 from tests.sim.pods import Pod
+from tests.sim.store import PODS
 
 sleep = asyncio.sleep
 SETTLE_SECONDS = 4 * WINDOW_SECONDS
@@ -66,11 +67,14 @@ class Node:
         await self.write(20)
         await sleep(30)
 
-    def hide_status(self) -> None:
+    def hide_status(self, *, is_object_known: bool = True) -> None:
+        """Let the watch fall silent, and the object stay as it is, or not be had at all."""
         server, shown = self.lab.cluster.server, asyncio.Event()
         server.faults.add(Delay(until=shown), path="/pods$", verb="watch")
         server.end_watches()
-        self._hidden = shown, server.faults.add(Answer(503), path="/pods/[^/]+$", times=None)
+        stale = Answer(200, server.store.get(PODS, NAMESPACE, self.pod.name))
+        answer = stale if is_object_known else Answer(503)
+        self._hidden = shown, server.faults.add(answer, path="/pods/[^/]+$", times=None)
 
     def show_status(self) -> None:
         assert self._hidden is not None
@@ -112,13 +116,15 @@ def _compare(node: Node) -> None:
     assert crashes == node.crashes
 
 
-@pytest.mark.parametrize("restarts", [1, 2])
-def test_restarts_behind_one_late_status_are_told_apart(restarts: int) -> None:
+@pytest.mark.parametrize(("restarts", "is_object_known"), [(1, True), (2, True), (2, False)])
+def test_restarts_behind_one_late_status_are_told_apart(
+    restarts: int, *, is_object_known: bool
+) -> None:
     async def scene(node: Node) -> None:
         async with node.lab.agent():
             await node.write(20)
             await sleep(200)
-            node.hide_status()
+            node.hide_status(is_object_known=is_object_known)
             await sleep(1)
             for _ in range(restarts):
                 await node.restart()

@@ -85,6 +85,28 @@ def test_the_newest_instance_before_is_the_one_that_is_asked(fault: Answer | Hal
     play(scene)
 
 
+def test_a_crash_is_counted_although_its_last_read_was_cut_off_by_a_kill() -> None:
+    """Its restart was noted, and by the next start no status names the instance any more."""
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(70)
+            outage = faults.add(Answer(503), path="/log", when=_asks_for_previous, times=None)
+            restart(node)
+            await node.write(5)
+            await sleep(70)
+            await node.lab.kill(agent)
+        faults.schedules.remove(outage)
+        restart(node)
+        async with node.lab.agent(seed=2):
+            await node.settle()
+        assert node.lab.gaps().keys() == {"restarted"}
+
+    play(scene)
+
+
 def test_a_previous_log_is_nobodys_while_the_pod_cannot_be_asked_for() -> None:
     """By then it is the log of the instance between."""
 
@@ -96,7 +118,7 @@ def test_a_previous_log_is_nobodys_while_the_pod_cannot_be_asked_for() -> None:
             outage = faults.add(Answer(503), path="/log", when=_asks_for_previous, times=None)
             restart(node)
             await node.write(3)
-            node.hide_status()
+            node.hide_status(is_object_known=False)
             await sleep(1)
             restart(node)
             await sleep(10)
@@ -120,6 +142,58 @@ def test_a_pod_that_took_the_name_of_one_that_had_written_nothing_is_read_once()
             assert node.pod.name == name
             await node.write(20)
             await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("lines", [0, 5])
+def test_a_pod_that_took_the_name_of_another_is_read_once_although_nobody_can_be_asked(
+    lines: int,
+) -> None:
+    """Its log does not continue the other's, as if that had been rotated."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(lines)
+            await sleep(70)
+            name = node.pod.name
+            node.hide_status(is_object_known=False)
+            await sleep(1)
+            node.pod.remove(at=node.now())
+            await sleep(2)
+            node.pod = node.lab.cluster.botkube(NAMESPACE, at=node.now())
+            assert node.pod.name == name
+            await node.write(10)
+            await sleep(5)
+            node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
+def test_what_a_pod_wrote_that_is_gone_when_it_is_asked_for_is_its_own() -> None:
+    async def scene(node: Node) -> None:
+        await node.write(5)
+        node.lab.cluster.server.faults.add(Answer(404), path="/pods/[^/]+$", times=None)
+        async with node.lab.agent():
+            await sleep(20)
+            node.pod.remove(at=node.now())
+            await sleep(200)
+
+    play(scene)
+
+
+def test_a_rotation_is_believed_although_nobody_can_ever_be_asked_whose_log_it_is() -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(70)
+            server.faults.add(Answer(503), path="/pods/[^/]+$", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(60)
+            node.pod.rotate()
+            await node.settle(1000)
 
     play(scene)
 
