@@ -419,6 +419,29 @@ async def test_an_audit_clears_no_window_of_a_line_that_waits(
     assert (one.reader.is_holding, one.clear_seconds) == (True, 0)
 
 
+@pytest.mark.parametrize(("silence", "is_ended"), [(1.5, False), (2.5, True)])
+async def test_what_follows_a_short_silence_may_still_be_on_its_way(
+    monkeypatch: pytest.MonkeyPatch, silence: float, *, is_ended: bool
+) -> None:
+    """A stream that is as quick as the read that found more is not dead."""
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    first, second = (stamp(NOON * NANOS + n) + b" line\n" for n in range(2))
+    await one.take(first)
+    times["passed"] = silence
+
+    async def answer(*_args: object, **_kwargs: object) -> bytes:
+        return first + second
+
+    monkeypatch.setattr(podlogs, "read", answer)
+    async with asyncio.timeout(None) as scope:
+        one.scope = scope
+        await audit(one)
+        is_interrupted = scope.when() is not None
+
+    assert is_interrupted is is_ended
+
+
 JUMPS = [(3600.0, 60.0, False), (-3600.0, 700.0, True)]
 
 

@@ -29,6 +29,7 @@ from agent.pipeline import Pipeline
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
 from agent.sink.segment import Segment, open_session
+from agent.source.api import Client
 from agent.state.document import decode
 from agent.state.lease import Lease, LeaseTimes
 from tests.agents import (
@@ -177,6 +178,27 @@ async def test_the_lease_is_made_where_no_chart_made_it(world: Lab) -> None:
     world.cluster.server.store.delete(LEASES, NAMESPACE, LEASE)
     async with world.agent():
         assert spec(world)["leaseTransitions"] == 1
+
+
+async def test_a_lease_that_may_have_been_made_is_released(world: Lab) -> None:
+    """The answer to its creation was lost, and the process ends before it looks again."""
+    world.cluster.server.store.delete(LEASES, NAMESPACE, LEASE)
+    clock, faults = world.clock, world.cluster.server.faults
+    lost = faults.add(LoseResponse(), path=LEASES_PATH, verb="create")
+    async with Client(world.options().access, "test") as client:
+        times = LeaseTimes(retry=3600)
+        lease = Lease(
+            client, NAMESPACE, LEASE, "me", clock.monotonic, clock.seconds, random.Random(1), times
+        )
+        acquiring = asyncio.create_task(lease.acquire())
+        await until(lambda: lost.seen > 0)
+        await after(world, 5)
+        made = spec(world)["holderIdentity"]
+        acquiring.cancel()
+        await asyncio.gather(acquiring, return_exceptions=True)
+        await lease.release()
+
+    assert (made, spec(world)["holderIdentity"]) == ("me", "")
 
 
 async def test_labels_of_the_lease_are_left_alone(world: Lab) -> None:

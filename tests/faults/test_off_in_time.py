@@ -1,4 +1,4 @@
-"""How long an off in the cluster takes, with the waits of a real cluster, in virtual time."""
+"""How long an off in the cluster takes, and a stop: a real cluster's waits, in virtual time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.agents import NAMESPACE, Agent, Lab
 from tests.faults import virtual
 from tests.faults.simulation import open_lab
 from tests.faults.words import WORDS, say
-from tests.sim.faults import Delay
+from tests.sim.faults import Delay, HalfOpen
 from tests.sim.pods import Pod
 from tests.sim.store import NAMESPACES
 
@@ -32,6 +32,25 @@ def test_an_off_stops_reading_within_a_minute_although_the_cluster_is_slow_and_b
 
     assert 0 < reading < MINUTE
     assert sending < MINUTE
+
+
+def test_a_stop_ends_in_time_although_state_cannot_be_written(tmp_path: Path) -> None:
+    """In five seconds a Lease must have been released as well."""
+    assert virtual.run(_stop(tmp_path), seed=1) < 5
+
+
+async def _stop(folder: Path) -> float:
+    clock = asyncio.get_running_loop().time
+    async with open_lab(folder) as lab:
+        pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns())
+        async with lab.agent() as agent:
+            busy = asyncio.create_task(_write(lab, pod))
+            await asyncio.sleep(MINUTE)
+            busy.cancel()
+            lab.cluster.server.faults.add(HalfOpen(), path="/configmaps", times=None)
+            began = clock()
+            await lab.finish(agent)
+            return clock() - began
 
 
 async def _switch_off(folder: Path, wait: float) -> tuple[float, float]:

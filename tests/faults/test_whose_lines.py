@@ -146,6 +146,41 @@ def test_a_pod_that_took_the_name_of_one_that_had_written_nothing_is_read_once()
     play(scene)
 
 
+@pytest.mark.parametrize("starts_at_once", [False, True])
+def test_a_previous_log_is_nobodys_while_the_pod_is_shown_as_it_was(
+    *, starts_at_once: bool
+) -> None:
+    """That of a later instance begins after this one had finished; or it does not continue it.
+
+    In the second case it is not believed at once, and then the pod is shown as it is.
+    """
+
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(70)
+            outage = server.faults.add(
+                Answer(503), path="/log", when=_asks_for_previous, times=None
+            )
+            restart(node)
+            await sleep(0 if starts_at_once else 5)
+            await node.write(3)
+            node.hide_status()
+            await sleep(1)
+            restart(node)
+            await sleep(5)
+            server.faults.schedules.remove(outage)
+            before = len(server.calls)
+            while not any(map(_asks_for_previous, server.calls[before:])):
+                await sleep(0.05)
+            await sleep(0.05 if starts_at_once else 150)
+            node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
 @pytest.mark.parametrize("lines", [0, 5])
 def test_a_pod_that_took_the_name_of_another_is_read_once_although_nobody_can_be_asked(
     lines: int,
