@@ -413,6 +413,12 @@ class Containers:
         for follow in self.follows.values():
             follow.hold_back()
 
+    def read_on(self) -> None:
+        """Go on reading; what failed before says nothing of now."""
+        self.may_read.set()
+        for follow in self.follows.values():
+            follow.failing_since = None
+
     def put_cursors(self, document: Document) -> None:
         """Put into the document how far each follow has come, at the instant of a commit."""
         living = len(document.cursors.keys() | self.follows.keys())
@@ -446,14 +452,12 @@ class Containers:
     def may_close(self, end_seconds: int) -> bool:
         return not any(follow.holds(end_seconds) for follow in self.follows.values())
 
-    def unreadable(self, end_seconds: int) -> list[float]:
-        """Return since when containers could not be read whose windows no longer wait."""
+    def unreadable(self, start_seconds: int, end_seconds: int) -> list[float]:
+        """Return since when containers could not be read for which a window no longer waits."""
         return [
             follow.failing_since
             for follow in self.follows.values()
-            if follow.failing_since is not None
-            and follow.is_unreadable()
-            and follow.clear_seconds < end_seconds > follow.released_seconds
+            if follow.failing_since is not None and follow.may_lack(start_seconds, end_seconds)
         ]
 
     def forget(self) -> None:

@@ -268,12 +268,12 @@ class Counting:
         *,
         now_seconds: float,
         may_close: Callable[[int], bool],
-        unreadable: Callable[[int], Iterable[float]] = lambda _end: (),
+        unreadable: Callable[[int, int], Iterable[float]] = lambda _start, _end: (),
     ) -> None:
         """Close the windows that are over and that no container holds, oldest first.
 
-        `unreadable` names, for a window's end, since when containers could not be read that it
-        no longer waits for.
+        `unreadable` names, for a window's start and end, since when containers could not be read
+        that it no longer waits for.
         """
         windows = self.document.windows
         if self._is_before_first():
@@ -287,7 +287,7 @@ class Counting:
             if end is None or self.is_full or not may_close(end):
                 return
             start = windows.closed_until or windows.oldest() or 0
-            for since in unreadable(end):
+            for since in unreadable(start, end):
                 begin = min(max(start, int(since)), end - 1)
                 self.add_gap(Gap("unreadable", begin * NANOS, end * NANOS))
             self._close(start, int(now_seconds))

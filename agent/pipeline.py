@@ -162,7 +162,7 @@ class Pipeline:
             self.containers.hold_back()
         elif not self.counting.is_full and not may_read.is_set():
             log.info("outbox has room again, reading goes on")
-            may_read.set()
+            self.containers.read_on()
 
     async def _commit_if_due(self) -> None:
         now = self.world.clock()

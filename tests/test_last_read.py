@@ -305,7 +305,8 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
 def alone(times: dict[str, float]) -> Follow:
     """Return a follow that nobody runs, whose two clocks are the test's."""
     nothing: Any = None
-    reader = Reader(nothing, make_prefilter([]))
+    reader, may_read = Reader(nothing, make_prefilter([])), asyncio.Event()
+    may_read.set()
     return Follow(
         Container("botkube", "pod", "uid", "botkube", "id"),
         reader,
@@ -314,7 +315,7 @@ def alone(times: dict[str, float]) -> Follow:
         lambda: times["passed"],
         random.Random(1),
         lambda _one, _released: None,
-        nothing,
+        may_read,
         Pace(unreadable=600),
         nothing,
         nothing,
@@ -440,6 +441,35 @@ async def test_what_follows_a_short_silence_may_still_be_on_its_way(
         is_interrupted = scope.when() is not None
 
     assert is_interrupted is is_ended
+
+
+@pytest.mark.parametrize(
+    ("finished", "may"), [(None, True), (0, True), (NOON - 1, True), (NOON - 2, False)]
+)
+def test_a_window_lacks_no_line_of_an_instance_that_had_ended_before(
+    finished: int | None, *, may: bool
+) -> None:
+    """However long its last read has to wait."""
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    one.ended = None if finished is None else Ended("id", 2, "Error", finished)
+    one.fail(ApiError(502, "Bad Gateway"))
+    waits = one.may_lack(NOON, NOON + 60)
+    times["passed"] = 601.0
+
+    assert (waits, one.may_lack(NOON, NOON + 60)) == (False, may)
+
+
+def test_while_nobody_tries_to_read_nobody_knows_that_it_cannot_be_read() -> None:
+    """When the outbox has room again, windows wait for what is read then."""
+    times = {"wall": 0.0, "passed": 0.0}
+    one = alone(times)
+    one.fail(ApiError(502, "Bad Gateway"))
+    one.may_read.clear()
+    times["passed"] = 601.0
+
+    assert not one.is_unreadable()
+    assert one.holds(NOON)
 
 
 JUMPS = [(3600.0, 60.0, False), (-3600.0, 700.0, True)]

@@ -16,6 +16,7 @@ import pytest
 from agent.counting import Counting
 from agent.modes import Decision, Mode
 from agent.rules import RuleSet
+from agent.source.api import ApiError
 from agent.state.document import decode
 from agent.state.lease import LeaseLost
 from agent.state.store import StateError
@@ -23,6 +24,7 @@ from agent.status import show_status
 from tests.agents import (
     NAMESPACE,
     NANOS,
+    PACE,
     WINDOW_SECONDS,
     Agent,
     Lab,
@@ -943,6 +945,10 @@ async def test_what_a_full_outbox_cost_is_reported_as_backpressure(
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         truth = write(pod, world, 20)
         await until(lambda: counting(agent).is_full)
+        assert agent.pipeline is not None
+        for follow in agent.pipeline.containers.follows.values():
+            follow.fail(ApiError(502, "Bad Gateway"))  # the last that is tried for a long time
+        world.clock.moved += 2 * PACE.unreadable
         await after(world, 30)
         write(pod, world, 20, seed=2)
         pod.rotate()

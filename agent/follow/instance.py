@@ -201,10 +201,18 @@ class Follow:
             return True
         return self.clear_seconds < end_seconds > self.released_seconds
 
+    def may_lack(self, start_seconds: int, end_seconds: int) -> bool:
+        """Whether lines of a window may lack that no longer waits for them."""
+        if not self.is_unreadable() or not self.clear_seconds < end_seconds > self.released_seconds:
+            return False
+        finished = self.ended.finished_seconds if self.ended is not None else 0
+        # The runtime stamps a last line when it reads it, after the process has ended.
+        return not finished or start_seconds <= finished + 1
+
     def is_unreadable(self) -> bool:
         """Whether it could not be read for so long that windows no longer wait for it."""
-        if self.failing_since is None:
-            return False
+        if self.failing_since is None or not self.may_read.is_set():
+            return False  # while nobody tries, nobody knows
         return self.monotonic() - self.failing_from > self.pace.unreadable
 
     def fail(self, error: ApiError) -> None:
