@@ -22,7 +22,8 @@ from agent.reader import Reader
 from agent.resume import hashes_kept, keep_breaks
 from agent.source import identity as identities
 from agent.source.api import ApiError
-from agent.source.discovery import find_all, instance_keys, pause_seconds, read_pod
+from agent.source.discovery import find_all, instance_keys, pause_seconds
+from agent.source.podobjects import PodObjects, until_answered
 from agent.state.document import pods_of
 
 if TYPE_CHECKING:
@@ -96,11 +97,12 @@ class Containers:
     _leaving: set[str] = field(factory=set)
     _looks: bool = False
     _tried: set[str] = field(factory=set)
-    _refused_in: set[str] = field(factory=set)
     _prefilter: Prefilter = field(init=False)
+    _objects: PodObjects = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._prefilter = make_prefilter(self.ruleset.literals)
+        self._objects = PodObjects(self.client, self.names, warn_missing)
         self.may_read.set()
 
     def pod_changed(self, pod: Pod) -> None:
@@ -145,16 +147,9 @@ class Containers:
             self._begin(self._find_out(pod), "left")
 
     async def _find_out(self, pod: Pod) -> None:
-        async def is_there() -> bool:
-            try:
-                found = await self._get(pod.namespace, pod.name)
-            except ApiError as error:
-                if error.status == HTTPStatus.NOT_FOUND:
-                    return False
-                raise
-            return found.uid == pod.uid and not found.is_deleting
-
-        stays = await self._ask(is_there, is_open=lambda: pod.uid in self._leaving)
+        stays = await self._ask(
+            lambda: self._objects.stays(pod), is_open=lambda: pod.uid in self._leaving
+        )
         if pod.uid not in self._leaving:
             return  # it is back already
         self._leaving.discard(pod.uid)
@@ -166,23 +161,19 @@ class Containers:
     async def _ask(
         self, question: Callable[[], Awaitable[T]], *, is_open: Callable[[], bool]
     ) -> T | None:
-        """Ask about pods that no selection contains while the question is open; None if nobody can.
+        """Ask about pods that no selection contains while the question is open.
 
-        An outage is waited out as long as one of the logs is. A 403 is one, too: an API server that
-        has just started may not have loaded the rights yet. What is wrongly taken to be gone would
-        be lost if it comes back, or count twice: after an outage without end it may still return.
+        An outage is waited out as long as one of the logs is. What is wrongly taken to be gone
+        would be lost if it comes back, or count twice: after an outage without end it may return.
         """
-        began, failures = self.monotonic(), 0
-        while is_open():
-            try:
-                return await question()
-            except ApiError as error:
-                failures += 1
-                if self.monotonic() - began > self.pace.unreadable:
-                    return None
-                base = self.pace.retry
-                await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
-        return None
+        return await until_answered(
+            question,
+            is_open=is_open,
+            monotonic=self.monotonic,
+            random=self.random,
+            pause=self.pace.retry,
+            limit_seconds=self.pace.unreadable,
+        )
 
     def look_for_missing(self, everything: Iterable[Selection]) -> None:
         """Once, when all selections are listed that may be: which pods of State left unnoticed?
@@ -349,7 +340,7 @@ class Containers:
         """Look at a pod again; return which pod has its name: "" for none, None: nobody says."""
         container = follow.container
         try:
-            pod = await self._get(container.namespace, container.pod)
+            pod = await self._objects.get(container.namespace, container.pod)
         except ApiError as error:
             if error.status == HTTPStatus.NOT_FOUND:
                 self._end(container.pod_uid)
@@ -364,25 +355,10 @@ class Containers:
             self._take(pod)
         return pod.uid
 
-    async def _get(self, namespace: str, name: str) -> Pod:
-        """Ask for a pod as it is now; say once of each namespace that this is not allowed there.
-
-        Raises `ApiError`.
-        """
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-        try:
-            return read_pod(await self.client.get(path), self.names)
-        except ApiError as error:
-            if error.status == HTTPStatus.FORBIDDEN and namespace not in self._refused_in:
-                self._refused_in.add(namespace)
-                trait = f"whose log it is after a restart in namespace {namespace}"
-                warn_missing(trait, "get pods")
-            raise
-
     async def _try_out(self, pod: Pod) -> None:
         # Nothing else asks before a container restarts, and then a missing right costs already.
         with suppress(ApiError):
-            await self._get(pod.namespace, pod.name)
+            await self._objects.get(pod.namespace, pod.name)
 
     def _taken_over(self, before: Follow, after: Follow, part: int) -> None:
         instances.take_over(self.counting, before.container.key, after.container.key, part)
