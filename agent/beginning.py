@@ -19,16 +19,14 @@ from agent.containers import MAX_FOLLOWS, warn_missing
 from agent.counting import Counting
 from agent.model import Identity
 from agent.obey import is_marked, pay_owed
-from agent.slots import Node, choose_slot, take_slot
+from agent.slots import take_slot
 from agent.source import identity as identities
 from agent.source.api import ApiError, Client
-from agent.source.discovery import Selection, find_nodes
 from agent.start import is_first_start, start_of
 from agent.state import installation as installations
-from agent.state.configmap import ConfigMapStore
-from agent.state.disk import FileStore
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.stores import find_store, stores_of
 from agent.withholding import review
 
 if TYPE_CHECKING:
@@ -175,9 +173,7 @@ async def begin(
     )
 
     async def take_over() -> tuple[str, Keeper, Counting]:
-        slot, store, node = await _find_store(
-            options, client, stores, installation, now_seconds=now
-        )
+        slot, store, node = await find_store(options, client, stores, installation, now_seconds=now)
         keeper, known_commits = keep(store), installation.commits_of(slot)
         await keeper.load(window_seconds=options.window_seconds, known_commits=known_commits)
         is_fresh = keeper.is_new
@@ -254,23 +250,6 @@ async def _later_clock(client: Client, world: World) -> Callable[[], float]:
     return lambda: max(world.clock(), world.monotonic() + ahead)
 
 
-async def _find_store(
-    options: Options,
-    client: Client,
-    stores: list[Store],
-    installation: Installation,
-    *,
-    now_seconds: int,
-) -> tuple[str, Store, Node | None]:
-    """Return the slot to claim, its place and this node; without slots the one State."""
-    if not options.slots:
-        return "", stores[0], None
-    node = Node(options.node or "", *await find_nodes(client, _everywhere(options)))
-    known = [installation.commits_of(str(index)) for index in range(len(stores))]
-    index = await choose_slot(stores, known, node, now_seconds=now_seconds)
-    return str(index), stores[index], node
-
-
 async def _note(
     store: Store,
     slot: str,
@@ -307,26 +286,3 @@ async def _note(
         log.warning("installation cannot be written", extra={"why": why})
     if not is_noted:
         raise SwitchedOff
-
-
-def _everywhere(options: Options) -> list[Selection]:
-    """Return the selections of the pods of every node."""
-    return [
-        Selection(namespace, selector, options.containers)
-        for namespace in options.namespaces
-        for selector in options.selectors
-    ]
-
-
-def stores_of(options: Options, client: Client) -> tuple[list[Store], Store]:
-    """Return State, or its slots, and the installation object."""
-    if options.state_path is not None:
-        path = options.state_path
-        installation = path.with_name(f"{path.stem}.installation.json")
-        return [FileStore(path)], FileStore(installation, is_owner=False)
-    name, namespace = options.state_name, options.state_namespace
-    names = [f"{name}-{index}" for index in range(options.slots)] or [name]
-    return (
-        [ConfigMapStore(client, namespace, one) for one in names],
-        ConfigMapStore(client, namespace, options.installation_name),
-    )

@@ -14,11 +14,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from agent.beginning import stores_of, unless
+from agent.beginning import unless
 from agent.slots import Node, is_unfinished
 from agent.source.api import Client
 from agent.source.discovery import Pods, Selection, watch
 from agent.standing import stand
+from agent.stores import stores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

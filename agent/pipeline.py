@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
-from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, stores_of, unless
+from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
 from agent.counting import Counting
 from agent.obey import note_owed
@@ -31,6 +31,7 @@ from agent.source.api import ApiError, Client
 from agent.source.discovery import Pods, Selection, watch
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
+from agent.stores import stores_of
 from agent.streams import give_back
 from agent.withholding import Withholding, review
 

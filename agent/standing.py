@@ -10,10 +10,10 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from agent.beginning import stores_of
 from agent.obey import note_owed
 from agent.source.api import ApiError, Client
 from agent.state.store import StateError
+from agent.stores import stores_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -16,7 +16,7 @@ import attrs
 import orjson
 import pytest
 
-from agent.beginning import Begun, SwitchedOff, begin, stores_of
+from agent.beginning import Begun, SwitchedOff, begin
 from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
@@ -31,6 +31,7 @@ from agent.standing import stand
 from agent.state.document import Document, decode
 from agent.state.installation import Installation, read_installation
 from agent.state.store import StateError
+from agent.stores import stores_of
 from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
 from tests.agents import NAMESPACE, Lab, after, lab, until
