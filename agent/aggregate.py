@@ -90,6 +90,11 @@ class Instance:
         self.kinds_before = tuple(before)
         return given
 
+    def forgotten(self) -> Instance:
+        """Return what stays once nothing may be known of it: where its breaks are, and its end."""
+        breaks = (None,) * len(self.kinds_before)
+        return Instance(ended_seconds=self.ended_seconds, kinds_before=breaks)
+
     @property
     def known(self) -> frozenset[str]:
         """What a reader of this instance starts with (`model.learn`)."""

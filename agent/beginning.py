@@ -67,7 +67,7 @@ class Begun:
     client: Client
     counting: Counting
     keeper: Keeper
-    note: Callable[[], Awaitable[None]]
+    note: Callable[[], Awaitable[object]]
     later: Callable[[], float]
 
 
@@ -224,10 +224,10 @@ async def begin(
     else:
         slot, keeper, counting = await take_over()
     note = partial(_note, installation_store, slot, keeper, counting, later)
-    await note(begun_with=installation)
+    went_by = await note(installation, begins=True)
     # What stood between the first look and this may have taken long; the tasks start at once.
     await obey()
-    return Begun(client, counting, keeper, note, later)
+    return Begun(client, counting, keeper, partial(note, went_by), later)
 
 
 async def _later_clock(client: Client, world: World) -> Callable[[], float]:
@@ -256,33 +256,38 @@ async def _note(
     keeper: Keeper,
     counting: Counting,
     clock: Callable[[], float],
+    went_by: Installation,
     *,
-    begun_with: Installation | None = None,
-) -> None:
+    begins: bool = False,
+) -> Installation:
     """Tell the installation how often State was written, and which series are acknowledged.
+
+    Return what this process goes by from then on.
 
     By the one an older copy is recognised. What could not be noted is withheld anew at next start.
     But an off that is over must be taken back before anything is counted, which the next start
     would else discard. Raises `SwitchedOff` for one that was missed, `StateError` for one that
     stays.
     """
-    takes_back = counting.sends and begun_with is not None and begun_with.sends is False
-    is_noted = True
+    takes_back = begins and counting.sends and went_by.sends is False
     try:
         async with asyncio.timeout(TAKE_BACK_SECONDS if takes_back else NOTE_SECONDS):
-            is_noted = await installations.note(
+            noted = await installations.note(
                 store,
                 slot=slot,
                 commits=keeper.committed,
                 withholding=counting.withholding,
                 sends=counting.sends,
                 now_seconds=int(clock()),
-                begun_with=begun_with,
+                went_by=went_by,
+                begins=begins,
             )
     except (StateError, TimeoutError) as error:
         why = str(error) if isinstance(error, StateError) else f"no answer in time: {store.where}"
         if takes_back:
             raise StateError(why) from error
         log.warning("installation cannot be written", extra={"why": why})
-    if not is_noted:
+        return went_by
+    if noted is None:
         raise SwitchedOff
+    return noted

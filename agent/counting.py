@@ -21,7 +21,7 @@ from agent.reports import Origin, Told, identity_calls, look, make_sent, make_un
 from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
 from agent.start import Start
-from agent.streams import leave_mode, note_off
+from agent.streams import forget_facts, leave_mode, note_off
 from agent.withholding import ABSENT, Withholding
 
 if TYPE_CHECKING:
@@ -122,9 +122,10 @@ class Counting:
             was_off or not_before > max(document.saved_seconds, windows.count_from or 0)
         )
         if has_missed:
-            document.off_seconds = document.saved_seconds
-        if document.off_seconds is not None:
-            windows.stop(document.off_seconds, next_second)
+            forget_facts(document)
+        if has_missed or document.off_seconds is not None:
+            # Since when it was off nobody knows, so of no line that is older than its end.
+            windows.stop(0, next_second)
             document.off_seconds = None
         # The object of the installation may have been deleted, and another replica have been first.
         is_another = document.installation not in {"", self.identity.installation_id}

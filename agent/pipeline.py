@@ -83,7 +83,7 @@ class Pipeline:
     containers: Containers
     outbox: CommittedOutbox
     check: Callable[[], None]
-    note: Callable[[], Awaitable[None]]
+    note: Callable[[], Awaitable[object]]
     later: Callable[[], float]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
@@ -217,14 +217,18 @@ class Pipeline:
         if noted != self._noted:
             # Before anything of a closed window is sent: an older copy of State would send it anew.
             self._noted = noted
-            try:
-                await self.note()
-            except SwitchedOff:
-                # Another replica saw an off which this one has missed.
-                self.switch_off(now_seconds=int(self.world.clock()))
-                await self.commit_off()
-                raise
+            await self.tell()
         self.outbox.commit(sealed)
+
+    async def tell(self) -> None:
+        """Tell the installation how far State has come. Raises `SwitchedOff`, once obeyed."""
+        try:
+            await self.note()
+        except SwitchedOff:
+            # Another replica saw an off which this one has missed.
+            self.switch_off(now_seconds=int(self.world.clock()))
+            await self.commit_off()
+            raise
 
     def switch_off(self, *, now_seconds: int) -> None:
         """Stop reading and sending at once, and discard what is unsent."""
@@ -348,7 +352,7 @@ async def run(
                 give_back(counting.document)
             try:
                 await pipeline.commit()
-                await begun.note()
+                await pipeline.tell()
             except StateError as error:
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})

@@ -16,16 +16,24 @@ if TYPE_CHECKING:
 
 
 def note_off(document: Document, stream: str, *, now_seconds: int) -> list[bytes]:
-    """Discard all that is unsent, and note since when nothing may be counted nor learned.
+    """Discard all that is unsent and all that was learned, and note that it was off.
 
     Return what was discarded, which the ledger shall not call to be sent again.
     """
     discarded = leave_mode(document, stream)
+    forget_facts(document)
     if document.off_seconds is None:
-        # A line of this very second may be younger than the switch.
         document.off_seconds = now_seconds
     document.stopped_seconds = None
     return discarded
+
+
+def forget_facts(document: Document) -> None:
+    """Forget what was learned of BotKube: since when an off had stood that is seen, nobody knows.
+
+    It may have been taken back before anybody who works could see it.
+    """
+    document.instances = {key: one.forgotten() for key, one in document.instances.items()}
 
 
 def give_back(document: Document) -> None:

@@ -121,7 +121,13 @@ async def test_an_object_of_a_newer_release_is_refused_and_stays(tmp_path: Path,
         "load": lambda: load_installation(kept, choose_id=nobody, now_seconds=1),
         "read": lambda: read_installation(kept),
         "note": lambda: note(
-            kept, slot="", commits=3, withholding=withheld, sends=True, now_seconds=1
+            kept,
+            slot="",
+            commits=3,
+            withholding=withheld,
+            sends=True,
+            now_seconds=1,
+            went_by=Installation(ID, 1),
         ),
         "note off": lambda: note_off(kept),
     }
@@ -179,10 +185,10 @@ async def test_another_off_is_another_one(tmp_path: Path) -> None:
     await note_on(kept, now_seconds=20)
     said.append(await note_off(kept))
     # One that has obeyed the off before takes back neither this one nor what it says.
-    is_noted = await note_on(kept, now_seconds=30, begun_with=begun_with)
+    noted = await note_on(kept, now_seconds=30, went_by=begun_with)
     found, _is_there = await read_installation(kept)
 
-    assert (said, is_noted) == ([0, 9, 21], False)
+    assert (said, noted) == ([0, 9, 21], None)
     assert found is not None
     assert (found.sends, found.not_before, found.commits) == (False, 21, 1)
 
@@ -192,21 +198,80 @@ async def test_only_a_beginning_changes_the_mode(tmp_path: Path, *, sends: bool)
     kept = FileStore(tmp_path / "installation.json")
     data = orjson.dumps(WHOLE | {"sends": not sends, "not_before": 3})
     await kept.save(data, "")
-    none = Withholding({})
-    is_noted = await note(kept, slot="", commits=7, withholding=none, sends=sends, now_seconds=8)
+    noted = await note_later(kept, Installation(ID, 5, sends=sends, not_before=3), sends=sends)
     found, _is_there = await read_installation(kept)
 
-    assert is_noted is not sends
+    assert (noted is None) is sends
     assert found is not None
     assert (found.sends, found.commits) == (not sends, 2 if sends else 7)
 
 
+async def test_one_that_works_misses_no_off_that_somebody_else_has_taken_back(
+    tmp_path: Path,
+) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | {"sends": True, "not_before": 3}), "")
+    works, _is_there = await read_installation(kept)
+    assert works is not None
+    goes_on = await note_later(kept, works)
+    await note_off(kept)
+    again = await note_on(kept, now_seconds=20)
+
+    assert goes_on is not None
+    assert await note_later(kept, goes_on) is None
+    assert again is not None
+    assert await note_later(kept, again) == again
+    # Nor does a beginning, if both happened after its first look.
+    assert await note_on(kept, now_seconds=30, went_by=works) is None
+
+
+async def test_an_off_from_before_there_was_an_id_is_known_to_whoever_chooses_one(
+    tmp_path: Path,
+) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    said = [await note_off(kept), await note_off(kept, noted=0)]
+    data = (await kept.load()).data
+    none, is_there = await read_installation(kept)
+    found = await load_installation(kept, choose_id=chosen, now_seconds=1)
+    again = await load_installation(kept, choose_id=nobody, now_seconds=1)
+
+    assert (said, none, is_there) == ([0, 0], None, True)
+    # No id is chosen while it stands.
+    assert data == b'{"version":1,"sends":false}'
+    assert (found.id, found.sends, found.is_new, again.sends) == (ID, False, True, False)
+
+
+async def test_one_that_works_misses_no_off_of_which_alone_the_object_tells(tmp_path: Path) -> None:
+    kept, works = FileStore(tmp_path / "installation.json"), Installation(ID, 5, not_before=7)
+    there = await note_later(kept, works)
+    said = await note_off(kept, noted=7)
+    noted = [await note_later(kept, works), await note_later(kept, works, sends=False)]
+
+    # Somebody has deleted it since, so that nobody has obeyed.
+    assert (there, said, noted) == (works, 0, [None, works])
+
+
+async def note_later(
+    kept: FileStore, went_by: Installation, *, sends: bool = True
+) -> Installation | None:
+    """Note what one that works does at the end of a window."""
+    return await note(
+        kept,
+        slot="",
+        commits=7,
+        withholding=Withholding({}),
+        sends=sends,
+        now_seconds=8,
+        went_by=went_by,
+    )
+
+
 async def note_on(
-    kept: FileStore, *, now_seconds: int, begun_with: Installation | None = None
-) -> bool:
+    kept: FileStore, *, now_seconds: int, went_by: Installation | None = None
+) -> Installation | None:
     """Note what a beginning does in mode `on`, which has obeyed what stands there now."""
-    if begun_with is None:
-        begun_with, _is_there = await read_installation(kept)
+    went_by = went_by or (await read_installation(kept))[0]
+    assert went_by is not None
     return await note(
         kept,
         slot="",
@@ -214,7 +279,8 @@ async def note_on(
         withholding=Withholding({}),
         sends=True,
         now_seconds=now_seconds,
-        begun_with=begun_with,
+        went_by=went_by,
+        begins=True,
     )
 
 

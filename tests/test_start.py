@@ -7,7 +7,7 @@ from itertools import product
 import attrs
 import pytest
 
-from agent.aggregate import Windows
+from agent.aggregate import Instance, Windows
 from agent.counting import STOP_TOLERANCE_SECONDS, Counting
 from agent.model import Identity
 from agent.start import (
@@ -19,6 +19,7 @@ from agent.start import (
 )
 from agent.state.document import Document
 from agent.state.installation import Installation
+from agent.streams import note_off
 from tests.faults.words import word_rules
 
 NOW = 1_800_000_000
@@ -204,6 +205,39 @@ def test_an_agent_that_waits_for_its_turn_is_not_stopped(
     assert (document.stopped_seconds, bool(document.restarts)) == (None, not stops)
 
 
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
+    """Not even what was learned before, since from when on it was off nobody knows."""
+    document = Document(b"", "", Windows(60), sends=not is_marked, saved_seconds=5)
+    document.off_seconds = 7 if is_marked else None
+    document.instances["uid/1"] = Instance(
+        "v1.14.0",
+        debug=True,
+        started=True,
+        kind="panic",
+        bots={"slack"},
+        sinks={"webhook"},
+        ended_seconds=3,
+        marks={"a=b"},
+        kinds_before=("oom", None),
+    )
+    counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
+    if is_marked:
+        note_off(document, "after", now_seconds=7)
+    counting.begin(
+        now_seconds=NOW,
+        window_seconds=60,
+        count_from=0,
+        was_off=not is_marked,
+        new_stream=lambda: "after",
+    )
+
+    # That it has ended, and where its log is broken, are no facts of BotKube's.
+    left = Instance(ended_seconds=3, kinds_before=(None, None))
+    assert document.instances == {"uid/1": left}
+    assert document.windows.stopped == ((0, NOW + 1),)
+
+
 @pytest.mark.parametrize(
     ("sends", "saved", "count_from", "not_before", "misses"),
     [
@@ -234,4 +268,4 @@ def test_a_state_that_missed_an_off_counts_anew(
     )
 
     assert document.stream == ("after" if misses else "before")
-    assert windows.stopped == (((saved, NOW + 1),) if misses else ())
+    assert windows.stopped == (((0, NOW + 1),) if misses else ())

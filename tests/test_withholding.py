@@ -112,7 +112,9 @@ async def test_what_is_noted_is_read(tmp_path: Path, ruleset: RuleSet) -> None:
         store, choose_id=choose, now_seconds=5, withholding=at(0, None, OLD)
     )
     held = at(100, first.withholding, ruleset)
-    await note(store, slot="", commits=3, withholding=held, sends=True, now_seconds=5)
+    await note(
+        store, slot="", commits=3, withholding=held, sends=True, now_seconds=5, went_by=first
+    )
     again = await load_installation(store, choose_id=choose, now_seconds=6)
 
     assert (again.withholding, again.commits, again.first_start_seconds) == (held, 3, 5)

@@ -225,10 +225,10 @@ def of_installation(
         if not exists and not limits.may_create:
             return Line(check, Verdict.FAIL, f"{where} is not there, and may not be made", APPLY)
         if was_started:
-            says = f"{where} has no id, though State was written: it was deleted"
+            says = f"{where} has no id, though State was written: it was deleted, or off until now"
             fix = "start the agent anew, which chooses a new id; to keep the old, put it back first"
             return Line(check, Verdict.WARN, says, fix)
-        says = f"{where} has no id yet: no agent was started"
+        says = f"{where} has no id yet: no agent was started that was not off"
         return Line(check, Verdict.WARN, says, "start the agent")
     says = f"{where} has its id since {_span(limits.now_seconds - first_seconds)}"
     left = first_seconds + quiet_seconds - limits.now_seconds

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
+_ONLY_OFF = b'{"version":1,"sends":false}'
+"""What stands there of an off that was seen before an id was chosen: while it says so, none is."""
 
 
 class NewerInstallation(StateError):  # noqa: N818 says what it is
@@ -55,10 +57,12 @@ class Installation:
         """How often a slot is known to have been written; without a name it is the only State."""
         return self.slots.get(slot, 0) if slot else self.commits
 
-    def is_same_off(self, later: Installation) -> bool:
-        """Whether both say that the mode is not `on`, and it was not in between."""
-        offs = (self.sends, later.sends)
-        return offs == (False, False) and self.not_before == later.not_before
+    def misses(self, later: Installation) -> bool:
+        """Whether who went by this has missed an off that was noted, and maybe is over, since."""
+        is_another = self.not_before != later.not_before
+        if self.sends is False:
+            return later.sends is False and is_another
+        return later.sends is False or is_another
 
 
 async def load_installation(
@@ -75,10 +79,11 @@ async def load_installation(
     """
     for _attempt in range(3):
         stored = await store.load()
-        if stored.data is not None:
-            return _decode(stored.data, store.where)
+        known = _decode_chosen(stored.data, store.where)
+        if known is not None:
+            return known
         chosen = Installation(await choose_id(), now_seconds, is_new=True, withholding=withholding)
-        if was_off is not None and await was_off():
+        if stored.data == _ONLY_OFF or (was_off is not None and await was_off()):
             chosen.sends = False
         try:
             await store.save(_encode(chosen), stored.version)
@@ -95,8 +100,7 @@ async def read_installation(store: Store) -> tuple[Installation | None, bool]:
     Raises `StateError`.
     """
     stored = await store.load()
-    said = None if stored.data is None else _decode(stored.data, store.where)
-    return said, bool(stored.version)
+    return _decode_chosen(stored.data, store.where), bool(stored.version)
 
 
 async def note(
@@ -107,26 +111,26 @@ async def note(
     withholding: Withholding,
     sends: bool,
     now_seconds: int,
-    begun_with: Installation | None = None,
-) -> bool:
+    went_by: Installation,
+    begins: bool = False,
+) -> Installation | None:
     """Keep how often State was written, and what is acknowledged. Raises `StateError`.
 
-    A beginning keeps the mode, too: that it is `on` only if `begun_with`, the object that it has
-    obeyed, knew of the off that is noted now. False if there is one that this process has missed:
-    then nothing is changed.
+    A beginning keeps the mode, too. Where it is `on`, that is only done if `went_by`, the object
+    that this process has obeyed, knew of every off that was noted. Return what is to be gone by
+    from now on; None if an off was missed: then nothing is changed.
     """
     for _attempt in range(3):
         stored = await store.load()
-        if stored.data is None:
-            return True
-        known = _decode(stored.data, store.where)
-        obeyed = begun_with is not None and begun_with.is_same_off(known)
-        if sends and known.sends is False and not obeyed:
-            return False
-        says = known.sends if begun_with is None else sends
+        known = _decode_chosen(stored.data, store.where)
+        if known is None:
+            return None if sends and stored.data == _ONLY_OFF else went_by
+        if sends and went_by.misses(known):
+            return None
+        says = sends if begins else known.sends
         before, was = known.commits_of(slot), (known.withholding, known.sends)
         if before >= commits and was == (withholding, says):
-            return True
+            return known
         if slot:
             known.slots[slot] = max(before, commits)
         else:
@@ -136,7 +140,7 @@ async def note(
         known.withholding, known.sends = withholding, says
         with suppress(Conflict):  # the owner of another slot was faster
             await store.save(_encode(known), stored.version)
-            return True
+            return known
     what = f"{store.where} keeps changing"
     raise StateError(what)
 
@@ -149,17 +153,18 @@ async def note_off(store: Store, *, noted: int | None = None) -> int | None:
     """
     for _attempt in range(3):
         stored = await store.load()
-        if stored.data is None:
-            return 0  # as whoever chooses an id says, until the mode is on
-        known = _decode(stored.data, store.where)
-        if noted is not None and known.not_before != noted:
+        known = _decode_chosen(stored.data, store.where)
+        if known is not None and noted is not None and known.not_before != noted:
             return None
-        if known.sends is False:
-            return known.not_before
-        known.sends = False
+        # As whoever chooses an id says, until the mode is on.
+        not_before = 0 if known is None else known.not_before
+        if stored.data == _ONLY_OFF or (known is not None and known.sends is False):
+            return not_before
+        if known is not None:
+            known.sends = False
         with suppress(Conflict):  # another replica has found the switch, too, or its slot written
-            await store.save(_encode(known), stored.version)
-            return known.not_before
+            await store.save(_ONLY_OFF if known is None else _encode(known), stored.version)
+            return not_before
     what = f"{store.where} keeps changing"
     raise StateError(what)
 
@@ -179,6 +184,11 @@ def _encode(installation: Installation) -> bytes:
     if installation.withholding is not None:
         said["series"] = _series_out(installation.withholding.sent_from)
     return orjson.dumps(said)
+
+
+def _decode_chosen(data: bytes | None, where: str) -> Installation | None:
+    """Return what an object says in which an id was chosen, None of another."""
+    return None if data is None or data == _ONLY_OFF else _decode(data, where)
 
 
 def _decode(data: bytes, where: str) -> Installation:
