@@ -137,7 +137,6 @@ async def _keep_running(
         if isinstance(ended, SwitchedOff):
             failures, said = 0, ""
             running.cannot_begin = ""
-            running.stand(since=world.monotonic())
             await _wait(stop, options.pace.switches)
             continue
         failures += 1

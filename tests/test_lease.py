@@ -164,7 +164,10 @@ async def test_a_stopped_leader_commits_then_releases_then_is_followed_at_once(w
     assert followed < 10
 
 
-async def test_a_standby_that_is_stopped_ends_and_leaves_the_lease_alone(world: Lab) -> None:
+async def test_a_standby_that_is_stopped_ends_and_leaves_the_lease_alone(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     async with world.agent() as first, world.agent(seed=2, waits=False) as second:
         await after(world, 5)
         holder = spec(world)["holderIdentity"]
@@ -172,6 +175,7 @@ async def test_a_standby_that_is_stopped_ends_and_leaves_the_lease_alone(world: 
 
         assert spec(world)["holderIdentity"] == holder
         assert leads(first)
+    assert caplog.messages.count("leading") == 1
 
 
 async def test_the_lease_is_made_where_no_chart_made_it(world: Lab) -> None:

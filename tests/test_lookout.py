@@ -22,6 +22,7 @@ from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
 from agent.lookout import Lookout
+from agent.on_node import run_on_node
 from agent.options import World
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array
@@ -494,6 +495,52 @@ async def test_a_look_takes_no_longer_than_it_may(world: Lab) -> None:
         ended_at = loop.time()
 
     assert began <= lookout.begun <= ended_at < began + 5
+
+
+async def test_a_look_without_an_answer_does_not_keep_one_that_stands_by_from_the_next(
+    world: Lab,
+) -> None:
+    world.cluster.server.faults.add(HalfOpen(), path=f"/namespaces/{NAMESPACE}$")
+    annotate(world, "true")
+    lookout = Lookout()
+    waiting, clock = until(lambda: lookout.owed_since is not None), world.clock.seconds
+    await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.5)
+
+    assert lookout.owed_since is not None
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_namespace_that_cannot_be_listed_hides_not_that_no_pod_is_here(
+    nodes: Lab, status: int
+) -> None:
+    """And one that waits on a node without BotKube looks at the switches less often."""
+    nodes.cluster.server.faults.add(Answer(status), path="/namespaces/other/pods$", times=None)
+    pace = attrs.evolve(nodes.options().pace, switches=0.05)
+    options = attrs.evolve(nodes.options(), namespaces=(NAMESPACE, "other"), pace=pace)
+    none_here, stop, looks = asyncio.Event(), asyncio.Event(), []
+    lookout = Lookout(lambda _found: looks.append(lookout.begun))
+    waiting = run_on_node(
+        options,
+        World(nodes.clock.seconds, random.Random(1), uuid.uuid4, random.randbytes),
+        never,
+        stand_by=lambda: None,
+        lead=lambda: None,
+        none_here=none_here.set,
+        stop=stop,
+        lookout=lookout,
+    )
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(waiting)
+        await none_here.wait()
+        await until(lambda: len(looks) > 1)
+        stop.set()
+
+    assert looks[1] - looks[0] >= 10 * pace.switches
+
+
+async def never() -> None:
+    """Stand for a term that must not begin."""
+    raise AssertionError
 
 
 async def test_odd_pods_keep_no_replica_from_its_slot(tmp_path: Path, ruleset: RuleSet) -> None:

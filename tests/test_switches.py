@@ -33,7 +33,7 @@ from agent.service import serve_pipeline
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.sink.segment import Segment
 from agent.source.api import ApiError, Client
-from agent.source.switches import ANNOTATION, VARIABLE, read_switches
+from agent.source.switches import ANNOTATION, MAX_YAML_CHARS, VARIABLE, read_switches
 from agent.standing import stand
 from tests.agents import (
     LEASE,
@@ -871,6 +871,9 @@ async def test_no_request_leaves_nor_line_is_read_after_an_off_while_state_is_wr
     assert pipeline.counting.lines == read > 0
 
 
+LONG = f"analytics: {{disable: false}}\n#{'x' * (MAX_YAML_CHARS // 2)}\n"
+
+
 async def ended(agent: Agent) -> None:
     """Wait until an agent has ended by itself."""
     async with asyncio.timeout(20):
@@ -893,7 +896,11 @@ async def ended(agent: Agent) -> None:
         (["analytics:\n\tdisable: true\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: false}\n", "analytics: {disable: true}\n"], "true"),
         (["analytics: {disable: true}\n", "analytics: {disable: false}\n"], "true"),
+        # Each is short enough to be read, and both are not.
+        ([LONG], "false"),
+        ([LONG, LONG], "not readable"),
     ],
+    ids=range(15),
 )
 async def test_a_configuration_of_botkube_that_is_torn_is_not_a_switch_that_is_not_set(
     world: Lab, texts: list[str], value: str
