@@ -164,12 +164,14 @@ def _plan(arguments: argparse.Namespace) -> int:
     from agent.terms import Terms
 
     loaded = _load(arguments)
+    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
     terms = Terms(
         loaded.identity.cluster_id,
         loaded.window.seconds,
         loaded.privacy.minimum,
         _origin(endpoint_for(_endpoint(loaded))),
         loaded.privacy.quiet_period_seconds,
+        mode.mode,
     )
     try:
         return show_plan(

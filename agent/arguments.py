@@ -78,7 +78,8 @@ def make_parser(
         "of a window, and the settings on which it depends how much that tells, and whom; or what "
         "could be sent now and could not before. Newly disclosed are also: another cluster id "
         "(none, uuid5, raw, in this order), a shorter window, a smaller minimum, a shorter quiet "
-        "period, another server. Not compared: whether there is a write key, so the mode.",
+        "period, another server, and the mode (off, local, on) as the agent's own switches and the "
+        "write key say it here; what stands in a cluster no plan knows.",
         epilog="exit codes:\n  0  printed\n  2  a setting, a rule or the older plan is wrong\n"
         "  3  something is newly disclosed, and not acknowledged\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,

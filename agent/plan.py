@@ -32,8 +32,9 @@ from agent.disclosure import (
     texts,
 )
 from agent.model import REPORT
+from agent.modes import Mode
 from agent.rulefiles import load_rules
-from agent.terms import QUIET, SETTINGS, Terms, newly_told, read_terms
+from agent.terms import MODE, QUIET, SETTINGS, Terms, newly_told, read_terms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -210,8 +211,9 @@ def show_plan(
         print("a folder tells no settings: only rules are compared", file=sys.stderr)
     else:
         new += tuple(newly_told(before, terms))
-        if before.quiet_seconds is None and terms.quiet_seconds:
-            print(f"{QUIET}: not known of the old plan, so not compared", file=sys.stderr)
+        for name, tells in ((QUIET, terms.quiet_seconds), (MODE, terms.mode == Mode.ON)):
+            if before.data[name] is None and tells:
+                print(f"{name}: not known of the old plan, so not compared", file=sys.stderr)
     if as_json:
         _print_json({"version": FORMAT_VERSION, "new": [attrs.asdict(one) for one in new]})
     else:

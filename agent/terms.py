@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from agent.disclosure import New
+from agent.modes import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,15 +18,18 @@ if TYPE_CHECKING:
 SETTINGS = "settings"
 """What stands in place of an event."""
 QUIET = "privacy.quiet_period_seconds"
+MODE = "mode"
 CLUSTER_IDS = ("none", "uuid5", "raw")
-"""The one that tells least first."""
+MODES = (Mode.OFF, Mode.LOCAL, Mode.ON)
+"""Of each the one that tells least first."""
 
 
 @frozen
 class Terms:
     """The settings in force; of the destination only which server it is.
 
-    `quiet_seconds` is None where an older plan does not say it.
+    `quiet_seconds` and `mode` are None where an older plan does not say them; `mode` is by what is
+    set for the agent itself, as no plan knows a cluster.
     """
 
     cluster_id: str
@@ -33,6 +37,7 @@ class Terms:
     minimum: int
     destination: str
     quiet_seconds: int | None
+    mode: str | None = None
 
     @property
     def data(self) -> dict[str, str | int | None]:
@@ -43,6 +48,7 @@ class Terms:
             "privacy.minimum": self.minimum,
             "destination": self.destination,
             QUIET: self.quiet_seconds,
+            MODE: self.mode,
         }
 
 
@@ -55,12 +61,16 @@ def read_terms(data: Mapping[str, Any]) -> Terms:
         raise ValueError(f"{SETTINGS}.destination")
     window = _number(data, "window.seconds", least=1)
     quiet = _number(data, QUIET, least=0) if QUIET in data else None
+    mode = data.get(MODE)
+    if MODE in data and mode not in MODES:
+        raise ValueError(f"{SETTINGS}.{MODE}")
     return Terms(
         cluster_id,
         window,
         _number(data, "privacy.minimum", least=0),
         destination,
         quiet,
+        mode,
     )
 
 
@@ -81,6 +91,7 @@ def newly_told(old: Terms, new: Terms) -> Iterator[New]:
         new.destination != old.destination,
         # At a first start, and whenever the rules disclose more.
         _is_sooner(new.quiet_seconds, old.quiet_seconds),
+        None not in {new.mode, old.mode} and MODES.index(new.mode) > MODES.index(old.mode),
     )
     for (name, before), now, is_more in zip(
         old.data.items(), new.data.values(), tells_more, strict=True

@@ -504,9 +504,10 @@ async def test_a_look_without_an_answer_does_not_keep_one_that_stands_by_from_th
     annotate(world, "true")
     lookout = Lookout()
     waiting, clock = until(lambda: lookout.owed_since is not None), world.clock.seconds
+    began = asyncio.get_running_loop().time()
     await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.5)
 
-    assert lookout.owed_since is not None
+    assert asyncio.get_running_loop().time() - began < 10
 
 
 @pytest.mark.parametrize("status", [403, 404])

@@ -28,6 +28,7 @@ from agent.disclosure import (
     questions,
 )
 from agent.model import REPORT
+from agent.modes import Mode
 from agent.names import RESERVED
 from agent.plan import PlanError, bounds, read_plan
 from agent.rules import RuleSet
@@ -323,6 +324,40 @@ def test_a_quiet_period_that_an_older_plan_lacks_is_not_known(
     assert call(capsys, *given, "--privacy-quiet-period-seconds=0") == (3, none)
 
 
+@pytest.mark.parametrize("old", Mode)
+@pytest.mark.parametrize("new", Mode)
+def test_a_mode_that_sends_more_is_new(old: Mode, new: Mode) -> None:
+    """Being off tells nobody anything, not even the operator."""
+    told = [one.name for one in newly_told(terms_in(old), terms_in(new))]
+    order = [Mode.OFF, Mode.LOCAL, Mode.ON]
+
+    assert told == (["mode"] if order.index(new) > order.index(old) else [])
+
+
+def test_a_write_key_is_new_unless_an_older_plan_knows_no_mode(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    strict: Path,
+    tmp_path: Path,
+) -> None:
+    kept = json.loads((strict / "plan.json").read_text())
+    del kept["settings"]["mode"]
+    (tmp_path / "old.json").write_text(json.dumps(kept))
+    given = ("--config", str(strict / "config.yaml"), "--against")
+    nothing = "nothing is newly disclosed\n"
+    unknown = "mode: not known of the old plan, so not compared\n"
+
+    assert call(capsys, *given, str(tmp_path / "old.json")) == (0, nothing)
+    monkeypatch.setenv("BOTKUBE_ANALYTICS_DESTINATION_WRITE_KEY", "k")
+    assert call(capsys, *given, str(tmp_path / "old.json")) == (0, nothing + unknown)
+    new = "settings / mode: local before, now on\n1 newly disclosed\n"
+    assert call(capsys, *given, str(strict / "plan.json")) == (3, new)
+
+
+def terms_in(mode: str) -> Terms:
+    return Terms("none", 60, 0, "", 0, mode)
+
+
 def test_a_minimum_of_one_is_none() -> None:
     """A count is at least 1, so that it raises nothing: none at all tells no more."""
     assert [*newly_told(Terms("none", 60, 1, "", 0), Terms("none", 60, 0, "", 0))] == []
@@ -345,7 +380,7 @@ def test_a_folder_of_rules_is_compared_with(
     assert call(capsys, *rules, "--against", "rules")[0] == 3
 
 
-TERMS = Terms("none", 60, 0, "", 0).data
+TERMS = Terms("none", 60, 0, "", 0, "on").data
 ONE = {"event": "a", "property": "b", "shape": "words", "values": [1], "optional": False}
 
 
@@ -391,6 +426,8 @@ def plan_of(one: object = ONE, **terms: object) -> str:
             ": settings.privacy.quiet_period_seconds: ",
         ),
         (plan_of(destination=None), ": settings.destination: "),
+        (plan_of(mode=[]), ": settings.mode: "),
+        (plan_of(mode="loud"), ": settings.mode: "),
         (plan_of(destination="a\x1b[2J"), ": settings.destination: "),
     ],
 )
@@ -467,7 +504,7 @@ def test_no_plan_that_somebody_edited_ends_with_a_traceback(plan: object) -> Non
             series, terms = read_plan(kept.name)
             assert terms is not None
             newly_disclosed(series, PLAN)
-            [*newly_told(terms, Terms("raw", 60, 0, "", 0))]
+            [*newly_told(terms, Terms("raw", 60, 0, "", 0, "on"))]
 
 
 def test_a_plan_that_is_not_there_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
