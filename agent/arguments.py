@@ -19,7 +19,8 @@ exit codes:
   0    done, and nothing is wrong
   1    done, and something is wrong with what was looked at (rules, events, State, a proof)
   2    the command, its input, a setting, a rule file or a port is wrong; nothing was done
-  3    the cluster, State or the ledger cannot be used; plan: something new is disclosed
+  3    the cluster, State or the ledger cannot be used; plan: something new is disclosed; prove:
+       no line belongs to a rule
   130  interrupted
 """
 
@@ -63,7 +64,8 @@ def make_parser(
         description="Put other text into saved logs wherever no decision of the rules rests on "
         "it, in several ways, and compare what would be sent byte by byte. Prints counts, line "
         "numbers and rule ids, and no text of the logs.",
-        epilog="exit codes:\n  0  proved\n  1  not proved\n  2  unusable input\n",
+        epilog="exit codes:\n  0  proved\n  1  not proved\n  2  unusable input\n"
+        "  3  nothing to prove: no entry belongs to a rule\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     prove.add_argument("files", nargs="*", metavar="FILE", help="log files; - or none: stdin")

@@ -18,10 +18,12 @@ from hypothesis import strategies as st
 
 from agent.__main__ import main
 from agent.disclosure import disclosures
+from agent.lines import MAX_LINE_BYTES
 from agent.preview import Preview
 from agent.proving.prove import Verdict, preview_texts, prove
 from agent.proving.reading import _look_up, make_policy
 from agent.proving.renaming import CANARY, STYLES, Renaming, words_of
+from agent.proving.report import shorten
 from agent.proving.variant import read_log, vary
 from agent.rules import Rule, RuleSet
 from agent.rules.ruleset import Captured, Constant, Source
@@ -314,6 +316,13 @@ def test_input_as_powershell_saves_it_is_read(
 
     assert code == 0
     assert "16 of them matched" in said
+
+
+def test_no_more_of_a_line_than_counting_sees_is_replaced() -> None:
+    """Else one line without an end takes minutes."""
+    long = b"a" * MAX_LINE_BYTES
+
+    assert shorten(long + b"b\n" + long + b"bcd\nx\n") == long + b"b\n" + long + b"b\nx\n"
 
 
 def test_no_more_of_an_input_than_the_limit_is_read_and_it_says_so(

@@ -33,6 +33,7 @@ _PIECE = re.compile(
 )
 _SECRETS = (b"xoxb-%b", b"https://%b.zxqj.jqz/?t=1", b"%b@qxzj.zq", b"10.%b", b"%b-Bearer.eyJ")
 _ALPHABETS = (b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789")
+_LETTERS = _ALPHABETS[0] + _ALPHABETS[1]
 _CANARIES = (b"jqxz", b"JQXZ", _ALPHABETS[2])
 _BLOCKS = {2: (0x0430, 32), 3: (0x4E00, 1024), 4: (0x1F300, 256)}
 """Where letters of so many bytes are taken from, and how many."""
@@ -92,7 +93,7 @@ class Renaming:
     def _make(self, word: bytes, attempt: int) -> bytes:
         size = len(word) + 8
         noise = shake_256(b"%d/%d/%b" % (self.seed, attempt, word)).digest(size)
-        letters = sum(char in b"".join(_ALPHABETS[:2]) for char in word)
+        letters = len(word) - len(word.translate(None, _LETTERS))
         is_canary = letters >= _CANARY_LETTERS and attempt < _ATTEMPTS // 2
         alphabets = _CANARIES if is_canary else _ALPHABETS
         made = _other(word, noise, alphabets)

@@ -14,6 +14,7 @@ import attrs
 import orjson
 from rich.console import Console
 
+from agent.lines import MAX_LINE_BYTES
 from agent.preview import decode
 from agent.proving.prove import Verdict, preview_texts, prove
 from agent.proving.renaming import STYLES
@@ -77,7 +78,12 @@ def _read(name: str) -> tuple[bytes, bool]:
     is_cut = len(found) > MAX_BYTES
     if is_cut:
         found = found[: found.rfind(b"\n", 0, MAX_BYTES) + 1 or MAX_BYTES]
-    return b"".join(decode(iter([found]))), is_cut
+    return shorten(b"".join(decode(iter([found])))), is_cut
+
+
+def shorten(text: bytes) -> bytes:
+    """Take off what no reader of a log sees of a line, but that it was too long."""
+    return b"\n".join(line[: MAX_LINE_BYTES + 1] for line in text.split(b"\n"))
 
 
 def _word(verdict: Verdict) -> str:
