@@ -200,6 +200,7 @@ class Running:
             seq=document.seq,
             count_from_seconds=document.windows.count_from,
             may_send=pipeline.outbox.may_send.is_set(),
+            is_full=counting.is_full,
             withheld=tuple(sorted(withheld)),
             withheld_until_seconds=max(withheld.values(), default=0),
             window_seconds=document.windows.seconds,

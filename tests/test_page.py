@@ -201,6 +201,33 @@ def whole(ruleset: RuleSet, **changes: object) -> View:
     return attrs.evolve(view, **changes)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("answer", "waiting", "says"),
+    [
+        (
+            Answer.RETRY,
+            2,
+            "did not accept the last one (401): 2 wait, and are sent again. The next",
+        ),
+        (Answer.RETRY, 0, "Counts are sent: the next report leaves after"),
+        (Answer.REJECTED, 0, "refused the last one for good (401). The next report follows after"),
+        (Answer.DELIVERED, 2, "Counts are sent: the next report leaves after"),
+    ],
+)
+def test_the_box_says_what_the_destination_said_last(
+    ruleset: RuleSet, answer: Answer, waiting: int, says: str
+) -> None:
+    ledger = Ledger()
+    first, second = (send(ledger, batch(at, seq=at), at=NOW) for at in (1, 2))
+    ledger.answer(second, Answer.RETRY, detail="later", now_seconds=NOW - 1)
+    ledger.answer(first, answer, detail="401", now_seconds=NOW)
+    figures = Snapshot(outbox_batches=waiting)
+    document = page(whole(ruleset, entries=ledger.entries, figures=figures)).decode()
+
+    assert says in re.sub(r"<[^>]*>", "", document)
+    assert ("Counts are sent" in document) is says.startswith("Counts")
+
+
 def test_there_is_no_script_no_asset_and_no_inline_style(ruleset: RuleSet) -> None:
     text = page(whole(ruleset)).decode()
 
@@ -496,6 +523,11 @@ STANDS_BY = Snapshot(mode="on", leads=False)
             {"mode": "local", "may_send": False},
             ["cannot be read now, so what they said last holds and counting goes on.</dd>"],
             id="local, unreadable",
+        ),
+        pytest.param(
+            {"is_full": True, "figures": Snapshot(outbox_batches=9)},
+            ["so no log is read until the destination takes some of it.</dd>", "9 wait, and are"],
+            id="outbox full",
         ),
         pytest.param(
             {"mode": "local", "has_looked": False, "next": None},

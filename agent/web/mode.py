@@ -103,14 +103,32 @@ def _next(view: View) -> Element:
         )
     if view.next is None or not view.may_send:
         return tag("dd", "None from here now.")
+    trouble = _trouble(view)
     return tag(
         "dd",
-        "Counts are sent: the next report leaves after ",
+        f"{trouble} The next report follows after "
+        if trouble
+        else "Counts are sent: the next report leaves after ",
         moment(view.next.end_seconds),
         f" UTC, to {short(view.destination)}. ",
         tag("a", "As it stands", href="#next"),
         ".",
     )
+
+
+def _trouble(view: View) -> str:
+    """Return what the destination has said last, if that was no yes."""
+    tried = (one for one in view.entries if one.attempts)
+    latest = max(tried, key=lambda one: one.at_seconds, default=None)
+    waiting = view.figures.outbox_batches
+    if latest is None:
+        return ""
+    if latest.answer is Answer.REJECTED:
+        return f"The destination refused the last one for good ({short(latest.detail)})."
+    if latest.answer is Answer.RETRY and waiting:
+        why = f"The destination did not accept the last one ({short(latest.detail)})"
+        return f"{why}: {number(waiting)} wait, and are sent again."
+    return ""
 
 
 def _sent(view: View) -> Element:

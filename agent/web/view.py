@@ -76,7 +76,7 @@ class View:
     were last; they are looked at every `look_every_seconds`. `cannot_begin` is why there is no
     pipeline and will be none until that is mended; `owes_off` is whether a switch said off and what
     was unsent is still to be discarded. `may_send` is off while they cannot be read by one that
-    would send.
+    would send. `is_full` is whether what waits to be sent has used its room.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -98,6 +98,7 @@ class View:
     seq: int = 0
     count_from_seconds: int | None = None
     may_send: bool = True
+    is_full: bool = False
     withheld: tuple[str, ...] = ()
     withheld_until_seconds: int = 0
     window_seconds: int = 3600
@@ -200,6 +201,11 @@ class View:
             return (
                 "The cluster's switches cannot be read now, so what they said last holds and "
                 "counting goes on."
+            )
+        if self.is_full:
+            return (
+                "What waits to be sent has filled its room, so no log is read until the "
+                "destination takes some of it."
             )
         return ""
 
