@@ -19,6 +19,7 @@ import pytest
 
 from agent.__main__ import main
 from agent.aggregate import GAP_REASONS, Instance, Window, Windows
+from agent.counting import OUTBOX_BYTES
 from agent.ledger.entries import Answer, digest_of
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Identity
@@ -757,6 +758,7 @@ async def shown(
         mode is Mode.ON,
         world.clock.seconds,
         agent.pipeline,
+        looked=world.clock.seconds(),
     )
     async with serve_page(0, running.view) as port:
         yield port
@@ -936,6 +938,18 @@ async def test_in_local_mode_the_next_report_is_shown_and_said_not_to_be_sent(wo
     assert said["next"]["digests"] == [digest_of(standing)]
     assert standing in kept
     assert said["destination"] == ""
+
+
+async def test_a_full_outbox_is_said(world: Lab) -> None:
+    async with world.agent() as agent, shown(world, agent, Mode.ON) as port:
+        assert agent.pipeline is not None
+        before = orjson.loads((await ask(port, "/api/status")).body)
+        large = attrs.evolve(batch(1), body=bytes(OUTBOX_BYTES + 1))
+        agent.pipeline.counting.document.outbox = [large]
+        said = orjson.loads((await ask(port, "/api/status")).body)
+
+    assert "has filled its room" not in before["means"]
+    assert "has filled its room" in said["means"]
 
 
 def agent_counts(agent: Agent) -> int:

@@ -104,8 +104,8 @@ def _about() -> Element:
     return tag(
         "p",
         "This agent reads the logs of BotKube in your cluster, counts what happened, and reports "
-        "the counts. This page shows all of it, changes nothing, and is served to this machine "
-        "alone.",
+        "the counts while it is on. This page shows all of it, changes nothing, and is served to "
+        "this machine alone.",
     )
 
 
@@ -250,6 +250,10 @@ def _verify(view: View) -> Element:
         (
             "See what your own logs would give: ",
             "kubectl logs deploy/botkube | botkube-analytics preview --format json -",
+        ),
+        (
+            "See that no text of them would change it: ",
+            "kubectl logs deploy/botkube | botkube-analytics prove -",
         ),
         (
             "Print a report exactly as it was sent: ",
