@@ -69,15 +69,23 @@ def settings_schema() -> Json:
         found = _value_schema(one)
         if one.is_list:
             found = {"type": "array", "items": found}
+        found = _or_null(found)
         sections.setdefault(one.section, {})[one.key] = {"description": one.reason, **found}
     return {
         "type": "object",
         "additionalProperties": False,
         "properties": {
-            name: {"type": "object", "additionalProperties": False, "properties": keys}
+            name: {"type": ["object", "null"], "additionalProperties": False, "properties": keys}
             for name, keys in sections.items()
         },
     }
+
+
+def _or_null(found: Json) -> Json:
+    """Take what is left empty in YAML, too."""
+    if "enum" in found:
+        return found | {"enum": [*found["enum"], None]}
+    return found | {"type": [found["type"], "null"]}
 
 
 def _value_schema(setting: Setting) -> Json:

@@ -133,6 +133,8 @@ WRONG: list[Json] = [
     {"readinessProbe": {"successThreshold": 0}},
     {"image": {"repository": "registry/"}},
     {"image": {"repository": "registry/name@sha256:0"}},
+    {"image": {"repository": "registry.example/Name"}},
+    {"image": {"repository": "registry.example/a//name"}},
     {"destination": {"existingSecret": "a..b"}},
     {"destination": {"key": "..key"}},
     {"commonLabels": {"a b": "c"}},
@@ -172,6 +174,7 @@ TAKEN: list[Json] = [
     *({"ledger": {"sizeLimit": one}} for one in ("32M", "0.5Gi", 33_554_432)),
     *({"metrics": {"serviceMonitor": {"interval": one}}} for one in ("1m30s", "500ms", "1h")),
     {"image": {"digest": f"sha512:{'ab' * 64}"}},
+    *({"image": {"repository": one}} for one in ("Host:5000/a/b_c--d.e", "a__b")),
     {"podSecurityContext": {"runAsGroup": 0, "fsGroup": 0, "supplementalGroupsPolicy": "Strict"}},
     {"securityContext": {"runAsGroup": 0}},
     {"livenessProbe": {"terminationGracePeriodSeconds": 5}},
@@ -182,6 +185,46 @@ TAKEN: list[Json] = [
 @pytest.mark.parametrize("given", TAKEN, ids=lambda one: str(one)[:60])
 def test_the_schema_takes_what_the_api_server_takes(given: Json) -> None:
     jsonschema.validate(merged(VALUES, given), schema())
+
+
+EMPTY: list[Json] = [
+    {"settings": {"privacy": None}},
+    *({"settings": {one.section: {one.key: None}}} for one in settings.TABLE
+      if one.key not in manifests.DECIDED.get(one.section, ())),
+    *({key: {"team": None}} for key in ("commonLabels", "commonAnnotations", "podLabels",
+                                        "podAnnotations", "nodeSelector")),
+    {"rules": {"a.yaml": None}},
+    {"resources": {"limits": {"cpu": None}}},
+    {"extraEnv": [{"name": "A", "value": None, "valueFrom": None}]},
+    {"networkPolicy": {"metricsFrom": [
+        {"podSelector": {}, "namespaceSelector": None, "ipBlock": None},
+        {"ipBlock": {"cidr": "10.0.0.0/8", "except": None}}]}},
+]  # fmt: skip
+"""What no default of the chart's is under, so that Helm leaves the null there."""
+
+
+def as_helm_leaves(values: Json, given: Json) -> Json:
+    """Return values with others over them, and with each null for which there is no default."""
+    found = merged(values, given)
+    for key, value in given.items():
+        if isinstance(value, dict):
+            found[key] = as_helm_leaves(values.get(key) or {}, value)
+        elif value is None and key not in values:
+            found[key] = None
+    return found
+
+
+@pytest.mark.parametrize("given", EMPTY, ids=lambda one: str(one)[:60])
+def test_the_schema_takes_what_is_left_empty(given: Json) -> None:
+    jsonschema.validate(as_helm_leaves(VALUES, given), schema())
+
+
+def test_every_template_begins_without_nulls() -> None:
+    """Helm renders them in any order, and those that come later do not see what one takes away."""
+    for path in (CHART / "templates").glob("[!_]*"):
+        first = re.findall(r"\{\{-? (?!/\*)(.*?) -?\}\}", path.read_text(encoding="utf-8"))[0]
+
+        assert first == 'include "withoutNulls" .Values', path.name
 
 
 @pytest.mark.parametrize("given", [{"global": None}, {"global": {"a": 1}}, {"enabled": False}])
@@ -197,24 +240,22 @@ MAY_BE_ABSENT = {
     "priorityClassName", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints",
     *(f"destination.{key}" for key in ("existingSecret", "writeKey", "endpoint", "caConfigMap")),
     "rights.clusterId", "rights.botkubeDeployments",
-    "ledger.enabled", "ledger.sizeLimit",
+    "ledger.sizeLimit",
     *(f"image.{key}" for key in ("tag", "digest", "pullPolicy")),
     "serviceAccount.name", "serviceAccount.annotations",
-    "podDisruptionBudget.enabled",
     *(f"networkPolicy.{key}"
       for key in ("enabled", "metricsFrom", "apiServer.cidrs", "destination.cidrs")),
     *(f"metrics.{key}"
       for key in ("service.enabled", "serviceMonitor.enabled", "serviceMonitor.labels",
                   "serviceMonitor.interval", "prometheusRule.enabled", "prometheusRule.labels",
                   "prometheusRule.runbookUrl", "dashboard.enabled", "dashboard.labels")),
-    # The agent's, or the API server's own are in force.
-    *(f"{probe}Probe.{key}" for probe in ("liveness", "readiness", "startup")
-      for key in VALUES[f"{probe}Probe"]),
-    *(f"{context}.{key}" for context in ("podSecurityContext", "securityContext", "resources")
-      for key in VALUES[context]),
+    # The platform's own are in force: OpenShift chooses users, the image has one.
+    *(f"podSecurityContext.{key}" for key in ("runAsUser", "runAsGroup", "fsGroup")),
+    "resources.requests", "resources.limits",
 }  # fmt: skip
 """Values that null may take away, and whoever leaves one empty in YAML. Not those without which
-something else would be installed in silence: fewer rights, no hardening, any port."""
+something else would be installed in silence: fewer rights, no hardening, any port, a start of six
+seconds."""
 
 
 def without(paths: Iterable[str]) -> Json:
@@ -241,7 +282,7 @@ def paths(values: Json, where: str = "") -> Iterator[str]:
     """Yield every key of the chart's own; those of labels and quantities are the user's."""
     for key, value in values.items():
         yield f"{where}{key}"
-        is_own = key not in {"labels", "requests", "limits", "capabilities", "seccompProfile"}
+        is_own = key not in {"labels", "requests", "limits"}
         if isinstance(value, dict) and is_own:
             yield from paths(value, f"{where}{key}.")
 

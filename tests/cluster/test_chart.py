@@ -274,8 +274,7 @@ def combined() -> Iterator[Json]:
         for place, one in zip(PLACES, chosen, strict=True):
             found |= {place: one} if place else one
         yield found
-    # The namespace takes no pod without its security contexts.
-    yield without(one for one in MAY_BE_ABSENT if "Context." not in one)
+    yield without(MAY_BE_ABSENT)
 
 
 def test_values_go_together(place: Place) -> None:

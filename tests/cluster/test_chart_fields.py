@@ -215,8 +215,8 @@ SHOWN: Json = {
     one: {"enabled": True} for one in ("service", "serviceMonitor", "prometheusRule", "dashboard")
 }
 WITH_ALL: Json = {"networkPolicy": {"enabled": True}, "metrics": SHOWN}
-CHANGES = re.compile(r"Probe\.|Context\.|^resources|\.enabled$|^metrics\.dashboard")
-"""Without these it is another object: with the API server's defaults, no volume, no label."""
+CHANGES = re.compile(r"Context\.|^resources|^metrics\.dashboard")
+"""Without these it is another object: with the platform's defaults, without a label."""
 
 
 def made_of(folder: Path, values: Json) -> dict[str, Json]:
@@ -232,6 +232,72 @@ def test_what_is_left_empty_is_as_if_it_were_not_given(tmp_path: Path, kind: str
 
     assert made_of(tmp_path, merged(nulls, given)) == made_of(tmp_path, given)
     assert loaded(made_of(tmp_path, {"kind": kind, **without(MAY_BE_ABSENT)}))
+
+
+def test_a_null_that_no_default_is_under_is_as_if_it_were_not_given(tmp_path: Path) -> None:
+    """Written out, the agent would not take settings, nor the chart a variable from elsewhere."""
+    name = {"fieldRef": {"fieldPath": "metadata.name"}}
+    peers = [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]
+    kept = {"namespaceSelector": {"matchLabels": {"team": None}}}
+    given = {
+        **WITH_ALL,
+        "extraEnv": [{"name": "DO_NOT_TRACK", "valueFrom": name}],
+        "networkPolicy": {"enabled": True, "metricsFrom": [*peers, kept]},
+        "settings": {"privacy": {"minimum": 5}},
+        "rules": {"b.yaml": "rules"},
+    }
+    nulls = {
+        **{key: {"team": None} for key in ("commonLabels", "commonAnnotations", "podLabels")},
+        "extraEnv": [{"name": "DO_NOT_TRACK", "value": None, "valueFrom": name}],
+        "networkPolicy": {
+            "enabled": True,
+            "metricsFrom": [peers[0] | {"ipBlock": None}, peers[1] | {"podSelector": None}, kept],
+        },
+        "settings": {
+            "privacy": {"minimum": 5, "quiet_period_seconds": None},
+            "kubernetes": {"selectors": None},
+            "identity": None,
+        },
+        "rules": {"a.yaml": None, "b.yaml": "rules"},
+    }
+    nulls["networkPolicy"]["metricsFrom"][1]["ipBlock"] = peers[1]["ipBlock"] | {"except": None}
+    found = made_of(tmp_path, given | nulls)
+    policy = found[f"NetworkPolicy/{RELEASE}"]
+
+    assert found == made_of(tmp_path, given)
+    assert loaded(found).privacy.minimum == 5
+    # A selector with less would select more.
+    assert policy["spec"]["ingress"][0]["from"][2] == kept
+
+
+HARDENED = (
+    "podSecurityContext.runAsNonRoot",
+    "podSecurityContext.seccompProfile",
+    "podSecurityContext.seccompProfile.type",
+    "securityContext.allowPrivilegeEscalation",
+    "securityContext.readOnlyRootFilesystem",
+    "securityContext.capabilities",
+    "securityContext.capabilities.drop",
+    "startupProbe.failureThreshold",
+    "ledger.enabled",
+)
+
+
+@pytest.mark.parametrize("path", HARDENED)
+def test_a_null_that_would_take_away_hardening_is_refused_by_name(
+    tmp_path: Path, path: str
+) -> None:
+    name = path.rpartition(".")[2]
+    with pytest.raises(manifests.HelmError, match=f"missing property '{name}'"):
+        made_of(tmp_path, without([path]))
+
+
+@pytest.mark.parametrize(
+    "peer", [{"ipBlock": {"cidr": "10.0.0.0/8"}, "podSelector": {}}, {"podSelector": None}], ids=str
+)
+def test_a_peer_that_is_two_or_none_is_told_in_words(tmp_path: Path, peer: Json) -> None:
+    with pytest.raises(manifests.HelmError, match="an entry has either ipBlock, or selectors"):
+        made_of(tmp_path, {"networkPolicy": {"metricsFrom": [peer]}})
 
 
 def test_off_is_rendered_whatever_else_is_wrong(tmp_path: Path) -> None:
@@ -269,6 +335,25 @@ def test_every_alert_has_its_place_in_the_runbook() -> None:
         assert "NAMESPACE" not in rule["expr"]
     for rule in alone["spec"]["groups"][0]["rules"]:
         assert rule["annotations"]["runbook_url"] == f"#{rule['alert'].lower()}"
+
+
+def test_what_go_writes_as_1e6_is_a_number_all_the_same(tmp_path: Path) -> None:
+    quiet = {"privacy": {"quiet_period_seconds": 31_536_000}}
+    objects = made_of(tmp_path, {"terminationGracePeriodSeconds": 1_000_000, "settings": quiet})
+
+    assert at(objects[f"Deployment/{RELEASE}"], f"{POD} terminationGracePeriodSeconds") == 1_000_000
+    assert loaded(objects).privacy.quiet_period_seconds == 31_536_000
+
+
+def test_no_annotation_of_ones_own_hides_that_settings_changed() -> None:
+    given = r"podAnnotations.checksum/settings=mine,commonAnnotations.checksum/settings=ours"
+    (found,) = (
+        one
+        for one in manifests.objects(manifests.template("--set", given)).values()
+        if one["kind"] == "Deployment"
+    )
+
+    assert len(at(found, "spec template metadata annotations checksum/settings")) == 64
 
 
 def test_that_nobody_leads_is_an_alert_where_somebody_has_to() -> None:

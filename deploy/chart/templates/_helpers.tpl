@@ -1,3 +1,22 @@
+{{- /* Takes what is null out of a map, in place: a key that is left empty in YAML is as if it were not given.
+Not inside of what is the API server's to understand, where a selector with less would select more, nor
+of what Helm shares with other charts. */ -}}
+{{- define "withoutNulls" -}}
+{{- $whole := list "global" "affinity" "tolerations" "topologySpreadConstraints" "valueFrom" -}}
+{{- $whole = concat $whole (list "podSelector" "namespaceSelector") -}}
+{{- range $key, $value := . -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $ $key -}}
+{{- else if not (has $key $whole) -}}
+{{- range kindIs "slice" $value | ternary $value (list $value) -}}
+{{- if kindIs "map" . -}}
+{{- include "withoutNulls" . -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
 {{- end -}}
