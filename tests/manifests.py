@@ -149,7 +149,7 @@ def rendered() -> dict[Path, str]:
     base = whole.pop("base")
     files = {
         "base/kustomization.yaml": {"namespace": NAMESPACE, "resources": ["objects.yaml"]},
-        "base/objects.yaml": [*base.values()],
+        "base/objects.yaml": [*map(_of_no_namespace, base.values())],
     }
     for folder, wanted in whole.items():
         added = [one for name, one in wanted.items() if name not in base]
@@ -167,14 +167,22 @@ def rendered() -> dict[Path, str]:
     return {MANIFESTS / name: _text(name, found) for name, found in files.items()}
 
 
-def plain(given: str) -> dict[str, Json]:
+def plain(given: str, *, namespace: str = NAMESPACE) -> dict[str, Json]:
     """Render the chart without the marks by which Helm knows what is its own."""
-    found = objects(template(*(["--set", given] if given else [])))
+    found = objects(template(*(["--set", given] if given else []), namespace=namespace))
     for one in found.values():
         for labels in (one, one.get("spec", {}).get("template", {})):
             for mark in ("helm.sh/chart", "app.kubernetes.io/managed-by"):
                 labels.get("metadata", {}).get("labels", {}).pop(mark, None)
     return found
+
+
+def _of_no_namespace(found: Json) -> Json:
+    """Let kustomize say where an account is: a namespace that stands here it would not change."""
+    if "subjects" not in found:
+        return found
+    kept = [{k: v for k, v in one.items() if k != "namespace"} for one in found["subjects"]]
+    return found | {"subjects": kept}
 
 
 def _deleted(found: Json) -> Json:

@@ -757,6 +757,31 @@ def test_kustomize_makes_of_a_folder_what_helm_makes_of_its_values(folder: str) 
 
 
 @pytest.mark.parametrize("folder", manifests.RENDERED)
+def test_a_folder_goes_into_another_namespace_as_the_runbook_says(
+    tmp_path: Path, folder: str
+) -> None:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        pytest.skip("no kubectl here, whose kustomize is tried")
+    text = (manifests.DEPLOY / "README.md").read_text()
+    (recipe,) = (one for one in re.findall(r"(?s)```yaml\n(.*?)```", text) if "patches:" in one)
+    if folder.endswith("two-replicas"):
+        recipe = recipe.replace("/rules/3/", "/rules/4/")
+    if folder.endswith("namespaced"):
+        recipe = recipe.partition("patches:")[0]
+    # Only paths from here on are taken.
+    target = Path(os.path.relpath(manifests.MANIFESTS / folder, tmp_path))
+    recipe = recipe.replace("deploy/manifests/base", str(target))
+    (tmp_path / "kustomization.yaml").write_text(recipe)
+    done = subprocess.run([kubectl, "kustomize", tmp_path], capture_output=True, check=True)  # noqa: S603
+    made = manifests.objects(done.stdout.decode()).values()
+
+    assert {one["metadata"].pop("namespace") for one in made} == {"chat"}
+    wanted = manifests.plain(manifests.RENDERED[folder], namespace="chat")
+    assert {manifests.key(one): one for one in made} == wanted
+
+
+@pytest.mark.parametrize("folder", manifests.RENDERED)
 def test_a_folder_is_applied_and_again_without_a_change(place: Place, folder: str) -> None:
     found = manifests.manifest(folder, namespace=place.namespace)
     once = [place.api.apply(place.namespace, one) for one in found.values()]
