@@ -704,7 +704,8 @@ async def test_an_installation_says_when_sending_begins(settled: Lab) -> None:
     assert "8f14e45f" not in quiet.says
     assert (newer.verdict, "newer format than 1" in newer.says) == (Verdict.FAIL, True)
     assert newer.fix.startswith("use the release that wrote it")
-    assert f"patch configmap {INSTALLATION} --type merge" in newer.fix
+    for one in (broken, newer):
+        assert f"patch configmap {INSTALLATION} --type merge" in one.fix
     assert CANARY not in broken.says + broken.fix + newer.says + newer.fix
 
 
@@ -1208,6 +1209,11 @@ async def test_from_elsewhere_an_installation_that_may_not_be_seen_is_told_where
     place = f"ConfigMap {NAMESPACE}/{INSTALLATION}" if knows_rights else f"chat, {NAMESPACE}"
     assert place in lines["installation"]["says"]
     assert "in chat" not in str(lines) or not knows_rights
+    # Nothing is to be emptied that nobody has looked at.
+    assert "patch" not in lines["installation"]["fix"]
+    if not knows_rights:
+        assert lines["installation"]["fix"].startswith("name the namespace in which the agent runs")
+        assert lines["state"]["fix"] == "see the line of the installation"
 
 
 @pytest.mark.usefixtures("_own_environment")

@@ -20,7 +20,12 @@ from agent.doctor.verdicts import Line, Refusal
 from agent.slots import HELD_SECONDS
 from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
 from agent.state.disk import FileStore
-from agent.state.installation import FORMAT_VERSION, NewerInstallation, read_installation
+from agent.state.installation import (
+    FORMAT_VERSION,
+    NewerInstallation,
+    NoInstallation,
+    read_installation,
+)
 from agent.state.store import StateError
 
 if TYPE_CHECKING:
@@ -90,18 +95,21 @@ def _emptying(store: Store) -> str:
 async def _installation(
     store: Store, seconds: float
 ) -> tuple[Installation | None, bool, Trouble | None]:
+    # Offered for what was read alone: whoever may not look would empty an installation that works.
     anew = f"for a new id: {_emptying(store)}"
-    fix = f"see the rights, or, {anew}"
+    unread = "see the rights, and the API server's line"
     try:
         found = await ask(read_installation(store), seconds)
     except NewerInstallation:
         says = f"{store.where} has a newer format than {FORMAT_VERSION}, which this release reads"
         fix = f"use the release that wrote it, or, {anew}"
         return None, True, Trouble(says, fix)
+    except NoInstallation as error:
+        return None, True, Trouble(str(error), f"put a copy back, or, {anew}")
     except StateError as error:
-        return None, False, Trouble(str(error), fix)
+        return None, False, Trouble(str(error), unread)
     if isinstance(found, Refusal):
-        return None, False, Trouble(f"cannot read {store.where}: {found}", fix)
+        return None, False, Trouble(f"cannot read {store.where}: {found}", unread)
     return *found, None
 
 

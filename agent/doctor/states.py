@@ -81,7 +81,8 @@ def read(kept: Kept) -> Document | None:
 def of_state(kept: Kept, limits: Limits, *, known_commits: int, check: str = "state") -> Line:
     """Judge one State object."""
     if kept.trouble:
-        return Line(check, Verdict.FAIL, kept.trouble, "see the rights, and whether it is there")
+        fix = _SEE if limits.looked else "see the rights, and whether it is there"
+        return Line(check, Verdict.FAIL, kept.trouble, fix)
     if kept.data is None:
         if limits.looked and not kept.exists:
             return Line(check, Verdict.WARN, f"{kept.where} is not there", _SEE)

@@ -33,6 +33,10 @@ class NewerInstallation(StateError):  # noqa: N818 says what it is
     """Written by a later release than this; it must not be overwritten by an older one."""
 
 
+class NoInstallation(StateError):  # noqa: N818 says what it is
+    """Something is kept there, and it is none."""
+
+
 @define
 class Installation:
     """Who this installation is, and when the agent was first started for it.
@@ -217,7 +221,7 @@ def _decode(data: bytes, where: str) -> Installation:
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         what = f"{where} holds no installation; delete its data to begin with a new id"
-        raise StateError(what) from error
+        raise NoInstallation(what) from error
 
 
 def _flag_or_none(found: object) -> bool | None:
