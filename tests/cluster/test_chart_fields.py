@@ -237,16 +237,16 @@ def test_what_is_left_empty_is_as_if_it_were_not_given(tmp_path: Path, kind: str
 def test_a_null_that_no_default_is_under_is_as_if_it_were_not_given(tmp_path: Path) -> None:
     """Written out, the agent would not take settings, nor the chart a variable from elsewhere."""
     name = {"fieldRef": {"fieldPath": "metadata.name"}}
-    peers = [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]
+    peers: list[Json] = [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]
     kept = {"namespaceSelector": {"matchLabels": {"team": None}}}
-    given = {
+    given: Json = {
         **WITH_ALL,
         "extraEnv": [{"name": "DO_NOT_TRACK", "valueFrom": name}],
         "networkPolicy": {"enabled": True, "metricsFrom": [*peers, kept]},
         "settings": {"privacy": {"minimum": 5}},
         "rules": {"b.yaml": "rules"},
     }
-    nulls = {
+    nulls: Json = {
         **{key: {"team": None} for key in ("commonLabels", "commonAnnotations", "podLabels")},
         "extraEnv": [{"name": "DO_NOT_TRACK", "value": None, "valueFrom": name}],
         "networkPolicy": {
