@@ -13,7 +13,6 @@ ARG CA_PEM=""
 ENV PIP_CERT=/build/pip-ca.pem \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1 \
-    PIP_NO_COMPILE=1 \
     PIP_ROOT_USER_ACTION=ignore
 
 WORKDIR /build
@@ -22,15 +21,16 @@ RUN set -eu; \
     cat /etc/ssl/certs/ca-certificates.crt > pip-ca.pem; \
     printf '%s\n' "$CA_PEM" >> pip-ca.pem
 
-# The locks change less often than the code: a layer of their own.
+# The locks change less often than the code: a layer of their own. Bytecode is compiled once, below;
+# as a variable pip would take --no-compile the other way round.
 COPY requirements.txt requirements-build.txt requirements-sbom.txt ./
 RUN set -eu; \
     python -m venv --without-pip /opt/venv; \
-    python -m pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: \
-      -r requirements.txt; \
+    python -m pip --python /opt/venv/bin/python install --no-compile --require-hashes \
+      --only-binary :all: -r requirements.txt; \
     python -m venv --without-pip /build/tools; \
-    python -m pip --python /build/tools/bin/python install --require-hashes --only-binary :all: \
-      -r requirements-build.txt -r requirements-sbom.txt
+    python -m pip --python /build/tools/bin/python install --no-compile --require-hashes \
+      --only-binary :all: -r requirements-build.txt -r requirements-sbom.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY agent ./agent
@@ -38,7 +38,7 @@ COPY rules ./rules
 RUN set -eu; \
     python -m pip --python /build/tools/bin/python wheel --no-build-isolation --no-deps --no-index \
       --wheel-dir dist .; \
-    python -m pip --python /opt/venv/bin/python install --no-deps --no-index dist/*.whl
+    python -m pip --python /opt/venv/bin/python install --no-compile --no-deps --no-index dist/*.whl
 
 # The file system of the final stage, collected under /rootfs.
 COPY deploy/image/sbom.py ./

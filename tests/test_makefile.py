@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -49,6 +50,23 @@ def test_no_image_is_built_without_the_authority_that_was_named(tmp_path: Path) 
     code, asked = make(tmp_path, "image", f"CA_FILE={tmp_path / 'nope'}")
 
     assert (bool(code), asked) == (True, [])
+
+
+def test_an_image_of_another_platform_is_asked_for_by_its_name(tmp_path: Path) -> None:
+    call = ["make", "--dry-run", "-f", str(MAKEFILE), "image", "VERSION=1", "PLATFORM=linux/arm64"]
+    done = subprocess.run(call, cwd=tmp_path, check=True, capture_output=True, text=True)  # noqa: S603
+
+    assert " --platform linux/arm64 " in done.stdout
+
+
+def test_pip_compiles_nothing_for_the_image() -> None:
+    """Under QEMU that took longer than all else; PIP_NO_COMPILE=1 means that it shall."""
+    text = MAKEFILE.with_name("Dockerfile").read_text().replace("\\\n", "")
+    installs = re.findall(r"python -m pip [^;\n]* install [^;\n]*", text)
+
+    assert len(installs) == 3
+    assert not [one for one in installs if " --no-compile " not in one]
+    assert "PIP_NO_COMPILE" not in text
 
 
 def test_an_image_is_built_with_an_authority_and_without(tmp_path: Path) -> None:
