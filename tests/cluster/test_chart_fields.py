@@ -337,6 +337,19 @@ def test_every_alert_has_its_place_in_the_runbook() -> None:
         assert rule["annotations"]["runbook_url"] == f"#{rule['alert'].lower()}"
 
 
+def test_no_label_of_ones_own_takes_the_place_of_the_charts(tmp_path: Path) -> None:
+    """By which selectors find the pods, and the state of a release its objects."""
+    mine = dict.fromkeys(OWN, "mine")
+    shown = {name: one | ({} if name == "service" else {"labels": mine})
+             for name, one in SHOWN.items()}  # fmt: skip
+    for given in ({"commonLabels": mine}, {"podLabels": mine}, {"metrics": shown}):
+        found = made_of(tmp_path, {**WITH_ALL, **given})
+        labels = [one["metadata"]["labels"] for one in found.values()]
+        labels.append(at(found[f"Deployment/{RELEASE}"], "spec template metadata labels"))
+
+        assert not [one for one in labels if not one.items() >= OWN.items()], given
+
+
 def test_what_go_writes_as_1e6_is_a_number_all_the_same(tmp_path: Path) -> None:
     quiet = {"privacy": {"quiet_period_seconds": 31_536_000}}
     objects = made_of(tmp_path, {"terminationGracePeriodSeconds": 1_000_000, "settings": quiet})
