@@ -63,6 +63,11 @@ EVERYTHING: dict[str, dict[str, Any]] = {
     "Deployment": {
         "metadata annotations": E["commonAnnotations"],
         "spec replicas": E["replicas"],
+        # One that stands by is there before the one that works goes.
+        "spec strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+        },
         "spec selector matchLabels": OWN,
         "spec template metadata annotations checksum/write-key": sha256(
             E["destination"]["writeKey"]
@@ -141,6 +146,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
     "Service": {
         "spec selector": OWN,
         "spec clusterIP": "None",
+        "spec publishNotReadyAddresses": True,
         "spec ports": [{"name": "health", "port": 8080, "targetPort": "health", "protocol": "TCP"}],
     },
     "ServiceMonitor": {
