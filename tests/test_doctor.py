@@ -249,6 +249,9 @@ async def test_a_missing_right_is_named_with_what_is_lost(
     else:
         assert right.without.replace("`", "") in line.says
         assert f"{verb} {right.resource}" in line.fix
+        # Whoever wants no right on the whole cluster is told what the chart does instead.
+        is_wide = right.where is Where.KUBE_SYSTEM
+        assert ("set identity.cluster_id to none" in line.fix) is is_wide
     # The ConfigMap of the old id is one of the opt-out's, too, and then State is not there.
     assert others <= {
         name_of(one)
