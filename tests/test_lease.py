@@ -334,11 +334,13 @@ async def test_why_a_lease_cannot_be_used_is_a_sentence_with_the_fix(
     if isinstance(fault, HalfOpen):
         world.changes["lease_times"] = IMPATIENT
     world.cluster.server.faults.add(fault, path=LEASES_PATH, times=None)
-    async with world.agent(waits=False):
-        await until(lambda: "lease cannot be used" in caplog.messages)
-    said = [vars(one)["why"] for one in caplog.records if one.message == "lease cannot be used"]
 
-    assert fix in said[0]
+    def said() -> list[str]:
+        return [vars(one)["why"] for one in caplog.records if one.message == "lease cannot be used"]
+
+    async with world.agent(waits=False):
+        # On a busy machine the first answer may come too late, which is said as well.
+        await until(lambda: any(fix in why for why in said()))
 
 
 @pytest.mark.parametrize("may_create", [True, False])
