@@ -24,11 +24,11 @@ class Claim:
         self.place = place
         self._framer = Framer()
         self._proof = Proof(key, place)
-        self._is_empty, self._has_lines = True, False
+        self.is_empty, self._has_lines = True, False
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the reply."""
-        self._is_empty = self._is_empty and not chunk
+        self.is_empty = self.is_empty and not chunk
         for line in stamped(self._framer.feed(chunk)):
             self._has_lines = True
             if not self.is_decided:
@@ -41,7 +41,7 @@ class Claim:
 
     def answer(self) -> bool | None:
         """Take it that the reply ends here, or is decided. None: it does not say."""
-        if not (self._is_empty or self._has_lines):
+        if not (self.is_empty or self._has_lines):
             return None  # the kubelet's own words, or less than a line
         if self._has_lines and self._proof.is_broken_off:
             return None  # it ended before the last line that was counted

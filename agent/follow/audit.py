@@ -89,8 +89,9 @@ async def audit(one: Follow) -> None:
 
 
 def _is_open(one: Follow) -> bool:
-    # A stream that has not sent a byte yet is open as well: an empty log is silent.
-    return one.scope is not None
+    # A stream that has not sent a byte yet is open as well: an empty log is silent. One whose bytes
+    # are not taken yet, since the object is still asked whose they are, is not.
+    return one.scope is not None and not one.is_in_question
 
 
 async def look_between(one: Follow, suspect: Suspect) -> None:

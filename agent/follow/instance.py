@@ -70,7 +70,7 @@ class Follow:
     `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
     `steps` counts the steps back of its stream that were looked into.
     `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
-    log was read then.
+    log was read then. It `is_in_question` while the object is asked whether the log is its own.
     """
 
     container: Container
@@ -93,6 +93,7 @@ class Follow:
     is_deleting: bool = False
     is_done: bool = False
     is_auditing: bool = False
+    is_in_question: bool = False
     opened: int = 0
     errors: int = 0
     steps: int = 0

@@ -23,6 +23,10 @@ NO_LOG_SECONDS = 24.0
 """After so long an answer that there is no such log is final."""
 
 
+class _EmptyReplyError(Exception):
+    """Nothing was written yet, or the reply ended early without a sign: only a second one tells."""
+
+
 async def read_instance(one: Follow) -> None:
     """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
@@ -106,7 +110,12 @@ async def _is_its_own(one: Follow) -> bool:
     The watch may be behind, and another pod have the name. Raises `ApiError` while nobody can be
     asked; but windows do not wait for ever.
     """
-    uid = await one.refresh(one)
+    one.is_in_question = True
+    try:
+        uid = await one.refresh(one)
+    finally:
+        one.is_in_question = False
+        one.last_bytes = one.monotonic()  # it was not the stream that was silent
     if uid is None and not one.is_unreadable():
         raise ApiError(0, "nobody says whose log it is")
     if uid == "" and not one.reader.lines_read:
@@ -138,14 +147,18 @@ async def _take_over(before: Follow, after: Follow) -> None:
 
 async def _ask_until_answered(before: Follow, after: Follow) -> None:
     """Ask as long as an unreadable log is waited for: neither can be read meanwhile, either."""
-    began, failures = after.monotonic(), 0
+    began, failures, was_empty = after.monotonic(), 0, False
     while True:
         try:
-            await _ask_whose(before, after)
+            await _ask_whose(before, after, believes_empty=was_empty)
+        except _EmptyReplyError:
+            was_empty = True
+            await asyncio.sleep(after.pace.retry)
         except ApiError as error:
             for one in (before, after):
                 one.fail(error)
-            if error.status in NO_LOG and after.monotonic() - began > NO_LOG_SECONDS:
+            waited = after.monotonic() - began
+            if error.status in NO_LOG and after.is_previous() and waited > NO_LOG_SECONDS:
                 return
             failures += 1
             await asyncio.sleep(after.pause_seconds(failures, error))
@@ -154,7 +167,7 @@ async def _ask_until_answered(before: Follow, after: Follow) -> None:
             return
 
 
-async def _ask_whose(before: Follow, after: Follow) -> None:
+async def _ask_whose(before: Follow, after: Follow, *, believes_empty: bool) -> None:
     # Seen late, this instance may have been followed by the next one already; the replies do not
     # say whose they are, so the object is asked first.
     await after.refresh(after)
@@ -162,15 +175,22 @@ async def _ask_whose(before: Follow, after: Follow) -> None:
     if previous and not after.is_previous():
         return  # no request is answered with its log any more
     for place in before.reader.places():
-        is_its = await _is_continued_by(after, place, previous=previous)
+        is_its = await _is_continued_by(
+            after, place, previous=previous, believes_empty=believes_empty
+        )
         part = before.reader.part_of(place) if place in before.reader.places() else 0
         if is_its and after.reader.take_over(before.reader, place):
             after.taken_over(before, after, part)
             return
 
 
-async def _is_continued_by(one: Follow, place: Cursor, *, previous: bool) -> bool:
-    """Whether an instance's log has the lines in front of a place. Raises `ApiError`."""
+async def _is_continued_by(
+    one: Follow, place: Cursor, *, previous: bool, believes_empty: bool
+) -> bool:
+    """Whether an instance's log has the lines in front of a place.
+
+    Raises `_EmptyReplyError`, and `ApiError` where the reply does not say.
+    """
     claim = one.reader.claim(place)
     reply = podlogs.read_chunks(
         one.client, one.container, since_seconds=place.since_seconds, previous=previous
@@ -180,6 +200,8 @@ async def _is_continued_by(one: Follow, place: Cursor, *, previous: bool) -> boo
             claim.feed(chunk)
             if claim.is_decided:
                 break
+    if claim.is_empty and not believes_empty:
+        raise _EmptyReplyError
     answer = claim.answer()
     if answer is None:
         raise ApiError(0, "the reply does not say whose it is")

@@ -162,14 +162,17 @@ def _asks_for_current(call: Call) -> bool:
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "times"),
     [
-        pytest.param(in_band("rpc error: Unknown", after_lines=0), id="text"),
-        pytest.param(in_band("rpc error: Unknown\n", after_lines=0), id="line of text"),
-        pytest.param(eof_after(1), id="no whole line"),
+        pytest.param(in_band("rpc error: Unknown", after_lines=0), 2, id="text"),
+        pytest.param(in_band("rpc error: Unknown\n", after_lines=0), 2, id="line of text"),
+        pytest.param(eof_after(1), 2, id="no whole line"),
+        pytest.param(eof_after(0), 1, id="nothing"),
     ],
 )
-def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(fault: Fault) -> None:
+def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(
+    fault: Fault, times: int
+) -> None:
     async def scene(node: Node) -> None:
         async with node.lab.agent():
             await node.write(20)
@@ -177,8 +180,28 @@ def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(fault
             node.hide_status()
             await sleep(1)
             await node.restart()
-            node.lab.cluster.server.faults.add(fault, path="/log", when=_is_short, times=2)
+            node.lab.cluster.server.faults.add(fault, path="/log", when=_is_short, times=times)
             node.show_status()
+            await node.settle()
+
+    play(scene)
+
+
+def test_a_log_that_is_said_not_to_be_there_is_asked_for_as_long_as_any() -> None:
+    """The instance runs, so that it is the answer that is wrong."""
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent():
+            await node.write(20)
+            await sleep(200)
+            node.hide_status()
+            await sleep(1)
+            await node.restart()
+            asked = faults.add(Answer(404), path="/log", when=_asks_for_current, times=None)
+            node.show_status()
+            await sleep(60)
+            faults.schedules.remove(asked)
             await node.settle()
 
     play(scene)

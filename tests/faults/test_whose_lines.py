@@ -14,7 +14,7 @@ from tests.faults import virtual
 from tests.faults.simulation import open_lab
 from tests.faults.test_late_status import Node, play
 from tests.faults.words import WORDS, say
-from tests.sim.faults import Answer, Call, HalfOpen
+from tests.sim.faults import Answer, Call, Delay, Fault, HalfOpen
 
 sleep = asyncio.sleep
 
@@ -202,6 +202,32 @@ def test_a_pod_that_took_the_name_of_another_is_read_once_although_nobody_can_be
             await sleep(5)
             node.show_status()
             await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("fault", "gap"),
+    [pytest.param(Delay(5), "rotated", id="late"), pytest.param(HalfOpen(), "unreadable", id="no")],
+)
+def test_an_answer_about_a_pod_that_comes_late_holds_no_window_for_ever(
+    fault: Fault, gap: str
+) -> None:
+    """The stream is not silent meanwhile: nobody takes what it brings."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(130)
+        node.pod.rotate()
+        await node.write(3)
+        await sleep(200)
+        node.lab.cluster.server.faults.add(fault, path="/pods/[^/]+$", verb="get", times=None)
+        async with node.lab.agent(seed=2):
+            await node.write(2)
+            await sleep(1000)
+            await node.settle()
+        assert gap in node.lab.gaps()
 
     play(scene)
 
