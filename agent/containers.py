@@ -221,12 +221,15 @@ class Containers:
                 follow.take_status(status, is_deleting=pod.is_deleting)
 
     def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
+        # A container that its runtime has lost ends in a status without an id.
+        last = status.last_ended.container_id if status.last_ended else ""
         instances.count_restarts(
             self.counting,
             f"{pod.uid}/{status.name}",
             status.restarts,
             current=f"{pod.uid}/{status.container_id}" if status.container_id else "",
-            last_ended=f"{pod.uid}/{status.last_ended.container_id}" if status.last_ended else "",
+            last_ended=f"{pod.uid}/{last}" if last else "",
+            ended={key for key, one in self.follows.items() if one.ended is not None},
             now_seconds=int(self.clock()),
         )
 

@@ -98,12 +98,15 @@ def count_restarts(
     *,
     current: str,
     last_ended: str,
+    ended: Collection[str] = (),
     now_seconds: int,
 ) -> None:
     """Note a container's restart count; instances that a jump skipped count as `unseen`.
 
-    `current` and `last_ended` are the keys of the instances that the status still names. One
-    that was current before and ended in between without its end being seen was skipped, too.
+    `current` and `last_ended` are the keys of the instances that the status still names, `ended`
+    those whose end a status told and that are still read. One that was current before and ended in
+    between without its end being seen was skipped, too. One that is current still may be counted
+    as restarted, where the runtime has lost it (kubelet: `ContainerStatusUnknown`).
     When a skipped one ended nobody knows, but that it was after the count before was noted.
     """
     document = counting.document
@@ -118,6 +121,7 @@ def count_restarts(
     counting.is_dirty = counting.is_urgent = True
     instance = document.instances.get(before[1])
     is_known = instance is not None and instance.ended_seconds is not None
+    is_known = is_known or before[1] in ended
     seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
     skipped = restarts - before[0] - len(seen)
     unseen = [Instance()] * min(skipped, MAX_UNSEEN)
@@ -126,8 +130,10 @@ def count_restarts(
         instance.ended_seconds = now_seconds  # whoever tells of its end later is late
     for one in unseen:
         _count_unseen(counting, one, since_seconds=before[2], now_seconds=now_seconds)
-        # What was not read of it before is gone with it.
-        counting.add_gap(Gap("restarted", now_seconds * NANOS, now_seconds * NANOS))
+    if len(unseen) > (before[1] == current):
+        # What was not read of them before is gone with them.
+        since = min(before[2] or now_seconds, now_seconds)
+        counting.add_gap(Gap("restarted", since * NANOS, now_seconds * NANOS))
 
 
 def _count_unseen(

@@ -197,3 +197,43 @@ def test_a_status_that_names_no_instance_is_not_of_another_one() -> None:
     instances.count_restarts(counting, "uid/botkube", 0, current="", last_ended="", now_seconds=NOW)
 
     assert document.restarts == {"uid/botkube": (0, "uid/1", NOW)}
+
+
+def jumped(restarts: int, *, last_ended: str, current: str, ended: tuple[str, ...]) -> Counting:
+    """Return what counts after a restart count of a container whose first instance was noted."""
+    document = Document(b"", "", Windows(3600), instances={"uid/1": Instance()})
+    document.restarts = {"uid/botkube": (0, "uid/1", SEEN)}
+    counting = counts(document)
+    instances.count_restarts(
+        counting,
+        "uid/botkube",
+        restarts,
+        current=current,
+        last_ended=last_ended,
+        ended=ended,
+        now_seconds=NOW,
+    )
+    return counting
+
+
+def test_many_instances_that_a_jump_skipped_are_one_gap_from_the_count_before_to_now() -> None:
+    counting = jumped(500, last_ended="uid/499", current="uid/500", ended=())
+
+    assert counting.observed == Counter({CRASHED: 499})
+    assert [*counting.gaps] == [Gap("restarted", SEEN * NANOS, NOW * NANOS)]
+
+
+def test_an_end_that_was_told_and_is_still_to_be_read_was_not_skipped() -> None:
+    counting = jumped(2, last_ended="uid/2", current="uid/3", ended=("uid/1",))
+
+    assert not counting.observed
+    assert not counting.gaps
+
+
+@pytest.mark.parametrize("current", ["uid/1", ""])
+def test_a_container_that_its_runtime_has_lost_has_crashed_and_is_read_on(current: str) -> None:
+    """The kubelet counts a restart, and names no id of what has ended."""
+    counting = jumped(1, last_ended="", current=current, ended=())
+
+    assert counting.observed == Counter({CRASHED: 1})
+    assert not counting.gaps

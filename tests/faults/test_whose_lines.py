@@ -208,7 +208,10 @@ def test_a_pod_that_took_the_name_of_another_is_read_once_although_nobody_can_be
 
 @pytest.mark.parametrize(
     ("fault", "gap"),
-    [pytest.param(Delay(5), "rotated", id="late"), pytest.param(HalfOpen(), "unreadable", id="no")],
+    [
+        pytest.param(Delay(seconds=5), "rotated", id="late"),
+        pytest.param(HalfOpen(), "unreadable", id="no"),
+    ],
 )
 def test_an_answer_about_a_pod_that_comes_late_holds_no_window_for_ever(
     fault: Fault, gap: str
