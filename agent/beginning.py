@@ -25,8 +25,8 @@ from agent.source.api import ApiError, Client
 from agent.start import is_first_start, start_of
 from agent.state import installation as installations
 from agent.state.keeper import Keeper
-from agent.state.store import Conflict, StateError
-from agent.stores import find_store, stores_of
+from agent.state.store import Conflict
+from agent.stores import InTime, find_store, stores_of
 from agent.withholding import review
 
 if TYPE_CHECKING:
@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 NOTE_SECONDS = 0.5
+READ_SECONDS = 2.0
+"""How long it may take to read whether an off was missed, without which nothing is sent."""
+
 TAKE_BACK_SECONDS = 10.0
 """How long what must be noted of an off may take; nothing is read or sent meanwhile."""
 
@@ -60,7 +63,8 @@ class SwitchedOff(Exception):  # noqa: N818 says what happened
 class Begun:
     """What a run goes on with; `note` tells the installation how far State has come.
 
-    `note` raises `SwitchedOff` if another replica has noted an off there since.
+    `note` raises `SwitchedOff` if another replica has noted an off there since, `StateError` if
+    that cannot be read.
     `later` is the clock by which all goes before which nothing counts.
     """
 
@@ -267,26 +271,28 @@ async def _note(
     By the one an older copy is recognised. What could not be noted is withheld anew at next start.
     But an off that is over must be taken back before anything is counted, which the next start
     would else discard. Raises `SwitchedOff` for one that was missed, `StateError` for one that
-    stays.
+    stays, and where nobody knows whether one was missed.
     """
     takes_back = begins and counting.sends and went_by.sends is False
     try:
-        async with asyncio.timeout(TAKE_BACK_SECONDS if takes_back else NOTE_SECONDS):
-            noted = await installations.note(
+        noted = await installations.note(
+            InTime(
                 store,
-                slot=slot,
-                commits=keeper.committed,
-                withholding=counting.withholding,
-                sends=counting.sends,
-                now_seconds=int(clock()),
-                went_by=went_by,
-                begins=begins,
-            )
-    except (StateError, TimeoutError) as error:
-        why = str(error) if isinstance(error, StateError) else f"no answer in time: {store.where}"
+                TAKE_BACK_SECONDS if begins else READ_SECONDS,
+                TAKE_BACK_SECONDS if takes_back else NOTE_SECONDS,
+            ),
+            slot=slot,
+            commits=keeper.committed,
+            withholding=counting.withholding,
+            sends=counting.sends,
+            now_seconds=int(clock()),
+            went_by=went_by,
+            begins=begins,
+        )
+    except installations.NotWritten as error:
         if takes_back:
-            raise StateError(why) from error
-        log.warning("installation cannot be written", extra={"why": why})
+            raise
+        log.warning("installation cannot be written", extra={"why": str(error)})
         return went_by
     if noted is None:
         raise SwitchedOff

@@ -92,6 +92,7 @@ class Pipeline:
     delivery: asyncio.Task[NoReturn] | None = None
     _last_commit: float = 0.0
     _trouble: str = ""
+    _untold: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
     _noted: tuple[int, bool, Withholding] = field(init=False)
@@ -187,8 +188,12 @@ class Pipeline:
                 log.error("state cannot be written", extra={"why": str(error)})
             self._trouble = str(error)
 
-    async def commit(self) -> None:
-        """Write the document as it is now; what is committed may be sent."""
+    async def commit(self, *, tells: bool = False) -> None:
+        """Write the document as it is now; what is committed may be sent.
+
+        `tells` has the installation told in any case. Raises `SwitchedOff` for an off that was
+        missed, once obeyed.
+        """
         self.check()
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
@@ -214,14 +219,18 @@ class Pipeline:
             log.info("state can be written again")
         self._trouble = ""
         self.commits += 1
-        if noted != self._noted:
-            # Before anything of a closed window is sent: an older copy of State would send it anew.
+        if tells or noted != self._noted:
+            # Before anything of a closed window is sent: an older copy of State would send it anew,
+            # and what was written in an off that was missed must not leave.
+            if not await self._tell():
+                self.outbox.commit(frozenset())
+                self.counting.is_dirty = self.counting.is_urgent = True
+                return
             self._noted = noted
-            await self.tell()
         self.outbox.commit(sealed)
 
-    async def tell(self) -> None:
-        """Tell the installation how far State has come. Raises `SwitchedOff`, once obeyed."""
+    async def _tell(self) -> bool:
+        """Tell the installation how far State has come, and return whether it could be read."""
         try:
             await self.note()
         except SwitchedOff:
@@ -229,6 +238,15 @@ class Pipeline:
             self.switch_off(now_seconds=int(self.world.clock()))
             await self.commit_off()
             raise
+        except StateError as error:
+            if str(error) != self._untold:
+                log.warning("installation cannot be read", extra={"why": str(error)})
+            self._untold = str(error)
+            return False
+        if self._untold:
+            log.info("installation can be read again")
+        self._untold = ""
+        return True
 
     def switch_off(self, *, now_seconds: int) -> None:
         """Stop reading and sending at once, and discard what is unsent."""
@@ -351,8 +369,7 @@ async def run(
             else:
                 give_back(counting.document)
             try:
-                await pipeline.commit()
-                await pipeline.tell()
+                await pipeline.commit(tells=True)
             except StateError as error:
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})

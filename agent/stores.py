@@ -1,22 +1,65 @@
 """Where State and the installation stand: in files or ConfigMaps, as the options say.
 
-Owns their names, and which of several slots this node's is. Must not know what is in them.
+Owns their names, which of several slots this node's is, and how long is waited for an answer. Must
+not know what is in them.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from attrs import frozen
 
 from agent.slots import Node, choose_slot
 from agent.source.discovery import Selection, find_nodes
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
+from agent.state.store import StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from agent.options import Options
     from agent.source.api import Client
     from agent.state.installation import Installation
-    from agent.state.store import Store
+    from agent.state.store import Store, Stored
+
+T = TypeVar("T")
+
+
+@frozen
+class InTime:
+    """A store for whom an answer that is late is none."""
+
+    store: Store
+    load_seconds: float
+    save_seconds: float
+
+    @property
+    def where(self) -> str:
+        """Name the place for a person."""
+        return self.store.where
+
+    def close(self) -> None:
+        """Let another process have the object at once."""
+        self.store.close()
+
+    async def load(self) -> Stored:
+        """Read the object. Raises `StateError`."""
+        return await self._in_time(self.store.load(), self.load_seconds)
+
+    async def save(self, data: bytes, version: str) -> str:
+        """Replace the object. Raises `Conflict` and `StateError`."""
+        return await self._in_time(self.store.save(data, version), self.save_seconds)
+
+    async def _in_time(self, asked: Awaitable[T], seconds: float) -> T:
+        try:
+            async with asyncio.timeout(seconds):
+                return await asked
+        except TimeoutError as error:
+            what = f"no answer in time: {self.where}"
+            raise StateError(what) from error
 
 
 def stores_of(options: Options, client: Client) -> tuple[list[Store], Store]:

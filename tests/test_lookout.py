@@ -415,6 +415,75 @@ async def test_one_that_works_obeys_an_off_that_another_has_taken_back(nodes: La
     assert (worked.windows.open, worked.sends, took_back.sends) == ({}, False, True)
 
 
+@pytest.mark.parametrize(
+    ("how", "is_missed"), [("fails", True), ("fails", False), ("is slow", True)]
+)
+async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
+    world: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    how: str,
+    is_missed: bool,
+) -> None:
+    caplog.set_level("INFO")
+    pod, server = botkube(world, "node-1"), world.cluster.server
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=1000)
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        write(pod, world, 20)
+        world.clock.is_held = True
+        if is_missed:
+            await see_off(world, Lookout())
+        before, commits = len(world.collector.requests), pipeline.commits
+        with monkeypatch.context() as slow:
+            if how == "fails":
+                server.faults.add(Answer(500), verb="get", path="-installation$", times=None)
+            else:
+                slow.setattr("agent.beginning.READ_SECONDS", 0.0)
+            world.clock.is_held = False
+            await until(lambda: bool(pipeline.counting.document.outbox))
+            await until(lambda: pipeline.commits > commits + 5)
+            held = [pipeline.outbox.may_leave(one) for one in pipeline.counting.document.outbox]
+            assert (set(held), len(world.collector.requests)) == ({False}, before)
+            server.faults.clear()
+        if is_missed:
+            with pytest.raises(ExceptionGroup) as raised:
+                await agent.task
+            assert raised.group_contains(SwitchedOff)
+        else:
+            await until(lambda: len(world.collector.requests) > before)
+    said = [one.message for one in caplog.records if one.message.startswith("installation")]
+
+    assert len(world.collector.requests) > before or is_missed
+    assert said == ["installation cannot be read", "installation can be read again"]
+
+
+async def test_what_cannot_be_noted_keeps_nothing_back_where_no_off_was_missed(world: Lab) -> None:
+    botkube(world, "node-1")
+    async with world.agent():
+        await until(lambda: len(world.collector.requests) > 0)
+        refused = world.cluster.server.faults.add(
+            Answer(403), verb="update", path="-installation$", times=None
+        )
+        await until(lambda: refused.seen > 0)
+        before = len(world.collector.requests)
+        await until(lambda: len(world.collector.requests) > before)
+
+
+async def test_a_beginning_that_cannot_know_whether_it_has_missed_an_off_is_none(
+    world: Lab,
+) -> None:
+    async with beginning(world):
+        pass
+    broken = Answer(500)
+    world.cluster.server.faults.add(broken, verb="get", path="-installation$", nth=2, times=None)
+    with pytest.raises(StateError, match="cannot read"):
+        async with beginning(world, seed=2):
+            pass
+
+
 async def test_a_beginning_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
     async with beginning(world):
         pass

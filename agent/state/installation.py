@@ -37,6 +37,10 @@ class NoInstallation(StateError):  # noqa: N818 says what it is
     """Something is kept there, and it is none."""
 
 
+class NotWritten(StateError):  # noqa: N818 says what happened
+    """It could be read and says that no off was missed, but nothing could be noted there."""
+
+
 @define
 class Installation:
     """Who this installation is, and when the agent was first started for it.
@@ -118,11 +122,12 @@ async def note(
     went_by: Installation,
     begins: bool = False,
 ) -> Installation | None:
-    """Keep how often State was written, and what is acknowledged. Raises `StateError`.
+    """Keep how often State was written, and what is acknowledged.
 
-    A beginning keeps the mode, too. Where it is `on`, that is only done if `went_by`, the object
-    that this process has obeyed, knew of every off that was noted. Return what is to be gone by
-    from now on; None if an off was missed: then nothing is changed.
+    Raises `NotWritten` where that is all that failed, else `StateError`: then nobody knows whether
+    an off was missed. A beginning keeps the mode, too. Where it is `on`, that is only done if
+    `went_by`, the object that this process has obeyed, knew of every off that was noted. Return
+    what is to be gone by from now on; None if an off was missed: then nothing is changed.
     """
     for _attempt in range(3):
         stored = await store.load()
@@ -142,11 +147,15 @@ async def note(
         if known.sends is False and says:
             known.not_before = now_seconds + 1
         known.withholding, known.sends = withholding, says
-        with suppress(Conflict):  # the owner of another slot was faster
+        try:
             await store.save(_encode(known), stored.version)
-            return known
+        except Conflict:
+            continue  # the owner of another slot was faster
+        except StateError as error:
+            raise NotWritten(str(error)) from error
+        return known
     what = f"{store.where} keeps changing"
-    raise StateError(what)
+    raise NotWritten(what)
 
 
 async def note_off(store: Store, *, noted: int | None = None) -> int | None:
