@@ -229,6 +229,7 @@ async def begin(
         slot, keeper, counting = await take_over()
     note = partial(_note, installation_store, slot, keeper, counting, later)
     went_by = await note(installation, begins=True)
+    counting.go_by(went_by.not_before)
     # What stood between the first look and this may have taken long; the tasks start at once.
     await obey()
     return Begun(client, counting, keeper, partial(note, went_by), later)

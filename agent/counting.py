@@ -94,15 +94,17 @@ class Counting:
         `latest_seconds` is the time by a clock that may be ahead of ours: before it nothing counts
         where counting begins now.
         `count_from` is when the quiet period of this installation ends (0: there is none); before
-        `not_before` the mode was another one, and with `was_off` it was until now. A State written
-        before that says `on` has missed it. For `waited_seconds` this process waited for its turn:
-        an agent that waits is not stopped. With a new installation nothing goes on that would link
-        it to the one before.
+        `not_before` the mode was another one, and with `was_off` it was until now. A State that
+        says `on` and went by another off has missed it. For `waited_seconds` this process waited
+        for its turn: an agent that waits is not stopped. With a new installation nothing goes on
+        that would link it to the one before.
         """
         document, windows = self.document, self.document.windows
         # A line of this very second may be older than this moment.
         next_second = max(now_seconds, latest_seconds) + 1
         began, counts_since = now_seconds - waited_seconds, next_second - waited_seconds
+        has_missed = bool(document.sends) and (was_off or _has_missed(document, not_before))
+        document.not_before = not_before
         not_before = next_second if was_off else not_before
         self._window_seconds = window_seconds
         if not windows.open:
@@ -117,10 +119,6 @@ class Counting:
                 self.add_gap(Gap("stopped", stopped * NANOS, began * NANOS))
                 document.restarts.clear()  # nor are the crashes that nobody saw
             document.stopped_seconds = None
-        # A quiet period that has not ended hides no off that stands.
-        has_missed = bool(document.sends) and (
-            was_off or not_before > max(document.saved_seconds, windows.count_from or 0)
-        )
         if has_missed:
             forget_facts(document)
         if has_missed or document.off_seconds is not None:
@@ -158,6 +156,12 @@ class Counting:
         # known, so it may have been.
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
+
+    def go_by(self, not_before: int) -> None:
+        """Keep which off that is over State has obeyed, once the installation says that it is."""
+        if self.document.not_before != not_before:
+            self.document.not_before = not_before
+            self.is_dirty = self.is_urgent = True
 
     def _learn_from(self, start: Start, not_before: int) -> None:
         # Of what was written while the agent was off, State that was there knows.
@@ -393,3 +397,13 @@ class Counting:
             one for one in self.document.outbox if (one.seq, one.part) != (batch.seq, batch.part)
         ]
         self.is_dirty = True
+
+
+def _has_missed(document: Document, not_before: int) -> bool:
+    """Whether an off was noted, and taken back by another replica, of which State knows nothing."""
+    if document.not_before is not None:
+        # An installation that says 0 was on ever since it was chosen.
+        return not_before not in {0, document.not_before}
+    # What an older release wrote only says when: by a clock that may be behind, or that it counts
+    # only from a later second on.
+    return not_before > max(document.saved_seconds, document.windows.count_from or 0)

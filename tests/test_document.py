@@ -95,6 +95,7 @@ documents = st.builds(
     rules_digest=word,
     sends=st.none() | st.booleans(),
     stopped_seconds=st.none() | second,
+    not_before=st.none() | second,
     saved_seconds=second,
 )
 

@@ -484,6 +484,53 @@ async def test_a_beginning_that_cannot_know_whether_it_has_missed_an_off_is_none
             pass
 
 
+@pytest.mark.parametrize("works", [True, False], ids=["it works", "it begins anew"])
+async def test_an_off_is_missed_although_one_before_it_was_obeyed(
+    nodes: Lab, *, works: bool
+) -> None:
+    """Another replica takes it back, while nothing that is counted is to be sent yet."""
+    nodes.changes["quiet_period_seconds"] = 3600
+    botkube(nodes, "node-1")
+    async with beginning(nodes):
+        pass
+    await see_off(nodes, Lookout())
+    async with beginning(nodes, seed=2) as begun:
+        stream = await leave_backlog(nodes, begun)
+    async with beginning(nodes, seed=3) as begun:
+        assert begun.counting.document.stream == stream
+        await begun.note()
+        nodes.clock.moved += 5
+        await see_off(nodes, Lookout())
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=4):
+            pass
+        if works:
+            with pytest.raises(SwitchedOff):
+                await begun.note()
+    if not works:
+        nodes.changes["node"] = "node-1"
+        async with beginning(nodes, seed=5) as begun:
+            assert begun.counting.document.stream != stream
+
+
+async def test_one_that_has_taken_an_off_back_misses_none_after_it(nodes: Lab) -> None:
+    botkube(nodes, "node-1")
+    async with beginning(nodes):
+        pass
+    await see_off(nodes, Lookout())
+    async with beginning(nodes, seed=2) as begun:
+        await begun.note()
+        nodes.clock.moved += 5
+        await see_off(nodes, Lookout())
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=3):
+            pass
+        with pytest.raises(SwitchedOff):
+            await begun.note()
+
+
 async def test_a_beginning_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
     async with beginning(world):
         pass

@@ -239,24 +239,42 @@ def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sends", "saved", "count_from", "not_before", "misses"),
+    ("sends", "saved", "count_from", "went_by", "not_before", "misses"),
     [
-        pytest.param(True, 5, 3, 6, True, id="written-before-it-was-on-again"),
-        pytest.param(True, 6, 3, 6, False, id="written-since"),
+        pytest.param(True, 5, 3, None, 6, True, id="written-before-it-was-on-again"),
+        pytest.param(True, 6, 3, None, 6, False, id="written-since"),
         # By the clock of an agent that is behind the API server's.
-        pytest.param(True, 5, 6, 6, False, id="counts-since"),
-        pytest.param(True, 5, None, 0, False, id="never-off"),
-        pytest.param(None, 5, None, 6, False, id="nobody-counted"),
-        pytest.param(True, 5, NOW + 99, None, True, id="off-until-now-in-a-quiet-period"),
-        pytest.param(True, NOW + 99, 3, None, True, id="off-until-now-by-a-clock-that-is-behind"),
-        pytest.param(None, 5, None, None, False, id="off-until-now-and-nobody-counted"),
+        pytest.param(True, 5, 6, None, 6, False, id="counts-since"),
+        pytest.param(True, 5, None, None, 0, False, id="never-off"),
+        pytest.param(None, 5, None, None, 6, False, id="nobody-counted"),
+        pytest.param(True, 5, NOW + 99, None, None, True, id="off-until-now-in-a-quiet-period"),
+        pytest.param(
+            True, NOW + 99, 3, None, None, True, id="off-until-now-by-a-clock-that-is-behind"
+        ),
+        pytest.param(None, 5, None, None, None, False, id="off-until-now-and-nobody-counted"),
+        # In a quiet period, say, or before the first window that is sent.
+        pytest.param(True, 5, NOW + 99, 0, 6, True, id="obeyed-none-and-counts-later"),
+        pytest.param(True, 5, NOW + 99, 3, 6, True, id="obeyed-another-and-counts-later"),
+        pytest.param(True, 7, 3, 8, 6, True, id="obeyed-a-later-one-by-another-clock"),
+        pytest.param(True, 5, 3, 6, 6, False, id="obeyed-it-by-a-clock-that-is-behind"),
+        pytest.param(True, 5, 3, 6, 0, False, id="never-off-since-another-id-was-chosen"),
+        pytest.param(None, 5, None, 3, 6, False, id="obeyed-another-and-nobody-counted"),
     ],
 )
 def test_a_state_that_missed_an_off_counts_anew(
-    *, sends: bool | None, saved: int, count_from: int | None, not_before: int | None, misses: bool
+    *,
+    sends: bool | None,
+    saved: int,
+    count_from: int | None,
+    went_by: int | None,
+    not_before: int | None,
+    misses: bool,
 ) -> None:
     windows = Windows(60, count_from=count_from)
     document = Document(b"", "before", windows, sends=sends, saved_seconds=saved)
+    document.not_before = went_by
+    learned = Instance(bots={"slack"}, started=True)
+    document.instances["uid/1"] = learned
     counting = Counting(document, word_rules(), Identity("id"), "test", sends=True)
     counting.begin(
         now_seconds=NOW,
@@ -269,3 +287,6 @@ def test_a_state_that_missed_an_off_counts_anew(
 
     assert document.stream == ("after" if misses else "before")
     assert windows.stopped == (((0, NOW + 1),) if misses else ())
+    # Nor does what was learned outlive it, whoever has taken that off back.
+    assert document.instances == {"uid/1": Instance() if misses else learned}
+    assert document.not_before == (not_before or 0)
