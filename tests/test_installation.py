@@ -193,6 +193,16 @@ async def test_another_off_is_another_one(tmp_path: Path) -> None:
     assert (found.sends, found.not_before, found.commits) == (False, 21, 1)
 
 
+async def test_an_off_is_over_too_where_the_clock_was_set_back_since(tmp_path: Path) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | {"sends": True, "not_before": 4}), "")
+    said = await note_off(kept, noted=9)
+    found, _is_there = await read_installation(kept)
+
+    assert found is not None
+    assert (said, found.sends) == (None, True)
+
+
 @pytest.mark.parametrize("sends", [True, False])
 async def test_only_a_beginning_changes_the_mode(tmp_path: Path, *, sends: bool) -> None:
     kept = FileStore(tmp_path / "installation.json")

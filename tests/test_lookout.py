@@ -38,7 +38,7 @@ from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
 from tests.agents import NAMESPACE, Lab, after, lab, until, write
 from tests.sim.faults import Answer, Delay, HalfOpen
-from tests.sim.store import PODS
+from tests.sim.store import CONFIGMAPS, PODS
 from tests.test_gate import closed, count, counting, executed
 from tests.test_slots import botkube, remove, slots
 from tests.test_switches import annotate, ended
@@ -292,16 +292,22 @@ async def nodes(tmp_path: Path, ruleset: RuleSet) -> AsyncIterator[Lab]:
         yield opened
 
 
-@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize(
+    ("waits", "is_deleted"), [(False, False), (True, False), (False, True), (True, True)]
+)
 async def test_nothing_of_an_off_before_the_first_start_counts_in_a_slot(
-    nodes: Lab, *, waits: bool
+    nodes: Lab, *, waits: bool, is_deleted: bool
 ) -> None:
+    """Nor if the installation object is deleted since: State says it, too."""
     since = nodes.clock.seconds() - 50 if waits else None
     annotate(nodes, "true")
     with pytest.raises(SwitchedOff):
         async with beginning(nodes):
             pass
     annotate(nodes, None)
+    if is_deleted:
+        name = nodes.options().installation_name
+        nodes.cluster.server.store.delete(CONFIGMAPS, NAMESPACE, name)
     froms, lifted = [], int(nodes.clock.seconds())
     for number in (1, 2):
         nodes.changes["node"] = f"node-{number}"
@@ -512,23 +518,6 @@ async def test_an_off_is_missed_although_one_before_it_was_obeyed(
         nodes.changes["node"] = "node-1"
         async with beginning(nodes, seed=5) as begun:
             assert begun.counting.document.stream != stream
-
-
-async def test_one_that_has_taken_an_off_back_misses_none_after_it(nodes: Lab) -> None:
-    botkube(nodes, "node-1")
-    async with beginning(nodes):
-        pass
-    await see_off(nodes, Lookout())
-    async with beginning(nodes, seed=2) as begun:
-        await begun.note()
-        nodes.clock.moved += 5
-        await see_off(nodes, Lookout())
-        nodes.changes["node"] = "node-2"
-        botkube(nodes, "node-2", "second")
-        async with beginning(nodes, seed=3):
-            pass
-        with pytest.raises(SwitchedOff):
-            await begun.note()
 
 
 async def test_a_beginning_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
