@@ -235,6 +235,20 @@ async def test_one_that_works_misses_no_off_that_somebody_else_has_taken_back(
     assert await note_on(kept, now_seconds=30, went_by=works) is None
 
 
+@pytest.mark.parametrize(
+    "data", [b'{"version":1,"sends":false}\n', b'{ "sends": false, "version": 1 }']
+)
+async def test_an_off_that_somebody_has_edited_is_one(tmp_path: Path, data: bytes) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(data, "")
+    works = await note_later(kept, Installation(ID, 5))
+    said = await note_off(kept)
+    stays = (await kept.load()).data
+    found = await load_installation(kept, choose_id=chosen, now_seconds=1)
+
+    assert (works, said, stays, found.sends) == (None, 0, data, False)
+
+
 async def test_an_off_from_before_there_was_an_id_is_known_to_whoever_chooses_one(
     tmp_path: Path,
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION = 1
-_ONLY_OFF = b'{"version":1,"sends":false}'
+_ONLY_OFF = {"version": FORMAT_VERSION, "sends": False}
 """What stands there of an off that was seen before an id was chosen: while it says so, none is."""
 
 
@@ -91,7 +91,7 @@ async def load_installation(
         if known is not None:
             return known
         chosen = Installation(await choose_id(), now_seconds, is_new=True, withholding=withholding)
-        if stored.data == _ONLY_OFF or (was_off is not None and await was_off()):
+        if _is_only_off(stored.data) or (was_off is not None and await was_off()):
             chosen.sends = False
         try:
             await store.save(_encode(chosen), stored.version)
@@ -133,7 +133,7 @@ async def note(
         stored = await store.load()
         known = _decode_chosen(stored.data, store.where)
         if known is None:
-            return None if sends and stored.data == _ONLY_OFF else went_by
+            return None if sends and _is_only_off(stored.data) else went_by
         if sends and went_by.misses(known):
             return None
         says = sends if begins else known.sends
@@ -171,12 +171,13 @@ async def note_off(store: Store, *, noted: int | None = None) -> int | None:
             return None
         # As whoever chooses an id says, until the mode is on.
         not_before = 0 if known is None else known.not_before
-        if stored.data == _ONLY_OFF or (known is not None and known.sends is False):
+        if _is_only_off(stored.data) or (known is not None and known.sends is False):
             return not_before
         if known is not None:
             known.sends = False
         with suppress(Conflict):  # another replica has found the switch, too, or its slot written
-            await store.save(_ONLY_OFF if known is None else _encode(known), stored.version)
+            data = orjson.dumps(_ONLY_OFF) if known is None else _encode(known)
+            await store.save(data, stored.version)
             return not_before
     what = f"{store.where} keeps changing"
     raise StateError(what)
@@ -201,7 +202,15 @@ def _encode(installation: Installation) -> bytes:
 
 def _decode_chosen(data: bytes | None, where: str) -> Installation | None:
     """Return what an object says in which an id was chosen, None of another."""
-    return None if data is None or data == _ONLY_OFF else _decode(data, where)
+    return None if data is None or _is_only_off(data) else _decode(data, where)
+
+
+def _is_only_off(data: bytes | None) -> bool:
+    """Whether an off alone is said, however somebody who edited it has put it."""
+    try:
+        return data is not None and bool(orjson.loads(data) == _ONLY_OFF)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _decode(data: bytes, where: str) -> Installation:
