@@ -208,7 +208,7 @@ def whole(ruleset: RuleSet, **changes: object) -> View:
         (
             Answer.RETRY,
             2,
-            "did not accept the last one (401): 2 wait, and are sent again. The next",
+            "did not accept the last one (401): 2 wait to be sent. The next",
         ),
         (Answer.RETRY, 0, "Counts are sent: the next report leaves after"),
         (Answer.REJECTED, 0, "refused the last one for good (401). The next report follows after"),
@@ -227,6 +227,33 @@ def test_the_box_says_what_the_destination_said_last(
 
     assert says in re.sub(r"<[^>]*>", "", document)
     assert ("Counts are sent" in document) is says.startswith("Counts")
+
+
+@pytest.mark.parametrize("answer", [Answer.RETRY, Answer.REJECTED])
+def test_the_box_blames_no_destination_for_what_another_has_said(
+    ruleset: RuleSet, answer: Answer
+) -> None:
+    ledger = Ledger()
+    ledger.answer(send(ledger, batch(1)), answer, detail="401", now_seconds=NOW)
+    figures = Snapshot(outbox_batches=1)
+    other = whole(
+        ruleset, entries=ledger.entries, figures=figures, destination="https://two.example"
+    )
+
+    assert "Counts are sent: the next report" in page(other).decode()
+
+
+def test_the_box_says_what_has_left_and_was_not_accepted(ruleset: RuleSet) -> None:
+    ledger = Ledger()
+    for seq, answer in enumerate((Answer.RETRY, Answer.REJECTED, Answer.DELIVERED), 1):
+        ledger.answer(send(ledger, batch(seq, seq=seq)), answer, now_seconds=NOW)
+    send(ledger, batch(4, seq=4))
+    kept = batch(5, seq=5)
+    ledger.keep_unsent(kept, array=batch_array(kept), why="withheld", now_seconds=NOW)
+    said = re.sub("<[^>]*>", "", page(whole(ruleset, entries=ledger.entries)).decode())
+
+    assert "Delivered: 1 of the 5 reports that are kept" in said
+    assert "; 3 more left, but are not known to be accepted. Their exact bytes" in said
 
 
 def test_there_is_no_script_no_asset_and_no_inline_style(ruleset: RuleSet) -> None:
@@ -527,7 +554,7 @@ STANDS_BY = Snapshot(mode="on", leads=False)
         ),
         pytest.param(
             {"is_full": True, "figures": Snapshot(outbox_batches=9)},
-            ["so no log is read until the destination takes some of it.</dd>", "9 wait, and are"],
+            ["so no log is read until the destination takes some of it.</dd>", "9 wait to be"],
             id="outbox full",
         ),
         pytest.param(

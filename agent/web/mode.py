@@ -117,8 +117,11 @@ def _next(view: View) -> Element:
 
 
 def _trouble(view: View) -> str:
-    """Return what the destination has said last, if that was no yes."""
-    tried = (one for one in view.entries if one.attempts)
+    """Return what the destination has said last, if that was no yes.
+
+    Of one that was changed since the answers say nothing.
+    """
+    tried = (one for one in view.entries if one.attempts and one.destination == view.destination)
     latest = max(tried, key=lambda one: one.at_seconds, default=None)
     waiting = view.figures.outbox_batches
     if latest is None:
@@ -127,7 +130,7 @@ def _trouble(view: View) -> str:
         return f"The destination refused the last one for good ({short(latest.detail)})."
     if latest.answer is Answer.RETRY and waiting:
         why = f"The destination did not accept the last one ({short(latest.detail)})"
-        return f"{why}: {number(waiting)} wait, and are sent again."
+        return f"{why}: {number(waiting)} wait to be sent."
     return ""
 
 
@@ -136,11 +139,13 @@ def _sent(view: View) -> Element:
         where = "that is kept" if view.ledger_path else "since the process was started"
         return tag("dd", f"Nothing {where}.")
     at = [one.at_seconds for one in view.entries if one.answer is Answer.DELIVERED]
+    others = sum(bool(one.attempts) for one in view.entries) - len(at)
     dropped = view.figures.ledger_dropped
     return tag(
         "dd",
         f"Delivered: {number(len(at))} of the {number(len(view.entries))} reports that are kept",
         *((", the last at ", moment(at[0]), " UTC") if at else ()),
+        *((f"; {number(others)} more left, but are not known to be accepted",) if others else ()),
         *((f"; {number(dropped)} older ones were dropped",) if dropped else ()),
         ". ",
         tag("a", "Their exact bytes", href="#reports"),
