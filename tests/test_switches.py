@@ -640,8 +640,11 @@ async def test_an_off_that_could_not_be_written_is_not_forgotten_when_it_is_take
     assert owing["means"].endswith("What was unsent when a switch said off is discarded first.")
     assert before["stream"] != on["stream"]
     assert {report["stream"] for report in world.reports()} == {on["stream"]}
-    # Of what waited the oldest alone was ever given to the destination, and is in the ledger.
-    assert (on["ledger"]["answers"]["discarded"], "retry" in on["ledger"]["answers"]) == (1, False)
+    # Of what waited the oldest alone was ever given to the destination, and is in the ledger. If it
+    # was just being tried again when the switch said off, no answer is known.
+    answers = on["ledger"]["answers"]
+    assert answers.get("discarded", 0) + answers.get("waiting", 0) == 1
+    assert "retry" not in answers
 
 
 async def test_an_off_that_stands_in_state_costs_nothing_of_who_led_after_it(
