@@ -23,6 +23,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from email.utils import formatdate
+from functools import partial
 
 import attrs
 from aiohttp import web
@@ -176,7 +177,8 @@ class ApiServer:
                 await self._answer(request, call, kind, wire)
             except ApiError as error:
                 # What is refused before anything looked at it has a header more.
-                extra = _NO_SNIFFING if error.code == 403 else _warned(error.warnings)
+                is_early = error.code == 403 and not error.is_late
+                extra = _NO_SNIFFING if is_early else _warned(error.warnings)
                 await self._send(wire, error.code, error.body, extra)
 
         try:
@@ -238,7 +240,9 @@ class ApiServer:
             case "create" if not call.name and bool(call.namespace) is kind.namespaced:
                 return crud.create(self.store, kind, call, body, at=now)
             case "update" if call.name:
-                return crud.update(self.store, kind, call, body, at=now)
+                create = attrs.evolve(call, verb="create")
+                may_create = partial(self.access.check, user, create, kind)
+                return crud.update(self.store, kind, call, body, may_create=may_create, at=now)
             case "patch" if call.name:
                 return crud.patch(self.store, kind, call, body)
             case "delete" if call.name:

@@ -6,6 +6,7 @@ Each function takes a request to the status code and object that answer it, or r
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 import attrs
 
@@ -64,7 +65,10 @@ def _create(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done
     return Done(201, made)
 
 
-def update(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done:
+def update(
+    store: Store, kind: Kind, call: Call, body: Body, *, may_create: Callable[[], None], at: int
+) -> Done:
+    """Replace an object, or create it where its kind may be; `may_create` raises 403 if not."""
     obj = _decode(kind, call, body, "UpdateOptions")
     _check_place(kind, call, obj)
     name = (obj.get("metadata") or {}).get("name", "")
@@ -81,6 +85,12 @@ def update(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done
         before = store.get(kind, call.namespace, call.name)
     except ApiError:
         if not kind.create_on_update:
+            raise
+        _create_instead(store.copy(), kind, call, obj, at=at)
+        try:
+            may_create()
+        except ApiError as error:
+            error.is_late = True
             raise
         return _create_instead(store, kind, call, obj, at=at)
     made = store.update(kind, call.namespace, call.name, obj)

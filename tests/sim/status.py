@@ -40,12 +40,16 @@ class Kind:
 
 
 class ApiError(Exception):
-    """A refusal with its `Status` body; what was odd as well is in `warnings`."""
+    """A refusal with its `Status` body; what was odd as well is in `warnings`.
+
+    One that `is_late` came when the request's body had been looked at already.
+    """
 
     def __init__(self, code: int, reason: str, message: str, details: Json | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.warnings: list[str] = []
+        self.is_late = False
         self.body: Json = {
             "kind": "Status",
             "apiVersion": "v1",

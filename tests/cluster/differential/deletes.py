@@ -56,6 +56,15 @@ SCRIPT: tuple[Ask, ...] = (
     Ask("PUT", f"{MAPS}/gone", config_map("gone", meta_resourceVersion="<rv:gone>")),
     Ask("POST", LEASES, lease("lease")), delete(f"{LEASES}/lease", who="agent"),
     delete(f"{LEASES}/lease"),
+    # What may be created by an update needs the right to create.
+    *(
+        Ask("PUT", f"{LEASES}/lease", body, who="agent") for body in (
+            lease("lease"), lease("lease", meta_resourceVersion="1"),
+            lease("lease", spec={"leaseDurationSeconds": -1}), lease("lease", meta_uid="x"),
+            lease("lease", meta_resourceVersion="x"),
+        )
+    ),
+    get(f"{LEASES}/lease"),
     # Not modelled.
     delete(MAPS, who="agent"), delete(f"{MAPS}{MANY}", differs=(AT_ONCE, WHOLE)),
     delete(f"{LEASES}{MANY}", differs=(AT_ONCE, WHOLE)),
