@@ -134,7 +134,7 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
 
 def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     namespace = _namespace(kind, call)
-    integer(call.query, "gracePeriodSeconds")
+    # The parameters count only where no body says otherwise.
     options = _delete_options(body) if body.data else _asked_options(call)
     _check_delete(options)
     if kind is PODS and store.get(kind, namespace, call.name):
@@ -144,7 +144,7 @@ def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     for key, wanted in (options.get("preconditions") or {}).items():
         if wanted != found.get(key):
             raise status.precondition_failed(kind, call.name, key, wanted, found.get(key))
-    gone = store.copy() if _is_dry(call) or options.get("dryRun") else store
+    gone = store.copy() if options.get("dryRun") else store
     gone.delete(kind, namespace, call.name)
     details = {"name": call.name, "group": kind.group, "kind": kind.plural}
     details["uid"] = found["uid"]
@@ -166,6 +166,7 @@ def _delete_options(body: Body) -> Json:
 def _asked_options(call: Call) -> Json:
     """Return the options of a delete without a body, which are its parameters."""
     query = call.query
+    integer(query, "gracePeriodSeconds")
     wanted = {key: query[key] for key in ("uid", "resourceVersion") if query.get(key)}
     options: Json = {"preconditions": wanted}
     if "propagationPolicy" in query:

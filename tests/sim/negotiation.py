@@ -41,7 +41,7 @@ def parse(body: bytes, content_type: str) -> Json:
         raise status.bad_request("provided data does not appear to be a protobuf message")
     try:
         obj = yaml.safe_load(body) if form == _FORMS[1] else _read_json(body)
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
         raise status.bad_request(f"couldn't get version/kind; json parse error: {error}") from error
     if obj is None:
         return {}

@@ -135,7 +135,8 @@ class ListOptions:
 
 def object_version(text: str) -> int:
     """Return the version of one object, or raise 500."""
-    if text and (not text.isdecimal() or int(text) not in _UINT64):
+    is_number = text.isascii() and text.isdecimal()
+    if text and (not is_number or int(text) not in _UINT64):
         words = f'strconv.ParseUint: parsing "{text}": invalid syntax'
         raise status.internal(f'resourceVersion: Invalid value: "{text}": {words}')
     return int(text or 0)

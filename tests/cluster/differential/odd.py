@@ -32,6 +32,9 @@ MATCH = "resourceVersionMatch"
 UNHEARD = "the parser of HTTP here knows no such method and refuses it before anything looks at it"
 SEVERAL = "of several values the first counts: the agent tries nothing out"
 
+GRACE = "an object goes at once, so that nothing is to be said of its grace period"
+FORMS = "of a form that is not there the agent asks for none; the next one in the list is taken"
+
 VERBS = ("TRACE", "PROPFIND", "QUERY", "LINK")
 
 QUERIES = (
@@ -202,5 +205,26 @@ SCRIPT: Script = (
     Ask("DELETE", f"{MAPS}/odd?uid=x"), Ask("DELETE", f"{MAPS}/odd?resourceVersion=&uid="),
     Ask("DELETE", f"{MAPS}/odd?uid=<uid:odd>"),
     Ask("POST", MAPS, config_map("odd")), Ask("DELETE", f"{MAPS}/odd"),
-    get(f"{MAPS}/odd"),
+    get(f"{MAPS}/odd"), Ask("POST", MAPS, config_map("odd")),
+    Ask("DELETE", f"{MAPS}/odd?dryRun=All&gracePeriodSeconds=x", "{}"), get(f"{MAPS}/odd"),
+    Ask("POST", MAPS, config_map("odd")),
+    _put(config_map("odd", meta_resourceVersion="\u0661")),
+    _put('{"metadata":' + "[" * 9000 + "]" * 9000 + "}"),
+    # Not modelled.
+    _put(
+        '{"metadata":{"name":"odd"},"data":{"a":"1","a":"2"}}',
+        f"{MAPS}/odd?fieldValidation=Strict",
+        differs=(TWICE, {"status", "reason", "body"})
+    ),
+    _put(
+        config_map("odd", meta_deletionGracePeriodSeconds=5),
+        differs=(GRACE, {"status", "reason", "body"})
+    ),
+    *(
+        get(f"{MAPS}/odd", accept=accept, differs=(FORMS, {"status", "reason", "body"}))
+        for accept in (
+            "application/json;as=Foo;v=v1;g=meta.k8s.io",
+            "application/json;as=Table;v=v9;g=meta.k8s.io",
+        )
+    ),
 )  # fmt: skip
