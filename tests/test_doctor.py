@@ -524,6 +524,18 @@ async def test_a_switch_that_may_not_be_read_is_a_warning(
     assert line.fix.endswith("set the annotation of the namespace") is is_of_use
 
 
+async def test_an_annotation_that_is_hidden_beside_another_switch_is_not_what_to_set(
+    settled: Lab,
+) -> None:
+    access = settled.cluster.server.access
+    access.deny("get", "namespaces", NAMESPACE, NAMESPACE)
+    access.deny("get", "configmaps", NAMESPACE, "botkube-global-config")
+
+    assert (await lines_of(settled))["switches"].fix.endswith(
+        "so that a wish to switch off is seen"
+    )
+
+
 # --- BotKube --------------------------------------------------------------------------------------
 
 
@@ -686,6 +698,23 @@ async def test_state_that_cannot_be_used_fails(
     assert CANARY not in line.says + line.fix
 
 
+async def test_what_is_to_be_removed_is_quoted_for_a_shell(settled: Lab, tmp_path: Path) -> None:
+    path = tmp_path / "two words.json"
+    path.write_bytes(b'{"version":2}')
+    options = attrs.evolve(settled.options(), state_path=path)
+
+    assert (await lines_of(settled, options=options))["state"].fix.endswith(f"rm '{path}'")
+
+
+async def test_of_an_installation_that_gives_no_answer_nothing_is_to_be_emptied(
+    settled: Lab,
+) -> None:
+    settled.cluster.server.faults.add(HalfOpen(), path=f"{INSTALLATION}$", times=None)
+    line = (await lines_of(settled, check_seconds=0.3))["installation"]
+
+    assert (line.verdict, "patch" in line.fix) == (Verdict.FAIL, False)
+
+
 async def test_state_beyond_its_limit_fails(settled: Lab) -> None:
     put(settled, STATE, encode(document(settled, stream=noise(860_000))))
     line = (await lines_of(settled))["state"]
@@ -796,13 +825,29 @@ async def test_a_fix_names_all_that_is_to_be_allowed(settled: Lab) -> None:
     assert [name for name in names if name not in line.fix] == []
 
 
-async def test_slots_that_are_all_held_are_a_warning(settled: Lab) -> None:
-    settled.cluster.config_map(NAMESPACE, f"{STATE}-0")
-    put(settled, f"{STATE}-0", encode(document(settled, holder="8f14e45f")))
-    options = attrs.evolve(settled.options(), slots=1, node=settled.cluster.node, lease_name=None)
+@pytest.mark.parametrize("more", [None, b"{", b""], ids=["alone", "beside broken", "beside free"])
+async def test_slots_that_are_all_held_are_a_warning(settled: Lab, more: bytes | None) -> None:
+    """One that cannot be read is as good as held."""
+    found = [encode(document(settled, holder="8f14e45f")), *([] if more is None else [more])]
+    for index, data in enumerate(found):
+        settled.cluster.config_map(NAMESPACE, f"{STATE}-{index}")
+        if data:
+            put(settled, f"{STATE}-{index}", data)
+    options = attrs.evolve(
+        settled.options(), slots=len(found), node=settled.cluster.node, lease_name=None
+    )
     line = (await lines_of(settled, options=options))["slots"]
 
-    assert (line.verdict, "state.slots" in line.fix) == (Verdict.WARN, True)
+    assert ("state.slots" in line.fix) is (more != b"")
+    assert line.verdict is (Verdict.OK if more == b"" else Verdict.WARN)
+
+
+async def test_a_slot_whose_object_is_missing_is_not_free(settled: Lab) -> None:
+    settled.cluster.config_map(NAMESPACE, f"{STATE}-0")
+    options = attrs.evolve(settled.options(), slots=2, node=settled.cluster.node, lease_name=None)
+    line = (await lines_of(settled, options=options))["slots"]
+
+    assert line.says.endswith("1 free, 1 missing or not readable")
 
 
 # --- the destination ------------------------------------------------------------------------------

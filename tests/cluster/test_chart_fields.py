@@ -245,12 +245,17 @@ def test_a_null_that_no_default_is_under_is_as_if_it_were_not_given(tmp_path: Pa
     name = {"fieldRef": {"fieldPath": "metadata.name"}}
     peers: list[Json] = [{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}]
     kept = {"namespaceSelector": {"matchLabels": {"team": None}}}
+    nobody = {"labelSelector": {"matchLabels": {"app": None}}, "topologyKey": "zone"}
+    apart = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [nobody]}}
+    spread = nobody | {"maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
     given: Json = {
         **WITH_ALL,
         "extraEnv": [{"name": "DO_NOT_TRACK", "valueFrom": name}],
         "networkPolicy": {"enabled": True, "metricsFrom": [*peers, kept]},
         "settings": {"privacy": {"minimum": 5}},
         "rules": {"b.yaml": "rules"},
+        "affinity": apart,
+        "topologySpreadConstraints": [spread],
     }
     nulls: Json = {
         **{key: {"team": None} for key in ("commonLabels", "commonAnnotations", "podLabels")},
@@ -274,6 +279,8 @@ def test_a_null_that_no_default_is_under_is_as_if_it_were_not_given(tmp_path: Pa
     assert loaded(found).privacy.minimum == 5
     # A selector with less would select more.
     assert policy["spec"]["ingress"][0]["from"][2] == kept
+    pod = found[f"Deployment/{RELEASE}"]["spec"]["template"]["spec"]
+    assert (pod["affinity"], pod["topologySpreadConstraints"]) == (apart, [spread])
 
 
 HARDENED = (
