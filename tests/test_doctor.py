@@ -376,6 +376,14 @@ async def test_a_namespace_that_nobody_named_may_be_closed(settled: Lab) -> None
     assert named[name_of(RIGHTS[0])].verdict is Verdict.FAIL
 
 
+async def test_in_a_guessed_namespace_that_has_a_botkube_a_right_is_missing(settled: Lab) -> None:
+    logs = next(one for one in RIGHTS if one.resource == "pods/log")
+    settled.cluster.server.access.deny("get", "pods/log", NAMESPACE)
+    line = (await lines_of(settled, guessed=frozenset({NAMESPACE})))[name_of(logs)]
+
+    assert (line.verdict, line.fix) == (Verdict.FAIL, f"allow get pods/log in {NAMESPACE}")
+
+
 # --- the API server -------------------------------------------------------------------------------
 
 
