@@ -36,7 +36,7 @@ from agent.state.store import StateError
 from agent.stores import stores_of
 from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
-from tests.agents import NAMESPACE, Lab, after, lab, until, write
+from tests.agents import NAMESPACE, Lab, after, lab, missing, until, write
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, PODS
 from tests.test_gate import closed, count, counting, executed
@@ -576,6 +576,18 @@ async def test_an_off_stays_until_a_beginning_could_take_it_back(
 
     assert (still.sends, (await installation(world)).sends) == (False, True)
     assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
+
+
+async def test_an_installation_that_is_deleted_meanwhile_holds_nothing_back(world: Lab) -> None:
+    """The chart's Role names the object and may not make another one."""
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent():
+        await until(lambda: bool(world.collector.requests))
+        world.cluster.server.access.deny("create", "configmaps")
+        name = "botkube-analytics-installation"
+        world.cluster.server.store.delete(CONFIGMAPS, NAMESPACE, name)
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
 
 
 async def test_what_is_not_understood_is_no_right_that_is_missing(

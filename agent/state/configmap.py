@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from attrs import define, field
 
-from agent.state.store import Conflict, StateError, Stored
+from agent.state.store import Absent, Conflict, StateError, Stored
 
 MAX_OBJECT_BYTES = 1_000_000
 KEY = "state"
@@ -112,7 +112,10 @@ class ConfigMapStore:
         except Exception as error:
             if _status(error) == HTTPStatus.CONFLICT:  # another replica was faster
                 return await self.client.request("GET", f"{self._path}/{self.name}")
-            raise self._failed("create", "create", _status(error)) from error
+            failed = self._failed("create", "create", _status(error))
+            if _status(error) == HTTPStatus.FORBIDDEN:
+                raise Absent(str(failed)) from error
+            raise failed from error
 
     def _failed(self, doing: str, right: str, status: int) -> StateError:
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.UNAUTHORIZED}:

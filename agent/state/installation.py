@@ -14,7 +14,7 @@ import orjson
 from attrs import define, field
 
 from agent.state.document import MAX_SECOND
-from agent.state.store import Conflict, StateError
+from agent.state.store import Absent, Conflict, StateError
 from agent.withholding import Withholding
 
 if TYPE_CHECKING:
@@ -130,7 +130,10 @@ async def note(
     what is to be gone by from now on; None if an off was missed: then nothing is changed.
     """
     for _attempt in range(3):
-        stored = await store.load()
+        try:
+            stored = await store.load()
+        except Absent:
+            return went_by  # deleted, and with it whatever was noted
         known = _decode_chosen(stored.data, store.where)
         if known is None:
             return None if sends and _is_only_off(stored.data) else went_by

@@ -15,6 +15,10 @@ class Conflict(StateError):  # noqa: N818 names what happened
     """Somebody else has written since: this process is fenced off."""
 
 
+class Absent(StateError):  # noqa: N818 names what was found
+    """The object is not there, and may not be made."""
+
+
 @frozen
 class Stored:
     """The bytes found, and the version that a replacement must name. `data` None: nothing there."""
