@@ -102,6 +102,14 @@ def play(scene: Callable[[Node], Awaitable[None]]) -> None:
     virtual.run(run(), seed=1)
 
 
+async def restart_behind_a_late_status(node: Node) -> None:
+    await node.write(20)
+    await sleep(200)
+    node.hide_status()
+    await sleep(1)
+    await node.restart()
+
+
 def _compare(node: Node) -> None:
     crashes, words = 0, Counter[str]()
     for event in node.lab.collector.accepted:
@@ -140,11 +148,7 @@ def test_an_agent_that_starts_again_behind_a_late_status_tells_them_apart(
 ) -> None:
     async def scene(node: Node) -> None:
         async with node.lab.agent() as agent:
-            await node.write(20)
-            await sleep(200)
-            node.hide_status()
-            await sleep(1)
-            await node.restart()
+            await restart_behind_a_late_status(node)
             await (node.lab.kill(agent) if is_killed else node.lab.finish(agent))
             node.show_status()
         async with node.lab.agent(seed=2):
@@ -175,11 +179,7 @@ def test_a_reply_that_does_not_say_whose_lines_they_are_is_asked_for_again(
 ) -> None:
     async def scene(node: Node) -> None:
         async with node.lab.agent():
-            await node.write(20)
-            await sleep(200)
-            node.hide_status()
-            await sleep(1)
-            await node.restart()
+            await restart_behind_a_late_status(node)
             node.lab.cluster.server.faults.add(fault, path="/log", when=_is_short, times=times)
             node.show_status()
             await node.settle()
@@ -193,11 +193,7 @@ def test_a_log_that_is_said_not_to_be_there_is_asked_for_as_long_as_any() -> Non
     async def scene(node: Node) -> None:
         faults = node.lab.cluster.server.faults
         async with node.lab.agent():
-            await node.write(20)
-            await sleep(200)
-            node.hide_status()
-            await sleep(1)
-            await node.restart()
+            await restart_behind_a_late_status(node)
             asked = faults.add(Answer(404), path="/log", when=_asks_for_current, times=None)
             node.show_status()
             await sleep(60)
@@ -231,11 +227,7 @@ def test_an_outage_of_the_log_behind_a_late_status_is_waited_out(*, is_all: bool
     async def scene(node: Node) -> None:
         server = node.lab.cluster.server
         async with node.lab.agent():
-            await node.write(20)
-            await sleep(200)
-            node.hide_status()
-            await sleep(1)
-            await node.restart()
+            await restart_behind_a_late_status(node)
             outage = server.faults.add(
                 Answer(503), path="/log", when=None if is_all else _is_short, times=None
             )
