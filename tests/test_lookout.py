@@ -377,7 +377,8 @@ async def test_an_off_in_the_quiet_period_is_obeyed_by_another(world: Lab) -> No
 
 async def test_one_that_works_takes_no_off_back_that_it_has_missed(world: Lab) -> None:
     botkube(world, "node-1")
-    world.changes["pace"] = attrs.evolve(world.options().pace, switches=1000)
+    # Nor does a tick of its own write State, and obey in its own task.
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=1000, tick=1000)
     async with world.agent() as agent:
         pipeline = agent.pipeline
         assert pipeline is not None
