@@ -32,10 +32,10 @@ $(STAMP): pyproject.toml
 demo: $(STAMP) ## run the agent against a simulated cluster and a local collector, about a minute
 	$(BIN)/python -m tests.demo
 
-# Two processes to a core of CI's: some wait while others work, and each pays for its own imports.
+# Three processes to a core of CI's: most wait most of the time, and each pays for its own imports.
 # Bytecode is kept, for each of the many agents that are started would compile all of it again.
 test: $(STAMP) ## run the default test suite
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 6
 
 # Go builds its programs into .cache on first use.
 test-cluster: $(STAMP) ## run the agent against a real API server, about sixteen minutes
