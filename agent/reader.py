@@ -179,7 +179,9 @@ class Reader:
         """Take the next bytes of the reply or of the input; of a stream also when they arrived."""
         self._now_ns = now_ns
         self._may_step = now_ns is not None
-        self._take_lines(self._framer.feed(chunk), self._framer.whole)
+        lines = self._framer.feed(chunk)
+        whole, self._framer.whole = self._framer.whole, b""  # not kept by a stream that is quiet
+        self._take_lines(lines, whole)
 
     def settle(self) -> None:
         """Decide how the reply continues: it is known to end here, so its head is whole."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import ssl
+import tracemalloc
 from asyncio import sslproto
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,12 +15,16 @@ import aiohttp
 import attrs
 import pytest
 
+from agent.rules import RuleSet
 from agent.source import gathering
 from agent.source.gathering import FULL_BYTES, TLS_BUFFER_BYTES, TLS_RECORD_BYTES, Gathering
+from tests.agents import NAMESPACE, NANOS, after, lab, until
 from tests.image.lab import certificates
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 PIECE = b"x" * 8192
+LINE, LINES = b"x" * 99 + b"\n", 900
+"""What is read at once."""
 BACKLOG_PIECES = 512
 MANY_PIECES = 16 * BACKLOG_PIECES
 """More than the kernel keeps for a connection."""
@@ -155,3 +160,26 @@ async def test_a_connection_has_a_small_buffer(tmp_path: Path) -> None:
         Gathering(one.response, 0.2)
         assert protocol._incoming_high_water == 2 * TLS_RECORD_BYTES  # type: ignore[attr-defined]
         assert protocol._incoming_low_water == TLS_RECORD_BYTES  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_is_quiet_keeps_nothing_of_a_backlog(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """But the lines of the last seconds, of which none is long; each of 500 may have had one."""
+    async with lab(tmp_path, ruleset) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        for number in range(LINES):
+            pod.write(LINE, at=world.clock.ns() + number * NANOS // 1000)
+        tracemalloc.start()
+        try:
+            async with world.agent() as agent:
+                assert agent.pipeline is not None
+                counting = agent.pipeline.counting
+                await until(lambda: counting.lines == LINES)
+                await after(world, 10)
+                found = tracemalloc.take_snapshot().traces
+        finally:
+            tracemalloc.stop()
+    kept = [one.size for one in found if "/agent/" in one.traceback[0].filename]
+
+    assert max(kept) < LINES * len(LINE) / 2

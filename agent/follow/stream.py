@@ -92,6 +92,7 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
                     one.failing_since, one.was_held_back = None, False
                 if reader.gap_suspected or not await has_gone_on(one):
                     return
+                del chunk  # a quiet stream must not keep it
             one.saw_end, one.end_seconds = True, one.clock()
             one.at_end = (reader.lines_read, reader.tail)
     except TimeoutError:

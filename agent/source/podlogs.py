@@ -57,6 +57,7 @@ async def follow(
                 has_ended = True
                 break
             yield chunk
+            del chunk  # a quiet stream must not keep it
             await gathering.pause()
     if not has_ended:
         # That we gave up says nothing of the log's end.
