@@ -17,7 +17,7 @@ FULL_BYTES = 128 * 1024
 IDLE_TURNS = 3
 """In so many turns of the loop a connection that has more to give gives it."""
 
-TLS_BUFFER_BYTES = 32 * 1024
+TLS_BUFFER_BYTES = 24 * 1024
 TLS_RECORD_BYTES = 16 * 1024 + 512
 """The longest record, with what stands around it."""
 
