@@ -35,8 +35,8 @@ class Lookout:
     """What the switches said; `told` hears of it whenever they were read.
 
     `begun` is when the last look began, by the loop's clock; `owed_since` is since when one said
-    off, as long as State is not known to say so, too, and `noted` is what the installation's
-    `not_before` was when that was noted there; `unreadable` are those that may not be read.
+    off, as long as State is not known to say so, too, and `noted` is when that was noted in the
+    installation, as it says; `unreadable` are those that may not be read.
     """
 
     told: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None
@@ -81,7 +81,7 @@ class Lookout:
         return one
 
     def pay(self) -> None:
-        """Note that State says so, or that somebody has obeyed who is on again."""
+        """Note that State says so, or that somebody has obeyed who has taken it back."""
         self.owed_since = self.noted = None
 
 

@@ -95,13 +95,13 @@ class Pipeline:
     _untold: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
-    _noted: tuple[int, bool, Withholding] = field(init=False)
+    _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._noted = self._worth_noting()
 
-    def _worth_noting(self) -> tuple[int, bool, Withholding]:
-        return self.counting.document.seq, self.counting.sends, self.counting.withholding
+    def _worth_noting(self) -> tuple[int, Withholding]:
+        return self.counting.document.seq, self.counting.withholding
 
     @property
     def is_settled(self) -> bool:
@@ -194,6 +194,19 @@ class Pipeline:
         `tells` has the installation told in any case. Raises `SwitchedOff` for an off that was
         missed, once obeyed.
         """
+        sealed, noted = await self._write()
+        if tells or noted != self._noted:
+            # Before anything of a closed window is sent: an older copy of State would send it anew,
+            # and what was written in an off that was missed must not leave.
+            if not await self._tell():
+                self.outbox.commit(frozenset())
+                self.counting.is_dirty = self.counting.is_urgent = True
+                return
+            self._noted = noted
+        self.outbox.commit(sealed)
+
+    async def _write(self) -> tuple[frozenset[BatchKey], tuple[int, Withholding]]:
+        """Write the document; return which batches are in it, and what of it is worth noting."""
         self.check()
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
@@ -219,25 +232,15 @@ class Pipeline:
             log.info("state can be written again")
         self._trouble = ""
         self.commits += 1
-        if tells or noted != self._noted:
-            # Before anything of a closed window is sent: an older copy of State would send it anew,
-            # and what was written in an off that was missed must not leave.
-            if not await self._tell():
-                self.outbox.commit(frozenset())
-                self.counting.is_dirty = self.counting.is_urgent = True
-                return
-            self._noted = noted
-        self.outbox.commit(sealed)
+        return sealed, noted
 
     async def _tell(self) -> bool:
         """Tell the installation how far State has come, and return whether it could be read."""
+        missed: SwitchedOff | None = None
         try:
             await self.note()
-        except SwitchedOff:
-            # Another replica saw an off which this one has missed.
-            self.switch_off(now_seconds=int(self.world.clock()))
-            await self.commit_off()
-            raise
+        except SwitchedOff as error:
+            missed = error
         except StateError as error:
             if str(error) != self._untold:
                 log.warning("installation cannot be read", extra={"why": str(error)})
@@ -246,6 +249,11 @@ class Pipeline:
         if self._untold:
             log.info("installation can be read again")
         self._untold = ""
+        if missed is not None:
+            # Another replica saw an off which this one does not know of.
+            self.switch_off(now_seconds=int(self.world.clock()))
+            await self.commit_off()
+            raise missed
         return True
 
     def switch_off(self, *, now_seconds: int) -> None:
@@ -258,9 +266,9 @@ class Pipeline:
         self.counting.switch_off(str(self.world.new_uuid()), now_seconds=now_seconds)
 
     async def commit_off(self) -> None:
-        """Write that it was switched off."""
+        """Write that it was switched off; the installation was told before, or has told it."""
         try:
-            await self.commit()
+            await self._write()
         except Conflict:
             raise
         except StateError as error:

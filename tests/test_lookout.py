@@ -360,6 +360,100 @@ async def test_nothing_of_an_off_counts_nor_is_learned_in_a_slot_that_was_free(
     assert (start, end > lifted) == (0, True)
 
 
+@pytest.mark.parametrize(
+    "who",
+    ["itself", "itself, turned on", "another first", "another first, turned on"],
+)
+async def test_nothing_of_an_off_that_one_in_mode_local_has_missed_is_kept(
+    nodes: Lab, who: str
+) -> None:
+    """What it learned meanwhile would be told once the mode is `on`."""
+    sends, learned = who.endswith("turned on"), Instance(bots={"slack"}, started=True)
+    botkube(nodes, "node-1")
+    async with beginning(nodes, sends=False) as begun:
+        await see_off(nodes, Lookout())
+        begun.counting.document.instances["uid/1"] = learned
+        await leave_backlog(nodes, begun)
+    lifted = int(nodes.clock.seconds())
+    if who.startswith("another first"):
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=2, sends=False) as second:
+            # Nor is it learned from the head of a log in a slot that was free.
+            ((start, end),) = second.counting.document.windows.stopped
+        assert (start, end > lifted) == (0, True)
+    nodes.changes["node"] = "node-1"
+    async with beginning(nodes, seed=3, sends=sends) as third:
+        found = third.counting.document
+        ((start, end),) = found.windows.stopped
+
+    assert third.keeper.store.where.endswith("-0")
+    assert (found.instances, found.outbox) == ({"uid/1": Instance()}, [])
+    assert (start, end > lifted) == (0, True)
+
+
+async def test_what_was_learned_in_mode_local_is_told_once_it_is_on(nodes: Lab) -> None:
+    """Also in a slot whose replica is not the first that is turned on."""
+    learned = Instance(bots={"slack"}, started=True)
+    for number in (1, 2):
+        nodes.changes["node"] = f"node-{number}"
+        botkube(nodes, f"node-{number}", f"botkube-{number}")
+        async with beginning(nodes, seed=number, sends=False) as begun:
+            begun.counting.document.instances["uid/1"] = learned
+            await leave_backlog(nodes, begun)
+    found = []
+    for number in (1, 2):
+        nodes.changes["node"] = f"node-{number}"
+        async with beginning(nodes, seed=number + 2) as begun:
+            found.append(begun.counting.document)
+
+    assert [one.instances for one in found] == [{"uid/1": learned}] * 2
+    assert [one.outbox for one in found] == [[], []]
+
+
+async def test_one_that_works_misses_no_off_because_another_is_local(nodes: Lab) -> None:
+    """As while the pods of a DaemonSet are replaced because of a write key, there and back."""
+    botkube(nodes, "node-1")
+    async with beginning(nodes) as begun:
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=2, sends=False):
+            await begun.note()
+        async with beginning(nodes, seed=3):
+            await begun.note()
+
+
+async def test_an_off_is_noted_once_while_the_mode_is_local(world: Lab) -> None:
+    async with beginning(world, sends=False):
+        pass
+    written = world.cluster.server.faults.add(
+        Delay(), verb="update", path="-installation$", times=None
+    )
+    annotate(world, "true")
+    looks: list[object] = []
+    for _ in range(2):
+        lookout = Lookout(looks.append)
+        waiting, clock = until(lambda: len(looks) > 3), world.clock.seconds
+        await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+        looks.clear()
+
+    assert written.seen == 1
+    assert (await installation(world)).is_off
+
+
+async def test_one_in_mode_local_obeys_an_off_that_it_has_missed_when_it_is_stopped(
+    world: Lab,
+) -> None:
+    botkube(world, "node-1")
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=1000)
+    async with world.agent(sends=False) as agent:
+        await see_off(world, Lookout())
+        with pytest.raises(SwitchedOff):
+            await world.finish(agent)
+
+    assert (await document(world)).off_seconds is not None
+
+
 async def test_an_off_in_the_quiet_period_is_obeyed_by_another(world: Lab) -> None:
     world.changes["quiet_period_seconds"] = 3600
     async with beginning(world):
