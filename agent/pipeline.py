@@ -73,7 +73,8 @@ class Pipeline:
     """What the tasks of one run share; each part is usable alone.
 
     `check` raises when this process may not act any more: it is asked before each commit and send.
-    `later` is our clock or the API server's, whichever is later.
+    `later` is our clock or the API server's, whichever is later. `untold` is why the installation
+    could not be read when it was to be told, until it can.
     """
 
     options: Options
@@ -92,13 +93,18 @@ class Pipeline:
     delivery: asyncio.Task[NoReturn] | None = None
     _last_commit: float = 0.0
     _trouble: str = ""
-    _untold: str = ""
+    untold: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
     _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._noted = self._worth_noting()
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing of what would be sent may leave now, whatever the destination says."""
+        return self.counting.sends and bool(self.untold or not self.outbox.may_send.is_set())
 
     def _worth_noting(self) -> tuple[int, Withholding]:
         return self.counting.document.seq, self.counting.withholding
@@ -242,13 +248,13 @@ class Pipeline:
         except SwitchedOff as error:
             missed = error
         except StateError as error:
-            if str(error) != self._untold:
+            if str(error) != self.untold:
                 log.warning("installation cannot be read", extra={"why": str(error)})
-            self._untold = str(error)
+            self.untold = str(error)
             return False
-        if self._untold:
+        if self.untold:
             log.info("installation can be read again")
-        self._untold = ""
+        self.untold = ""
         if missed is not None:
             # Another replica saw an off which this one does not know of.
             self.switch_off(now_seconds=int(self.world.clock()))

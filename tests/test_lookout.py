@@ -22,9 +22,11 @@ from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
 from agent.lookout import Lookout
+from agent.modes import Decision, Mode
 from agent.on_node import run_on_node
 from agent.options import World
 from agent.rules import RuleSet
+from agent.running import Running
 from agent.sink.batch import batch_array
 from agent.slots import HELD_SECONDS
 from agent.source.api import ApiError, Client
@@ -36,7 +38,7 @@ from agent.state.store import StateError
 from agent.stores import stores_of
 from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
-from tests.agents import NAMESPACE, Lab, after, lab, missing, until, write
+from tests.agents import NAMESPACE, Agent, Lab, after, lab, missing, until, write
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, PODS
 from tests.test_gate import closed, count, counting, executed
@@ -548,6 +550,9 @@ async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
             await until(lambda: pipeline.commits > commits + 5)
             held = [pipeline.outbox.may_leave(one) for one in pipeline.counting.document.outbox]
             assert (set(held), len(world.collector.requests)) == ({False}, before)
+            view = shown(world, agent).view()
+            assert view.means.startswith("Nothing is sent until the installation object can be")
+            assert view.figures.holds_back
             server.faults.clear()
         if is_missed:
             with pytest.raises(ExceptionGroup) as raised:
@@ -555,10 +560,27 @@ async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
             assert raised.group_contains(SwitchedOff)
         else:
             await until(lambda: len(world.collector.requests) > before)
+            view = shown(world, agent).view()
+            assert (view.means, view.figures.holds_back) == ("", False)
     said = [one.message for one in caplog.records if one.message.startswith("installation")]
 
     assert len(world.collector.requests) > before or is_missed
     assert said == ["installation cannot be read", "installation can be read again"]
+
+
+def shown(world: Lab, agent: Agent) -> Running:
+    """Return what the page of an agent in mode `on` is made from."""
+    return Running(
+        Decision(Mode.ON, "a test"),
+        world.ruleset,
+        world.options(),
+        agent.ledger,
+        (),
+        has_write_key=True,
+        clock=world.clock.seconds,
+        pipeline=agent.pipeline,
+        looked=world.clock.seconds(),
+    )
 
 
 async def test_what_cannot_be_noted_keeps_nothing_back_where_no_off_was_missed(world: Lab) -> None:
