@@ -92,14 +92,17 @@ class Pipeline:
     commit_failures: int = 0
     delivery: asyncio.Task[NoReturn] | None = None
     _last_commit: float = 0.0
+    _last_told: float = 0.0
     _trouble: str = ""
     untold: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
+    _written: tuple[frozenset[BatchKey], tuple[int, Withholding]] = field(init=False)
     _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._noted = self._worth_noting()
+        self._written = self.outbox.keys(), self._noted
 
     @property
     def holds_back(self) -> bool:
@@ -183,6 +186,10 @@ class Pipeline:
         is_overdue = is_overdue and self.counting.due(now_seconds=now) is None
         clock_was_set_back = since < 0
         if not (is_urgent or is_overdue or clock_was_set_back):
+            # What is written need not be written again because nobody could be told of it.
+            if self.untold and not 0 <= now - self._last_told < self.options.commit_seconds:
+                self.check()
+                await self._release()
             return
         try:
             await self.commit()
@@ -200,30 +207,34 @@ class Pipeline:
         `tells` has the installation told in any case. Raises `SwitchedOff` for an off that was
         missed, once obeyed.
         """
-        sealed, noted = await self._write()
+        await self._write()
+        await self._release(tells=tells)
+
+    async def _release(self, *, tells: bool = False) -> None:
+        """Let leave what is written, once the installation knows what of it is worth noting."""
+        sealed, noted = self._written
         if tells or noted != self._noted:
             # Before anything of a closed window is sent: an older copy of State would send it anew,
             # and what was written in an off that was missed must not leave.
+            self._last_told = self.world.clock()
             if not await self._tell():
                 self.outbox.commit(frozenset())
-                self.counting.is_dirty = self.counting.is_urgent = True
                 return
             self._noted = noted
         self.outbox.commit(sealed)
 
-    async def _write(self) -> tuple[frozenset[BatchKey], tuple[int, Withholding]]:
-        """Write the document; return which batches are in it, and what of it is worth noting."""
+    async def _write(self) -> None:
+        """Write the document as it is now."""
         self.check()
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
-        sealed: frozenset[BatchKey] = frozenset()
-        noted = self._noted
+        written = self._written
 
         def take_cursors(document: Document) -> None:
-            nonlocal sealed, noted
+            nonlocal written
             self.containers.forget()
             self.containers.put_cursors(document)
-            sealed, noted = self.outbox.keys(), self._worth_noting()
+            written = self.outbox.keys(), self._worth_noting()
 
         try:
             await self.keeper.commit(
@@ -238,7 +249,7 @@ class Pipeline:
             log.info("state can be written again")
         self._trouble = ""
         self.commits += 1
-        return sealed, noted
+        self._written = written
 
     async def _tell(self) -> bool:
         """Tell the installation how far State has come, and return whether it could be read."""
