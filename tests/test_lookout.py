@@ -17,7 +17,7 @@ import orjson
 import pytest
 
 from agent.aggregate import Instance
-from agent.beginning import Begun, SwitchedOff, begin
+from agent.beginning import READ_SECONDS, Begun, SwitchedOff, _note, begin
 from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
@@ -25,6 +25,7 @@ from agent.lookout import Lookout
 from agent.modes import Decision, Mode
 from agent.on_node import run_on_node
 from agent.options import World
+from agent.pipeline import LEDGER_STOP_SECONDS, STOP_SECONDS
 from agent.rules import RuleSet
 from agent.running import Running
 from agent.sink.batch import batch_array
@@ -34,6 +35,8 @@ from agent.source.switches import VARIABLE, ClusterSwitch
 from agent.standing import stand
 from agent.state.document import Document, decode
 from agent.state.installation import Installation, read_installation
+from agent.state.keeper import Keeper
+from agent.state.lease import RELEASE_SECONDS
 from agent.state.store import StateError
 from agent.stores import stores_of
 from agent.web.metrics import Snapshot
@@ -42,6 +45,7 @@ from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, miss
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, PODS
 from tests.test_gate import closed, count, counting, executed
+from tests.test_keeper import Silent
 from tests.test_slots import botkube, remove, slots
 from tests.test_switches import annotate, ended
 
@@ -607,6 +611,39 @@ def shown(world: Lab, agent: Agent) -> Running:
         pipeline=agent.pipeline,
         looked=world.clock.seconds(),
     )
+
+
+@pytest.mark.looptime
+async def test_whether_an_off_was_missed_has_no_answer_after_a_few_seconds() -> None:
+    silent = Silent(answers=0)
+    keeper = Keeper(silent, str, bytes)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StateError, match="no answer in time"):
+        await _note(silent, "", keeper, BACKLOG, lambda: 1.0, Installation("id", 1))
+
+    assert 1 <= asyncio.get_running_loop().time() - began <= 3
+
+
+def test_an_end_takes_five_seconds_at_most() -> None:
+    assert STOP_SECONDS + LEDGER_STOP_SECONDS + RELEASE_SECONDS <= 5
+
+
+async def test_an_end_does_not_wait_for_the_installation(
+    world: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.pipeline.STOP_SECONDS", READ_SECONDS / 4)
+    async with world.agent() as agent:
+        world.cluster.server.faults.add(HalfOpen(), path="-installation$", times=None)
+        began = asyncio.get_running_loop().time()
+        await world.finish(agent)
+        took = asyncio.get_running_loop().time() - began
+
+    world.cluster.server.faults.clear()
+    found = await document(world)
+
+    assert took < READ_SECONDS / 2
+    assert found.stopped_seconds is not None
+    assert caplog.messages[-1] == "installation cannot be read"
 
 
 async def test_what_cannot_be_noted_keeps_nothing_back_where_no_off_was_missed(world: Lab) -> None:
