@@ -56,7 +56,8 @@ class Lookout:
     ) -> bool:
         """Read the switches, and return whether one says off. Raises `ApiError`.
 
-        Whoever sees it owes it: that it is written to State, whatever the switches say by then.
+        Whoever sees it owes it: that it is written to State, whatever the switches say by then. One
+        that is only remembered was paid, or still is owed.
         """
         self.begun = asyncio.get_running_loop().time()
         read = await read_switches(
@@ -69,7 +70,7 @@ class Lookout:
         found = tuple(map(self._remember, read))
         self._off = frozenset(one.name for one in found if one.is_off)
         self.unreadable = tuple(one for one in found if one.value == NOT_READABLE)
-        if self._off and self.owed_since is None:
+        if any(one.is_off for one in read) and self.owed_since is None:
             self.owed_since = now_seconds
         self.told(found)
         return bool(self._off)

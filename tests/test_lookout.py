@@ -177,6 +177,30 @@ async def test_one_that_stands_by_forgets_an_off_once_it_is_over_for_another(wor
     assert (await installation(world)).sends is True
 
 
+async def test_an_off_that_is_only_remembered_takes_nothing_from_who_is_on_again(
+    world: Lab,
+) -> None:
+    """Whoever was started since cannot read it, and says so."""
+    async with beginning(world):
+        pass
+    lookout, server = Lookout(), world.cluster.server
+    looks: list[object] = []
+    await see_off(world, lookout)
+    server.faults.add(Answer(403), path=f"/namespaces/{NAMESPACE}$", times=None)
+    async with beginning(world, seed=2) as second:
+        written = server.faults.add(Delay(), verb="update", path="-installation$", times=None)
+        lookout.told = looks.append
+        waiting, clock = until(lambda: len(looks) > 5), world.clock.seconds
+        await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+        await second.note()
+        with pytest.raises(SwitchedOff):
+            async with beginning(world, lookout, seed=3):
+                pass
+        await second.note()
+
+    assert (written.seen, lookout.owed_since) == (0, None)
+
+
 async def test_an_off_that_cannot_be_noted_is_owed_until_it_can(world: Lab) -> None:
     async with beginning(world) as first:
         stream = await leave_backlog(world, first)
