@@ -441,6 +441,29 @@ async def test_what_was_learned_in_mode_local_is_told_once_it_is_on(nodes: Lab) 
     assert [one.outbox for one in found] == [[], []]
 
 
+@pytest.mark.parametrize("is_fresh", [True, False])
+async def test_what_was_written_before_a_start_may_be_of_mode_local_if_another_is(
+    nodes: Lab, *, is_fresh: bool
+) -> None:
+    botkube(nodes, "node-1")
+    async with beginning(nodes) as first:
+        stream = await leave_backlog(nodes, first)
+    nodes.changes["node"] = "node-2"
+    botkube(nodes, "node-2", "second")
+    async with beginning(nodes, seed=2, sends=False):
+        pass
+    now = int(nodes.clock.seconds())
+    if is_fresh:
+        botkube(nodes, "node-3", "third")
+    nodes.changes["node"] = "node-3" if is_fresh else "node-1"
+    async with beginning(nodes, seed=3) as again:
+        found = again.counting.document
+
+    assert (found.outbox, found.stream == stream) == ([], False)
+    ((start, end),) = found.windows.stopped
+    assert (start, end > now) == (0, True)
+
+
 async def test_one_that_works_misses_no_off_because_another_is_local(nodes: Lab) -> None:
     """As while the pods of a DaemonSet are replaced because of a write key, there and back."""
     botkube(nodes, "node-1")
@@ -758,27 +781,28 @@ async def test_an_off_that_a_pipeline_saw_takes_nothing_from_who_is_on_again(wor
     assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
 
 
+@pytest.mark.parametrize("sends", [True, False])
 async def test_an_off_stays_until_a_beginning_could_take_it_back(
-    world: Lab, monkeypatch: pytest.MonkeyPatch
+    world: Lab, monkeypatch: pytest.MonkeyPatch, *, sends: bool
 ) -> None:
-    async with beginning(world):
+    async with beginning(world, sends=sends):
         pass
     await see_off(world, Lookout())
     server = world.cluster.server
     server.faults.add(Answer(403), verb="update", path="-installation$", times=None)
     with pytest.raises(StateError):
-        async with beginning(world, seed=2):
+        async with beginning(world, seed=2, sends=sends):
             pass
     still = await installation(world)
     server.faults.clear()
     # However slow that is.
     monkeypatch.setattr("agent.beginning.NOTE_SECONDS", 0.0)
-    async with beginning(world, seed=3) as third:
+    async with beginning(world, seed=3, sends=sends) as third:
         stream = await leave_backlog(world, third)
-    async with beginning(world, seed=4) as fourth:
+    async with beginning(world, seed=4, sends=sends) as fourth:
         found = fourth.counting.document
 
-    assert (still.sends, (await installation(world)).sends) == (False, True)
+    assert (still.is_off, (await installation(world)).is_off) == (True, False)
     assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
 
 
