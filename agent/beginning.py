@@ -208,7 +208,10 @@ async def begin(
             waited_seconds=waited_in_all,
             start=start,
             not_before=installation.not_before,
-            was_off=installation.sends is False,
+            off_noted=installation.off_noted,
+            was_off=installation.is_off
+            # Where nothing says otherwise it may have been `local` here, too.
+            or (sends and installation.sends is False and keeper.document.sends is not False),
             new_stream=lambda: str(world.new_uuid()),
             # A replica that started at the same moment may have begun State since.
             is_new_installation=installation.is_new
@@ -229,7 +232,7 @@ async def begin(
         slot, keeper, counting = await take_over()
     note = partial(_note, installation_store, slot, keeper, counting, later)
     went_by = await note(installation, begins=True)
-    counting.go_by(went_by.not_before)
+    counting.go_by(went_by.not_before, went_by.off_noted)
     # What stood between the first look and this may have taken long; the tasks start at once.
     await obey()
     return Begun(client, counting, keeper, partial(note, went_by), later)
@@ -274,7 +277,8 @@ async def _note(
     would else discard. Raises `SwitchedOff` for one that was missed, `StateError` for one that
     stays, and where nobody knows whether one was missed.
     """
-    takes_back = begins and counting.sends and went_by.sends is False
+    turns_on = counting.sends and went_by.sends is False
+    takes_back = begins and (went_by.is_off or turns_on)
     try:
         noted = await installations.note(
             InTime(

@@ -84,6 +84,7 @@ class Counting:
         latest_seconds: int = 0,
         start: Start = Start.GOES_ON,
         not_before: int = 0,
+        off_noted: int = 0,
         was_off: bool = False,
         waited_seconds: int = 0,
         new_stream: Callable[[], str],
@@ -94,8 +95,9 @@ class Counting:
         `latest_seconds` is the time by a clock that may be ahead of ours: before it nothing counts
         where counting begins now.
         `count_from` is when the quiet period of this installation ends (0: there is none); before
-        `not_before` the mode was another one, and with `was_off` it was until now. A State that
-        says `on` and went by another off has missed it. For `waited_seconds` this process waited
+        `not_before` it was off, or the mode another one, and with `was_off` it was until now. A
+        State that went by another of them, or by another off than the last one, which was noted at
+        `off_noted`, has missed that. For `waited_seconds` this process waited
         for its turn: an agent that waits is not stopped. With a new installation nothing goes on
         that would link it to the one before.
         """
@@ -103,8 +105,10 @@ class Counting:
         # A line of this very second may be older than this moment.
         next_second = max(now_seconds, latest_seconds) + 1
         began, counts_since = now_seconds - waited_seconds, next_second - waited_seconds
-        has_missed = bool(document.sends) and (was_off or _has_missed(document, not_before))
-        document.not_before = not_before
+        has_missed = document.sends is not None and (
+            was_off or _has_missed(document, off_noted, not_before)
+        )
+        document.not_before, document.off_noted = not_before, off_noted
         not_before = next_second if was_off else not_before
         self._window_seconds = window_seconds
         if not windows.open:
@@ -136,11 +140,11 @@ class Counting:
             present = now_seconds - now_seconds % windows.seconds
             windows.closed_until = max(windows.closed_until, present)
             count_from = max(count_from, next_second)
+        self._learn_from(start, not_before)
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
             windows.count_from = max(windows.count_from or 0, aligned)
-            self._learn_from(start, not_before)
             if start is Start.SINCE_WAITING:
                 windows.count_from = max(windows.count_from, not_before, counts_since)
             if start is Start.STATE_LOST:
@@ -157,10 +161,11 @@ class Counting:
         document.outbox = [evolve(batch, attempted=True) for batch in document.outbox]
         self.is_dirty = True
 
-    def go_by(self, not_before: int) -> None:
+    def go_by(self, not_before: int, off_noted: int) -> None:
         """Keep which off that is over State has obeyed, once the installation says that it is."""
-        if self.document.not_before != not_before:
-            self.document.not_before = not_before
+        document = self.document
+        if (document.not_before, document.off_noted) != (not_before, off_noted):
+            document.not_before, document.off_noted = not_before, off_noted
             self.is_dirty = self.is_urgent = True
 
     def _learn_from(self, start: Start, not_before: int) -> None:
@@ -399,8 +404,11 @@ class Counting:
         self.is_dirty = True
 
 
-def _has_missed(document: Document, not_before: int) -> bool:
+def _has_missed(document: Document, off_noted: int, not_before: int) -> bool:
     """Whether an off was noted, and taken back by another replica, of which State knows nothing."""
+    if not document.sends:
+        # Of a time in `local` it need not know, in which it was so itself.
+        return off_noted not in {0, document.off_noted}
     if document.not_before is not None:
         # An installation that says 0 was on ever since it was chosen.
         return not_before not in {0, document.not_before}

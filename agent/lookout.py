@@ -35,8 +35,8 @@ class Lookout:
     """What the switches said; `told` hears of it whenever they were read.
 
     `begun` is when the last look began, by the loop's clock; `owed_since` is since when one said
-    off, as long as State is not known to say so, too, and `noted` is what the installation's
-    `not_before` was when that was noted there; `unreadable` are those that may not be read.
+    off, as long as State is not known to say so, too, and `noted` is when that was noted in the
+    installation, as it says; `unreadable` are those that may not be read.
     """
 
     told: Callable[[tuple[ClusterSwitch, ...]], None] = lambda _found: None
@@ -56,7 +56,8 @@ class Lookout:
     ) -> bool:
         """Read the switches, and return whether one says off. Raises `ApiError`.
 
-        Whoever sees it owes it: that it is written to State, whatever the switches say by then.
+        Whoever sees it owes it: that it is written to State, whatever the switches say by then. One
+        that is only remembered was paid, or still is owed.
         """
         self.begun = asyncio.get_running_loop().time()
         read = await read_switches(
@@ -69,7 +70,7 @@ class Lookout:
         found = tuple(map(self._remember, read))
         self._off = frozenset(one.name for one in found if one.is_off)
         self.unreadable = tuple(one for one in found if one.value == NOT_READABLE)
-        if self._off and self.owed_since is None:
+        if any(one.is_off for one in read) and self.owed_since is None:
             self.owed_since = now_seconds
         self.told(found)
         return bool(self._off)
@@ -81,7 +82,7 @@ class Lookout:
         return one
 
     def pay(self) -> None:
-        """Note that State says so, or that somebody has obeyed who is on again."""
+        """Note that State says so, or that somebody has obeyed who has taken it back."""
         self.owed_since = self.noted = None
 
 

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 async def note_owed(lookout: Lookout, installation: Store) -> None:
     """Tell the installation of the off that is owed. Raises `StateError`.
 
-    It is paid if the mode was `on` again since that was first told: somebody else has obeyed it.
+    It is paid if that was taken back since it was first told: somebody else has obeyed it.
     """
-    noted = await installations.note_off(installation, noted=lookout.noted)
+    assert lookout.owed_since is not None
+    noted = await installations.note_off(
+        installation, now_seconds=lookout.owed_since, noted=lookout.noted
+    )
     if noted is None:
         lookout.pay()
     else:

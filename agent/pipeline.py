@@ -61,7 +61,8 @@ only sent again, with the same ids; they are not worth more writes."""
 LEDGER_STOP_SECONDS = 0.5
 """A slow disk must not keep a stopped agent: a report is on it before it leaves."""
 
-STOP_SECONDS = 4.0
+STOP_SECONDS = 3.0
+"""With that and `lease.RELEASE_SECONDS` it has ended within five, however slow all are."""
 
 
 def _always() -> None:
@@ -73,7 +74,8 @@ class Pipeline:
     """What the tasks of one run share; each part is usable alone.
 
     `check` raises when this process may not act any more: it is asked before each commit and send.
-    `later` is our clock or the API server's, whichever is later.
+    `later` is our clock or the API server's, whichever is later. `untold` is why the installation
+    could not be read when it was to be told, until it can.
     """
 
     options: Options
@@ -91,17 +93,25 @@ class Pipeline:
     commit_failures: int = 0
     delivery: asyncio.Task[NoReturn] | None = None
     _last_commit: float = 0.0
+    _last_told: float = 0.0
     _trouble: str = ""
-    _untold: str = ""
+    untold: str = ""
     is_drained: asyncio.Event = field(factory=asyncio.Event)
     """Set once a slot has nothing left that would have to be read, closed or sent."""
-    _noted: tuple[int, bool, Withholding] = field(init=False)
+    _written: tuple[frozenset[BatchKey], tuple[int, Withholding]] = field(init=False)
+    _noted: tuple[int, Withholding] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._noted = self._worth_noting()
+        self._written = self.outbox.keys(), self._noted
 
-    def _worth_noting(self) -> tuple[int, bool, Withholding]:
-        return self.counting.document.seq, self.counting.sends, self.counting.withholding
+    @property
+    def holds_back(self) -> bool:
+        """Whether nothing of what would be sent may leave now, whatever the destination says."""
+        return self.counting.sends and bool(self.untold or not self.outbox.may_send.is_set())
+
+    def _worth_noting(self) -> tuple[int, Withholding]:
+        return self.counting.document.seq, self.counting.withholding
 
     @property
     def is_settled(self) -> bool:
@@ -177,6 +187,10 @@ class Pipeline:
         is_overdue = is_overdue and self.counting.due(now_seconds=now) is None
         clock_was_set_back = since < 0
         if not (is_urgent or is_overdue or clock_was_set_back):
+            # What is written need not be written again because nobody could be told of it.
+            if self.untold and not 0 <= now - self._last_told < self.options.commit_seconds:
+                self.check()
+                await self._release()
             return
         try:
             await self.commit()
@@ -194,17 +208,34 @@ class Pipeline:
         `tells` has the installation told in any case. Raises `SwitchedOff` for an off that was
         missed, once obeyed.
         """
+        await self._write()
+        await self._release(tells=tells)
+
+    async def _release(self, *, tells: bool = False) -> None:
+        """Let leave what is written, once the installation knows what of it is worth noting."""
+        sealed, noted = self._written
+        if tells or noted != self._noted:
+            # Before anything of a closed window is sent: an older copy of State would send it anew,
+            # and what was written in an off that was missed must not leave.
+            self._last_told = self.world.clock()
+            if not await self._tell():
+                self.outbox.commit(frozenset())
+                return
+            self._noted = noted
+        self.outbox.commit(sealed)
+
+    async def _write(self) -> None:
+        """Write the document as it is now."""
         self.check()
         self._last_commit = self.world.clock()
         self.counting.is_dirty = self.counting.is_urgent = False
-        sealed: frozenset[BatchKey] = frozenset()
-        noted = self._noted
+        written = self._written
 
         def take_cursors(document: Document) -> None:
-            nonlocal sealed, noted
+            nonlocal written
             self.containers.forget()
             self.containers.put_cursors(document)
-            sealed, noted = self.outbox.keys(), self._worth_noting()
+            written = self.outbox.keys(), self._worth_noting()
 
         try:
             await self.keeper.commit(
@@ -219,33 +250,28 @@ class Pipeline:
             log.info("state can be written again")
         self._trouble = ""
         self.commits += 1
-        if tells or noted != self._noted:
-            # Before anything of a closed window is sent: an older copy of State would send it anew,
-            # and what was written in an off that was missed must not leave.
-            if not await self._tell():
-                self.outbox.commit(frozenset())
-                self.counting.is_dirty = self.counting.is_urgent = True
-                return
-            self._noted = noted
-        self.outbox.commit(sealed)
+        self._written = written
 
     async def _tell(self) -> bool:
         """Tell the installation how far State has come, and return whether it could be read."""
+        missed: SwitchedOff | None = None
         try:
             await self.note()
-        except SwitchedOff:
-            # Another replica saw an off which this one has missed.
+        except SwitchedOff as error:
+            missed = error
+        except StateError as error:
+            if str(error) != self.untold:
+                log.warning("installation cannot be read", extra={"why": str(error)})
+            self.untold = str(error)
+            return False
+        if self.untold:
+            log.info("installation can be read again")
+        self.untold = ""
+        if missed is not None:
+            # Another replica saw an off which this one does not know of.
             self.switch_off(now_seconds=int(self.world.clock()))
             await self.commit_off()
-            raise
-        except StateError as error:
-            if str(error) != self._untold:
-                log.warning("installation cannot be read", extra={"why": str(error)})
-            self._untold = str(error)
-            return False
-        if self._untold:
-            log.info("installation can be read again")
-        self._untold = ""
+            raise missed
         return True
 
     def switch_off(self, *, now_seconds: int) -> None:
@@ -258,9 +284,9 @@ class Pipeline:
         self.counting.switch_off(str(self.world.new_uuid()), now_seconds=now_seconds)
 
     async def commit_off(self) -> None:
-        """Write that it was switched off."""
+        """Write that it was switched off; the installation was told before, or has told it."""
         try:
-            await self.commit()
+            await self._write()
         except Conflict:
             raise
         except StateError as error:
@@ -361,6 +387,7 @@ async def run(
                 # Stop reading, commit, exit; nothing is sent on the way out, because scaling to
                 # zero is an opt-out.
                 keeper.end_within(STOP_SECONDS)
+                end = asyncio.get_running_loop().time() + STOP_SECONDS
                 containers.cancel()
                 for task in tasks:
                     task.cancel()
@@ -369,10 +396,14 @@ async def run(
             else:
                 give_back(counting.document)
             try:
-                await pipeline.commit(tells=True)
+                async with asyncio.timeout_at(end):
+                    await pipeline.commit(tells=True)
             except StateError as error:
                 # The next start goes on from the last commit, as after a crash.
                 log.error("state cannot be written", extra={"why": str(error)})
+            except TimeoutError:
+                # State is written; the next start reads this before anything else.
+                log.warning("installation cannot be read", extra={"why": "no answer in time"})
         finally:
             await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 

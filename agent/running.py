@@ -155,6 +155,7 @@ class Running:
             outbox_bytes=document.outbox_bytes,
             commits=pipeline.commits,
             commit_failures=pipeline.commit_failures,
+            holds_back=pipeline.holds_back,
         )
 
     def view(self) -> View:
@@ -200,6 +201,7 @@ class Running:
             seq=document.seq,
             count_from_seconds=document.windows.count_from,
             may_send=pipeline.outbox.may_send.is_set(),
+            is_untold=bool(pipeline.untold),
             is_full=counting.is_full,
             withheld=tuple(sorted(withheld)),
             withheld_until_seconds=max(withheld.values(), default=0),

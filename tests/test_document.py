@@ -96,6 +96,7 @@ documents = st.builds(
     sends=st.none() | st.booleans(),
     stopped_seconds=st.none() | second,
     not_before=st.none() | second,
+    off_noted=st.none() | second,
     saved_seconds=second,
 )
 

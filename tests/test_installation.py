@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import attrs
 import orjson
 import pytest
 from attrs import frozen
@@ -129,7 +130,7 @@ async def test_an_object_of_a_newer_release_is_refused_and_stays(tmp_path: Path,
             now_seconds=1,
             went_by=Installation(ID, 1),
         ),
-        "note off": lambda: note_off(kept),
+        "note off": lambda: note_off(kept, now_seconds=1),
     }
     with pytest.raises(NewerInstallation, match="has format 7, this agent reads up to 1"):
         await ways[how]()
@@ -148,91 +149,101 @@ async def test_an_off_is_noted_although_another_replica_writes_just_then(
         kubeconfig.write_bytes(orjson.dumps(cluster.server.kubeconfig()))
         async with Client(Access(str(kubeconfig)), "test") as client:
             kept = ConfigMapStore(client, "botkube", "installation")
-            on = orjson.dumps(WHOLE | {"sends": True, "not_before": 0})
+            on = orjson.dumps(WHOLE | {"sends": True})
             await kept.save(on, (await kept.load()).version)
             cluster.server.faults.add(Answer(409), verb="update", times=times)
             with nullcontext() if times else pytest.raises(StateError, match="keeps changing"):
-                await note_off(kept)
+                await note_off(kept, now_seconds=1)
             said, _is_there = await read_installation(kept)
 
     assert said is not None
-    assert said.sends is sends
+    assert (said.sends, said.is_off) == (sends, not sends)
 
 
-async def test_an_off_that_was_noted_is_over_once_the_mode_is_on_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sends", [True, False])
+async def test_an_off_that_was_noted_is_over_once_a_start_takes_it_back(
+    tmp_path: Path, *, sends: bool
+) -> None:
     kept = FileStore(tmp_path / "installation.json")
-    before = await note_off(kept)
-    await load_installation(kept, choose_id=chosen, now_seconds=1)
-    said = [await note_off(kept, noted=before), await note_off(kept)]
-    said.append(await note_off(kept, noted=0))
-    await note_on(kept, now_seconds=8)
-    said.append(await note_off(kept, noted=0))
+    before = await note_off(kept, now_seconds=1)
+    await load_installation(kept, choose_id=chosen, now_seconds=2)
+    said = [await note_off(kept, now_seconds=3, noted=one) for one in (before, None, 0, 2)]
+    await note_begun(kept, now_seconds=8, sends=sends)
+    said += [await note_off(kept, now_seconds=9, noted=one) for one in (0, 2)]
     found, _is_there = await read_installation(kept)
 
-    # It was not there; it was; it is noted already, twice; it was on again.
-    assert (before, said) == (0, [0, 0, 0, None])
+    # It was not there; it is noted already; it was taken back.
+    assert (before, said) == (0, [2, 2, 2, 2, None, None])
     assert found is not None
-    assert (found.sends, found.not_before) == (True, 9)
+    assert (found.sends, found.is_off, found.not_before) == (sends, False, 9)
 
 
 async def test_another_off_is_another_one(tmp_path: Path) -> None:
     kept = FileStore(tmp_path / "installation.json")
     await load_installation(kept, choose_id=chosen, now_seconds=1)
-    said = [await note_off(kept)]
-    await note_on(kept, now_seconds=8)
-    said.append(await note_off(kept))
+    said = [await note_off(kept, now_seconds=5)]
+    await note_begun(kept, now_seconds=8)
+    said.append(await note_off(kept, now_seconds=10))
     begun_with, _is_there = await read_installation(kept)
-    await note_on(kept, now_seconds=20)
-    said.append(await note_off(kept))
+    await note_begun(kept, now_seconds=20)
+    # Also by a clock that was set back.
+    said.append(await note_off(kept, now_seconds=3))
     # One that has obeyed the off before takes back neither this one nor what it says.
-    noted = await note_on(kept, now_seconds=30, went_by=begun_with)
+    noted = await note_begun(kept, now_seconds=30, went_by=begun_with)
     found, _is_there = await read_installation(kept)
 
-    assert (said, noted) == ([0, 9, 21], None)
+    assert (said, noted) == ([5, 10, 11], None)
     assert found is not None
-    assert (found.sends, found.not_before, found.commits) == (False, 21, 1)
-
-
-async def test_an_off_is_over_too_where_the_clock_was_set_back_since(tmp_path: Path) -> None:
-    kept = FileStore(tmp_path / "installation.json")
-    await kept.save(orjson.dumps(WHOLE | {"sends": True, "not_before": 4}), "")
-    said = await note_off(kept, noted=9)
-    found, _is_there = await read_installation(kept)
-
-    assert found is not None
-    assert (said, found.sends) == (None, True)
+    assert (found.is_off, found.not_before, found.commits) == (True, 21, 1)
 
 
 @pytest.mark.parametrize("sends", [True, False])
 async def test_only_a_beginning_changes_the_mode(tmp_path: Path, *, sends: bool) -> None:
     kept = FileStore(tmp_path / "installation.json")
-    data = orjson.dumps(WHOLE | {"sends": not sends, "not_before": 3})
-    await kept.save(data, "")
-    noted = await note_later(kept, Installation(ID, 5, sends=sends, not_before=3), sends=sends)
+    await kept.save(orjson.dumps(WHOLE | {"sends": not sends, "is_off": False}), "")
+    noted = await note_later(kept, Installation(ID, 5, sends=sends), sends=sends)
     found, _is_there = await read_installation(kept)
 
-    assert (noted is None) is sends
     assert found is not None
-    assert (found.sends, found.commits) == (not sends, 2 if sends else 7)
+    assert (noted, found.sends, found.commits) == (found, not sends, 7)
 
 
+@pytest.mark.parametrize(
+    ("said", "is_off"), [({}, False), ({"sends": True}, False), ({"sends": False}, True)], ids=str
+)
+async def test_one_of_an_older_release_may_have_been_off(
+    tmp_path: Path, said: dict[str, object], *, is_off: bool
+) -> None:
+    """It says the same of the mode `local`."""
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | said), "")
+    found, _is_there = await read_installation(kept)
+
+    assert found is not None
+    assert (found.is_off, found.off_noted, found.not_before) == (is_off, 0, 0)
+    # Such a replica that stands by leaves out what it does not know.
+    works = attrs.evolve(found, is_off=False)
+    assert (await note_later(kept, works) is None) is is_off
+
+
+@pytest.mark.parametrize("sends", [True, False])
 async def test_one_that_works_misses_no_off_that_somebody_else_has_taken_back(
-    tmp_path: Path,
+    tmp_path: Path, *, sends: bool
 ) -> None:
     kept = FileStore(tmp_path / "installation.json")
-    await kept.save(orjson.dumps(WHOLE | {"sends": True, "not_before": 3}), "")
+    await kept.save(orjson.dumps(WHOLE | {"sends": sends, "is_off": False}), "")
     works, _is_there = await read_installation(kept)
     assert works is not None
     goes_on = await note_later(kept, works)
-    await note_off(kept)
-    again = await note_on(kept, now_seconds=20)
+    await note_off(kept, now_seconds=9)
+    again = await note_begun(kept, now_seconds=20, sends=sends)
 
     assert goes_on is not None
     assert await note_later(kept, goes_on) is None
     assert again is not None
     assert await note_later(kept, again) == again
     # Nor does a beginning, if both happened after its first look.
-    assert await note_on(kept, now_seconds=30, went_by=works) is None
+    assert await note_begun(kept, now_seconds=30, went_by=works, sends=sends) is None
 
 
 @pytest.mark.parametrize(
@@ -242,18 +253,18 @@ async def test_an_off_that_somebody_has_edited_is_one(tmp_path: Path, data: byte
     kept = FileStore(tmp_path / "installation.json")
     await kept.save(data, "")
     works = await note_later(kept, Installation(ID, 5))
-    said = await note_off(kept)
+    said = await note_off(kept, now_seconds=1)
     stays = (await kept.load()).data
     found = await load_installation(kept, choose_id=chosen, now_seconds=1)
 
-    assert (works, said, stays, found.sends) == (None, 0, data, False)
+    assert (works, said, stays, found.is_off) == (None, 0, data, True)
 
 
 async def test_an_off_from_before_there_was_an_id_is_known_to_whoever_chooses_one(
     tmp_path: Path,
 ) -> None:
     kept = FileStore(tmp_path / "installation.json")
-    said = [await note_off(kept), await note_off(kept, noted=0)]
+    said = [await note_off(kept, now_seconds=1, noted=one) for one in (None, 0)]
     data = (await kept.load()).data
     none, is_there = await read_installation(kept)
     found = await load_installation(kept, choose_id=chosen, now_seconds=1)
@@ -262,17 +273,18 @@ async def test_an_off_from_before_there_was_an_id_is_known_to_whoever_chooses_on
     assert (said, none, is_there) == ([0, 0], None, True)
     # No id is chosen while it stands.
     assert data == b'{"version":1,"sends":false}'
-    assert (found.id, found.sends, found.is_new, again.sends) == (ID, False, True, False)
+    assert (found.id, found.sends, found.is_new) == (ID, False, True)
+    assert (found.is_off, again.is_off) == (True, True)
 
 
 async def test_one_that_works_misses_no_off_of_which_alone_the_object_tells(tmp_path: Path) -> None:
-    kept, works = FileStore(tmp_path / "installation.json"), Installation(ID, 5, not_before=7)
+    kept, works = FileStore(tmp_path / "installation.json"), Installation(ID, 5, off_noted=7)
     there = await note_later(kept, works)
-    said = await note_off(kept, noted=7)
-    noted = [await note_later(kept, works), await note_later(kept, works, sends=False)]
+    said = await note_off(kept, now_seconds=9, noted=7)
+    noted = [await note_later(kept, works, sends=sends) for sends in (True, False)]
 
     # Somebody has deleted it since, so that nobody has obeyed.
-    assert (there, said, noted) == (works, 0, [None, works])
+    assert (there, said, noted) == (works, 0, [None, None])
 
 
 async def note_later(
@@ -290,10 +302,14 @@ async def note_later(
     )
 
 
-async def note_on(
-    kept: FileStore, *, now_seconds: int, went_by: Installation | None = None
+async def note_begun(
+    kept: FileStore,
+    *,
+    now_seconds: int,
+    went_by: Installation | None = None,
+    sends: bool = True,
 ) -> Installation | None:
-    """Note what a beginning does in mode `on`, which has obeyed what stands there now."""
+    """Note what a beginning does which has obeyed what stands there now."""
     went_by = went_by or (await read_installation(kept))[0]
     assert went_by is not None
     return await note(
@@ -301,7 +317,7 @@ async def note_on(
         slot="",
         commits=1,
         withholding=Withholding({}),
-        sends=True,
+        sends=sends,
         now_seconds=now_seconds,
         went_by=went_by,
         begins=True,

@@ -17,14 +17,17 @@ import orjson
 import pytest
 
 from agent.aggregate import Instance
-from agent.beginning import Begun, SwitchedOff, begin
+from agent.beginning import READ_SECONDS, Begun, SwitchedOff, _note, begin
 from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer as Reply
 from agent.ledger.ledger import Ledger
 from agent.lookout import Lookout
+from agent.modes import Decision, Mode
 from agent.on_node import run_on_node
 from agent.options import World
+from agent.pipeline import LEDGER_STOP_SECONDS, STOP_SECONDS
 from agent.rules import RuleSet
+from agent.running import Running
 from agent.sink.batch import batch_array
 from agent.slots import HELD_SECONDS
 from agent.source.api import ApiError, Client
@@ -32,14 +35,17 @@ from agent.source.switches import VARIABLE, ClusterSwitch
 from agent.standing import stand
 from agent.state.document import Document, decode
 from agent.state.installation import Installation, read_installation
+from agent.state.keeper import Keeper
+from agent.state.lease import RELEASE_SECONDS
 from agent.state.store import StateError
 from agent.stores import stores_of
 from agent.web.metrics import Snapshot
 from agent.web.view import SAID_OFF, SwitchRow, View
-from tests.agents import NAMESPACE, Lab, after, lab, missing, until, write
+from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
 from tests.sim.faults import Answer, Delay, HalfOpen
 from tests.sim.store import CONFIGMAPS, PODS
 from tests.test_gate import closed, count, counting, executed
+from tests.test_keeper import Silent
 from tests.test_slots import botkube, remove, slots
 from tests.test_switches import annotate, ended
 
@@ -169,6 +175,30 @@ async def test_one_that_stands_by_forgets_an_off_once_it_is_over_for_another(wor
     await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
 
     assert (await installation(world)).sends is True
+
+
+async def test_an_off_that_is_only_remembered_takes_nothing_from_who_is_on_again(
+    world: Lab,
+) -> None:
+    """Whoever was started since cannot read it, and says so."""
+    async with beginning(world):
+        pass
+    lookout, server = Lookout(), world.cluster.server
+    looks: list[object] = []
+    await see_off(world, lookout)
+    server.faults.add(Answer(403), path=f"/namespaces/{NAMESPACE}$", times=None)
+    async with beginning(world, seed=2) as second:
+        written = server.faults.add(Delay(), verb="update", path="-installation$", times=None)
+        lookout.told = looks.append
+        waiting, clock = until(lambda: len(looks) > 5), world.clock.seconds
+        await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+        await second.note()
+        with pytest.raises(SwitchedOff):
+            async with beginning(world, lookout, seed=3):
+                pass
+        await second.note()
+
+    assert (written.seen, lookout.owed_since) == (0, None)
 
 
 async def test_an_off_that_cannot_be_noted_is_owed_until_it_can(world: Lab) -> None:
@@ -360,6 +390,123 @@ async def test_nothing_of_an_off_counts_nor_is_learned_in_a_slot_that_was_free(
     assert (start, end > lifted) == (0, True)
 
 
+@pytest.mark.parametrize(
+    "who",
+    ["itself", "itself, turned on", "another first", "another first, turned on"],
+)
+async def test_nothing_of_an_off_that_one_in_mode_local_has_missed_is_kept(
+    nodes: Lab, who: str
+) -> None:
+    """What it learned meanwhile would be told once the mode is `on`."""
+    sends, learned = who.endswith("turned on"), Instance(bots={"slack"}, started=True)
+    botkube(nodes, "node-1")
+    async with beginning(nodes, sends=False) as begun:
+        await see_off(nodes, Lookout())
+        begun.counting.document.instances["uid/1"] = learned
+        await leave_backlog(nodes, begun)
+    lifted = int(nodes.clock.seconds())
+    if who.startswith("another first"):
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=2, sends=False) as second:
+            # Nor is it learned from the head of a log in a slot that was free.
+            ((start, end),) = second.counting.document.windows.stopped
+        assert (start, end > lifted) == (0, True)
+    nodes.changes["node"] = "node-1"
+    async with beginning(nodes, seed=3, sends=sends) as third:
+        found = third.counting.document
+        ((start, end),) = found.windows.stopped
+
+    assert third.keeper.store.where.endswith("-0")
+    assert (found.instances, found.outbox) == ({"uid/1": Instance()}, [])
+    assert (start, end > lifted) == (0, True)
+
+
+async def test_what_was_learned_in_mode_local_is_told_once_it_is_on(nodes: Lab) -> None:
+    """Also in a slot whose replica is not the first that is turned on."""
+    learned = Instance(bots={"slack"}, started=True)
+    for number in (1, 2):
+        nodes.changes["node"] = f"node-{number}"
+        botkube(nodes, f"node-{number}", f"botkube-{number}")
+        async with beginning(nodes, seed=number, sends=False) as begun:
+            begun.counting.document.instances["uid/1"] = learned
+            await leave_backlog(nodes, begun)
+    found = []
+    for number in (1, 2):
+        nodes.changes["node"] = f"node-{number}"
+        async with beginning(nodes, seed=number + 2) as begun:
+            found.append(begun.counting.document)
+
+    assert [one.instances for one in found] == [{"uid/1": learned}] * 2
+    assert [one.outbox for one in found] == [[], []]
+
+
+@pytest.mark.parametrize("is_fresh", [True, False])
+async def test_what_was_written_before_a_start_may_be_of_mode_local_if_another_is(
+    nodes: Lab, *, is_fresh: bool
+) -> None:
+    botkube(nodes, "node-1")
+    async with beginning(nodes) as first:
+        stream = await leave_backlog(nodes, first)
+    nodes.changes["node"] = "node-2"
+    botkube(nodes, "node-2", "second")
+    async with beginning(nodes, seed=2, sends=False):
+        pass
+    now = int(nodes.clock.seconds())
+    if is_fresh:
+        botkube(nodes, "node-3", "third")
+    nodes.changes["node"] = "node-3" if is_fresh else "node-1"
+    async with beginning(nodes, seed=3) as again:
+        found = again.counting.document
+
+    assert (found.outbox, found.stream == stream) == ([], False)
+    ((start, end),) = found.windows.stopped
+    assert (start, end > now) == (0, True)
+
+
+async def test_one_that_works_misses_no_off_because_another_is_local(nodes: Lab) -> None:
+    """As while the pods of a DaemonSet are replaced because of a write key, there and back."""
+    botkube(nodes, "node-1")
+    async with beginning(nodes) as begun:
+        nodes.changes["node"] = "node-2"
+        botkube(nodes, "node-2", "second")
+        async with beginning(nodes, seed=2, sends=False):
+            await begun.note()
+        async with beginning(nodes, seed=3):
+            await begun.note()
+
+
+async def test_an_off_is_noted_once_while_the_mode_is_local(world: Lab) -> None:
+    async with beginning(world, sends=False):
+        pass
+    written = world.cluster.server.faults.add(
+        Delay(), verb="update", path="-installation$", times=None
+    )
+    annotate(world, "true")
+    looks: list[object] = []
+    for _ in range(2):
+        lookout = Lookout(looks.append)
+        waiting, clock = until(lambda: len(looks) > 3), world.clock.seconds
+        await stand(waiting, world.options(), lookout, clock=clock, every_seconds=0.01)
+        looks.clear()
+
+    assert written.seen == 1
+    assert (await installation(world)).is_off
+
+
+async def test_one_in_mode_local_obeys_an_off_that_it_has_missed_when_it_is_stopped(
+    world: Lab,
+) -> None:
+    botkube(world, "node-1")
+    world.changes["pace"] = attrs.evolve(world.options().pace, switches=1000)
+    async with world.agent(sends=False) as agent:
+        await see_off(world, Lookout())
+        with pytest.raises(SwitchedOff):
+            await world.finish(agent)
+
+    assert (await document(world)).off_seconds is not None
+
+
 async def test_an_off_in_the_quiet_period_is_obeyed_by_another(world: Lab) -> None:
     world.changes["quiet_period_seconds"] = 3600
     async with beginning(world):
@@ -443,7 +590,7 @@ async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
         world.clock.is_held = True
         if is_missed:
             await see_off(world, Lookout())
-        before, commits = len(world.collector.requests), pipeline.commits
+        before = len(world.collector.requests)
         with monkeypatch.context() as slow:
             if how == "fails":
                 server.faults.add(Answer(500), verb="get", path="-installation$", times=None)
@@ -451,9 +598,17 @@ async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
                 slow.setattr("agent.beginning.READ_SECONDS", 0.0)
             world.clock.is_held = False
             await until(lambda: bool(pipeline.counting.document.outbox))
-            await until(lambda: pipeline.commits > commits + 5)
+            await until(lambda: bool(pipeline.untold))
+            commits = pipeline.commits
+            await after(world, WINDOW_SECONDS / 2)
+            # State holds it already; another window may have ended meanwhile.
+            assert pipeline.commits <= commits + 2
             held = [pipeline.outbox.may_leave(one) for one in pipeline.counting.document.outbox]
             assert (set(held), len(world.collector.requests)) == ({False}, before)
+            view = shown(world, agent).view()
+            assert view.means.startswith("Nothing is sent until the installation object can be")
+            assert view.figures.holds_back
+            world.clock.is_held, commits = True, pipeline.commits
             server.faults.clear()
         if is_missed:
             with pytest.raises(ExceptionGroup) as raised:
@@ -461,10 +616,81 @@ async def test_nothing_is_sent_before_it_is_known_whether_an_off_was_missed(
             assert raised.group_contains(SwitchedOff)
         else:
             await until(lambda: len(world.collector.requests) > before)
+            assert pipeline.commits == commits
+            view = shown(world, agent).view()
+            assert (view.means, view.figures.holds_back) == ("", False)
     said = [one.message for one in caplog.records if one.message.startswith("installation")]
 
     assert len(world.collector.requests) > before or is_missed
     assert said == ["installation cannot be read", "installation can be read again"]
+
+
+async def test_what_was_committed_before_is_held_back_too(world: Lab) -> None:
+    pod, faults = botkube(world, "node-1"), world.cluster.server.faults
+    refused = world.collector.faults.add(Answer(503), path="/v1/batch", times=None)
+    async with world.agent() as agent:
+        pipeline = agent.pipeline
+        assert pipeline is not None
+        write(pod, world, 20)
+        await until(lambda: refused.seen > 0)
+        (first, *_) = pipeline.counting.document.outbox
+        may_leave = [pipeline.outbox.may_leave(first)]
+        faults.add(Answer(500), verb="get", path="-installation$", times=None)
+        await until(lambda: bool(pipeline.untold))
+        may_leave.append(pipeline.outbox.may_leave(first))
+        faults.clear()
+        await until(lambda: not pipeline.untold)
+        may_leave.append(pipeline.outbox.may_leave(first))
+
+    assert may_leave == [True, False, True]
+
+
+def shown(world: Lab, agent: Agent) -> Running:
+    """Return what the page of an agent in mode `on` is made from."""
+    return Running(
+        Decision(Mode.ON, "a test"),
+        world.ruleset,
+        world.options(),
+        agent.ledger,
+        (),
+        has_write_key=True,
+        clock=world.clock.seconds,
+        pipeline=agent.pipeline,
+        looked=world.clock.seconds(),
+    )
+
+
+@pytest.mark.looptime
+async def test_whether_an_off_was_missed_has_no_answer_after_a_few_seconds() -> None:
+    silent = Silent(answers=0)
+    keeper = Keeper(silent, str, bytes)
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(StateError, match="no answer in time"):
+        await _note(silent, "", keeper, BACKLOG, lambda: 1.0, Installation("id", 1))
+
+    assert 1 <= asyncio.get_running_loop().time() - began <= 3
+
+
+def test_an_end_takes_five_seconds_at_most() -> None:
+    assert STOP_SECONDS + LEDGER_STOP_SECONDS + RELEASE_SECONDS <= 5
+
+
+async def test_an_end_does_not_wait_for_the_installation(
+    world: Lab, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.pipeline.STOP_SECONDS", READ_SECONDS / 4)
+    async with world.agent() as agent:
+        world.cluster.server.faults.add(HalfOpen(), path="-installation$", times=None)
+        began = asyncio.get_running_loop().time()
+        await world.finish(agent)
+        took = asyncio.get_running_loop().time() - began
+
+    world.cluster.server.faults.clear()
+    found = await document(world)
+
+    assert took < READ_SECONDS / 2
+    assert found.stopped_seconds is not None
+    assert caplog.messages[-1] == "installation cannot be read"
 
 
 async def test_what_cannot_be_noted_keeps_nothing_back_where_no_off_was_missed(world: Lab) -> None:
@@ -555,27 +781,28 @@ async def test_an_off_that_a_pipeline_saw_takes_nothing_from_who_is_on_again(wor
     assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
 
 
+@pytest.mark.parametrize("sends", [True, False])
 async def test_an_off_stays_until_a_beginning_could_take_it_back(
-    world: Lab, monkeypatch: pytest.MonkeyPatch
+    world: Lab, monkeypatch: pytest.MonkeyPatch, *, sends: bool
 ) -> None:
-    async with beginning(world):
+    async with beginning(world, sends=sends):
         pass
     await see_off(world, Lookout())
     server = world.cluster.server
     server.faults.add(Answer(403), verb="update", path="-installation$", times=None)
     with pytest.raises(StateError):
-        async with beginning(world, seed=2):
+        async with beginning(world, seed=2, sends=sends):
             pass
     still = await installation(world)
     server.faults.clear()
     # However slow that is.
     monkeypatch.setattr("agent.beginning.NOTE_SECONDS", 0.0)
-    async with beginning(world, seed=3) as third:
+    async with beginning(world, seed=3, sends=sends) as third:
         stream = await leave_backlog(world, third)
-    async with beginning(world, seed=4) as fourth:
+    async with beginning(world, seed=4, sends=sends) as fourth:
         found = fourth.counting.document
 
-    assert (still.sends, (await installation(world)).sends) == (False, True)
+    assert (still.is_off, (await installation(world)).is_off) == (True, False)
     assert (found.stream, len(found.outbox)) == (stream, len(BACKLOG.document.outbox))
 
 

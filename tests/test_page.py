@@ -548,6 +548,11 @@ STANDS_BY = Snapshot(mode="on", leads=False)
             id="unreadable",
         ),
         pytest.param(
+            {"is_untold": True},
+            ["Nothing is sent until the installation object can be read", "None from here now."],
+            id="installation unreadable",
+        ),
+        pytest.param(
             {"mode": "local", "may_send": False},
             ["cannot be read now, so what they said last holds and counting goes on.</dd>"],
             id="local, unreadable",

@@ -325,11 +325,30 @@ def test_no_more_of_a_line_than_counting_sees_is_replaced() -> None:
     assert shorten(long + b"b\n" + long + b"bcd\nx\n") == long + b"b\n" + long + b"b\nx\n"
 
 
+LOG_LINES = LOG.count(b"\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "limit", "is_cut", "lines"),
+    [
+        ("MAX_BYTES", len(LOG) // 2, True, 8),
+        ("MAX_BYTES", len(LOG), False, LOG_LINES),
+        # Lines that are empty are many before they are long.
+        ("MAX_LINES", LOG_LINES - 1, True, LOG_LINES - 1),
+        ("MAX_LINES", LOG_LINES, False, LOG_LINES),
+    ],
+)
 def test_no_more_of_an_input_than_the_limit_is_read_and_it_says_so(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    limit: int,
+    *,
+    is_cut: bool,
+    lines: int,
 ) -> None:
-    monkeypatch.setattr("agent.proving.report.MAX_BYTES", len(LOG) // 2)
+    monkeypatch.setattr(f"agent.proving.report.{name}", limit)
     code, said = run(capsys, monkeypatch, LOG, "--format", "json")
 
     assert code == 0
-    assert (json.loads(said)["cut"], json.loads(said)["lines"]) == (True, 8)
+    assert (json.loads(said)["cut"], json.loads(said)["lines"]) == (is_cut, lines)

@@ -239,6 +239,33 @@ def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("went_by", "off_noted", "misses"),
+    [(None, 6, True), (0, 6, True), (5, 6, True), (6, 6, False), (6, 0, False), (None, 0, False)],
+)
+@pytest.mark.parametrize("sends", [True, False])
+def test_a_state_of_mode_local_missed_an_off_if_it_went_by_another(
+    *, went_by: int | None, off_noted: int, misses: bool, sends: bool
+) -> None:
+    learned = Instance(bots={"slack"}, started=True)
+    document = Document(b"", "", Windows(60), sends=False, not_before=3, off_noted=went_by)
+    document.instances["uid/1"] = learned
+    counting = Counting(document, word_rules(), Identity("id"), "test", sends=sends)
+    counting.begin(
+        now_seconds=NOW,
+        window_seconds=60,
+        count_from=0,
+        # The mode was turned on since, which is no off.
+        not_before=9,
+        off_noted=off_noted,
+        new_stream=str,
+    )
+
+    assert document.instances == {"uid/1": Instance() if misses else learned}
+    assert document.windows.stopped == (((0, NOW + 1),) if misses else ())
+    assert (document.not_before, document.off_noted) == (9, off_noted)
+
+
+@pytest.mark.parametrize(
     ("sends", "saved", "count_from", "went_by", "not_before", "misses"),
     [
         pytest.param(True, 5, 3, None, 6, True, id="written-before-it-was-on-again"),

@@ -372,6 +372,7 @@ async def test_nothing_is_sent_while_the_switch_cannot_be_read(
         sent = len(begun)
         await until(lambda: len(pipeline.counting.document.outbox) > 1)
         assert len(begun) == sent
+        assert pipeline.holds_back
 
         world.cluster.server.faults.clear()
         await until(lambda: missing(truth, world) == {})

@@ -86,6 +86,8 @@ def test_each_figure_is_the_metric_of_its_name(attribute: str, metric: str) -> N
             {("mode", ("on",)): 0, ("mode", ("local",)): 1, ("mode", ("off",)): 0},
             id="mode",
         ),
+        pytest.param(Snapshot(), {("held_back", ()): 0}, id="nothing held back"),
+        pytest.param(Snapshot(holds_back=True), {("held_back", ()): 1}, id="held back"),
         pytest.param(
             Snapshot(rules_digest="ab12"), {("rules_info", ("ab12",)): 1}, id="rules digest"
         ),

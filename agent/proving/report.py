@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from agent.rules import RuleSet
 
 MAX_BYTES = 16 * 1024 * 1024
-"""What is read of each input: a variant holds all of it in memory."""
+MAX_LINES = 300_000
+"""What is read of each input: a variant holds all of it in memory, each line with its own cost."""
 
 SEEDS = 2
 MAX_SHOWN = 20
@@ -78,7 +79,11 @@ def _read(name: str) -> tuple[bytes, bool]:
     is_cut = len(found) > MAX_BYTES
     if is_cut:
         found = found[: found.rfind(b"\n", 0, MAX_BYTES) + 1 or MAX_BYTES]
-    return shorten(b"".join(decode(iter([found])))), is_cut
+    text = b"".join(decode(iter([found])))
+    *lines, rest = text.split(b"\n", MAX_LINES)
+    if len(lines) == MAX_LINES and rest:
+        is_cut, text = True, text.removesuffix(rest)
+    return shorten(text), is_cut
 
 
 def shorten(text: bytes) -> bytes:
@@ -101,7 +106,7 @@ def _as_data(verdict: Verdict, *, is_cut: bool) -> dict[str, object]:
 def _as_text(verdict: Verdict, *, is_cut: bool, has_names: bool) -> Iterator[str]:
     yield (
         f"{verdict.lines} lines, {verdict.entries} entries, {verdict.matched} of them matched"
-        + (f" (the first {MAX_BYTES >> 20} MiB of each input)" if is_cut else "")
+        + (f" (the first {MAX_BYTES >> 20} MiB or {MAX_LINES:,} lines of each)" if is_cut else "")
     )
     yield (
         f"{verdict.words_replaced} words replaced by others, {verdict.words_kept} left because "

@@ -47,9 +47,9 @@ class Document:
     `epoch` the process that owns it, `nonce` the last commit, so that an ambiguous write can be
     recognised. `holder` is whose this slot is, where there are several documents. `sends` is
     whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
-    by an orderly stop, `off_seconds` by a switch in the cluster. `not_before` is what the
-    installation's was that this goes by; None where an older release wrote it. `left` is which pods
-    left the selection and may come back, by uid, and when they did.
+    by an orderly stop, `off_seconds` by a switch in the cluster. `not_before` and `off_noted` are
+    what the installation's were that this goes by; None where an older release wrote it. `left` is
+    which pods left the selection and may come back, by uid, and when they did.
     """
 
     key: bytes
@@ -76,6 +76,7 @@ class Document:
     stopped_seconds: int | None = None
     off_seconds: int | None = None
     not_before: int | None = None
+    off_noted: int | None = None
     saved_seconds: int = 0
 
     @property
@@ -113,6 +114,7 @@ def _json(document: Document) -> bytes:
             "stopped_seconds": document.stopped_seconds,
             "off_seconds": document.off_seconds,
             "not_before": document.not_before,
+            "off_noted": document.off_noted,
             "saved_seconds": document.saved_seconds,
             "windows": {
                 "seconds": document.windows.seconds,
@@ -174,6 +176,7 @@ def decode(data: bytes) -> Document:
             stopped_seconds=_second_or_none(found["stopped_seconds"]),
             off_seconds=_second_or_none(found.get("off_seconds")),
             not_before=_second_or_none(found.get("not_before")),
+            off_noted=_second_or_none(found.get("off_noted")),
             saved_seconds=_second(found["saved_seconds"]),
             windows=Windows(
                 _length(windows["seconds"]),

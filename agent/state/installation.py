@@ -47,8 +47,10 @@ class Installation:
 
     `commits` is how often State is known to have been written: one that says less is an older copy.
     Without any, a first start was cut short, and nothing is lost if there is no State. `slots` says
-    the same of each slot, by its name. `sends` is whether the mode was `on` at the last start,
-    and `not_before` the second from which on it is again.
+    the same of each slot, by its name. `sends` is whether the mode was `on` at the last start.
+    `is_off` is whether an off was noted that no start has taken back, `off_noted` when the last one
+    was, which tells it from others, and `not_before` since when none stands and the mode is what it
+    is.
     `withholding` says which series are acknowledged; None if nobody noted it.
     """
 
@@ -59,6 +61,8 @@ class Installation:
     withholding: Withholding | None = None
     slots: dict[str, int] = field(factory=dict)
     sends: bool | None = None
+    is_off: bool = False
+    off_noted: int = 0
     not_before: int = 0
 
     def commits_of(self, slot: str) -> int:
@@ -67,10 +71,7 @@ class Installation:
 
     def misses(self, later: Installation) -> bool:
         """Whether who went by this has missed an off that was noted, and maybe is over, since."""
-        is_another = self.not_before != later.not_before
-        if self.sends is False:
-            return later.sends is False and is_another
-        return later.sends is False or is_another
+        return self.off_noted != later.off_noted or (later.is_off and not self.is_off)
 
 
 async def load_installation(
@@ -92,7 +93,7 @@ async def load_installation(
             return known
         chosen = Installation(await choose_id(), now_seconds, is_new=True, withholding=withholding)
         if _is_only_off(stored.data) or (was_off is not None and await was_off()):
-            chosen.sends = False
+            chosen.sends, chosen.is_off, chosen.off_noted = False, True, now_seconds
         try:
             await store.save(_encode(chosen), stored.version)
         except Conflict:
@@ -125,7 +126,7 @@ async def note(
     """Keep how often State was written, and what is acknowledged.
 
     Raises `NotWritten` where that is all that failed, else `StateError`: then nobody knows whether
-    an off was missed. A beginning keeps the mode, too. Where it is `on`, that is only done if
+    an off was missed. A beginning keeps the mode, too, and takes an off back. It is only done if
     `went_by`, the object that this process has obeyed, knew of every off that was noted. Return
     what is to be gone by from now on; None if an off was missed: then nothing is changed.
     """
@@ -136,20 +137,20 @@ async def note(
             return went_by  # deleted, and with it whatever was noted
         known = _decode_chosen(stored.data, store.where)
         if known is None:
-            return None if sends and _is_only_off(stored.data) else went_by
-        if sends and went_by.misses(known):
+            return None if _is_only_off(stored.data) else went_by
+        if went_by.misses(known):
             return None
-        says = sends if begins else known.sends
-        before, was = known.commits_of(slot), (known.withholding, known.sends)
-        if before >= commits and was == (withholding, says):
+        says, is_off = (sends, False) if begins else (known.sends, known.is_off)
+        before, was = known.commits_of(slot), (known.withholding, known.sends, known.is_off)
+        if before >= commits and was == (withholding, says, is_off):
             return known
         if slot:
             known.slots[slot] = max(before, commits)
         else:
             known.commits = max(before, commits)
-        if known.sends is False and says:
+        if (known.is_off and not is_off) or (known.sends is False and says):
             known.not_before = now_seconds + 1
-        known.withholding, known.sends = withholding, says
+        known.withholding, known.sends, known.is_off = withholding, says, is_off
         try:
             await store.save(_encode(known), stored.version)
         except Conflict:
@@ -161,27 +162,30 @@ async def note(
     raise NotWritten(what)
 
 
-async def note_off(store: Store, *, noted: int | None = None) -> int | None:
-    """Keep that the mode was not `on`, and return since when it was. Raises `StateError`.
+async def note_off(store: Store, *, now_seconds: int, noted: int | None = None) -> int | None:
+    """Keep that a switch said off, and return when that was noted. Raises `StateError`.
 
-    With `noted`, the answer to an earlier call, None if it has been on again since then: then
-    somebody has obeyed that off, and nothing is changed.
+    With `noted`, the answer to an earlier call, None if it was taken back since then: then somebody
+    has obeyed that off, and nothing is changed.
     """
     for _attempt in range(3):
         stored = await store.load()
         known = _decode_chosen(stored.data, store.where)
-        if known is not None and noted is not None and known.not_before != noted:
+        if known is None:
+            at = 0
+        elif noted is not None and not (known.is_off and noted in {0, known.off_noted}):
             return None
-        # As whoever chooses an id says, until the mode is on.
-        not_before = 0 if known is None else known.not_before
-        if _is_only_off(stored.data) or (known is not None and known.sends is False):
-            return not_before
+        else:
+            # Also by a clock that was set back it is another one than those before.
+            at = known.off_noted if known.is_off else max(now_seconds, known.off_noted + 1)
+        if _is_only_off(stored.data) or (known is not None and known.is_off):
+            return at
         if known is not None:
-            known.sends = False
+            known.sends, known.is_off, known.off_noted = False, True, at
         with suppress(Conflict):  # another replica has found the switch, too, or its slot written
             data = orjson.dumps(_ONLY_OFF) if known is None else _encode(known)
             await store.save(data, stored.version)
-            return not_before
+            return at
     what = f"{store.where} keeps changing"
     raise StateError(what)
 
@@ -195,6 +199,8 @@ def _encode(installation: Installation) -> bytes:
     }
     if installation.sends is not None:
         said["sends"] = installation.sends
+        said["is_off"] = installation.is_off
+        said["off_noted"] = installation.off_noted
         said["not_before"] = installation.not_before
     if installation.slots:
         said["slots"] = installation.slots
@@ -231,13 +237,17 @@ def _decode(data: bytes, where: str) -> Installation:
         # An object of an older release does not say how often: State was there.
         commits = _whole(found.get("commits", 1))
         held = Withholding(_series_in(found["series"])) if "series" in found else None
+        sends = _flag_or_none(found.get("sends"))
         return Installation(
             str(UUID(found["id"])),
             _whole(found["first_start_seconds"]),
             commits,
             withholding=held,
             slots={name: _whole(count) for name, count in found.get("slots", {}).items()},
-            sends=_flag_or_none(found.get("sends")),
+            sends=sends,
+            # One of an older release does not say whether the mode was off or `local`.
+            is_off=bool(_flag_or_none(found.get("is_off", sends is False))),
+            off_noted=_whole(found.get("off_noted", 0)),
             not_before=_whole(found.get("not_before", 0)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:

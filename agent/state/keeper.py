@@ -126,9 +126,9 @@ class Keeper:
         self._end = asyncio.get_running_loop().time() + seconds
 
     def _limit_seconds(self) -> float:
-        # Each request may take half of what is left, so that the last commit has its turn.
+        # Each request may take two thirds of what is left, so that the last commit has its turn.
         left = self._end - asyncio.get_running_loop().time()
-        return min(SAVE_SECONDS, max(0.0, left / 2))
+        return min(SAVE_SECONDS, max(0.0, left * 2 / 3))
 
     async def _save_in_time(self, data: bytes) -> str:
         limit = self._limit_seconds()

@@ -75,6 +75,7 @@ class Snapshot:
     last_delivery_seconds: float | None = None
     commits: int = 0
     commit_failures: int = 0
+    holds_back: bool = False
     rules_loaded: int = 0
     rules_digest: str = ""
     rules_reload_failures: int = 0
@@ -183,6 +184,12 @@ METRICS = (
     ),
     Declared("commits_total", "Writes of the state", _one("commits")),
     Declared("commit_failures_total", "Writes of the state that failed", _one("commit_failures")),
+    Declared(
+        "held_back",
+        "1 while nothing may leave in mode on, because the cluster's switches or the installation "
+        "object cannot be read, else 0",
+        lambda one: {"": int(one.holds_back)},
+    ),
     Declared("mode", "1 for the mode in force: on, local or off", _modes, "mode"),
     Declared(
         "leader", "1 for the replica that leads, 0 for a standby; absent without a lease", _leader

@@ -101,7 +101,7 @@ def _next(view: View) -> Element:
             tag("a", "shown here", href="#next"),
             " and kept in the ledger.",
         )
-    if view.next is None or not view.may_send:
+    if view.next is None or not view.may_send or view.is_untold:
         return tag("dd", "None from here now.")
     trouble = _trouble(view)
     return tag(

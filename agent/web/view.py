@@ -76,7 +76,8 @@ class View:
     were last; they are looked at every `look_every_seconds`. `cannot_begin` is why there is no
     pipeline and will be none until that is mended; `owes_off` is whether a switch said off and what
     was unsent is still to be discarded. `may_send` is off while they cannot be read by one that
-    would send. `is_full` is whether what waits to be sent has used its room.
+    would send, and `is_untold` is on while the installation cannot be read. `is_full` is whether
+    what waits to be sent has used its room.
     `withheld` names the events of which the rules newly disclose something, until then not sent.
     `properties` are the names that reports can have, by event.
     """
@@ -98,6 +99,7 @@ class View:
     seq: int = 0
     count_from_seconds: int | None = None
     may_send: bool = True
+    is_untold: bool = False
     is_full: bool = False
     withheld: tuple[str, ...] = ()
     withheld_until_seconds: int = 0
@@ -201,6 +203,11 @@ class View:
             return (
                 "The cluster's switches cannot be read now, so what they said last holds and "
                 "counting goes on."
+            )
+        if self.is_untold and sends:
+            return (
+                "Nothing is sent until the installation object can be read, in which another "
+                "replica may have noted that a switch said off; the log says why it cannot."
             )
         if self.is_full:
             return (
