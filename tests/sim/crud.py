@@ -116,6 +116,7 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     before = store.get(kind, _namespace(kind, call), call.name)
     try:
         merged, warnings = content.decode(kind, content.merge(before, wanted))
+        _judge(kind, call, body, warnings)
     except ApiError as error:
         # What a patch makes of the object is judged as the object's content.
         cause = status.cause("Invalid", str(error), "patch")
@@ -128,8 +129,10 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     if meta.get("name") != call.name:
         raise status.bad_request("the name of the object does not match the name on the URL")
     _check_place(kind, call, merged)
-    body.warnings.extend(warnings)
-    return Done(200, store.update(kind, _namespace(kind, call), call.name, merged))
+    made = store.update(kind, _namespace(kind, call), call.name, merged)
+    if _is_dry(call):
+        made["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    return Done(200, made)
 
 
 def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
@@ -195,13 +198,18 @@ def _check_delete(options: Json) -> None:
 def _decode(kind: Kind, call: Call, body: Body, options: str) -> Json:
     _check_dry(call, options)
     obj, warnings = content.decode(kind, negotiation.parse(body.data, body.content_type))
-    how = call.query.get("fieldValidation", "Warn")
+    _judge(kind, call, body, warnings)
+    return obj
+
+
+def _judge(kind: Kind, call: Call, body: Body, warnings: list[str]) -> None:
+    """Pass warnings on, or raise 400 for them, or forget them, as the request wants it."""
+    how = call.query.get("fieldValidation") or "Warn"
     if warnings and how == "Strict":
         what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
         raise status.bad_request(f"{what}: strict decoding error: {', '.join(warnings)}")
     if how == "Warn":
         body.warnings.extend(warnings)
-    return obj
 
 
 def _check_dry(call: Call, options: str) -> None:

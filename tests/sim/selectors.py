@@ -58,9 +58,28 @@ def label_matches(selector: str) -> Matches:
 
 def is_label_key(key: str) -> bool:
     """Whether a key is a name, perhaps behind a domain and a slash."""
+    return not key_faults(key)
+
+
+def key_faults(key: str) -> list[str]:
+    """Say everything that is wrong in a key."""
     prefix, slash, name = key.rpartition("/")
-    has_prefix = len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) is not None
-    return (has_prefix or not slash) and is_label_value(name) and bool(name)
+    if "/" in prefix:
+        return ["a qualified name must consist of alphanumeric characters"]
+    faults = []
+    if slash and not prefix:
+        faults.append("prefix part must be non-empty")
+    elif slash and _PREFIX.fullmatch(prefix) is None:
+        faults.append("prefix part a lowercase RFC 1123 subdomain must consist of lower case")
+    if len(prefix) > _PREFIX_CHARACTERS:
+        faults.append(f"prefix part must be no more than {_PREFIX_CHARACTERS} characters")
+    if not name:
+        faults.append("name part must be non-empty")
+    if len(name) > _PART_CHARACTERS:
+        faults.append(f"name part must be no more than {_PART_CHARACTERS} characters")
+    if _PART.fullmatch(name) is None:
+        faults.append("name part must consist of alphanumeric characters")
+    return faults
 
 
 def is_label_value(value: str) -> bool:

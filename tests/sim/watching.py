@@ -16,6 +16,7 @@ import attrs
 
 from tests.sim import status
 from tests.sim.faults import Call
+from tests.sim.negotiation import Form
 from tests.sim.query import EXACT, ListOptions
 from tests.sim.selectors import Matches, field_matches, label_matches
 from tests.sim.status import ApiError, Json, Kind
@@ -99,8 +100,9 @@ def list_objects(store: Store, kind: Kind, call: Call) -> Json:
 class Watch:
     """One running watch; the server's controls put bookmarks, errors and ends into its queue."""
 
-    def __init__(self, store: Store, kind: Kind, call: Call, wire: Wire) -> None:
+    def __init__(self, store: Store, kind: Kind, call: Call, wire: Wire, form: Form) -> None:
         self._store = store
+        self._form = form
         self._kind = kind
         self._wire = wire
         self._selected = _selection(kind, call)
@@ -169,6 +171,10 @@ class Watch:
             event = self._queue.popleft()
             if event is None:
                 return False
+            try:
+                event |= {"object": self._form.of(event["object"])}
+            except ApiError:
+                return False  # what one event cannot be is told by the end of all
             await self._wire.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
         return True
 
