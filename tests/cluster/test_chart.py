@@ -718,7 +718,12 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
         ),
         (
             "replicas=0,destination.writeKey=x",
-            ["Mode: off (replicas: 0)", "First possible upload: none", "--set replicas=1"],
+            ["Mode: off (replicas: 0)", "upload: none, until a pod runs:\n", "--set replicas=1"],
+        ),
+        ("replicas=0", ["until a pod runs, and a write key is given"]),
+        (
+            "replicas=0,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=yes",
+            ["until a pod runs, and DO_NOT_TRACK is taken out of extraEnv, and a write key"],
         ),
     ],
 )

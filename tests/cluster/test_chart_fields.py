@@ -430,6 +430,15 @@ def test_that_nobody_leads_is_an_alert_where_somebody_has_to() -> None:
     assert [*exprs.values()] == [[], []]
 
 
+def test_where_nothing_shall_run_there_is_no_alert_that_nothing_does() -> None:
+    found = [
+        manifests.template("--set", f"{given},metrics.prometheusRule.enabled=true")
+        for given in ("replicas=0", "kind=DaemonSet,replicas=0")
+    ]
+
+    assert ["kind: PrometheusRule" in one for one in found] == [False, True]
+
+
 def test_what_exists_wins_over_what_is_given_too() -> None:
     given = "destination.existingSecret=mine,destination.writeKey=x,existingRulesConfigMap=ours"
     found = manifests.objects(manifests.template("--set", rf"{given},rules.a\.yaml=version"))
