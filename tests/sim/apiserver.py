@@ -195,7 +195,7 @@ class ApiServer:
         user = self.access.user(request.headers.get("Authorization", ""))
         self.access.check(user, call, kind)
         accept = request.headers.get("Accept", "")
-        if kind is None:
+        if kind is None or not kind.kind:
             await self._answer_path(call, wire, accept)
             return
         is_status = call.subresource == "status" and kind in _WITH_STATUS and call.verb == "get"

@@ -62,6 +62,8 @@ def _create(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done
         return Done(201, store.create(kind, call.namespace, obj, at=at))
     made = store.copy().create(kind, call.namespace, obj, at=at)
     del made["metadata"]["resourceVersion"]
+    # What is made later is another object.
+    made["metadata"]["uid"] = str(uuid.uuid4())
     return Done(201, made)
 
 
@@ -103,6 +105,8 @@ def _create_instead(store: Store, kind: Kind, call: Call, obj: Json, *, at: int)
     meta = dict(obj["metadata"])
     if meta.get("uid"):
         cause = store.uid_cause(kind, call.namespace, call.name, meta["uid"], "")
+        # A dry run has a store of its own.
+        cause = cause.replace("/registry/", "/") if _is_dry(call) else cause
         raise status.conflict(kind, call.name, cause)
     object_version(meta.pop("resourceVersion", ""))
     return _create(store, kind, call, {**obj, "metadata": meta}, at=at)
@@ -122,7 +126,10 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
         cause = status.cause("Invalid", str(error), "patch")
         raise status.invalid("", "", cause) from error
     meta = merged.get("metadata") or {}
-    if meta.get("uid") != before["metadata"]["uid"]:
+    wanted_version = object_version(meta.get("resourceVersion", ""))
+    if wanted_version not in {0, int(before["metadata"]["resourceVersion"])}:
+        raise status.conflict(kind, call.name)
+    if meta.get("uid") not in {None, before["metadata"]["uid"]}:
         cause = status.cause("Invalid", "Invalid value: field is immutable", "metadata.uid")
         # It is found twice: by the update, and by the object that results.
         raise status.invalid(kind.kind, call.name, cause, cause, group=kind.group)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.sim.status import Json, Kind, bad_request
+from tests.sim.status import ApiError, Json, Kind, bad_request
 
 Matches = Callable[[Json], bool]
 
@@ -87,27 +87,48 @@ def is_label_value(value: str) -> bool:
     return is_part and len(value) <= _PART_CHARACTERS
 
 
+def check_selectors(labels: str, fields: str) -> bool:
+    """Return whether they select at all; raise 400 unless they are well formed."""
+    label_matches(labels)
+    return bool(_terms(fields)) or bool(labels.strip())
+
+
 def field_matches(selector: str, kind: Kind) -> Matches:
     """Compile a field selector, which knows only the fields of its resource."""
     known = _POD_FIELDS if kind.plural == "pods" else _META_FIELDS
-    wanted: list[tuple[str, bool, str]] = []
+    wanted = _terms(selector)
+    for key, _, _ in wanted:
+        if key not in known:
+            words = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            words = words if known is _META_FIELDS else "field label not supported: {}"
+            raise bad_request(words.format(key))
+    return lambda obj: all((_field(obj, key) == value) is equal for key, equal, value in wanted)
+
+
+def selected_name(selector: str) -> str:
+    """Return the one name that a field selector asks for."""
+    try:
+        terms = _terms(selector)
+    except ApiError:
+        return ""
+    names = (value for key, equal, value in terms if equal and key == "metadata.name")
+    found = next(names, "")
+    return "" if {"/", "%"} & {*found} or found in {".", ".."} else found
+
+
+def _terms(selector: str) -> list[tuple[str, bool, str]]:
+    """Return field, whether it must be equal, and value; or raise 400."""
+    terms = []
     for part in filter(None, re.split(r"(?<!\\),", selector)):
         found = _TERM.fullmatch(part)
         if found is None:
             raise bad_request(f"invalid selector: '{selector}'; can't understand '{part}'")
         if _ESCAPED.fullmatch(found["value"]) is None:
             raise bad_request(f"invalid field selector: unescaped character in '{part}'")
-        if found["key"] not in known:
-            raise bad_request(f"field label not supported: {found['key']}")
-        value = re.sub(r"\\(.)", r"\1", found["value"])
-        wanted.append((found["key"], found["op"] != "!=", value))
-    return lambda obj: all((_field(obj, key) == value) is equal for key, equal, value in wanted)
-
-
-def selected_name(selector: str) -> str:
-    """Return the one name that a field selector asks for."""
-    found = re.fullmatch(r"metadata\.name==?([^,!=]+)", selector)
-    return found[1] if found else ""
+        if found["key"] or found["value"]:
+            value = re.sub(r"\\(.)", r"\1", found["value"])
+            terms.append((found["key"], found["op"] != "!=", value))
+    return terms
 
 
 def _requirement(found: re.Match[str]) -> Callable[[dict[str, str]], bool]:
