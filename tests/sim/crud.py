@@ -60,10 +60,12 @@ def create(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done
 def _create(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done:
     if not _is_dry(call):
         return Done(201, store.create(kind, call.namespace, obj, at=at))
-    made = store.copy().create(kind, call.namespace, obj, at=at)
-    del made["metadata"]["resourceVersion"]
-    # What is made later is another object.
-    made["metadata"]["uid"] = str(uuid.uuid4())
+    made = _dry(store).create(kind, call.namespace, obj, at=at)
+    meta = made["metadata"]
+    # No version is given to it, and what is made later is another object.
+    meta |= {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+    meta |= {"uid": str(uuid.uuid4())}
+    made["metadata"] = {key: one for key, one in meta.items() if one != ""}
     return Done(201, made)
 
 
@@ -82,7 +84,7 @@ def update(
             "name must be provided"
         )
     if _is_dry(call):
-        store = store.copy()
+        store = _dry(store)
     try:
         before = store.get(kind, call.namespace, call.name)
     except ApiError:
@@ -105,8 +107,6 @@ def _create_instead(store: Store, kind: Kind, call: Call, obj: Json, *, at: int)
     meta = dict(obj["metadata"])
     if meta.get("uid"):
         cause = store.uid_cause(kind, call.namespace, call.name, meta["uid"], "")
-        # A dry run has a store of its own.
-        cause = cause.replace("/registry/", "/") if _is_dry(call) else cause
         raise status.conflict(kind, call.name, cause)
     object_version(meta.pop("resourceVersion", ""))
     return _create(store, kind, call, {**obj, "metadata": meta}, at=at)
@@ -116,7 +116,7 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     wanted = negotiation.parse_patch(body.data, body.content_type)
     _check_dry(call, "PatchOptions")
     if _is_dry(call):
-        store = store.copy()
+        store = _dry(store)
     before = store.get(kind, _namespace(kind, call), call.name)
     try:
         merged, warnings = content.decode(kind, content.merge(before, wanted))
@@ -237,6 +237,11 @@ def _check_dry(call: Call, options: str) -> None:
     ]
     if causes:
         raise status.invalid(options, "", *causes, group="meta.k8s.io")
+
+
+def _dry(store: Store) -> Store:
+    """Return a copy for what is only tried."""
+    return attrs.evolve(store.copy(), root="/")
 
 
 def _is_dry(call: Call) -> bool:

@@ -254,7 +254,11 @@ SCRIPT: Script = (
     _put(config_map("odd", meta_resourceVersion="\u0661")),
     _put('{"metadata":' + "[" * 9000 + "]" * 9000 + "}"),
     Ask("POST", f"{MAPS}?dryRun=All", config_map("odd8")), Ask("POST", MAPS, config_map("odd8")),
-    _put(lease("odd8", meta_uid="x"), f"{LEASES}/odd8?dryRun=All"),
+    Ask("POST", f"{MAPS}?dryRun=All", config_map("odd9", meta_resourceVersion="0")),
+    *(
+        _put(lease(name, meta_uid="x"), f"{LEASES}/{name}{how}")
+        for name in ("odd", "odd8") for how in ("", "?dryRun=All")
+    ),
     # Not modelled.
     Ask(
         "DELETE", f"{MAPS}/odd8?propagationPolicy=Orphan",
