@@ -79,7 +79,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         f"{POD} serviceAccountName": "counting",
         f"{POD} priorityClassName": E["priorityClassName"],
         f"{POD} imagePullSecrets": E["imagePullSecrets"],
-        f"{POD} nodeSelector": E["nodeSelector"],
+        f"{POD} nodeSelector": E["nodeSelector"] | {"kubernetes.io/os": "linux"},
         f"{POD} tolerations": E["tolerations"],
         f"{POD} affinity": E["affinity"],
         f"{POD} topologySpreadConstraints": [
@@ -167,6 +167,7 @@ DAEMONSET: dict[str, dict[str, Any]] = {
         "spec selector matchLabels": OWN,
         f"{POD} serviceAccountName": RELEASE,
         f"{POD} tolerations": D["tolerations"],
+        f"{POD} nodeSelector": {"kubernetes.io/os": "linux"},
         f"{POD} volumes write-key secret secretName": "segment",
         f"{POD} volumes write-key secret items": [{"key": "key", "path": "write-key"}],
         f"{AGENT} env BOTKUBE_ANALYTICS_STATE_SLOTS value": "3",
