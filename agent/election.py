@@ -37,11 +37,13 @@ async def run_elected(
     lead: Callable[[], None],
     stop: asyncio.Event,
     lookout: Lookout,
+    is_again: bool = False,
 ) -> None:
     """Let a term run whenever this process holds the lease, until `stop` is set.
 
     A term is a run of the pipeline, given the check that raises once the lease is lost. Raises what
-    a term raises, the lease being released, except for what another replica causes.
+    a term raises, the lease being released, except for what another replica causes. `is_again` says
+    that the last turn came to nothing, so that the next one is no news.
     """
     assert options.lease_name is not None
     agent = f"botkube-analytics/{options.agent_version}"
@@ -63,7 +65,8 @@ async def run_elected(
         )
         stand_by()
         while not stop.is_set():
-            log.info("standing by")
+            if not is_again:
+                log.info("standing by")
             try:
                 every = options.pace.switches
                 waiting = stand(
@@ -72,7 +75,8 @@ async def run_elected(
                 await unless(stop, waiting)
                 if not stop.is_set():
                     lead()
-                    log.info("leading")
+                    if not is_again:
+                        log.info("leading")
                     await _serve(lease, term(lease.check))
             except LeaseLost as error:
                 log.warning("lease was lost", extra={"why": str(error)})
@@ -83,6 +87,7 @@ async def run_elected(
             finally:
                 stand_by()
                 await lease.release()
+            is_again = False
 
 
 async def _serve(lease: Lease, term: Coroutine[None, None, None]) -> None:

@@ -46,10 +46,12 @@ async def run_on_node(
     none_here: Callable[[], None],
     stop: asyncio.Event,
     lookout: Lookout,
+    is_again: bool = False,
 ) -> None:
     """Let a term, a run of the pipeline, follow each pod of BotKube on this node, until `stop`.
 
     `none_here` hears that there was none when all were listed. Raises what a term raises.
+    `is_again` says that the last turn came to nothing, so that waiting for the next is no news.
     """
     agent = f"botkube-analytics/{options.agent_version}"
     while not stop.is_set():
@@ -58,7 +60,8 @@ async def run_on_node(
             if client is None:
                 return
             stand_by()
-            log.info("waiting for BotKube on this node")
+            if not is_again:
+                log.info("waiting for BotKube on this node")
             every = options.pace.switches * STANDING_LOOKS
             waiting = _has_work(client, options, world, none_here)
             waiting = stand(waiting, options, lookout, clock=world.clock, every_seconds=every)
@@ -67,6 +70,7 @@ async def run_on_node(
             return
         lead()
         await term()
+        is_again = False
 
 
 async def _has_work(

@@ -75,7 +75,9 @@ class Pipeline:
 
     `check` raises when this process may not act any more: it is asked before each commit and send.
     `later` is our clock or the API server's, whichever is later. `untold` is why the installation
-    could not be read when it was to be told, until it can.
+    could not be read when it was to be told, until it can. `answers` are the status of the last
+    list in each namespace, `may_watch` is False once a watch was refused: both are told once for
+    all selectors, to which they are the same.
     """
 
     options: Options
@@ -89,6 +91,8 @@ class Pipeline:
     later: Callable[[], float]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
+    answers: dict[str, int] = field(factory=dict)
+    may_watch: bool = True
     commits: int = 0
     commit_failures: int = 0
     delivery: asyncio.Task[NoReturn] | None = None
@@ -457,11 +461,8 @@ async def _watch(
 ) -> None:
     options = pipeline.options
     selection = Selection(namespace, selector, options.containers, options.node)
-    status: int | None = None
-    warned = False
 
     def listed(error: ApiError | None) -> None:
-        nonlocal status
         if error is None:
             pipeline.listed.add(selection.name)
         else:
@@ -474,9 +475,11 @@ async def _watch(
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces
             )
             pipeline.containers.look_for_missing(everything)
-        before, status = status, HTTPStatus.OK if error is None else error.status
+        before = pipeline.answers.get(namespace)
+        status = HTTPStatus.OK if error is None else error.status
         if status == before:
             return
+        pipeline.answers[namespace] = status
         where = {"namespace": namespace, "right": "list pods", "status": status}
         if error is None:
             log.info("pods listed", extra={"namespace": namespace})
@@ -484,9 +487,8 @@ async def _watch(
             log.warning("pods cannot be listed", extra=where | {"reason": error.reason})
 
     def may_not_watch() -> None:
-        nonlocal warned
-        if not warned:
-            warned = True
+        if pipeline.may_watch:
+            pipeline.may_watch = False
             warn_missing("changes of pods at once", "watch pods")
 
     await watch(

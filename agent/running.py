@@ -40,7 +40,8 @@ class Running:
     `leads` is whether this replica leads, None where there is no election; `looked` is when the
     cluster's switches were read last; `standing_since` is since when this process may lead, by the
     clock that nobody sets, and `saw_none` whether no BotKube was on this node since then;
-    `cannot_begin` is why there is no pipeline, in closed words.
+    `cannot_begin` is why there is no pipeline, in closed words, and `has_tried` whether a turn has
+    come to nothing since one last started.
     """
 
     decision: Decision
@@ -64,6 +65,7 @@ class Running:
     standing_since: float = 0.0
     saw_none: bool = False
     cannot_begin: str = ""
+    has_tried: bool = False
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches

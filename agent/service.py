@@ -207,7 +207,7 @@ async def _work(
         return outcome
 
     def started(pipeline: Pipeline) -> None:
-        running.pipeline, running.cannot_begin = pipeline, ""
+        running.pipeline, running.cannot_begin, running.has_tried = pipeline, "", False
         if pipeline.containers.ruleset is not running.ruleset:
             running.change_rules(running.ruleset, make_prefilter(running.ruleset.literals))
         log.info("started", extra={"digest": running.ruleset.digest})
@@ -231,6 +231,7 @@ async def _work(
         await term()
         return
     in_turn = partial(run_on_node, none_here=running.see_none) if options.slots else run_elected
+    is_again, running.has_tried = running.has_tried, True
     await in_turn(
         options,
         world,
@@ -239,6 +240,7 @@ async def _work(
         lead=running.lead,
         stop=stop,
         lookout=running.lookout,
+        is_again=is_again,
     )
 
 

@@ -102,6 +102,15 @@ def test_the_schema_takes_the_values(path: Path) -> None:
     jsonschema.validate(merged(VALUES, given), schema())
 
 
+WRONG_SOURCES: list[Json] = [
+    {"fieldRef": {}},
+    {"resourceFieldRef": {}},
+    {"configMapKeyRef": {"name": "a"}},
+    {"secretKeyRef": {"key": "a"}},
+    {"secretKeyRef": {"name": "a", "key": "a b"}},
+    {"secretKeyRef": {"name": "a", "key": "a", "optinal": True}},
+    {"secret": {}},
+]
 WRONG: list[Json] = [
     {"replica": 1},
     {"replicas": "2"},
@@ -125,7 +134,17 @@ WRONG: list[Json] = [
     {"rights": {"secrets": True}},
     {"extraEnv": [{"name": "A", "valeu": "b"}]},
     {"extraEnv": [{"name": "BOTKUBE_ANALYTICS_STATE_CONFIGMAP", "value": "mine"}]},
-    {"extraEnv": [{"name": "A", "valueFrom": {"secret": {}}}]},
+    *({"extraEnv": [{"name": "A", "valueFrom": one}]} for one in WRONG_SOURCES),
+    *({probe: {key: 1 << 31}} for probe in ("livenessProbe", "readinessProbe", "startupProbe")
+      for key in ("failureThreshold", "periodSeconds", "timeoutSeconds", "initialDelaySeconds")),
+    {"readinessProbe": {"successThreshold": 1 << 31}},
+    *({"podSecurityContext": {key: 1 << 31}} for key in ("runAsUser", "runAsGroup", "fsGroup")),
+    *({"podSecurityContext": {"supplementalGroups": [one]}} for one in (-1, 1 << 31)),
+    *({section: {"seccompProfile": one}} for section in ("podSecurityContext", "securityContext")
+      for one in ({"type": "Localhost"}, {"type": "Localhost", "localhostProfile": ""},
+                  {"type": "RuntimeDefault", "localhostProfile": "a.json"})),
+    {"imagePullSecrets": [{"name": "a"}, {"name": "a"}]},
+    {"rules": {f"{'a' * 249}.yaml": "x"}},
     *({"networkPolicy": {"apiServer": {"cidrs": [one]}}} for one in ("10.0.0.1", "300.0.0.0/8")),
     {"networkPolicy": {"metricsFrom": [{"ipBlock": {"cidr": "10.0.0.0/33"}}]}},
     {"livenessProbe": {"successThreshold": 2}},
@@ -135,6 +154,7 @@ WRONG: list[Json] = [
     {"image": {"repository": "registry/name@sha256:0"}},
     {"image": {"repository": "registry.example/Name"}},
     {"image": {"repository": "registry.example/a//name"}},
+    *({"image": {"repository": one}} for one in ("[::1]", "2001:db8::1/a", "[]/a")),
     {"destination": {"existingSecret": "a..b"}},
     {"destination": {"key": "..key"}},
     {"commonLabels": {"a b": "c"}},
@@ -149,7 +169,8 @@ WRONG: list[Json] = [
     {"podSecurityContext": {"runAsUser": 0}},
     {"analytics": {"disable": "true"}},
     {"enabled": "yes"},
-]
+]  # fmt: skip
+"""What the API server refuses, or takes for something else than was meant."""
 OF_THE_OBJECT_THAT_STAYS = {"nameOverride", "fullnameOverride", "commonLabels"}
 
 
@@ -174,11 +195,20 @@ TAKEN: list[Json] = [
     *({"ledger": {"sizeLimit": one}} for one in ("32M", "0.5Gi", 33_554_432)),
     *({"metrics": {"serviceMonitor": {"interval": one}}} for one in ("1m30s", "500ms", "1h")),
     {"image": {"digest": f"sha512:{'ab' * 64}"}},
-    *({"image": {"repository": one}} for one in ("Host:5000/a/b_c--d.e", "a__b")),
+    *({"image": {"repository": one}} for one in ("Host:5000/a/b_c--d.e", "a__b", "[::1]/a",
+                                                 "[2001:db8::1]:5000/a")),
     {"podSecurityContext": {"runAsGroup": 0, "fsGroup": 0, "supplementalGroupsPolicy": "Strict"}},
     {"securityContext": {"runAsGroup": 0}},
     {"livenessProbe": {"terminationGracePeriodSeconds": 5}},
     {"startupProbe": {"terminationGracePeriodSeconds": 5}},
+    {"podSecurityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "a.json"}}},
+    {"podSecurityContext": {"supplementalGroups": [0, 5]}},
+    *({"extraEnv": [{"name": "A", "valueFrom": one}]} for one in (
+        {"secretKeyRef": {"name": "a", "key": "a.b", "optional": True}},
+        {"resourceFieldRef": {"resource": "limits.cpu", "divisor": 1}},
+        {"fieldRef": {"fieldPath": "metadata.name"}},
+    )),
+    {"rules": {f"{'a' * 248}.yaml": "x"}},
 ]  # fmt: skip
 
 

@@ -388,6 +388,31 @@ async def test_without_the_right_to_watch_pods_are_listed_again(
     assert rights == ["watch pods"]
 
 
+async def test_a_right_on_pods_is_told_once_for_all_selectors(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    world.changes["selectors"] = ("app=botkube", "app=other", "app=third")
+    access = world.cluster.server.access
+    lists, watches = access.deny("list", "pods"), access.deny("watch", "pods")
+
+    def asked(verb: str) -> int:
+        return len({str(one.query) for one in world.cluster.server.calls if one.verb == verb})
+
+    async with world.agent(waits=False):
+        # Each is asked for by the switches, too.
+        await until(lambda: asked("list") > 5)
+        access.denied.remove(lists)
+        await until(lambda: asked("watch") > 2)
+        await after(world, 5)
+        access.denied.remove(watches)
+    told = [one.message for one in caplog.records if one.message.startswith("pods")]
+    rights = [vars(one).get("right") for one in caplog.records]
+
+    assert told == ["pods cannot be listed", "pods listed"]
+    assert rights.count("watch pods") == 1
+
+
 async def test_without_the_right_to_get_a_pod_that_is_said_at_once_and_lines_count(
     world: Lab, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from agent.source.discovery import METADATA
 from tests.sim.access import Rule
 from tests.sim.apiserver import ApiOptions
 from tests.sim.cluster import KUBE_SYSTEM_UID, Cluster
@@ -258,6 +259,16 @@ async def test_a_list_comes_in_pages_until_they_expire(api: Client) -> None:
     api.cluster.server.store.tick()
     api.cluster.server.store.compact()
     assert (await api.get(path, **{"continue": token}))[0] == 410
+
+
+async def test_of_a_pod_its_metadata_alone_can_be_had(api: Client) -> None:
+    api.cluster.botkube("botkube")
+    whole = await api.get(f"{NAMESPACED}/pods")
+    code, found = await api.call("GET", f"{NAMESPACED}/pods", headers={"Accept": METADATA})
+
+    assert (whole[0], code, found["kind"]) == (200, 200, "PartialObjectMetadataList")
+    assert [one.keys() for one in found["items"]] == [{"kind", "apiVersion", "metadata"}]
+    assert found["items"][0]["metadata"] == whole[1]["items"][0]["metadata"]
 
 
 async def test_a_watch_goes_on_from_the_version_of_a_list(api: Client) -> None:

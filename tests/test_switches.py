@@ -762,6 +762,45 @@ async def test_the_page_says_why_an_agent_that_is_on_cannot_begin(
     assert begun["means"] == ""
 
 
+IN_TURN = {
+    "elected": ({"lease_name": LEASE}, ["standing by", "leading"]),
+    "on its node": ({"slots": 2, "node": "node-1"}, ["waiting for BotKube on this node"]),
+}
+
+
+@pytest.mark.parametrize("stops", ["no right", "off"])
+@pytest.mark.parametrize(("changes", "told"), IN_TURN.values(), ids=IN_TURN)
+async def test_a_turn_that_comes_to_nothing_again_and_again_is_told_once(
+    world: Lab,
+    caplog: pytest.LogCaptureFixture,
+    changes: dict[str, Any],
+    told: list[str],
+    stops: str,
+) -> None:
+    caplog.set_level("INFO")
+    world.changes |= {"state_path": None, **changes}
+    cluster = world.cluster
+    cluster.lease(NAMESPACE, LEASE)
+    cluster.botkube(NAMESPACE, at=world.clock.ns(), node="node-1")
+    denied = cluster.server.access.deny("update", "configmaps") if stops == "no right" else None
+    annotate(world, None if denied else "true")
+
+    def turns() -> list[str]:
+        return [one for one in caplog.messages if one in {*told, "lease was lost", "started"}]
+
+    async with process(world):
+        looks = f"/api/v1/namespaces/{NAMESPACE}"
+        await until(lambda: [one.path for one in cluster.server.calls].count(looks) > 5)
+        before = turns()
+        if denied:
+            cluster.server.access.denied.remove(denied)
+        annotate(world, None)
+        await until(lambda: "started" in turns())
+
+    assert before == told
+    assert turns() == [*told, "started"]
+
+
 async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     world: Lab,
 ) -> None:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 class Keeping:
     """State or its slots, and the installation and whether its object is there.
 
-    `trouble` is why the installation cannot be read, and what to do about it.
+    `trouble` is why the installation cannot be read, and what to do about it; then nothing is known
+    of its object.
     """
 
     objects: tuple[Kept, ...]
@@ -67,10 +68,12 @@ async def read_keeping(options: Options, client: Client | None, seconds: float) 
         at = options.state_namespace
         own = ConfigMapStore(client, at, options.installation_name, is_owner=False)
         stores += [ConfigMapStore(client, at, one, is_owner=False) for one in state_names(options)]
-    (installation, has_object, trouble), objects = await asyncio.gather(
+    found, objects = await asyncio.gather(
         _installation(own, seconds), asyncio.gather(*(_kept(one, seconds) for one in stores))
     )
-    return Keeping(tuple(objects), own.where, installation, has_object, trouble)
+    if isinstance(found, Trouble):
+        return Keeping(tuple(objects), own.where, trouble=found)
+    return Keeping(tuple(objects), own.where, *found)
 
 
 async def _kept(store: Store, seconds: float) -> Kept:
@@ -92,9 +95,7 @@ def _emptying(store: Store) -> str:
     return f"rm {quote(store.where)}"
 
 
-async def _installation(
-    store: Store, seconds: float
-) -> tuple[Installation | None, bool, Trouble | None]:
+async def _installation(store: Store, seconds: float) -> tuple[Installation | None, bool] | Trouble:
     # Offered for what was read alone: whoever may not look would empty an installation that works.
     anew = f"for a new id: {_emptying(store)}"
     unread = "see the rights, and the API server's line"
@@ -103,14 +104,14 @@ async def _installation(
     except NewerInstallation:
         says = f"{store.where} has a newer format than {FORMAT_VERSION}, which this release reads"
         fix = f"use the release that wrote it, or, {anew}"
-        return None, True, Trouble(says, fix)
+        return Trouble(says, fix)
     except NoInstallation as error:
-        return None, True, Trouble(str(error), f"put a copy back, or, {anew}")
+        return Trouble(str(error), f"put a copy back, or, {anew}")
     except StateError as error:
-        return None, False, Trouble(str(error), unread)
+        return Trouble(str(error), unread)
     if isinstance(found, Refusal):
-        return None, False, Trouble(f"cannot read {store.where}: {found}", unread)
-    return *found, None
+        return Trouble(f"cannot read {store.where}: {found}", unread)
+    return found
 
 
 def judge_keeping(

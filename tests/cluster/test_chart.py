@@ -627,7 +627,11 @@ ENV = "BOTKUBE_ANALYTICS_DISABLE"
     [
         ({"image": {"repository": "host:5000/a/b:1.0"}}, "write that in image.tag"),
         (
-            {"extraEnv": [{"name": "A", "value": "", "valueFrom": {"fieldRef": {}}}]},
+            {
+                "extraEnv": [
+                    {"name": "A", "value": "", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}
+                ]
+            },
             "extraEnv gives A both a value and valueFrom: leave one",
         ),
         ({"extraEnv": [{"name": "A"}, {"name": "A"}]}, "extraEnv names A twice"),
@@ -680,7 +684,7 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
             ["Mode: on"],
         ),
         (
-            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.fieldRef.x=y",
+            "destination.writeKey=x,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].valueFrom.fieldRef.fieldPath=x",
             ["Mode: on", "Not judged here: DO_NOT_TRACK in extraEnv", "valueFrom"],
         ),
         (
@@ -714,7 +718,12 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
         ),
         (
             "replicas=0,destination.writeKey=x",
-            ["Mode: off (replicas: 0)", "First possible upload: none", "--set replicas=1"],
+            ["Mode: off (replicas: 0)", "upload: none, until a pod runs:\n", "--set replicas=1"],
+        ),
+        ("replicas=0", ["until a pod runs, and a write key is given"]),
+        (
+            "replicas=0,extraEnv[0].name=DO_NOT_TRACK,extraEnv[0].value=yes",
+            ["until a pod runs, and DO_NOT_TRACK is taken out of extraEnv, and a write key"],
         ),
     ],
 )

@@ -79,7 +79,7 @@ EVERYTHING: dict[str, dict[str, Any]] = {
         f"{POD} serviceAccountName": "counting",
         f"{POD} priorityClassName": E["priorityClassName"],
         f"{POD} imagePullSecrets": E["imagePullSecrets"],
-        f"{POD} nodeSelector": E["nodeSelector"],
+        f"{POD} nodeSelector": E["nodeSelector"] | {"kubernetes.io/os": "linux"},
         f"{POD} tolerations": E["tolerations"],
         f"{POD} affinity": E["affinity"],
         f"{POD} topologySpreadConstraints": [
@@ -167,6 +167,7 @@ DAEMONSET: dict[str, dict[str, Any]] = {
         "spec selector matchLabels": OWN,
         f"{POD} serviceAccountName": RELEASE,
         f"{POD} tolerations": D["tolerations"],
+        f"{POD} nodeSelector": {"kubernetes.io/os": "linux"},
         f"{POD} volumes write-key secret secretName": "segment",
         f"{POD} volumes write-key secret items": [{"key": "key", "path": "write-key"}],
         f"{AGENT} env BOTKUBE_ANALYTICS_STATE_SLOTS value": "3",
@@ -322,18 +323,35 @@ def test_off_is_rendered_whatever_else_is_wrong(tmp_path: Path) -> None:
         assert [*found] == [f"ConfigMap/{RELEASE}-installation"]
 
 
-@pytest.mark.parametrize("is_wanted", [True, False])
-def test_it_goes_into_a_chart_with_the_usual_condition(tmp_path: Path, is_wanted: bool) -> None:
-    shutil.copytree(CHART, tmp_path / "charts" / RELEASE)
+def around(folder: Path, values: Json) -> dict[str, Json]:
+    """Return the objects of a chart that has this one inside, and tells what `global` is to it."""
+    shutil.copytree(CHART, folder / "charts" / RELEASE)
     needs = {"name": RELEASE, "version": ">=0", "condition": f"{RELEASE}.enabled"}
     chart = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [needs]}
-    (tmp_path / "Chart.yaml").write_text(json.dumps(chart))
+    (folder / "Chart.yaml").write_text(json.dumps(chart))
+    (folder / "values.yaml").write_text(json.dumps(values))
+    (folder / "templates").mkdir()
+    told = {"kind": "ConfigMap", "metadata": {"name": "told"}, "data": "{{ .Values.global }}"}
+    text = json.dumps(told).replace('"{{ .Values.global }}"', "{{ toJson .Values.global }}")
+    (folder / "templates" / "told.yaml").write_text(text)
+    return manifests.objects(manifests.run("template", "platform", str(folder)))
+
+
+@pytest.mark.parametrize("is_wanted", [True, False])
+def test_it_goes_into_a_chart_with_the_usual_condition(tmp_path: Path, is_wanted: bool) -> None:
     given = {RELEASE: {"enabled": is_wanted, "affinity": None, "namespaces": ["botkube"]}}
-    (tmp_path / "values.yaml").write_text(json.dumps({"global": None, **given}))
-    found = manifests.objects(manifests.run("template", "platform", str(tmp_path)))
+    found = around(tmp_path, {"global": None, **given})
 
     assert (f"Deployment/platform-{RELEASE}" in found) is is_wanted
-    assert bool(found) is is_wanted
+    assert len(found) > 1 or not is_wanted
+
+
+def test_what_helm_shares_with_other_charts_is_left_as_it_is(tmp_path: Path) -> None:
+    shared = {"pull": None, "registries": [{"host": "example.com", "user": None}]}
+    found = around(tmp_path, {"global": shared})
+
+    assert found["ConfigMap/told"]["data"] == shared
+    assert f"Deployment/platform-{RELEASE}" in found
 
 
 def test_every_alert_has_its_place_in_the_runbook() -> None:
@@ -382,6 +400,24 @@ def test_no_annotation_of_ones_own_hides_that_settings_changed() -> None:
     assert len(at(found, "spec template metadata annotations checksum/settings")) == 64
 
 
+def test_of_two_annotations_the_one_for_less_wins(tmp_path: Path) -> None:
+    mine, ours = {"a": "mine"}, {"a": "ours", "b": "ours"}
+    both = {"a": "mine", "b": "ours"}
+    found = made_of(
+        tmp_path,
+        {
+            "commonAnnotations": ours,
+            "podAnnotations": mine,
+            "serviceAccount": {"annotations": mine},
+        },
+    )
+    deployment = found[f"Deployment/{RELEASE}"]
+
+    assert deployment["metadata"]["annotations"] == ours
+    assert at(deployment, "spec template metadata annotations").items() >= both.items()
+    assert found[f"ServiceAccount/{RELEASE}"]["metadata"]["annotations"] == both
+
+
 def test_that_nobody_leads_is_an_alert_where_somebody_has_to() -> None:
     """Of the file's own alerts `tests/test_alerts.py` says what they must be."""
     exprs = {}
@@ -393,6 +429,15 @@ def test_that_nobody_leads_is_an_alert_where_somebody_has_to() -> None:
 
     assert exprs.pop("replicas=2") == [f'sum(botkube_agent_leader{{namespace="{NAMESPACE}"}}) == 0']
     assert [*exprs.values()] == [[], []]
+
+
+def test_where_nothing_shall_run_there_is_no_alert_that_nothing_does() -> None:
+    found = [
+        manifests.template("--set", f"{given},metrics.prometheusRule.enabled=true")
+        for given in ("replicas=0", "kind=DaemonSet,replicas=0")
+    ]
+
+    assert ["kind: PrometheusRule" in one for one in found] == [False, True]
 
 
 def test_what_exists_wins_over_what_is_given_too() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.controlplane import ControlPlane, Given
-from tests.cluster.differential import deletes, logs, odd, reads, watches, writes
+from tests.cluster.differential import deletes, forms, logs, odd, reads, watches, writes
 from tests.cluster.differential.ask import Ask, Aspect, Script
 from tests.cluster.differential.compare import aspects, where
 from tests.cluster.differential.furniture import furnish
@@ -25,6 +25,7 @@ SCRIPTS: Mapping[str, Script] = {
     "deletes": deletes.SCRIPT,
     "watches": watches.SCRIPT,
     "logs": logs.SCRIPT,
+    "forms": forms.SCRIPT,
     "odd": odd.SCRIPT,
 }
 

@@ -33,7 +33,7 @@ from tests.sim import content, crud, podlogs, status, watching
 from tests.sim.access import Access
 from tests.sim.faults import Answer, Call, FaultPlan, Then
 from tests.sim.kubelet import Habits, Kubelet
-from tests.sim.negotiation import check_accept, parse
+from tests.sim.negotiation import Form, negotiate, parse
 from tests.sim.query import check_timeout
 from tests.sim.routing import understand
 from tests.sim.status import ApiError, Json, Kind
@@ -195,7 +195,7 @@ class ApiServer:
         user = self.access.user(request.headers.get("Authorization", ""))
         self.access.check(user, call, kind)
         accept = request.headers.get("Accept", "")
-        if kind is None:
+        if kind is None or not kind.kind:
             await self._answer_path(call, wire, accept)
             return
         is_status = call.subresource == "status" and kind in _WITH_STATUS and call.verb == "get"
@@ -203,14 +203,15 @@ class ApiServer:
             raise status.no_resource()
         if request.method not in _METHODS or (is_log and request.method != "GET"):
             raise status.method_not_allowed()
-        check_accept(accept, is_log=is_log, is_path=False)
+        form = negotiate(accept, is_log=is_log, is_path=False, is_watch=call.verb == "watch")
         if is_log:
+            form.check_log()
             now = self.options.now()
             wanted = podlogs.parse_request(call.name, call.query, now=now)
             pod = self.store.get(PODS, call.namespace, call.name)
             await podlogs.serve_log(self.kubelet, pod, wanted, wire, _headers("text/plain"))
         elif call.verb == "watch":
-            await self._watch(kind, call, wire)
+            await self._watch(kind, call, wire, form)
         else:
             body = crud.Body(await _read(request), request.headers.get("Content-Type", ""))
             try:
@@ -218,7 +219,7 @@ class ApiServer:
             except ApiError as error:
                 error.warnings = body.warnings
                 raise
-            await self._send(wire, done.code, done.obj, _warned(body.warnings))
+            await self._send(wire, done.code, form.of(done.obj), _warned(body.warnings))
 
     def _object(self, kind: Kind, call: Call, body: crud.Body, user: str) -> crud.Done:
         now = self.options.now()
@@ -249,8 +250,8 @@ class ApiServer:
                 return crud.delete(self.store, kind, call, body)
         raise status.method_not_allowed()
 
-    async def _watch(self, kind: Kind, call: Call, wire: Wire) -> None:
-        watch = watching.Watch(self.store, kind, call, wire)
+    async def _watch(self, kind: Kind, call: Call, wire: Wire, form: Form) -> None:
+        watch = watching.Watch(self.store, kind, call, wire, form)
         try:
             watch.prepare()
         except ApiError as error:
@@ -268,7 +269,7 @@ class ApiServer:
         if call.path.rstrip("/") == "/version":
             if call.method != "GET":
                 raise status.method_not_allowed()
-            check_accept(accept, is_log=False, is_path=True)
+            negotiate(accept, is_log=False, is_path=True, is_watch=False)
             await self._send(wire, 200, _version_info(self.options.git_version))
         elif call.path in {"/healthz", "/livez", "/readyz"}:
             headers = {**_headers("text/plain; charset=utf-8"), **_NO_SNIFFING}

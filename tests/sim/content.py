@@ -9,6 +9,7 @@ kinds are taken as they come.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from typing import Any
 
 from tests.sim import status
 from tests.sim.gotime import parse_stamp
-from tests.sim.selectors import is_label_key, is_label_value
+from tests.sim.selectors import is_label_value, key_faults
 from tests.sim.status import Json, Kind
 
 # The largest ConfigMap that the API takes, over all its values, and the largest annotations.
@@ -138,6 +139,8 @@ _SHAPES: dict[str, Json] = {
         "dryRun": [_text],
     },
 }
+_FINALIZERS = frozenset({"kubernetes", "orphan", "foregroundDeletion"})
+
 _GATED = ("strategy", "preferredHolder")
 """Parts of a Lease that exist and are off by default."""
 
@@ -213,7 +216,9 @@ def check(kind: Kind, name: str, obj: Json, *, before: Json | None = None) -> No
     # An update looks at some of the metadata again and again, at a ConfigMap's once more.
     again = 0 if before is None else 3 if kind.kind == "ConfigMap" else 2
     causes = again * [*_label_causes(meta), *_owner_causes(meta)]
-    causes += _meta_causes(meta)
+    causes += _meta_causes(meta, kind)
+    if before is not None and kind.kind == "ConfigMap":
+        causes += _finalizer_causes(meta, kind)
     if kind.kind == "ConfigMap":
         causes += [*_immutable_causes(obj, before), *_key_causes(obj), *_size_causes(obj)]
     if kind.kind == "Lease":
@@ -227,17 +232,30 @@ def is_name(text: str) -> bool:
     return len(text) <= _KEY_CHARACTERS and _NAME.fullmatch(text) is not None
 
 
-def _meta_causes(meta: Json) -> Iterator[Json]:
+def _meta_causes(meta: Json, kind: Kind) -> Iterator[Json]:
     if (prefix := meta.get("generateName", "")) and not is_name(prefix.removesuffix("-")):
         yield _invalid(prefix, "a lowercase RFC 1123 subdomain", "metadata.generateName")
     if not is_name(meta["name"]):
         yield _invalid(meta["name"], "a lowercase RFC 1123 subdomain", "metadata.name")
     yield from _label_causes(meta)
-    for number, one in enumerate(meta.get("finalizers") or ()):
-        if "/" not in one:
-            words = "name is neither a standard finalizer name nor is it fully qualified"
-            yield _invalid(one, words, f"metadata.finalizers[{number}]")
+    yield from _finalizer_causes(meta, kind)
     yield from _owner_causes(meta)
+
+
+def _finalizer_causes(meta: Json, kind: Kind) -> Iterator[Json]:
+    found: list[str] = meta.get("finalizers") or []
+    field = "metadata.finalizers"
+    for one in found:
+        yield from (_invalid(one, words, field) for words in key_faults(one))
+    if {"orphan", "foregroundDeletion"} <= {*found}:
+        shown = json.dumps(found, separators=(",", ":"))
+        words = "finalizer orphan and foregroundDeletion cannot be both set"
+        yield status.cause("Invalid", f"Invalid value: {shown}: {words}", field)
+    # Only the oldest group wants them to be known.
+    for number, one in enumerate(() if kind.group else found):
+        if "/" not in one and one not in _FINALIZERS:
+            words = "name is neither a standard finalizer name nor is it fully qualified"
+            yield _invalid(one, words, f"{field}[{number}]")
 
 
 def _owner_causes(meta: Json) -> Iterator[Json]:
@@ -252,14 +270,13 @@ def _owner_causes(meta: Json) -> Iterator[Json]:
 
 def _label_causes(meta: Json) -> Iterator[Json]:
     for key, one in (meta.get("labels") or {}).items():
-        if not is_label_key(key):
-            yield _invalid(key, "name part must consist of alphanumeric", "metadata.labels")
-        elif not is_label_value(one or ""):
+        yield from (_invalid(key, words, "metadata.labels") for words in key_faults(key))
+        if not is_label_value(one or ""):
             yield _invalid(one, "a valid label", "metadata.labels")
     annotations = meta.get("annotations") or {}
     for key in annotations:
-        if not is_label_key(key.lower()):
-            yield _invalid(key, "name part must consist of alphanumeric", "metadata.annotations")
+        faults = key_faults(key.lower())
+        yield from (_invalid(key, words, "metadata.annotations") for words in faults)
     if sum(len(f"{key}{one}".encode()) for key, one in annotations.items()) > ANNOTATION_BYTES:
         message = f"Too long: may not be more than {ANNOTATION_BYTES} bytes"
         yield status.cause("TooLong", message, "metadata.annotations")

@@ -60,8 +60,12 @@ def create(store: Store, kind: Kind, call: Call, body: Body, *, at: int) -> Done
 def _create(store: Store, kind: Kind, call: Call, obj: Json, *, at: int) -> Done:
     if not _is_dry(call):
         return Done(201, store.create(kind, call.namespace, obj, at=at))
-    made = store.copy().create(kind, call.namespace, obj, at=at)
-    del made["metadata"]["resourceVersion"]
+    made = _dry(store).create(kind, call.namespace, obj, at=at)
+    meta = made["metadata"]
+    # No version is given to it, and what is made later is another object.
+    meta |= {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+    meta |= {"uid": str(uuid.uuid4())}
+    made["metadata"] = {key: one for key, one in meta.items() if one != ""}
     return Done(201, made)
 
 
@@ -80,7 +84,7 @@ def update(
             "name must be provided"
         )
     if _is_dry(call):
-        store = store.copy()
+        store = _dry(store)
     try:
         before = store.get(kind, call.namespace, call.name)
     except ApiError:
@@ -112,24 +116,30 @@ def patch(store: Store, kind: Kind, call: Call, body: Body) -> Done:
     wanted = negotiation.parse_patch(body.data, body.content_type)
     _check_dry(call, "PatchOptions")
     if _is_dry(call):
-        store = store.copy()
+        store = _dry(store)
     before = store.get(kind, _namespace(kind, call), call.name)
     try:
         merged, warnings = content.decode(kind, content.merge(before, wanted))
+        _judge(kind, call, body, warnings)
     except ApiError as error:
         # What a patch makes of the object is judged as the object's content.
         cause = status.cause("Invalid", str(error), "patch")
         raise status.invalid("", "", cause) from error
     meta = merged.get("metadata") or {}
-    if meta.get("uid") != before["metadata"]["uid"]:
+    wanted_version = object_version(meta.get("resourceVersion", ""))
+    if wanted_version not in {0, int(before["metadata"]["resourceVersion"])}:
+        raise status.conflict(kind, call.name)
+    if meta.get("uid") not in {None, before["metadata"]["uid"]}:
         cause = status.cause("Invalid", "Invalid value: field is immutable", "metadata.uid")
         # It is found twice: by the update, and by the object that results.
         raise status.invalid(kind.kind, call.name, cause, cause, group=kind.group)
     if meta.get("name") != call.name:
         raise status.bad_request("the name of the object does not match the name on the URL")
     _check_place(kind, call, merged)
-    body.warnings.extend(warnings)
-    return Done(200, store.update(kind, _namespace(kind, call), call.name, merged))
+    made = store.update(kind, _namespace(kind, call), call.name, merged)
+    if _is_dry(call):
+        made["metadata"]["resourceVersion"] = before["metadata"]["resourceVersion"]
+    return Done(200, made)
 
 
 def delete(store: Store, kind: Kind, call: Call, body: Body) -> Done:
@@ -195,13 +205,18 @@ def _check_delete(options: Json) -> None:
 def _decode(kind: Kind, call: Call, body: Body, options: str) -> Json:
     _check_dry(call, options)
     obj, warnings = content.decode(kind, negotiation.parse(body.data, body.content_type))
-    how = call.query.get("fieldValidation", "Warn")
+    _judge(kind, call, body, warnings)
+    return obj
+
+
+def _judge(kind: Kind, call: Call, body: Body, warnings: list[str]) -> None:
+    """Pass warnings on, or raise 400 for them, or forget them, as the request wants it."""
+    how = call.query.get("fieldValidation") or "Warn"
     if warnings and how == "Strict":
         what = f'{kind.kind} in version "{kind.version}" cannot be handled as a {kind.kind}'
         raise status.bad_request(f"{what}: strict decoding error: {', '.join(warnings)}")
     if how == "Warn":
         body.warnings.extend(warnings)
-    return obj
 
 
 def _check_dry(call: Call, options: str) -> None:
@@ -222,6 +237,11 @@ def _check_dry(call: Call, options: str) -> None:
     ]
     if causes:
         raise status.invalid(options, "", *causes, group="meta.k8s.io")
+
+
+def _dry(store: Store) -> Store:
+    """Return a copy for what is only tried."""
+    return attrs.evolve(store.copy(), root="/")
 
 
 def _is_dry(call: Call) -> bool:

@@ -1,7 +1,8 @@
 """In which forms a client will take an answer, and in which its body comes.
 
 Only JSON is written, and YAML is read as well: a client that prefers another form, which the real
-server would have (YAML, protobuf, tables), is answered in JSON too.
+server would have (YAML, protobuf, tables), is answered in JSON too. Of an object its metadata alone
+can be had.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import attrs
 import yaml
 
 from tests.sim import status
@@ -20,16 +22,83 @@ MERGE_PATCHES = frozenset(
 )
 _OTHER_PATCHES = frozenset({"application/json-patch+json", "application/apply-patch+yaml"})
 
+_METADATA, _METADATA_LIST, _TABLE = "PartialObjectMetadata", "PartialObjectMetadataList", "Table"
+_META_VERSIONS = ("meta.k8s.io/v1", "meta.k8s.io/v1beta1")
 
-def check_accept(accept: str, *, is_log: bool, is_path: bool) -> None:
-    """Raise 406 unless one of the forms in an Accept header can be had."""
-    forms = ("application/json",) if is_path else _FORMS
-    wanted = [clause.partition(";")[0].strip() for clause in accept.split(",")]
-    if {"", "*/*", *forms}.isdisjoint(wanted):
-        # Plain text alone is refused too: an error could not be told in it.
-        details: Json | None = None if is_log and "text/plain" in wanted else {}
-        message = f"only the following media types are accepted: {', '.join(forms)}"
-        raise ApiError(406, "NotAcceptable", message, details)
+
+@attrs.frozen
+class Form:
+    """As which kind an object is wanted; of a version too, unless it is wanted as it is."""
+
+    kind: str = ""
+    version: str = ""
+
+    def of(self, obj: Json) -> Json:
+        """Return the object so, or raise 406."""
+        if self.kind in {"", _TABLE} or obj["kind"] == "Status":
+            return obj
+        is_list = "items" in obj
+        if is_list is not (self.kind == _METADATA_LIST):
+            message = f"you requested {self.kind}, but the requested object is another"
+            raise ApiError(406, "NotAcceptable", message)
+        made = {"kind": self.kind, "apiVersion": self.version, "metadata": obj["metadata"]}
+        if is_list:
+            each = Form(_METADATA, self.version)
+            made["items"] = [each.of({"kind": "", **one}) for one in obj["items"]]
+        return made
+
+    def check_log(self) -> None:
+        """Raise what a log is answered with that is wanted as an object of metadata."""
+        if self.kind == _METADATA:
+            raise status.internal("object does not implement the Object interfaces")
+        if self.kind:
+            raise ApiError(406, "NotAcceptable", "a log is no list and no table")
+
+
+def negotiate(accept: str, *, is_log: bool, is_path: bool, is_watch: bool) -> Form:
+    """Return the best form that an Accept header names and that can be had, or raise 406."""
+    forms = _FORMS[:1] if is_path else _FORMS
+    clauses = sorted(map(_clause, accept.split(",")), key=lambda one: -_weight(one[1]))
+    for name, options in clauses if accept.strip() else ():
+        form = forms[0] if name == "*/*" else name
+        found = Form() if is_path else _wanted(options)
+        if form in forms and found is not None:
+            if is_watch and form == _FORMS[1]:
+                break
+            return found
+    if not accept.strip():
+        return Form()
+    # Plain text alone is refused too: an error could not be told in it. Other details are empty
+    # where no form was known by its name.
+    known = {*forms, "text/plain"} if is_log else {*forms}
+    details: Json | None = {} if known.isdisjoint(name for name, _ in clauses) else None
+    message = f"only the following media types are accepted: {', '.join(forms)}"
+    raise ApiError(406, "NotAcceptable", message, details)
+
+
+def _clause(text: str) -> tuple[str, Json]:
+    name, *options = (one.strip() for one in text.split(";"))
+    return name, dict(one.partition("=")[::2] for one in options)
+
+
+def _weight(options: Json) -> float:
+    try:
+        return float(options.get("q", 1))
+    except ValueError:
+        return 0.0
+
+
+def _wanted(options: Json) -> Form | None:
+    """Return what the options of one clause ask for, None if that cannot be had."""
+    kind, group, version = (options.get(key, "") for key in ("as", "g", "v"))
+    if options.get("stream", "") not in {"", "watch"}:
+        return None
+    if not (kind or group or version):
+        return Form()
+    is_known = f"{group}/{version}" in _META_VERSIONS
+    if not is_known or kind not in {_METADATA, _METADATA_LIST, _TABLE}:
+        return None
+    return Form(kind, f"{group}/{version}")
 
 
 def parse(body: bytes, content_type: str) -> Json:

@@ -22,7 +22,7 @@ _INT64 = range(-(1 << 63), 1 << 63)
 _UINT64 = range(1 << 64)
 _BROKEN_PART = re.compile(r";|%(?![0-9a-fA-F]{2})")
 _DURATION = re.compile(r"[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)", re.ASCII)
-EXACT, _NOT_OLDER = "Exact", "NotOlderThan"
+_EXACT, _NOT_OLDER = "Exact", "NotOlderThan"
 
 
 def parse(text: str) -> Query:
@@ -95,9 +95,9 @@ class ListOptions:
                 causes.append(_forbidden_match("unless resourceVersion is provided"))
             if self.token:
                 causes.append(_forbidden_match("when continue is provided"))
-            if self.match not in {EXACT, _NOT_OLDER}:
-                causes.append(_unsupported_match(self.match, f'"{EXACT}", "{_NOT_OLDER}", ""'))
-            if (self.match, self.version) == (EXACT, "0"):
+            if self.match not in {_EXACT, _NOT_OLDER}:
+                causes.append(_unsupported_match(self.match, f'"{_EXACT}", "{_NOT_OLDER}", ""'))
+            if (self.match, self.version) == (_EXACT, "0"):
                 causes.append(_forbidden_match('for resourceVersion "0"', 'Match "exact"'))
         if self.starts_with_all is not None:
             words = "Forbidden: sendInitialEvents is forbidden for list"
@@ -120,6 +120,12 @@ class ListOptions:
         if self.token and (self.match or is_legacy):
             causes.append(_forbidden_match("when continue is provided"))
         return causes
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether a list is one of the past: pages of a version are, unless they say otherwise."""
+        is_page = self.limit > 0 and self.version not in {"", "0"}
+        return self.match == _EXACT or (is_page and not self.match)
 
     def list_version(self) -> int:
         """Return the version that a list must not be older than."""

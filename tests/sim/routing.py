@@ -6,9 +6,9 @@ import attrs
 from aiohttp import web
 
 from tests.sim.faults import Call
-from tests.sim.query import boolean, parse
-from tests.sim.selectors import selected_name
-from tests.sim.status import Kind
+from tests.sim.query import Query, boolean, integer, parse
+from tests.sim.selectors import label_matches, selected_name
+from tests.sim.status import ApiError, Kind
 from tests.sim.store import KINDS
 
 _VERBS = {
@@ -21,26 +21,32 @@ _VERBS = {
 
 
 def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
-    """Return the call and its resource; a path that is no resource has none."""
+    """Return the call and its resource; a path that is no resource has none.
+
+    One that does not exist is a resource all the same, of no kind: whoever has no right on it does
+    not hear that.
+    """
     query = parse(request.rel_url.raw_query_string)
     plain = Call(request.method, request.path, request.method.lower(), query)
-    path = "" if request.path.startswith("//") else request.path
-    group, version, rest = _group(path.strip("/").split("/"))
+    group, version, rest = _group(request.path.strip("/").split("/"))
     namespace = ""
     if rest[:1] == ["namespaces"] and len(rest) > 1:
         # A namespace lies in itself as far as rights are concerned.
         namespace = rest[1]
-        rest = rest if rest[2:] in ([], ["status"]) else rest[2:]
+        rest = rest if rest[2:] in ([], ["status"], ["finalize"]) else rest[2:]
     plural, name, subresource = (*rest, "", "", "")[:3]
-    kind = _kind(group, version, plural)
-    if kind is None or len(rest) > 3 or (name and kind.namespaced and not namespace):
+    if not plural:
         return plain, None
+    kind = _kind(group, version, plural)
+    is_homeless = name and kind.namespaced and not namespace
+    if is_homeless or len(rest) > 3 or request.path.startswith("//"):
+        kind = attrs.evolve(kind, kind="")
     # What is done by another method has no name, so no rule allows it.
     verb = _VERBS.get(request.method, "")
     if verb == "get" and not name:
         # A list or watch of one name is a request for that name to whoever checks rights.
         verb = "watch" if boolean(query, "watch") else "list"
-        name = selected_name(query.get("fieldSelector", ""))
+        name = _selected_name(query)
     elif verb == "delete" and not name:
         verb = "deletecollection"
     call = attrs.evolve(
@@ -54,16 +60,27 @@ def understand(request: web.BaseRequest) -> tuple[Call, Kind | None]:
     return call, kind
 
 
+def _selected_name(query: Query) -> str:
+    """Return the name that is listed, of options that can all be read."""
+    try:
+        label_matches(query.get("labelSelector", ""))
+        for key in ("limit", "timeoutSeconds"):
+            integer(query, key)
+    except ApiError:
+        return ""
+    return selected_name(query.get("fieldSelector", ""))
+
+
 def _group(parts: list[str]) -> tuple[str, str, list[str]]:
-    if parts[:2] == ["api", "v1"]:
-        return "", "v1", parts[2:]
+    if parts[0] == "api" and len(parts) > 2:
+        return "", parts[1], parts[2:]
     if parts[0] == "apis" and len(parts) > 3:
         return parts[1], parts[2], parts[3:]
     return "", "", []
 
 
-def _kind(group: str, version: str, plural: str) -> Kind | None:
+def _kind(group: str, version: str, plural: str) -> Kind:
     for kind in KINDS:
         if (kind.group, kind.version, kind.plural) == (group, version, plural):
             return kind
-    return None
+    return Kind(group, version, plural, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from tests.sim.status import Json, Kind, bad_request
+from tests.sim.status import ApiError, Json, Kind, bad_request
 
 Matches = Callable[[Json], bool]
 
@@ -58,9 +58,28 @@ def label_matches(selector: str) -> Matches:
 
 def is_label_key(key: str) -> bool:
     """Whether a key is a name, perhaps behind a domain and a slash."""
+    return not key_faults(key)
+
+
+def key_faults(key: str) -> list[str]:
+    """Say everything that is wrong in a key."""
     prefix, slash, name = key.rpartition("/")
-    has_prefix = len(prefix) <= _PREFIX_CHARACTERS and _PREFIX.fullmatch(prefix) is not None
-    return (has_prefix or not slash) and is_label_value(name) and bool(name)
+    if "/" in prefix:
+        return ["a qualified name must consist of alphanumeric characters"]
+    faults = []
+    if slash and not prefix:
+        faults.append("prefix part must be non-empty")
+    elif slash and _PREFIX.fullmatch(prefix) is None:
+        faults.append("prefix part a lowercase RFC 1123 subdomain must consist of lower case")
+    if len(prefix) > _PREFIX_CHARACTERS:
+        faults.append(f"prefix part must be no more than {_PREFIX_CHARACTERS} characters")
+    if not name:
+        faults.append("name part must be non-empty")
+    if len(name) > _PART_CHARACTERS:
+        faults.append(f"name part must be no more than {_PART_CHARACTERS} characters")
+    if _PART.fullmatch(name) is None:
+        faults.append("name part must consist of alphanumeric characters")
+    return faults
 
 
 def is_label_value(value: str) -> bool:
@@ -68,27 +87,48 @@ def is_label_value(value: str) -> bool:
     return is_part and len(value) <= _PART_CHARACTERS
 
 
+def check_selectors(labels: str, fields: str) -> bool:
+    """Return whether they select at all; raise 400 unless they are well formed."""
+    label_matches(labels)
+    return bool(_terms(fields)) or bool(labels.strip())
+
+
 def field_matches(selector: str, kind: Kind) -> Matches:
     """Compile a field selector, which knows only the fields of its resource."""
     known = _POD_FIELDS if kind.plural == "pods" else _META_FIELDS
-    wanted: list[tuple[str, bool, str]] = []
+    wanted = _terms(selector)
+    for key, _, _ in wanted:
+        if key not in known:
+            words = '"{}" is not a known field selector: only "metadata.name", "metadata.namespace"'
+            words = words if known is _META_FIELDS else "field label not supported: {}"
+            raise bad_request(words.format(key))
+    return lambda obj: all((_field(obj, key) == value) is equal for key, equal, value in wanted)
+
+
+def selected_name(selector: str) -> str:
+    """Return the one name that a field selector asks for."""
+    try:
+        terms = _terms(selector)
+    except ApiError:
+        return ""
+    names = (value for key, equal, value in terms if equal and key == "metadata.name")
+    found = next(names, "")
+    return "" if {"/", "%"} & {*found} or found in {".", ".."} else found
+
+
+def _terms(selector: str) -> list[tuple[str, bool, str]]:
+    """Return field, whether it must be equal, and value; or raise 400."""
+    terms = []
     for part in filter(None, re.split(r"(?<!\\),", selector)):
         found = _TERM.fullmatch(part)
         if found is None:
             raise bad_request(f"invalid selector: '{selector}'; can't understand '{part}'")
         if _ESCAPED.fullmatch(found["value"]) is None:
             raise bad_request(f"invalid field selector: unescaped character in '{part}'")
-        if found["key"] not in known:
-            raise bad_request(f"field label not supported: {found['key']}")
-        value = re.sub(r"\\(.)", r"\1", found["value"])
-        wanted.append((found["key"], found["op"] != "!=", value))
-    return lambda obj: all((_field(obj, key) == value) is equal for key, equal, value in wanted)
-
-
-def selected_name(selector: str) -> str:
-    """Return the one name that a field selector asks for."""
-    found = re.fullmatch(r"metadata\.name==?([^,!=]+)", selector)
-    return found[1] if found else ""
+        if found["key"] or found["value"]:
+            value = re.sub(r"\\(.)", r"\1", found["value"])
+            terms.append((found["key"], found["op"] != "!=", value))
+    return terms
 
 
 def _requirement(found: re.Match[str]) -> Callable[[dict[str, str]], bool]:

@@ -67,12 +67,16 @@ class Change:
 
 @attrs.define(eq=False)
 class Store:
-    """All objects; what goes in and out is copied, so nobody can change them from outside."""
+    """All objects; what goes in and out is copied, so nobody can change them from outside.
+
+    `root` is where the real server's store says that they are.
+    """
 
     version: int = 1
     oldest: int = 1
     history: list[Change] = attrs.field(factory=list)
     listeners: set[Callable[[Change], None]] = attrs.field(factory=set)
+    root: str = "/registry/"
     _objects: dict[Key, Json] = attrs.field(factory=dict, alias="_objects")
 
     def get(self, kind: Kind, namespace: str, name: str) -> Json:
@@ -144,12 +148,11 @@ class Store:
             return old  # the real store writes nothing either, and the version stays
         return self._put(kind, "MODIFIED", new, old)
 
-    @staticmethod
-    def uid_cause(kind: Kind, namespace: str, name: str, given: str, found: str) -> str:
+    def uid_cause(self, kind: Kind, namespace: str, name: str, given: str, found: str) -> str:
         """Word that an object is another one than the writer thinks."""
         where = f"{kind.group}/" if kind.group == "apps" else ""
         return (
-            f"StorageError: invalid object, Code: 4, Key: /registry/{where}{kind.plural}/"
+            f"StorageError: invalid object, Code: 4, Key: {self.root}{where}{kind.plural}/"
             f"{namespace}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
             f"UID in precondition: {given}, UID in object meta: {found}"
         )
@@ -166,7 +169,7 @@ class Store:
 
     def copy(self) -> Store:
         """Return a store that may be changed without anybody hearing of it."""
-        return Store(self.version, self.oldest, _objects=dict(self._objects))
+        return Store(self.version, self.oldest, root=self.root, _objects=dict(self._objects))
 
     def at(self, version: int) -> Store:
         """Return a copy as things were at a version, or raise 410."""

@@ -16,10 +16,11 @@ import attrs
 
 from tests.sim import status
 from tests.sim.faults import Call
-from tests.sim.query import EXACT, ListOptions
-from tests.sim.selectors import Matches, field_matches, label_matches
+from tests.sim.negotiation import Form
+from tests.sim.query import ListOptions
+from tests.sim.selectors import Matches, check_selectors, field_matches, label_matches
 from tests.sim.status import ApiError, Json, Kind
-from tests.sim.store import PODS, Change, Store
+from tests.sim.store import LEASES, PODS, Change, Store
 from tests.sim.wire import Wire
 
 if TYPE_CHECKING:
@@ -63,6 +64,8 @@ class _Page:
 
 
 def list_objects(store: Store, kind: Kind, call: Call) -> Json:
+    wanted = [call.query.get(key, "") for key in ("labelSelector", "fieldSelector")]
+    is_everything = not check_selectors(*wanted)
     options = ListOptions.of(call.query, is_watch=False)
     selected = _selection(kind, call)
     page = _Page.of(options.token) if options.token else _Page(-1, ("", ""))
@@ -71,7 +74,7 @@ def list_objects(store: Store, kind: Kind, call: Call) -> Json:
     asked = options.list_version()
     if asked > store.version:
         raise status.version_too_large(asked, store.version)
-    store = store.at(asked) if options.match == EXACT else page.store(store)
+    store = store.at(asked) if options.is_exact else page.store(store)
     every = store.objects(kind, call.namespace if kind.namespaced else "")
     found = [obj for obj in every if _place(obj) > page.start]
     items = [obj for obj in found if selected(obj)]
@@ -82,7 +85,7 @@ def list_objects(store: Store, kind: Kind, call: Call) -> Json:
     if 0 < limit < len(items) or (limit == len(items) > 0 and found[-1] is not items[-1]):
         items, rest = items[:limit], items[limit:]
         meta["continue"] = _Page(store.version, _place(items[-1])).token
-        if not call.query.keys() & {"labelSelector", "fieldSelector"}:
+        if is_everything:
             meta["remainingItemCount"] = len(rest)
     for item in items:
         # The items of a list carry neither.
@@ -99,8 +102,9 @@ def list_objects(store: Store, kind: Kind, call: Call) -> Json:
 class Watch:
     """One running watch; the server's controls put bookmarks, errors and ends into its queue."""
 
-    def __init__(self, store: Store, kind: Kind, call: Call, wire: Wire) -> None:
+    def __init__(self, store: Store, kind: Kind, call: Call, wire: Wire, form: Form) -> None:
         self._store = store
+        self._form = form
         self._kind = kind
         self._wire = wire
         self._selected = _selection(kind, call)
@@ -149,6 +153,8 @@ class Watch:
             mark["metadata"] = meta
             if self._kind is PODS:
                 mark |= {"spec": {"containers": None}, "status": {}}
+            if self._kind is LEASES:
+                mark |= {"spec": {}}
             self._push({"type": "BOOKMARK", "object": mark})
 
     def _bookmark_after(self, version: int) -> None:
@@ -169,6 +175,10 @@ class Watch:
             event = self._queue.popleft()
             if event is None:
                 return False
+            try:
+                event |= {"object": self._form.of(event["object"])}
+            except ApiError:
+                return False  # what one event cannot be is told by the end of all
             await self._wire.write(json.dumps(event, separators=(",", ":")).encode() + b"\n")
         return True
 

@@ -115,6 +115,11 @@ annotations:
 {{- kindIs "invalid" .Values.replicas | ternary 1 (int .Values.replicas) -}}
 {{- end -}}
 
+{{- /* "true" where no pod shall run. */ -}}
+{{- define "isPaused" -}}
+{{- if and (eq .Values.kind "Deployment") (eq (include "replicas" . | int) 0) -}}true{{- end -}}
+{{- end -}}
+
 {{- /* "true" where a Lease elects. */ -}}
 {{- define "elects" -}}
 {{- if and (eq .Values.kind "Deployment") (gt (include "replicas" . | int) 1) -}}true{{- end -}}

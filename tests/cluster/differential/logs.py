@@ -19,6 +19,8 @@ OPTIONS = (
     "limitBytes=5&timestamps=true", "limitBytes=7&tailLines=2",
     "sinceSeconds=0", "sinceSeconds=-1", "sinceSeconds=x", "sinceSeconds=999999999",
     "sinceSeconds=9999999999999", f"sinceSeconds={2**63 - 10_000_000}", f"sinceSeconds={2**63}",
+    f"sinceSeconds={2**63 - 1}", f"sinceSeconds={2**62}", "sinceSeconds=9223372037",
+    "sinceSeconds=18446744074",
     "sinceTime=2026-11-24T00:00:05Z", "sinceTime=2026-11-24T00:00:05.250Z",
     "sinceTime=2026-11-24T00:00:05.9Z", "sinceTime=2026-11-24T00:00:05.999999999Z",
     "sinceTime=2026-11-24T01:00:05%2B01:00", "sinceTime=2026-11-24T00:00:05%2B00:00",

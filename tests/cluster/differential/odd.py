@@ -20,7 +20,7 @@ from tests.cluster.differential.ask import (
     get,
     lease,
 )
-from tests.cluster.differential.writes import PATCH, TWICE
+from tests.cluster.differential.writes import DELETING, PATCH, TWICE
 
 MAPS, PODS = f"{CORE}/configmaps", f"{CORE}/pods"
 EVERYBODY: tuple[Who, ...] = ("admin", "agent", "stranger", "nobody")
@@ -33,7 +33,7 @@ UNHEARD = "the parser of HTTP here knows no such method and refuses it before an
 SEVERAL = "of several values the first counts: the agent tries nothing out"
 
 GRACE = "an object goes at once, so that nothing is to be said of its grace period"
-FORMS = "of a form that is not there the agent asks for none; the next one in the list is taken"
+SHORT = "whether an answer comes in time is chance: the agent gives no time"
 
 VERBS = ("TRACE", "PROPFIND", "QUERY", "LINK")
 
@@ -115,7 +115,6 @@ OTHER_PATCHES = (
     ('[{"op":"add","path":"/data/b","value":"2"}]', JSON_PATCH),
     ('{"apiVersion":"v1","kind":"ConfigMap","data":{}}', APPLY),
     ("{}", APPLY),
-    ('{"metadata":null}', MERGE),
 )
 PATCHES = (
     ('{"data":{"a":"2"}}', f"{MERGE}; charset=utf-8"), ('{"data":{"a":"2"}}', ""),
@@ -123,9 +122,44 @@ PATCHES = (
     ('{"metadata":{"resourceVersion":"x"}}', MERGE),
     ('{"metadata":{"resourceVersion":""}}', MERGE),
     ('{"metadata":{"resourceVersion":"<rv:odd>"},"data":{"a":"3"}}', MERGE),
-    ('{"metadata":"x"}', MERGE), ('{"unknown":1}', MERGE),
+    ('{"metadata":"x"}', MERGE), ('{"unknown":1}', MERGE), ('{"metadata":null}', MERGE),
     ('{"immutable":true,"data":{"z":"1"}}', MERGE), ('{"data":{"z":"2"}}', MERGE),
     ('{"immutable":null}', MERGE), ("1", MERGE), ('"x"', MERGE),
+)  # fmt: skip
+
+
+FIELDS = (
+    "=",
+    "!=",
+    "==",
+    "=x",
+    "x=",
+    "metadata.name=lines,",
+    "metadata.name=lines,x=1",
+    "metadata.namespace=<ns>,metadata.name=lines",
+    "metadata.name!=a,metadata.name=lines",
+    "metadata.name=lines,metadata.name=odd",
+    "metadata.name=..",
+    "metadata.name=a/b",
+    "metadata.name=a\\,b",
+    "status.containerStatuses=x",
+)
+LISTS = (
+    *(f"fieldSelector={one.replace('=', '%3D')}" for one in FIELDS),
+    "fieldSelector=&labelSelector=&limit=1", "fieldSelector=%3D&limit=1",
+    "fieldSelector=%3Dx&resourceVersionMatch=Exact", "labelSelector=(&resourceVersionMatch=Exact",
+    *(f"fieldSelector=metadata.name%3Dlines&{one}" for one in (
+        "labelSelector=(", "limit=x", "timeoutSeconds=x",
+    )),
+)  # fmt: skip
+PAGES = ("limit=1", "limit=5", f"limit=5&{MATCH}=NotOlderThan", "limit=0", "limit=5&continue=x")
+NOWHERE = (
+    f"{CORE}/foo", f"{CORE}/foo/x", f"{CORE}/foo/x/y", f"{CORE}/foo/x/y/z", "/api/v1/foo",
+    f"{CORE}/foo?watch=1", "/api/v1/configmaps/x", "/api/v1/pods/x/log", "/api/v2", "/api/v2/pods",
+    f"{LOG}/x", "/apis/foo", "/apis/foo/v1", "/apis/foo/v1/x", "/apis/foo/v1/namespaces/x/y/z",
+    "/apis/apps/v1/foo", "/apis/apps/v2/deployments", "/api/v1/namespaces/x/", "/foo/bar",
+    "//api/v1/pods", "/api//v1/pods",
+    *(f"/api/v1/{one}?labelSelector=run%3D<ns>" for one in ("namespaces//pods", "pods/")),
 )  # fmt: skip
 
 
@@ -148,6 +182,11 @@ SCRIPT: Script = (
     Ask("FOO", "/x", differs=(UNHEARD, {"status", "head", "body"})),
     *(get(f"{MAPS}?labelSelector=odd&{one}") for one in QUERIES),
     tuple(get(f"{WATCH}{one}") for one in BEGINNINGS),
+    *(get(f"{PODS}?{one}") for one in LISTS), *(get(f"{MAPS}?{one}") for one in LISTS),
+    *(get(f"{LEASES}?{one}", who="agent") for one in LISTS),
+    *(get(f"{MAPS}?labelSelector=odd&resourceVersion=<rv:odd>&{one}") for one in PAGES),
+    *(get(path, who=who) for path in NOWHERE for who in EVERYBODY),
+    get(f"{LEASES}?watch=1&timeoutSeconds=3&labelSelector=none&allowWatchBookmarks=true"),
     get(f"{PODS}?watch=1&timeoutSeconds=1&fieldSelector=spec.x%3D1"), get(f"{MAPS}/odd?timeout=x"),
     get(f"{MAPS}/odd?limit=x"), get(f"{MAPS}/odd?resourceVersion=18446744073709551616"),
     get(f"{MAPS}/odd?watch=x"), get(f"{MAPS}/odd?fieldSelector=x"),
@@ -191,6 +230,10 @@ SCRIPT: Script = (
         Ask("PATCH", f"{MAPS}/odd", body, kind=kind, differs=(PATCH, {"status", "reason", "body"}))
         for body, kind in OTHER_PATCHES
     ),
+    *(
+        Ask("PATCH", f"{MAPS}/odd", {"metadata": {"uid": uid, **stale}}, kind=MERGE)
+        for uid in ("", "x", "<uid:odd>", None) for stale in ({}, {"resourceVersion": "1"})
+    ),
     Ask("PATCH", f"{MAPS}/odd?force=true", "{}", kind=MERGE),
     Ask("PATCH", f"{MAPS}/odd?dryRun=All", '{"data":{"q":"1"}}', kind=MERGE),
     Ask("PATCH", f"{PODS}/lines/log", "{}", kind=MERGE),
@@ -210,7 +253,17 @@ SCRIPT: Script = (
     Ask("POST", MAPS, config_map("odd")),
     _put(config_map("odd", meta_resourceVersion="\u0661")),
     _put('{"metadata":' + "[" * 9000 + "]" * 9000 + "}"),
+    Ask("POST", f"{MAPS}?dryRun=All", config_map("odd8")), Ask("POST", MAPS, config_map("odd8")),
+    Ask("POST", f"{MAPS}?dryRun=All", config_map("odd9", meta_resourceVersion="0")),
+    *(
+        _put(lease(name, meta_uid="x"), f"{LEASES}/{name}{how}")
+        for name in ("odd", "odd8") for how in ("", "?dryRun=All")
+    ),
     # Not modelled.
+    Ask(
+        "DELETE", f"{MAPS}/odd8?propagationPolicy=Orphan",
+        differs=(DELETING, {"reason", "message", "body"})
+    ),
     _put(
         '{"metadata":{"name":"odd"},"data":{"a":"1","a":"2"}}',
         f"{MAPS}/odd?fieldValidation=Strict",
@@ -221,10 +274,7 @@ SCRIPT: Script = (
         differs=(GRACE, {"status", "reason", "body"})
     ),
     *(
-        get(f"{MAPS}/odd", accept=accept, differs=(FORMS, {"status", "reason", "body"}))
-        for accept in (
-            "application/json;as=Foo;v=v1;g=meta.k8s.io",
-            "application/json;as=Table;v=v9;g=meta.k8s.io",
-        )
+        get(f"{MAPS}{one}?timeout=1ns", differs=(SHORT, {"status", "head", "body"}))
+        for one in ("", "/odd")
     ),
 )  # fmt: skip

@@ -150,7 +150,6 @@ DISCOVERY = "what there is in an API is not modelled: the agent knows what it as
 PARTS = "of the parts of objects and pods only logs and status are modelled: nobody asks for others"
 RULES = "the agent asks for one right at a time"
 CHECKS = "which checks a server makes of itself is a release's own"
-FORMS = "only JSON is written, and objects whole: the agent takes nothing else"
 
 SCRIPT: tuple[Ask, ...] = (
     *FURNITURE,
@@ -211,18 +210,6 @@ SCRIPT: tuple[Ask, ...] = (
     get(f"{APPS}/deployments/none/scale", differs=(PARTS, {"message", "body"})),
     *METHODS,
     *(get(f"{MAPS}/a", accept=one) for one in ACCEPTS),
-    *(
-        get(
-            f"{MAPS}/a", accept=f"application/json;as={one};v=v1;g=meta.k8s.io",
-            differs=(FORMS, {"body"})) for one in ("Table", "PartialObjectMetadata"
-        )
-    ),
-    *(
-        get(
-            f"{MAPS}/a", accept=f"application/{one}",
-            differs=(FORMS, {"head", "body"})) for one in ("yaml", "vnd.kubernetes.protobuf"
-        )
-    ),
     get("/version", accept="text/html"), get("/livez", accept="text/html"),
     get(f"{MAPS}/none", accept="text/html"), get(f"{PODS}/lines/log", accept="text/html"),
     get(f"{PODS}/none/log", accept="text/plain"),

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -23,7 +24,7 @@ from tests.cluster.controlplane import ControlPlane, Given
 from tests.cluster.differential.ask import Ask, Step
 from tests.cluster.node import Node
 from tests.sim.access import ADMIN, Rule
-from tests.sim.apiserver import MIDNIGHT
+from tests.sim.apiserver import MIDNIGHT, ApiOptions
 from tests.sim.cluster import Cluster
 from tests.sim.pods import Pod
 
@@ -167,7 +168,8 @@ async def _read(
 
 @asynccontextmanager
 async def simulated(namespace: str) -> AsyncIterator[Side]:
-    async with Cluster.running() as cluster, aiohttp.ClientSession() as session:
+    options = ApiOptions(now=time.time_ns)
+    async with Cluster.running(options) as cluster, aiohttp.ClientSession() as session:
         cluster.namespace(namespace)
         access = cluster.server.access
         user = f"system:serviceaccount:{namespace}:{ACCOUNT}"

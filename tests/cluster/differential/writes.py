@@ -27,6 +27,9 @@ def patch(path: str, body: Json | str | None, kind: str = MERGE, **more: Any) ->
 TWICE = "a field that is there twice is not warned of: the agent writes none"
 PATCH = "the agent patches nothing; the tests' own hands use merge patches"
 DELETING = "an object is deleted at once: what finalizers do is not modelled"
+NULLS = (
+    "that bytes which are not there are not equal to none is not modelled: the agent writes some"
+)
 CALENDAR = "Python's calendar begins with the year 1, and its zones end short of a day"
 DRIVEN = "what may change in a pod is not modelled: only the driver of a test writes pods"
 
@@ -86,6 +89,15 @@ CONTENTS: tuple[Json, ...] = (
     config_map("c45", data={"k": "\\ud800"}), config_map("c46", meta_ownerReferences=OWNERS),
     config_map("c47", two=1, meta_unknown=2, fields=3), config_map("", meta_generateName="a" * 260),
 )  # fmt: skip
+KEYS = (
+    "a b", "/a", "a/", "A/b", "a/b/c", "", "/", "x" * 64, "a_b/c", "ü", "-a", f"a.b/{'x' * 64}",
+    f"{'x' * 254}/a", "Ä/b", "a b/c d",
+)  # fmt: skip
+FINALIZERS = (
+    *([key] for key in KEYS), ["bad"], ["kubernetes"], ["orphan"], ["foregroundDeletion"],
+    ["orphan", "foregroundDeletion"], ["bad", "worse"], ["bad", "a/b c"],
+)  # fmt: skip
+UNKNOWN = ({"unknown": 1}, {"metadata": {"unknown": 1}}, {"data": {"a": "1"}})
 SPECS: tuple[Json, ...] = (
     {}, {"holderIdentity": ""}, {"holderIdentity": "x", "leaseDurationSeconds": 15},
     {"leaseDurationSeconds": 0}, {"leaseDurationSeconds": -1},
@@ -221,6 +233,39 @@ SCRIPT: tuple[Ask, ...] = (
     post(MAPS, config_map("patched", data={"a": "0"})),
     *(patch(f"{MAPS}/patched", body, kind) for body, kind in PATCHES), get(f"{MAPS}/patched"),
     patch(f"{MAPS}/none", "{}"), patch(f"{MAPS}/state", "{}", who="agent"),
+    # Names in the metadata: of a new object, and of one that is there.
+    post(MAPS, config_map("named", data={"a": "0"})), post(LEASES, lease("named"), keep="named"),
+    *(
+        ask
+        for number, key in enumerate(KEYS)
+        for field in ("annotations", "labels")
+        for ask in (
+            post(MAPS, config_map(f"{field}{number}", **{f"meta_{field}": {key: "x"}})),
+            patch(f"{MAPS}/named", {"metadata": {field: {key: "x"}}}),
+            patch(f"{LEASES}/named", {"metadata": {field: {key: "x"}}}),
+        )
+    ),
+    *(
+        ask
+        for number, found in enumerate(FINALIZERS)
+        for ask in (
+            post(MAPS, config_map(f"finalizers{number}", meta_finalizers=found)),
+            post(LEASES, lease(f"finalizers{number}", meta_finalizers=found)),
+            patch(f"{MAPS}/named?dryRun=All", {"metadata": {"finalizers": found}}),
+            patch(f"{LEASES}/named?dryRun=All", {"metadata": {"finalizers": found}}),
+        )
+    ),
+    *(
+        patch(f"{MAPS}/patched?fieldValidation={how}", body, kind)
+        for how in ("Strict", "Warn", "Ignore", "", "x")
+        for kind in (MERGE, STRATEGIC)
+        for body in UNKNOWN
+    ),
+    put(f"{MAPS}/patched?fieldValidation=", config_map("patched", unknown=1)),
+    post(MAPS, config_map("nulls", binaryData={"k": None})),
+    put(
+        f"{MAPS}/nulls", config_map("nulls", binaryData={"k": None}), differs=(NULLS, {"body"})
+    ),
     # Leases.
     post(
         LEASES,
