@@ -137,6 +137,13 @@ class Follow:
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
 
+    def may_return(self) -> bool:
+        """Whether nobody says that it has ended, though its runtime may have lost it."""
+        status = self.status
+        if status is None or status.ended is not None or self.ended is not None:
+            return False
+        return status.container_id in {"", self.container.container_id}
+
     def leave(self) -> None:
         """Stop reading where the Cursor stands: its pod left the selection, and may come back."""
         self.has_left = True

@@ -30,7 +30,7 @@ class _EmptyReplyError(Exception):
 async def read_instance(one: Follow) -> None:
     """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
-    accept_gap = False
+    accept_gap = was_lost = False
     before, one.before = one.before, None
     if before is not None:
         await _take_over(before, one)
@@ -40,6 +40,11 @@ async def read_instance(one: Follow) -> None:
             one.was_put_down = True
             one.has_stopped.set()
             return
+        if one.may_return() and not one.is_current() and not was_lost:
+            was_lost = True
+            await _wait_until_found(one)
+            continue
+        was_lost = False
         if one.ended is not None or not one.is_current():
             await read_rest(one)
             one.is_done = True
@@ -62,6 +67,13 @@ async def read_instance(one: Follow) -> None:
         elif one.saw_end:
             await one.wait_for_change(one.pace.status_wait)
             await one.refresh(one)
+
+
+async def _wait_until_found(one: Follow) -> None:
+    """Wait a little: what a runtime has lost it may find again, and mostly does so soon."""
+    until = one.monotonic() + one.pace.gap_confirm
+    while one.may_return() and not one.is_current() and one.monotonic() < until:
+        await one.wait_for_change(until - one.monotonic())
 
 
 async def _attempt(one: Follow, *, accept_gap: bool) -> None:
