@@ -80,6 +80,14 @@ async def _wait_until_found(one: Follow) -> None:
 
 
 async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
+    """Read one stream from where the Cursor stands until it ends. Raises `ApiError`.
+
+    It ends where the server ends it, where it is too old, and where its head or a step back does
+    not fit. Everybody else calls `Follow.interrupt`, which ends its `scope`: an audit that found it
+    dead, a status that names another instance, a full outbox, other rules, a pod that left. None of
+    them says why: the next attempt reads again what was not released, and `read_instance` looks at
+    the facts.
+    """
     reader = one.reader
     since = reader.reopen(accept_gap=accept_gap, gap_reason=one.gap_reason("rotated"))
     one.opened += 1
