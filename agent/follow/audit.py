@@ -105,7 +105,8 @@ def _is_open(one: Follow) -> bool:
     # A stream that has not sent a byte yet is open as well: an empty log is silent. So is one that
     # came to its end, until the next attempt: there are servers that end each at once. One whose
     # bytes are not taken yet, since the object is still asked whose they are, is not.
-    return (one.scope is not None or one.saw_end) and not one.is_in_question
+    is_between = one.saw_end and one.is_current() and not one.has_stopped.is_set()
+    return (one.scope is not None or is_between) and not one.is_in_question
 
 
 async def look_between(one: Follow, suspect: Suspect) -> None:
