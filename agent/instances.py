@@ -123,11 +123,16 @@ def count_restarts(
         return
     counting.is_dirty = counting.is_urgent = True
     instance = document.instances.get(before[1])
-    seen = {last_ended} - {"", current}
+    # One that is known already, and is not the one before, has ended before that one began.
+    is_later = last_ended == before[1] or last_ended not in document.instances
+    seen = {last_ended} - {"", current} if is_later else set()
+    # Of one that was given up because it was lost, nobody has told the end.
+    is_over = instance is not None and instance.ended_seconds is not None
+    is_told = is_over and before[1] not in document.cursors
     if instance is not None and instance.counted_by is not None:
         # Its crash is in the count before; one that went back, as it was found, has it to come.
         seen |= {before[1]} if instance.counted_by > before[0] else set()
-    elif before[1] in ended or (instance is not None and instance.ended_seconds is not None):
+    elif is_told or before[1] in ended:
         seen |= {before[1]} - {current}
     skipped = restarts - before[0] - len(seen)
     unseen = [Instance()] * min(skipped, MAX_UNSEEN)

@@ -1,6 +1,7 @@
 """Containers that their runtime has lost, for a while or for ever: each crash and line counts once.
 
-The kubelet names no id of what it cannot find (`ContainerStatusUnknown`), and counts a restart.
+The kubelet names no id of what it cannot find (`ContainerStatusUnknown`), and counts a restart if
+none of the container has ended before.
 """
 
 from __future__ import annotations
@@ -117,18 +118,30 @@ def test_a_container_that_is_found_when_it_has_ended_is_read_to_its_end(lost_sec
     play(scene)
 
 
-def test_a_container_that_is_lost_and_replaced_leaves_a_gap_and_nothing_else() -> None:
+@pytest.mark.parametrize("lost_seconds", [5, 60, 3 * WINDOW_SECONDS])
+@pytest.mark.parametrize("has_crashed", [False, True])
+def test_a_container_that_is_lost_and_replaced_has_crashed_and_leaves_a_gap(
+    lost_seconds: int, *, has_crashed: bool
+) -> None:
+    """Of one that had crashed before the kubelet counts no restart until the next one runs."""
+
     async def scene(node: Node) -> None:
         async with node.lab.agent() as agent:
             await node.write(5)
+            if has_crashed:
+                node.crashes += 1
+                node.pod.crash(at=node.now())
+                node.pod.restart(at=node.now())
+                await node.write(5)
             await sleep(100)
             lose(node)
-            await sleep(60)
+            await sleep(lost_seconds)
             node.pod.replace_lost(at=node.now())
             await node.settle()
             assert agent.pipeline is not None
             document = agent.pipeline.counting.document
-            assert (len(document.instances), len(document.cursors)) == (1, 1)
+            assert len(document.cursors) == 1
+            assert len(document.instances) == 1 + has_crashed
         assert [*node.lab.gaps()] == ["restarted"]
 
     play(scene)

@@ -139,31 +139,32 @@ class Pod:
         self.start(at=at, container=container)
 
     def lose(self) -> None:
-        """Let the runtime not find what runs on: the kubelet counts a restart and names no id."""
+        """Let the runtime not find what runs on: the kubelet names no id.
+
+        Where no instance has ended before it counts a restart.
+        """
         name = self.containers[0]
-        status = self._statuses[name]
-        unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}
-        self._report(
-            status
-            | {
-                "containerID": "",
-                "restartCount": status["restartCount"] + 1,
-                "state": {"waiting": {"reason": "ContainerCreating"}},
-                "lastState": {"terminated": unknown},
-            }
-        )
+        status = self._statuses[name] | {
+            "containerID": "",
+            "state": {"waiting": {"reason": "ContainerCreating"}},
+        }
+        if not status["lastState"]:
+            unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}
+            status["lastState"] = {"terminated": unknown}
+            status["restartCount"] += 1
+        self._report(status)
 
     def find(self) -> None:
         """Let the runtime find again what it had lost: its own restart count stands."""
         self._report()
 
     def replace_lost(self, *, at: int) -> None:
-        """Start another in place of what was lost; nobody says anything of that any more."""
+        """Start another in place of what was lost; nobody says any more how that ended."""
         name = self.containers[0]
         status = self._statuses[name]
         self.server.kubelet.remove(status["containerID"])
-        count = status["restartCount"] + 1
-        self._statuses[name] = status | {"restartCount": count, "state": {}, "lastState": {}}
+        count = status["restartCount"] + (not status["lastState"])  # `start` adds one else
+        self._statuses[name] = status | {"restartCount": count, "state": {}}
         self.start(at=at)
 
     def forget_dead(self, container: str = "") -> None:
