@@ -60,6 +60,7 @@ class Instance:
 
     `kinds_before` is, for each break in its log, what ended it by the lines before: those behind a
     break may be the next instance's, and only those before the first are surely its own.
+    `counted_by` is the restart count with which its crash was counted, if it was: it may live on.
     """
 
     version: str = "other"
@@ -71,6 +72,7 @@ class Instance:
     ended_seconds: int | None = None
     marks: set[str] = field(factory=set)
     kinds_before: tuple[str | None, ...] = ()
+    counted_by: int | None = None
 
     @property
     def said_kind(self) -> str | None:
@@ -92,8 +94,11 @@ class Instance:
 
     def forgotten(self) -> Instance:
         """Return what stays once nothing may be known of it: where its breaks are, and its end."""
-        breaks = (None,) * len(self.kinds_before)
-        return Instance(ended_seconds=self.ended_seconds, kinds_before=breaks)
+        return Instance(
+            ended_seconds=self.ended_seconds,
+            kinds_before=(None,) * len(self.kinds_before),
+            counted_by=self.counted_by,
+        )
 
     @property
     def known(self) -> frozenset[str]:

@@ -234,8 +234,10 @@ class Containers:
         )
 
     def _has_ended(self, key: str) -> bool:
-        instance = self.counting.document.instances.get(key)
-        return instance is not None and instance.ended_seconds is not None
+        document = self.counting.document
+        instance = document.instances.get(key)
+        has_ended = instance is not None and instance.ended_seconds is not None
+        return has_ended and key not in document.cursors  # else it was lost, and is found again
 
     def _start(self, container: Container, pod: Pod, status: ContainerStatus) -> Follow | None:
         if len(self.follows) >= self.max_follows:
@@ -245,6 +247,7 @@ class Containers:
         instance = instances.instance_of(
             self.counting, container, self._versions.get(pod.uid, "other")
         )
+        instance.ended_seconds = None  # as far as its runtime has found it again
         reader = Reader(
             self.ruleset,
             self._prefilter,
@@ -308,13 +311,16 @@ class Containers:
         del self.follows[one.container.key]
         self.ended.add(one)
         self._take_up_waiting()
-        if not one.is_done and one.container.pod_uid in self.pods:
-            self._take(self.pods[one.container.pod_uid])  # it came back meanwhile
+        if one.container.pod_uid in self.pods:
+            self._take(self.pods[one.container.pod_uid])  # it may have come back meanwhile
 
     def _close(self, one: Follow) -> None:
         ended = one.ended
         # The final Cursor and the crash move together: no await between.
-        self.counting.document.cursors.pop(one.container.key, None)
+        if one.may_return():
+            self._put_cursor(one)
+        else:
+            self.counting.document.cursors.pop(one.container.key, None)
         instances.end_instance(
             self.counting,
             one.container.key,
@@ -439,12 +445,24 @@ class Containers:
             if follow.failing_since is not None and follow.may_lack(start_seconds, end_seconds)
         ]
 
+    def _lost(self) -> set[str]:
+        """Return the instances that their runtime has lost and may find again."""
+        restarts = self.counting.document.restarts
+        places = (
+            f"{pod.uid}/{status.name}"
+            for pod in self.pods.values()
+            for status in pod.containers
+            if not (pod.is_finished or status.container_id or status.ended)
+        )
+        return {restarts[place][1] for place in places if place in restarts}
+
     def forget(self) -> None:
         """Drop instances that no pod's status names any more.
 
         Unless they were looked for, what belongs to a pod that nobody told of may still be there.
         """
         named = {key for pod in self.pods.values() for key in instance_keys(pod)}
+        named |= self._lost()
         document, now = self.counting.document, int(self.clock())
 
         def is_over(key: str) -> bool:

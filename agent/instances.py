@@ -55,12 +55,14 @@ def take_over(counting: Counting, before: str, after: str, part: int) -> None:
             kind=new.kind,
             kinds_before=(),
             ended_seconds=new.ended_seconds,
+            counted_by=new.counted_by,
         )
         instances[before] = Instance(
             old.version,
             kind=old.kind,
             kinds_before=old.kinds_before,
             ended_seconds=old.ended_seconds,
+            counted_by=old.counted_by,
         )
     counting.is_dirty = counting.is_urgent = True
 
@@ -84,7 +86,7 @@ def end_instance(
     counts = exit_code not in {None, 0} and (
         not is_deleting or instance.said_kind is not None or reason == "OOMKilled"
     )
-    if counts:
+    if counts and instance.counted_by is None:
         kind = instance.said_kind or {"OOMKilled": "oom"}.get(
             reason, "killed" if exit_code in {137, 143} else "unknown"
         )
@@ -106,7 +108,8 @@ def count_restarts(
     `current` and `last_ended` are the keys of the instances that the status still names, `ended`
     those whose end a status told and that are still read. One that was current before and ended in
     between without its end being seen was skipped, too. One that is current still may be counted
-    as restarted, where the runtime has lost it (kubelet: `ContainerStatusUnknown`).
+    as restarted, where the runtime has lost it (kubelet: `ContainerStatusUnknown`): its crash is
+    counted then, and it is read on if it is found again.
     When a skipped one ended nobody knows, but that it was after the count before was noted.
     """
     document = counting.document
@@ -120,14 +123,22 @@ def count_restarts(
         return
     counting.is_dirty = counting.is_urgent = True
     instance = document.instances.get(before[1])
-    is_known = instance is not None and instance.ended_seconds is not None
-    is_known = is_known or before[1] in ended
-    seen = {last_ended, *([before[1]] if is_known else [])} - {"", current}
+    # One that is known already, and is not the one before, has ended before that one began.
+    is_later = last_ended == before[1] or last_ended not in document.instances
+    seen = {last_ended} - {"", current} if is_later else set()
+    # Of one that was given up because it was lost, nobody has told the end.
+    is_over = instance is not None and instance.ended_seconds is not None
+    is_told = is_over and before[1] not in document.cursors
+    if instance is not None and instance.counted_by is not None:
+        # Its crash is in the count before; one that went back, as it was found, has it to come.
+        seen |= {before[1]} if instance.counted_by > before[0] else set()
+    elif is_told or before[1] in ended:
+        seen |= {before[1]} - {current}
     skipped = restarts - before[0] - len(seen)
     unseen = [Instance()] * min(skipped, MAX_UNSEEN)
-    if unseen and instance is not None and before[1] not in seen:
+    if unseen and instance is not None and before[1] not in seen and instance.counted_by is None:
         unseen[0] = instance
-        instance.ended_seconds = now_seconds  # whoever tells of its end later is late
+        instance.counted_by = restarts  # whoever tells of its end later is late
     for one in unseen:
         _count_unseen(counting, one, since_seconds=before[2], now_seconds=now_seconds)
     if len(unseen) > (before[1] == current):
@@ -197,10 +208,13 @@ def _lose(counting: Counting, key: str, *, there: Collection[str], now_seconds: 
     last_ns = cursor.last_ns if cursor is not None else 0
     # Of one that left the selection nothing was to be counted from then on.
     end_ns = document.left.get(uid, now_seconds) * NANOS
+    if cursor is not None and instance.ended_seconds is not None:
+        last_ns = max(last_ns, instance.ended_seconds * NANOS)  # what was before was reported
     start_ns = min(last_ns or end_ns, end_ns)
     counting.add_gap(Gap("restarted" if uid in there else "pod_gone", start_ns, end_ns))
     is_latest = any(key == current for _, current, _ in document.restarts.values())
-    if uid not in there or is_latest or instance.ended_seconds is not None:
+    is_known = instance.ended_seconds is not None or instance.counted_by is not None
+    if uid not in there or is_latest or is_known:
         return
     # It was passed by before its end was read, so no restart count will tell of it again. What
     # happened while the agent was switched off is nobody's business.

@@ -273,7 +273,7 @@ class Reader:
 
     @property
     def breaks(self) -> tuple[Cursor, ...]:
-        """Where the log did not continue, oldest first."""
+        """Where the log did not continue, oldest first: one for each of `Instance.kinds_before`."""
         return tuple(self._breaks)
 
     def places(self) -> list[Cursor]:

@@ -64,6 +64,7 @@ instances = st.builds(
     st.none() | second,
     st.sets(word, max_size=3),
     st.lists(st.none() | word, max_size=3).map(tuple),
+    st.none() | number,
 )
 bodies = st.binary(max_size=50).map(gzip.compress)
 batches = st.builds(Batch, number, number, bodies, number, second, st.booleans())
@@ -305,6 +306,7 @@ def test_a_damaged_document_is_an_error_or_can_be_saved(data: bytes) -> None:
         (("windows", "open", 0, "gaps"), {"rotated": -1}),
         (("cursors", "uid/id", 5), -1),
         (("instances", "uid/id", "ended_seconds"), 10**15),
+        (("instances", "uid/id", "counted_by"), -1),
         (("outbox", 0, 4), 10**15),
         (("restarts", "uid/botkube"), [-1, "uid/id"]),
         (("restarts_noted", "uid/botkube"), -1),

@@ -107,19 +107,21 @@ def test_only_with_the_last_of_the_lines_the_facts_of_the_present_go_to_another_
 
     The first instance's lines hold two more: the second ended with a panic, the third is alive.
     """
-    first = Instance(debug=True, bots={"slack"}, kinds_before=(None, "nil_pointer"))
+    first = Instance(debug=True, bots={"slack"}, kinds_before=(None, "nil_pointer"), counted_by=1)
     known = {"pod/1": first, "pod/2": Instance(), "pod/3": Instance()}
     document = Document(b"", "", Windows(3600), instances=known)
     counting = counts(document)
     instances.take_over(counting, "pod/1", "pod/2", 1)
 
     assert document.instances["pod/2"] == Instance(kind="nil_pointer")
-    assert document.instances["pod/1"] == Instance(debug=True, bots={"slack"}, kinds_before=(None,))
+    assert document.instances["pod/1"] == Instance(
+        debug=True, bots={"slack"}, kinds_before=(None,), counted_by=1
+    )
 
     instances.take_over(counting, "pod/1", "pod/3", 1)
 
     assert document.instances["pod/3"] == Instance(debug=True, bots={"slack"})
-    assert document.instances["pod/1"] == Instance()
+    assert document.instances["pod/1"] == Instance(counted_by=1)
 
 
 SEEN = NOW - 100
@@ -153,18 +155,18 @@ def test_an_instance_that_others_have_passed_by_unread_has_crashed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("noted", "there", "stop", "ended", "reason"),
+    ("noted", "there", "stop", "first", "reason"),
     [
-        pytest.param("uid/1", ("uid",), 0, None, "restarted", id="still-the-latest"),
-        pytest.param("uid/2", (), 0, None, "pod_gone", id="pod-gone"),
-        pytest.param("uid/2", ("uid",), SEEN + 1, None, "restarted", id="switched-off-meanwhile"),
-        pytest.param("uid/2", ("uid",), 0, NOW, "restarted", id="counted-by-the-restart-count"),
+        pytest.param("uid/1", ("uid",), 0, Instance(), "restarted", id="still-the-latest"),
+        pytest.param("uid/2", (), 0, Instance(), "pod_gone", id="pod-gone"),
+        pytest.param("uid/2", ("uid",), SEEN + 1, Instance(), "restarted", id="switched-off"),
+        pytest.param("uid/2", ("uid",), 0, Instance(counted_by=1), "restarted", id="counted"),
     ],
 )
 def test_of_another_that_is_forgotten_unread_no_crash_is_known(
-    noted: str, there: tuple[str, ...], stop: int, ended: int | None, reason: str
+    noted: str, there: tuple[str, ...], stop: int, first: Instance, reason: str
 ) -> None:
-    counting = passed_by(noted=noted, there=there, stop=stop, first=Instance(ended_seconds=ended))
+    counting = passed_by(noted=noted, there=there, stop=stop, first=first)
 
     assert not counting.observed
     assert [*counting.gaps] == [Gap(reason, SEEN * NANOS, NOW * NANOS)]
@@ -237,3 +239,61 @@ def test_a_container_that_its_runtime_has_lost_has_crashed_and_is_read_on(curren
 
     assert counting.observed == Counter({CRASHED: 1})
     assert not counting.gaps
+
+
+LOST = ("", "")
+FOUND = ("uid/1", "")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "kinds"),
+    [
+        pytest.param([(1, LOST), (2, ("uid/3", "uid/2"))], {"oom": 1}, id="next-ended"),
+        pytest.param(
+            [(1, LOST), (3, ("uid/4", "uid/3"))], {"oom": 1, "unseen": 1}, id="next-but-one-ended"
+        ),
+        pytest.param([(1, LOST), (2, LOST)], {"oom": 1, "unseen": 1}, id="next-lost"),
+        pytest.param([(1, LOST), (0, FOUND), (1, LOST)], {"oom": 1}, id="lost-twice"),
+        pytest.param(
+            [(1, LOST), (0, FOUND), (1, ("uid/2", "uid/1"))], {"oom": 1}, id="found-and-ended"
+        ),
+        pytest.param(
+            [(1, LOST), (0, FOUND), (2, ("uid/3", "uid/2"))],
+            {"oom": 1},
+            id="found-and-ended-unseen",
+        ),
+        pytest.param(
+            [(1, LOST), (0, FOUND), (3, ("uid/4", "uid/3"))],
+            {"oom": 1, "unseen": 1},
+            id="found-and-ended-with-the-next",
+        ),
+    ],
+)
+def test_a_lost_container_has_crashed_once_and_hides_no_crash_of_another(
+    pictures: list[tuple[int, tuple[str, str]]], kinds: dict[str, int]
+) -> None:
+    """The first instance said why it ends; whatever is last ended has a status of its own."""
+    document = Document(b"", "", Windows(3600), instances={"uid/1": Instance(kind="oom")})
+    document.restarts = {"uid/botkube": (0, "uid/1", SEEN)}
+    counting = counts(document)
+    for number, (restarts, (current, last)) in enumerate(pictures):
+        instances.count_restarts(
+            counting,
+            "uid/botkube",
+            restarts,
+            current=current,
+            last_ended=last,
+            now_seconds=NOW + number,
+        )
+
+    counted = Counter[SeriesKey]()
+    for window in document.windows.open.values():
+        counted += window.counts
+    assert {dict(key[2])["kind"]: count for key, count in counted.items()} == kinds
+
+
+def test_what_is_lost_of_an_instance_that_was_given_up_is_reported_from_then_on() -> None:
+    """What was before is reported already; its runtime might have found it again."""
+    counting = passed_by(first=Instance(ended_seconds=NOW - 10, counted_by=1))
+
+    assert [*counting.gaps] == [Gap("restarted", (NOW - 10) * NANOS, NOW * NANOS)]

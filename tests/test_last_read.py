@@ -21,7 +21,7 @@ from agent.reader import Reader
 from agent.rules import RuleSet
 from agent.source import podlogs
 from agent.source.api import ApiError, Client
-from agent.source.discovery import Ended
+from agent.source.discovery import ContainerStatus, Ended
 from tests.agents import NAMESPACE, NANOS, WINDOW_SECONDS, Lab, after, lab, missing, until, write
 from tests.faults import virtual
 from tests.faults.simulation import open_lab
@@ -302,6 +302,9 @@ async def test_a_half_open_last_read_holds_only_its_own_container(world: Lab) ->
         await until(lambda: pipeline.counting.observed.total() == truth.total())
 
 
+RUNNING = ContainerStatus("botkube", "", "id", 0, True, 0, None, None)  # noqa: FBT003
+
+
 def alone(times: dict[str, float]) -> Follow:
     """Return a follow that nobody runs, whose two clocks are the test's."""
     nothing: Any = None
@@ -374,7 +377,7 @@ def test_a_stream_that_outlived_its_container_and_ended_with_a_line_was_whole(
     assert _ended_with_its_container(one) is is_whole
 
 
-@pytest.mark.parametrize("meanwhile", ["nothing", "line", "end"])
+@pytest.mark.parametrize("meanwhile", ["nothing", "its-end", "line", "end", "last-read", "lost"])
 async def test_an_audit_says_nothing_of_what_changed_meanwhile(
     monkeypatch: pytest.MonkeyPatch, meanwhile: str
 ) -> None:
@@ -392,12 +395,17 @@ async def test_an_audit_says_nothing_of_what_changed_meanwhile(
             await one.take(second)
         elif meanwhile == "end":
             one.scope = None
+        elif meanwhile != "nothing":
+            one.scope, one.saw_end = None, True
+            one.status = None if meanwhile == "lost" else RUNNING
+            if meanwhile == "last-read":
+                one.has_stopped.set()
         return first
 
     monkeypatch.setattr(podlogs, "read", answer)
     await audit(one)
 
-    assert (one.clear_seconds > 0) is (meanwhile == "nothing")
+    assert (one.clear_seconds > 0) is (meanwhile in {"nothing", "its-end"})
 
 
 async def test_an_audit_clears_no_window_of_a_line_that_waits(

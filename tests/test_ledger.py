@@ -321,27 +321,30 @@ async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> Non
 
 @frozen
 class Slow(Directory):
-    """A disk that holds the first write until it is told."""
+    """A disk that holds the first write until it is told, and may fail then."""
 
+    error: Exception | None = None
     begun: threading.Event = field(factory=threading.Event)
     may_end: threading.Event = field(factory=threading.Event)
-
     is_overtaken: threading.Event = field(factory=threading.Event)
 
     def write(self, entries: Iterable[Entry], gone: Iterable[int]) -> None:
         if not self.begun.is_set():
             self.begun.set()
             self.may_end.wait(10)
+            if self.error is not None:
+                raise self.error
         elif not self.may_end.is_set():
             self.is_overtaken.set()
             self.may_end.set()
         super().write(entries, gone)
 
 
-async def test_a_write_that_is_cancelled_neither_loses_nor_undoes_what_came_after(
-    tmp_path: Path,
+@pytest.mark.parametrize("error", [None, OSError(), ValueError()], ids=repr)
+async def test_a_write_that_is_cancelled_neither_loses_nor_undoes_nor_ends_what_comes_after(
+    tmp_path: Path, error: Exception | None
 ) -> None:
-    slow = Slow(tmp_path / "ledger")
+    slow = Slow(tmp_path / "ledger", error)
     ledger = Ledger(slow)
     one, other = send(ledger, batch(seq=1)), send(ledger, batch(seq=2))
     ledger.answer(one, Answer.RETRY, now_seconds=NOW)

@@ -534,8 +534,8 @@ async def test_what_is_written_while_scaled_to_zero_is_not_counted(world: Lab) -
     world.clock.moved += 1800
     write(pod, world, 20, seed=2)
     world.clock.moved += 1800
-    async with world.agent(seed=2) as agent:
-        await until(lambda: agent.pipeline is not None)
+    async with world.agent(seed=2):
+        await after(world, 1)  # of the second in which it began nothing counts
         truth.update(write(pod, world, 20, seed=3))
         await until(lambda: missing(truth, world) == {})
         await until(lambda: world.gaps()["stopped"] > 0)

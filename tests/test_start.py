@@ -218,6 +218,7 @@ def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
         bots={"slack"},
         sinks={"webhook"},
         ended_seconds=3,
+        counted_by=2,
         marks={"a=b"},
         kinds_before=("oom", None),
     )
@@ -233,7 +234,7 @@ def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
     )
 
     # That it has ended, and where its log is broken, are no facts of BotKube's.
-    left = Instance(ended_seconds=3, kinds_before=(None, None))
+    left = Instance(ended_seconds=3, kinds_before=(None, None), counted_by=2)
     assert document.instances == {"uid/1": left}
     assert document.windows.stopped == ((0, NOW + 1),)
 

@@ -29,6 +29,14 @@ MAX_ASKED = 3
 """A server may end a reply early without a sign: only a second one as long says where a file
 begins, or one that goes beyond what was read. A log that grows meanwhile is asked once more."""
 
+MAX_DOUBLINGS = 6
+"""With each doubt it is asked half as often, and so a stream has twice as long before it is ended.
+"""
+DEAD_SILENCES = 2
+FIRST_BYTE_SILENCES = 10
+"""For how long a stream may be silent although more follows what it brought, and before it brings
+anything: a server may take its time."""
+
 STEPS_AT_ONCE = 20
 STEP_SECONDS = 1.0
 """After so many steps back in one stream one waits so long before the next is looked into, together
@@ -41,9 +49,11 @@ def wants_audit(one: Follow, due_seconds: int | None) -> bool:
     silence, since_audit = now - one.last_bytes, now - one.last_audit
     if one.is_auditing or not _is_open(one):
         return False
+    if since_audit < one.pace.silence * 2 ** min(one.doubts, MAX_DOUBLINGS):
+        return False
     if one.reader.lag.suspects:
-        return since_audit >= one.pace.silence
-    if min(silence, since_audit) < one.pace.silence:
+        return True
+    if silence < one.pace.silence:
         return False
     if due_seconds is not None and one.holds(due_seconds):
         return True
@@ -71,27 +81,32 @@ async def audit(one: Follow) -> None:
             read_seconds=AUDIT_READ_SECONDS,
         )
     except ApiError as error:
-        one.fail(error)
+        one.doubt(error)
         return
     if one.reader.lines_read != read_before or not _is_open(one):
         return
     verdict = one.reader.audit(reply)
     if verdict in {Continuity.CONTINUOUS, Continuity.ROTATED}:
-        one.failing_since = None
+        one.failing_since, one.doubts = None, 0
         one.reader.idle(silence)
         one.fold_released()
         if not one.reader.is_holding:
             one.clear_seconds = max(one.clear_seconds, began - (one.skew_seconds or 0.0))
         # What comes from now on has just been written.
         one.is_live = True
-    elif silence > 2 * one.pace.silence:
+    elif verdict is None and one.reader.is_proved:
+        one.doubt(ApiError(0, "the reply says nothing of the log"))
+    elif silence > one.pace.silence * (DEAD_SILENCES if one.has_spoken else FIRST_BYTE_SILENCES):
+        one.doubt(ApiError(0, "the stream is silent"))
         one.interrupt()  # a silently dead stream, or another file
 
 
 def _is_open(one: Follow) -> bool:
-    # A stream that has not sent a byte yet is open as well: an empty log is silent. One whose bytes
-    # are not taken yet, since the object is still asked whose they are, is not.
-    return one.scope is not None and not one.is_in_question
+    # A stream that has not sent a byte yet is open as well: an empty log is silent. So is one that
+    # came to its end, until the next attempt: there are servers that end each at once. One whose
+    # bytes are not taken yet, since the object is still asked whose they are, is not.
+    is_between = one.saw_end and one.is_current() and not one.has_stopped.is_set()
+    return (one.scope is not None or is_between) and not one.is_in_question
 
 
 async def look_between(one: Follow, suspect: Suspect) -> None:

@@ -68,7 +68,9 @@ class Follow:
     still being read, and `asking` how many later ones ask whose its last lines are; `has_stopped`
     says that its stream has ended, `was_put_down` that it left, and is not read on. `last_bytes`,
     `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
-    `steps` counts the steps back of its stream that were looked into.
+    `steps` counts the steps back of its stream that were looked into, `doubts` the short reads
+    since the last one that showed that nothing follows which failed, or found the stream dead.
+    `has_spoken` says that the stream has brought a byte.
     `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
     log was read then. It `is_in_question` while the object is asked whether the log is its own.
     """
@@ -97,6 +99,8 @@ class Follow:
     opened: int = 0
     errors: int = 0
     steps: int = 0
+    doubts: int = 0
+    has_spoken: bool = False
     clear_seconds: float = 0.0
     released_seconds: float = 0.0
     failing_since: float | None = None
@@ -137,6 +141,13 @@ class Follow:
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
 
+    def may_return(self) -> bool:
+        """Whether nobody says that it has ended, though its runtime may have lost it."""
+        status = self.status
+        if status is None or status.ended is not None or self.ended is not None:
+            return False
+        return status.container_id in {"", self.container.container_id}
+
     def leave(self) -> None:
         """Stop reading where the Cursor stands: its pod left the selection, and may come back."""
         self.has_left = True
@@ -156,6 +167,7 @@ class Follow:
 
     async def take(self, chunk: bytes, *, now_ns: int | None = None) -> None:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
+        self.has_spoken = True
         self.reader.feed(chunk, now_ns=now_ns)
         delay_ns = self.reader.lag.delay_ns
         if self.is_live and delay_ns is not None:
@@ -230,6 +242,11 @@ class Follow:
                     "right": "get pods/log",
                 },
             )
+
+    def doubt(self, error: ApiError) -> None:
+        """Note that nobody says that the stream has brought everything: that it goes on may not."""
+        self.doubts += 1
+        self.fail(error)
 
     def pause_seconds(self, failures: int, error: ApiError | None) -> float:
         """Return how long to wait after so many failures in a row."""

@@ -25,7 +25,12 @@ MAX_REFUSALS = 3
 
 
 async def read_rest(one: Follow) -> None:
-    """Read an ended instance to its end; report what of it could not be had."""
+    """Read an ended instance to its end; report what of it could not be had.
+
+    Three things show that it was all: a read that brings as much as the one before, or as much as
+    the stream had brought at its end; and, where no request is answered with this log any more,
+    that the stream ended behind its container.
+    """
     one.has_stopped.set()
     await one.may_finish.wait()  # those who ask end by themselves
     for suspect in tuple(one.reader.lag.suspects):

@@ -30,7 +30,7 @@ class _EmptyReplyError(Exception):
 async def read_instance(one: Follow) -> None:
     """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
-    accept_gap = False
+    accept_gap = was_lost = False
     before, one.before = one.before, None
     if before is not None:
         await _take_over(before, one)
@@ -40,36 +40,59 @@ async def read_instance(one: Follow) -> None:
             one.was_put_down = True
             one.has_stopped.set()
             return
+        if one.may_return() and not one.is_current() and not was_lost:
+            was_lost = True
+            await _wait_until_found(one)
+            continue
+        was_lost = False
         if one.ended is not None or not one.is_current():
             await read_rest(one)
             one.is_done = True
             return
         read_before = one.reader.lines_read
         try:
-            await _attempt(one, accept_gap=accept_gap)
+            await _attempt(one, read_before, accept_gap=accept_gap)
             error = None
         except ApiError as raised:
             error = raised
             one.fail(raised)
         progress = one.reader.lines_read > read_before
-        failures = 0 if progress or error is None else failures + 1
+        # One that just grew old has not failed, and a dead one has waited already.
+        has_failed = error is not None or one.saw_end
+        failures = failures + 1 if has_failed and not progress else 0
         accept_gap = one.reader.gap_suspected
         if accept_gap:
             # A head that does not fit may be the next instance's: its status comes late.
             await one.wait_for_change(one.pace.gap_confirm)
+        elif error is None and one.saw_end:
+            pause = one.pause_seconds(failures, None) if failures else 0.0
+            await one.wait_for_change(max(pause, one.pace.status_wait))
+            await one.refresh(one)
         elif error is not None:
             await one.wait_for_change(one.pause_seconds(failures, error))
-        elif one.saw_end:
-            await one.wait_for_change(one.pace.status_wait)
-            await one.refresh(one)
 
 
-async def _attempt(one: Follow, *, accept_gap: bool) -> None:
+async def _wait_until_found(one: Follow) -> None:
+    """Wait a little: what a runtime has lost it may find again, and mostly does so soon."""
+    until = one.monotonic() + one.pace.gap_confirm
+    while one.may_return() and not one.is_current() and one.monotonic() < until:
+        await one.wait_for_change(until - one.monotonic())
+
+
+async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
+    """Read one stream from where the Cursor stands until it ends. Raises `ApiError`.
+
+    It ends where the server ends it, where it is too old, and where its head or a step back does
+    not fit. Everybody else calls `Follow.interrupt`, which ends its `scope`: an audit that found it
+    dead, a status that names another instance, a full outbox, other rules, a pod that left. None of
+    them says why: the next attempt reads again what was not released, and `read_instance` looks at
+    the facts.
+    """
     reader = one.reader
     since = reader.reopen(accept_gap=accept_gap, gap_reason=one.gap_reason("rotated"))
     one.opened += 1
     one.steps = 0
-    one.saw_end = one.is_live = False
+    one.saw_end = one.is_live = one.has_spoken = False
     one.last_bytes = one.monotonic()
     age = one.random.uniform(*one.pace.max_age)
     unstamped, is_asked = reader.unstamped, False
@@ -89,7 +112,9 @@ async def _attempt(one: Follow, *, accept_gap: bool) -> None:
                         return
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
-                    one.failing_since, one.was_held_back = None, False
+                    one.was_held_back = False
+                    if not one.doubts or reader.lines_read > read_before:
+                        one.failing_since = None
                 if reader.gap_suspected or not await has_gone_on(one):
                     return
                 del chunk  # a quiet stream must not keep it

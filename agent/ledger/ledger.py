@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -200,8 +199,8 @@ class Ledger:
     async def _write(self, directory: Directory, changed: set[int], gone: set[int]) -> None:
         if self._writing is not None:
             # A thread cannot be cancelled: what it still writes shall not fall on what is newer.
-            with suppress(OSError):
-                await asyncio.shield(self._writing)
+            # How it ends was for the one to know that was cancelled.
+            await asyncio.wait({self._writing})
         entries = [self._entries[number] for number in changed if number in self._entries]
         loop = asyncio.get_running_loop()
         self._writing = loop.run_in_executor(None, directory.write, entries, gone)

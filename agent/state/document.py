@@ -306,8 +306,8 @@ def _cursor_in(found: list[Any]) -> Cursor:
 
 
 def _instance_out(instance: Instance) -> dict[str, Any]:
-    before = {"kinds_before": instance.kinds_before} if instance.kinds_before else {}
-    return before | {
+    seldom = {"kinds_before": instance.kinds_before, "counted_by": instance.counted_by}
+    return {name: one for name, one in seldom.items() if one not in ((), None)} | {
         "version": instance.version,
         "debug": instance.debug,
         "started": instance.started,
@@ -329,7 +329,9 @@ def _instance_in(found: dict[str, Any]) -> Instance:
         _texts(found["sinks"]),
         _second_or_none(found["ended_seconds"]),
         _texts(found["marks"]),
+        # These came later than the first documents of this format.
         _texts_or_none(found.get("kinds_before", [])),
+        _number_or_none(found.get("counted_by")),
     )
 
 
@@ -404,6 +406,10 @@ def _stops(found: list[Any]) -> tuple[tuple[int, int], ...]:
 
 def _second_or_none(found: object) -> int | None:
     return None if found is None else _second(found)
+
+
+def _number_or_none(found: object) -> int | None:
+    return None if found is None else _number(found)
 
 
 def _numbers(found: dict[str, Any]) -> dict[str, int]:

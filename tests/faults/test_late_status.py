@@ -327,7 +327,7 @@ def test_last_words_are_those_of_the_instance_that_said_them(
         if is_started_again:
             async with node.lab.agent(seed=2):
                 await last(node)
-        return _kinds(node.lab)
+        return kinds(node.lab)
 
     async def run() -> Counter[str]:
         with tempfile.TemporaryDirectory() as folder:
@@ -336,13 +336,13 @@ def test_last_words_are_those_of_the_instance_that_said_them(
                 pod = lab.cluster.botkube(NAMESPACE, at=START * NANOS)
                 return await scene(Node(lab, pod))
 
-    kinds = virtual.run(run(), seed=1)
+    found = virtual.run(run(), seed=1)
 
     expected = others_again if is_started_again else others
-    assert kinds == Counter(["nil_pointer"] * sum(panics) + expected)
+    assert found == Counter(["nil_pointer"] * sum(panics) + expected)
 
 
-def _kinds(lab: Lab) -> Counter[str]:
+def kinds(lab: Lab) -> Counter[str]:
     kinds = Counter[str]()
     for event in lab.collector.tracks(CRASHED):
         kinds[event["properties"]["kind"]] += event["properties"]["count"]

@@ -138,27 +138,3 @@ def test_one_that_was_seen_later_does_not_wait_for_the_one_that_runs() -> None:
             await sleep(150)
 
     play(scene)
-
-
-def test_a_container_that_the_runtime_has_lost_has_crashed() -> None:
-    """The kubelet names no id of what it cannot find (`ContainerStatusUnknown`)."""
-
-    async def scene(node: Node) -> None:
-        store, name = node.lab.cluster.server.store, node.pod.name
-        async with node.lab.agent():
-            await node.write(5)
-            await sleep(100)
-            node.crashes += 1
-            pod = store.get(PODS, NAMESPACE, name)
-            status = pod["status"]["containerStatuses"][0]
-            status.pop("containerID")
-            unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown"}
-            status |= {
-                "restartCount": 1,
-                "state": {"waiting": {"reason": "ContainerCreating"}},
-                "lastState": {"terminated": unknown | {"startedAt": None, "finishedAt": None}},
-            }
-            store.update(PODS, NAMESPACE, name, pod)
-            await sleep(150)
-
-    play(scene)

@@ -11,8 +11,8 @@ import pytest
 from agent.model import Format
 from tests.agents import NAMESPACE, NANOS, START
 from tests.faults import virtual
-from tests.faults.simulation import open_lab
-from tests.faults.test_late_status import Node, play
+from tests.faults.simulation import is_follow, open_lab
+from tests.faults.test_late_status import Node, kinds, play
 from tests.faults.words import WORDS, say
 from tests.sim.faults import Answer, Call, Delay, Fault, HalfOpen
 
@@ -103,6 +103,35 @@ def test_a_crash_is_counted_although_its_last_read_was_cut_off_by_a_kill() -> No
         async with node.lab.agent(seed=2):
             await node.settle()
         assert node.lab.gaps().keys() == {"restarted"}
+
+    play(scene)
+
+
+def test_an_end_that_was_told_and_is_still_read_is_none_of_those_that_a_count_skipped() -> None:
+    """What killed it is said, and that all of it was read is known."""
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(70)
+            outage = faults.add(
+                Answer(503), path="/log", when=lambda call: not is_follow(call), times=None
+            )
+            node.crashes += 1
+            node.pod.crash(at=node.now(), exit_code=137)
+            await sleep(3)
+            node.hide_status()
+            await sleep(1)
+            node.pod.restart(at=node.now())
+            restart(node)
+            node.lab.cluster.server.expire_watches()  # a list tells of both at once
+            node.show_status()
+            await sleep(20)
+            faults.schedules.remove(outage)
+            await node.settle()
+        assert kinds(node.lab) == {"killed": 1, "unknown": 1}
+        assert not node.lab.gaps()
 
     play(scene)
 
@@ -231,6 +260,27 @@ def test_an_answer_about_a_pod_that_comes_late_holds_no_window_for_ever(
             await sleep(1000)
             await node.settle()
         assert gap in node.lab.gaps()
+
+    play(scene)
+
+
+def test_a_stream_is_not_silent_while_the_pod_is_asked_for() -> None:
+    """Else it would be taken for dead as soon as that has an answer."""
+
+    async def scene(node: Node) -> None:
+        await node.write(5)
+        waits = node.lab.cluster.server.faults.add(
+            Delay(seconds=15), path="/pods/[^/]+$", verb="get", times=None
+        )
+        async with node.lab.agent() as agent:
+            assert agent.pipeline is not None
+            follows = agent.pipeline.containers.follows
+            while not any(one.reader.lines_read for one in follows.values()):
+                await sleep(0.05)
+            (one,) = follows.values()
+            assert waits.seen
+            assert one.monotonic() - one.last_bytes < 1
+            await node.settle()
 
     play(scene)
 

@@ -138,6 +138,35 @@ class Pod:
         """Start the container again, after `crash` or `back_off`."""
         self.start(at=at, container=container)
 
+    def lose(self) -> None:
+        """Let the runtime not find what runs on: the kubelet names no id.
+
+        Where no instance has ended before it counts a restart.
+        """
+        name = self.containers[0]
+        status = self._statuses[name] | {
+            "containerID": "",
+            "state": {"waiting": {"reason": "ContainerCreating"}},
+        }
+        if not status["lastState"]:
+            unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}
+            status["lastState"] = {"terminated": unknown}
+            status["restartCount"] += 1
+        self._report(status)
+
+    def find(self) -> None:
+        """Let the runtime find again what it had lost: its own restart count stands."""
+        self._report()
+
+    def replace_lost(self, *, at: int) -> None:
+        """Start another in place of what was lost; nobody says any more how that ended."""
+        name = self.containers[0]
+        status = self._statuses[name]
+        self.server.kubelet.remove(status["containerID"])
+        count = status["restartCount"] + (not status["lastState"])  # `start` adds one else
+        self._statuses[name] = status | {"restartCount": count, "state": {}}
+        self.start(at=at)
+
     def forget_dead(self, container: str = "") -> None:
         """Let the runtime remove the last dead instance, which the status goes on naming."""
         dead = self._statuses[container or self.containers[0]]["lastState"]["terminated"]
@@ -184,14 +213,14 @@ class Pod:
         }
         self._report()
 
-    def _report(self) -> None:
+    def _report(self, first: Json | None = None) -> None:
+        """Show the statuses; that of the first container as given, if it is."""
         store = self.server.store
         obj = store.get(PODS, self.namespace, self.name)
         images = {part["name"]: part["image"] for part in obj["spec"]["containers"]}
+        shown = self._statuses if first is None else {**self._statuses, first["name"]: first}
         statuses = [
-            {**self._statuses[name], "image": images[name]}
-            for name in self.containers
-            if name in self._statuses
+            {**shown[name], "image": images[name]} for name in self.containers if name in shown
         ]
         running = any("running" in status["state"] for status in statuses)
         obj["status"] = {

@@ -1,0 +1,147 @@
+"""Containers that their runtime has lost, for a while or for ever: each crash and line counts once.
+
+The kubelet names no id of what it cannot find (`ContainerStatusUnknown`), and counts a restart if
+none of the container has ended before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.agents import Agent
+from tests.faults.simulation import WINDOW_SECONDS
+from tests.faults.test_late_status import Node, play
+
+sleep = asyncio.sleep
+
+
+def lose(node: Node) -> None:
+    node.crashes += 1
+    node.pod.lose()
+
+
+def test_a_container_that_is_lost_has_crashed() -> None:
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(100)
+            lose(node)
+            await sleep(150)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("lost_seconds", [5, 20, 3 * WINDOW_SECONDS, 900])
+def test_a_container_that_is_found_again_is_read_on(lost_seconds: int, *, is_killed: bool) -> None:
+    """Its end, when it comes, is the crash that was counted already."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(100)
+            lose(node)
+            await sleep(lost_seconds)
+            await node.write(3)
+            if is_killed:
+                await node.lab.kill(agent)
+            else:
+                await _find_again(node, agent)
+        if is_killed:
+            async with node.lab.agent(seed=2) as agent:
+                await _find_again(node, agent)
+
+    play(scene)
+
+
+async def _find_again(node: Node, agent: Agent) -> None:
+    await sleep(30)
+    node.pod.find()
+    await node.write(3)
+    await sleep(3 * WINDOW_SECONDS)
+    assert agent.pipeline is not None
+    (instance,) = agent.pipeline.counting.document.instances.values()
+    assert instance.ended_seconds is None
+    await node.write(3)
+    node.pod.crash(at=node.now())
+    node.pod.restart(at=node.now())
+    await node.settle()
+
+
+def test_a_container_that_is_found_soon_leaves_no_gap() -> None:
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(100)
+            lose(node)
+            await sleep(5)
+            node.pod.find()
+            await node.settle()
+        assert not node.lab.gaps()
+
+    play(scene)
+
+
+def test_a_container_that_a_new_agent_finds_after_its_crash_was_counted_is_read_on() -> None:
+    """The agent is killed in the commit that has the crash, before anything else happens."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(100)
+            lose(node)
+            await sleep(7)
+            await node.lab.kill(agent)
+        node.pod.find()
+        await node.write(5)
+        async with node.lab.agent(seed=2):
+            await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("lost_seconds", [5, 60])
+def test_a_container_that_is_found_when_it_has_ended_is_read_to_its_end(lost_seconds: int) -> None:
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(100)
+            lose(node)
+            await node.write(3)
+            await sleep(lost_seconds)
+            node.pod.crash(at=node.now())
+            node.pod.restart(at=node.now())
+            await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("lost_seconds", [5, 60, 3 * WINDOW_SECONDS])
+@pytest.mark.parametrize("has_crashed", [False, True])
+def test_a_container_that_is_lost_and_replaced_has_crashed_and_leaves_a_gap(
+    lost_seconds: int, *, has_crashed: bool
+) -> None:
+    """Of one that had crashed before the kubelet counts no restart until the next one runs."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            if has_crashed:
+                node.crashes += 1
+                node.pod.crash(at=node.now())
+                node.pod.restart(at=node.now())
+                await node.write(5)
+            await sleep(100)
+            lose(node)
+            await sleep(lost_seconds)
+            node.pod.replace_lost(at=node.now())
+            await node.settle()
+            assert agent.pipeline is not None
+            document = agent.pipeline.counting.document
+            assert len(document.cursors) == 1
+            assert len(document.instances) == 1 + has_crashed
+        assert [*node.lab.gaps()] == ["restarted"]
+
+    play(scene)
