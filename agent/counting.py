@@ -105,10 +105,16 @@ class Counting:
         # A line of this very second may be older than this moment.
         next_second = max(now_seconds, latest_seconds) + 1
         began, counts_since = now_seconds - waited_seconds, next_second - waited_seconds
+        # The object of the installation may have been deleted, and another replica have been first:
+        # with it went whatever off was noted.
+        is_another = document.installation not in {"", self.identity.installation_id}
+        document.installation = self.identity.installation_id
         has_missed = document.sends is not None and (
-            was_off or _has_missed(document, off_noted, not_before)
+            was_off
+            or is_new_installation
+            or is_another
+            or _has_missed(document, off_noted, not_before)
         )
-        document.not_before, document.off_noted = not_before, off_noted
         not_before = next_second if was_off else not_before
         self._window_seconds = window_seconds
         if not windows.open:
@@ -129,28 +135,31 @@ class Counting:
             # Since when it was off nobody knows, so of no line that is older than its end.
             windows.stop(0, next_second)
             document.off_seconds = None
-        # The object of the installation may have been deleted, and another replica have been first.
-        is_another = document.installation not in {"", self.identity.installation_id}
-        document.installation = self.identity.installation_id
-        is_other = document.sends != self.sends or has_missed or is_new_installation or is_another
-        if document.sends is not None and is_other:
+        if document.sends is not None and (has_missed or document.sends != self.sends):
             discarded = leave_mode(document, new_stream())
             self.ledger.discard(discarded, why="mode_changed", now_seconds=now_seconds)
             # Hours that were spent in the other mode make no empty reports.
             present = now_seconds - now_seconds % windows.seconds
             windows.closed_until = max(windows.closed_until, present)
             count_from = max(count_from, next_second)
-        self._learn_from(start, not_before)
+        known_since = {
+            Start.STATE_LOST: max(not_before, next_second),
+            Start.SINCE_WAITING: max(not_before, counts_since),
+            Start.FROM_HEAD: not_before,
+        }.get(start, 0)
+        if known_since:
+            # In which mode older lines were written nobody knows, so nothing is learned of them. Of
+            # an off of its own an agent leaves no trace but in State, if that is there.
+            windows.stop(0, known_since)
         if self.sends:
             # Sending starts at a window boundary; from the log's head on a first start.
             aligned = -(-count_from // windows.seconds) * windows.seconds
             windows.count_from = max(windows.count_from or 0, aligned)
-            if start is Start.SINCE_WAITING:
-                windows.count_from = max(windows.count_from, not_before, counts_since)
+            if start in {Start.SINCE_WAITING, Start.STATE_LOST}:
+                windows.count_from = max(windows.count_from, known_since)
             if start is Start.STATE_LOST:
                 # What was counted before is not known, so counting starts now.
                 begin = now_seconds - now_seconds % windows.seconds
-                windows.count_from = max(windows.count_from, not_before, next_second)
                 self.add_gap(Gap("state_lost", begin * NANOS, now_seconds * NANOS))
         else:
             windows.count_from = None
@@ -162,16 +171,14 @@ class Counting:
         self.is_dirty = True
 
     def go_by(self, not_before: int, off_noted: int) -> None:
-        """Keep which off that is over State has obeyed, once the installation says that it is."""
+        """Keep which off State has obeyed, once the installation says that it is over.
+
+        Not before: while it stands, another that is seen is noted as the same.
+        """
         document = self.document
         if (document.not_before, document.off_noted) != (not_before, off_noted):
             document.not_before, document.off_noted = not_before, off_noted
             self.is_dirty = self.is_urgent = True
-
-    def _learn_from(self, start: Start, not_before: int) -> None:
-        # Of what was written while the agent was off, State that was there knows.
-        if start is not Start.GOES_ON and not_before:
-            self.document.windows.stop(0, not_before)
 
     def switch_off(self, stream: str, *, now_seconds: int) -> None:
         """Discard all that is unsent, because a switch says off; nothing more is counted."""

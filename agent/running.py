@@ -116,6 +116,7 @@ class Running:
         own = Snapshot(
             mode=str(self.decision.mode),
             leads=self.leads,
+            holds_back=self.decision.mode is Mode.ON and bool(self.cannot_begin),
             batches_delivered=self.delivered,
             batches_retried=self.retried,
             batches_rejected=self.rejected,

@@ -142,22 +142,27 @@ def begun(
 
 
 @pytest.mark.parametrize(
-    ("start", "not_before", "count_from", "gaps"),
+    ("start", "not_before", "count_from", "learns_from", "gaps"),
     [
-        (Start.GOES_ON, NOW - 50, 0, {}),
-        (Start.FROM_HEAD, NOW - 50, 0, {}),
-        (Start.SINCE_WAITING, 0, NOW - 99, {}),
-        (Start.SINCE_WAITING, NOW - 50, NOW - 50, {}),
-        (Start.STATE_LOST, NOW - 50, NOW + 1, {"state_lost": 1}),
-        (Start.STATE_LOST, NOW + 50, NOW + 60, {"state_lost": 1}),
+        (Start.GOES_ON, NOW - 50, 0, 0, {}),
+        (Start.FROM_HEAD, 0, 0, 0, {}),
+        (Start.FROM_HEAD, NOW - 50, 0, NOW - 50, {}),
+        # In which mode the agent was before, nobody knows.
+        (Start.SINCE_WAITING, 0, NOW - 99, NOW - 99, {}),
+        (Start.SINCE_WAITING, NOW - 50, NOW - 50, NOW - 50, {}),
+        (Start.STATE_LOST, 0, NOW + 1, NOW + 1, {"state_lost": 1}),
+        (Start.STATE_LOST, NOW - 50, NOW + 1, NOW + 1, {"state_lost": 1}),
+        (Start.STATE_LOST, NOW + 50, NOW + 60, NOW + 50, {"state_lost": 1}),
     ],
 )
 def test_what_counts_from_then_on(
-    start: Start, not_before: int, count_from: int, gaps: dict[str, int]
+    start: Start, not_before: int, count_from: int, learns_from: int, gaps: dict[str, int]
 ) -> None:
     counting = begun(start, waited=100, not_before=not_before)
+    windows = counting.document.windows
 
-    assert (counting.document.windows.count_from, counting.gap_seconds) == (count_from, gaps)
+    assert (windows.count_from, counting.gap_seconds) == (count_from, gaps)
+    assert max((end for _, end in windows.stopped), default=0) == learns_from
 
 
 @pytest.mark.parametrize("start", [Start.SINCE_WAITING, Start.STATE_LOST])
@@ -205,11 +210,16 @@ def test_an_agent_that_waits_for_its_turn_is_not_stopped(
     assert (document.stopped_seconds, bool(document.restarts)) == (None, not stops)
 
 
-@pytest.mark.parametrize("is_marked", [True, False])
-def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
-    """Not even what was learned before, since from when on it was off nobody knows."""
+@pytest.mark.parametrize("how", ["marked", "until now", "another id", "a new id"])
+def test_nothing_that_was_learned_outlives_an_off(how: str) -> None:
+    """Not even what was learned before, since from when on it was off nobody knows.
+
+    With the object that held another id went whatever off was noted.
+    """
+    is_marked = how == "marked"
     document = Document(b"", "", Windows(60), sends=not is_marked, saved_seconds=5)
     document.off_seconds = 7 if is_marked else None
+    document.installation = "other" if how == "another id" else "id"
     document.instances["uid/1"] = Instance(
         "v1.14.0",
         debug=True,
@@ -229,7 +239,8 @@ def test_nothing_that_was_learned_outlives_an_off(*, is_marked: bool) -> None:
         now_seconds=NOW,
         window_seconds=60,
         count_from=0,
-        was_off=not is_marked,
+        was_off=how == "until now",
+        is_new_installation=how == "a new id",
         new_stream=lambda: "after",
     )
 
@@ -263,6 +274,9 @@ def test_a_state_of_mode_local_missed_an_off_if_it_went_by_another(
 
     assert document.instances == {"uid/1": Instance() if misses else learned}
     assert document.windows.stopped == (((0, NOW + 1),) if misses else ())
+    # While it stands, another off is noted as the same.
+    assert (document.not_before, document.off_noted) == (3, went_by)
+    counting.go_by(9, off_noted)
     assert (document.not_before, document.off_noted) == (9, off_noted)
 
 
@@ -317,4 +331,4 @@ def test_a_state_that_missed_an_off_counts_anew(
     assert windows.stopped == (((0, NOW + 1),) if misses else ())
     # Nor does what was learned outlive it, whoever has taken that off back.
     assert document.instances == {"uid/1": Instance() if misses else learned}
-    assert document.not_before == (not_before or 0)
+    assert document.not_before == went_by

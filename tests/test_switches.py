@@ -745,6 +745,7 @@ async def test_the_page_says_why_an_agent_that_is_on_cannot_begin(
     async with process(world) as (health, page):
         await ask_until(health, "/healthz", lambda said: b" 200 " in said)
         stuck = await status_until(page, lambda said: said["means"].startswith("The agent cannot"))
+        held = await ask(health, "/metrics")
         async with (
             aiohttp.ClientSession() as session,
             session.get(f"http://127.0.0.1:{page}/") as answer,
@@ -759,6 +760,7 @@ async def test_the_page_says_why_an_agent_that_is_on_cannot_begin(
         "read and nothing is sent."
     )
     assert f"no switch says off. {stuck['means']}" in document
+    assert b"botkube_agent_held_back 1.0\n" in held
     assert begun["means"] == ""
 
 

@@ -187,7 +187,7 @@ METRICS = (
     Declared(
         "held_back",
         "1 while nothing may leave in mode on, because the cluster's switches or the installation "
-        "object cannot be read, else 0",
+        "object cannot be read, or it cannot begin, else 0",
         lambda one: {"": int(one.holds_back)},
     ),
     Declared("mode", "1 for the mode in force: on, local or off", _modes, "mode"),
