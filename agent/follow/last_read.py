@@ -99,10 +99,7 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
         one.client, one.container, since_seconds=since, previous=previous
     ):
         if unstamped is None:
-            # The reply does not say whose it is: the object must still say the same.
-            is_known = await one.refresh(one) is not None
-            is_same = one.is_previous() if previous else one.is_current()
-            if not is_known or not is_same or _is_anothers(one, chunk):
+            if not await one.is_answered(previous=previous) or _is_anothers(one, chunk):
                 raise ApiError(0, "another instance")
             # Only now, because what was read before is all there is if nothing comes.
             reason = one.gap_reason("rotated")
