@@ -154,8 +154,8 @@ def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) ->
     check_lost_in_silence(world, lines=1)
 
 
-async def end_last_reads_early() -> tuple[int, Counter[str]]:
-    """Let each of the first two reads of an ended container's log end behind its seventh line."""
+async def end_last_reads_early(cut: Cut, *, times: int) -> tuple[int, Counter[str]]:
+    """Let each of the first reads of an ended container's log end at the same place."""
     with tempfile.TemporaryDirectory() as folder:
         async with open_lab(Path(folder)) as lab:
             pod, faults = (
@@ -176,8 +176,7 @@ async def end_last_reads_early() -> tuple[int, Counter[str]]:
                 lab.cluster.server.order_streams("reset", path="/log")
                 await asyncio.sleep(0.5)
                 write(5)
-                cut = Cut("eof", after_lines=7)
-                faults.add(cut, path="/log", when=lambda call: not is_follow(call), times=2)
+                faults.add(cut, path="/log", when=lambda call: not is_follow(call), times=times)
                 pod.crash(at=lab.clock.ns())
                 await asyncio.sleep(150)
                 return lab.lines(), lab.gaps()
@@ -185,7 +184,15 @@ async def end_last_reads_early() -> tuple[int, Counter[str]]:
 
 def test_two_last_reads_that_a_server_ended_at_the_same_line() -> None:
     """A whole log looks the same: nothing but its lines says where it ends."""
-    assert virtual.run(end_last_reads_early(), seed=1) == (7, Counter())
+    cut = Cut("eof", after_lines=7)
+
+    assert virtual.run(end_last_reads_early(cut, times=2), seed=1) == (7, Counter())
+
+
+def test_last_reads_that_a_server_ended_within_the_same_line_are_none() -> None:
+    cut = Cut("eof", after_bytes=650)
+
+    assert virtual.run(end_last_reads_early(cut, times=4), seed=1) == (10, Counter())
 
 
 LINES = 20
