@@ -22,6 +22,9 @@ FOUND = (36, 54, 183, 249, 362, 581)
 FOUND_WITH_NAMES = (777070, 778073)
 """Others that did so since pods can get another's name."""
 
+FOUND_OF_NODES = (777012,)
+"""Those of a DaemonSet that did so, or showed a limit."""
+
 
 @pytest.mark.timeout(60 + SEEDS)
 @pytest.mark.parametrize("part", range(PARTS))
@@ -47,6 +50,11 @@ def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
 @pytest.mark.parametrize("seed", FOUND_WITH_NAMES)
 def test_a_schedule_with_names_that_found_a_bug_passes(seed: int) -> None:
     play(seed)
+
+
+@pytest.mark.parametrize("seed", FOUND_OF_NODES)
+def test_a_schedule_of_replicas_that_found_a_bug_passes(seed: int) -> None:
+    nodes.play(seed)
 
 
 def test_the_same_seed_is_the_same_schedule_in_another_process() -> None:
