@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from agent.follow import Follow, Pace, audit, wants_audit
@@ -514,6 +515,34 @@ async def test_a_clock_that_jumps_condemns_no_suspect(
 
     assert (suspect not in one.reader.lag.suspects) is gives_up
     assert bool(one.asked) is not gives_up
+
+
+@pytest.mark.parametrize(
+    ("answer", "current", "is_settled"),
+    [("uid", "id", True), ("uid", "next", False), (None, "id", False)],
+    ids=["its own", "the next one's", "nobody's"],
+)
+async def test_two_lines_stand_apart_only_in_the_log_of_their_own_instance(
+    monkeypatch: pytest.MonkeyPatch, answer: str | None, current: str, *, is_settled: bool
+) -> None:
+    """The container restarts while the request is under way; its status comes later."""
+
+    async def read(*_args: object, **_kwargs: object) -> AsyncIterator[bytes]:
+        yield stamp((NOON + 9) * NANOS) + b" c\n"
+
+    async def refresh(one: Follow) -> str | None:
+        one.take_status(attrs.evolve(RUNNING, container_id=current), is_deleting=False)
+        return answer
+
+    monkeypatch.setattr(podlogs, "read_chunks", read)
+    one = alone({"wall": 0.0, "passed": 0.0})
+    one.refresh = refresh
+    one.take_status(RUNNING, is_deleting=False)
+    suspect = Suspect(NOON * NANOS, b"a", (NOON + 1) * NANOS, b"b")
+    one.reader.lag.suspects.append(suspect)
+    await look_between(one, suspect)
+
+    assert (suspect not in one.reader.lag.suspects) is is_settled
 
 
 @pytest.mark.parametrize(("wall", "passed", "gives_up"), JUMPS)

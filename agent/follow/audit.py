@@ -112,10 +112,13 @@ def _is_open(one: Follow) -> bool:
 async def look_between(one: Follow, suspect: Suspect) -> None:
     """Ask whether two lines are neighbours; if not, files between them were skipped."""
     asked_first = one.asked.setdefault(suspect, one.monotonic())
-    neighbours = await _ask(one, suspect)
+    previous = not one.is_current()
+    neighbours = await _ask(one, suspect, previous=previous)
+    is_conclusive = neighbours.is_conclusive and await one.is_answered(previous=previous)
     waited = one.monotonic() - asked_first
-    # A reply that broke off proves nothing; but windows do not wait for ever.
-    if neighbours.verdict or neighbours.is_conclusive or waited > one.pace.unreadable:
+    # A reply that broke off, or that the next instance gave, proves nothing; but windows do not
+    # wait for ever.
+    if neighbours.verdict or is_conclusive or waited > one.pace.unreadable:
         settle(one, suspect, are_neighbours=neighbours.verdict)
 
 
@@ -142,7 +145,7 @@ async def _count_following(one: Follow, step: Suspect) -> int | None:
     """Return how many of the lines behind a step follow in the log, None if it does not."""
     lines = None
     for _ in range(MAX_ASKED):
-        neighbours = await _ask(one, step, one.reader.behind_step)
+        neighbours = await _ask(one, step, one.reader.behind_step, previous=not one.is_current())
         if neighbours.verdict:
             return neighbours.following
         if not neighbours.begins_file:
@@ -156,13 +159,15 @@ async def _count_following(one: Follow, step: Suspect) -> int | None:
     return None
 
 
-async def _ask(one: Follow, suspect: Suspect, after: Sequence[bytes] = ()) -> Neighbours:
+async def _ask(
+    one: Follow, suspect: Suspect, after: Sequence[bytes] = (), *, previous: bool
+) -> Neighbours:
     neighbours = Neighbours(suspect, after)
     reply = podlogs.read_chunks(
         one.client,
         one.container,
         since_seconds=min(suspect.before_ns, suspect.after_ns) // NANOS,
-        previous=not one.is_current(),
+        previous=previous,
         read_seconds=AUDIT_READ_SECONDS,
     )
     try:

@@ -141,6 +141,11 @@ class Follow:
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
 
+    async def is_answered(self, *, previous: bool) -> bool:
+        """Whether a reply was this instance's log: it does not say, so the object is asked."""
+        is_known = await self.refresh(self) is not None
+        return is_known and (self.is_previous() if previous else self.is_current())
+
     def may_return(self) -> bool:
         """Whether nobody says that it has ended, though its runtime may have lost it."""
         status = self.status

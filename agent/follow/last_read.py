@@ -19,6 +19,10 @@ from agent.source.api import ApiError
 if TYPE_CHECKING:
     from agent.follow.instance import Follow
 
+TORN_READS = 5
+"""So many reads in a row must end with the same half of a line before it is taken to be the log's
+end: it seldom is, and a server that ends its replies early does so within a line."""
+
 NO_LOG = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST})
 MAX_REFUSALS = 3
 """After so many answers that there is no such log it is taken to be gone."""
@@ -27,9 +31,9 @@ MAX_REFUSALS = 3
 async def read_rest(one: Follow) -> None:
     """Read an ended instance to its end; report what of it could not be had.
 
-    Three things show that it was all: a read that brings as much as the one before, or as much as
-    the stream had brought at its end; and, where no request is answered with this log any more,
-    that the stream ended behind its container.
+    Three things show that it was all: a read that brings as much as the one before (several, where
+    it ends within a line), or as much as the stream had brought at its end; and, where no request
+    is answered with this log any more, that the stream ended behind its container.
     """
     one.has_stopped.set()
     await one.may_finish.wait()  # those who ask end by themselves
@@ -45,12 +49,14 @@ async def read_rest(one: Follow) -> None:
     accept_gap = False
     # What a stream brought after which nothing followed is whole if a read brings as much.
     seen = one.at_end if one.saw_end else None
+    times = 1
     while refusals < MAX_REFUSALS and one.monotonic() - began < one.pace.unreadable:
         if not (one.is_current() or one.is_previous()):
             break
         try:
             now = await _read_once(one, accept_gap=accept_gap)
-            if now == seen:
+            times = times + 1 if now == seen else 1
+            if times >= (TORN_READS if now[1] else 2):
                 one.reader.finish()
                 one.fold_released()
                 return
@@ -99,10 +105,7 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
         one.client, one.container, since_seconds=since, previous=previous
     ):
         if unstamped is None:
-            # The reply does not say whose it is: the object must still say the same.
-            is_known = await one.refresh(one) is not None
-            is_same = one.is_previous() if previous else one.is_current()
-            if not is_known or not is_same or _is_anothers(one, chunk):
+            if not await one.is_answered(previous=previous) or _is_anothers(one, chunk):
                 raise ApiError(0, "another instance")
             # Only now, because what was read before is all there is if nothing comes.
             reason = one.gap_reason("rotated")

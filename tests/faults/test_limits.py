@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from agent.model import NANOS, Format
+from agent.state.store import Conflict
 from tests.agents import NAMESPACE, START
 from tests.faults import virtual
 from tests.faults.machine import World
@@ -23,6 +24,9 @@ from tests.faults.simulation import is_follow, open_lab
 from tests.faults.truth import Wrong
 from tests.faults.words import WORDS, say
 from tests.sim.faults import Answer, Cut
+from tests.sim.store import CONFIGMAPS
+
+SLOT = "botkube-analytics-state-0"
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ def test_skipped_files_of_which_an_agent_died_before_it_could_ask(world: World) 
 
 
 def test_a_file_served_again_whose_stamps_run_back() -> None:
-    """The only limit by which lines count twice: the second time they follow each other, too."""
+    """A limit by which lines count twice: the second time they follow each other, too."""
     world = World(serves_again=True)
     world.append()
     read(world)
@@ -154,8 +158,8 @@ def test_an_instance_that_was_gone_before_any_commit_knew_of_it(world: World) ->
     check_lost_in_silence(world, lines=1)
 
 
-async def end_last_reads_early() -> tuple[int, Counter[str]]:
-    """Let each of the first two reads of an ended container's log end behind its seventh line."""
+async def end_last_reads_early(cut: Cut, *, times: int) -> tuple[int, Counter[str]]:
+    """Let each of the first reads of an ended container's log end at the same place."""
     with tempfile.TemporaryDirectory() as folder:
         async with open_lab(Path(folder)) as lab:
             pod, faults = (
@@ -176,8 +180,7 @@ async def end_last_reads_early() -> tuple[int, Counter[str]]:
                 lab.cluster.server.order_streams("reset", path="/log")
                 await asyncio.sleep(0.5)
                 write(5)
-                cut = Cut("eof", after_lines=7)
-                faults.add(cut, path="/log", when=lambda call: not is_follow(call), times=2)
+                faults.add(cut, path="/log", when=lambda call: not is_follow(call), times=times)
                 pod.crash(at=lab.clock.ns())
                 await asyncio.sleep(150)
                 return lab.lines(), lab.gaps()
@@ -185,7 +188,58 @@ async def end_last_reads_early() -> tuple[int, Counter[str]]:
 
 def test_two_last_reads_that_a_server_ended_at_the_same_line() -> None:
     """A whole log looks the same: nothing but its lines says where it ends."""
-    assert virtual.run(end_last_reads_early(), seed=1) == (7, Counter())
+    cut = Cut("eof", after_lines=7)
+
+    assert virtual.run(end_last_reads_early(cut, times=2), seed=1) == (7, Counter())
+
+
+def test_last_reads_that_a_server_ended_within_the_same_line_are_none() -> None:
+    cut = Cut("eof", after_bytes=650)
+
+    assert virtual.run(end_last_reads_early(cut, times=4), seed=1) == (10, Counter())
+
+
+async def let_another_claim_a_wiped_slot(*, begun_seconds: float) -> tuple[int, Counter[str]]:
+    """Empty a slot of which the holder has nothing to write, and let another replica take it."""
+    with tempfile.TemporaryDirectory() as folder:
+        async with open_lab(Path(folder)) as lab:
+            lab.changes.update(slots=3)
+            store = lab.cluster.server.store
+            pod = lab.cluster.botkube(NAMESPACE, at=lab.clock.ns(), node="node-1", name="one")
+
+            def write() -> None:
+                text = say("said", WORDS[0], at_seconds=START, shape=Format.LOGFMT)
+                pod.write(text + b"\n", at=lab.clock.ns())
+
+            async with lab.agent(node="node-1", waits=False) as holder:
+                await asyncio.sleep(10)
+                write()
+                await asyncio.sleep(begun_seconds)
+                store.merge(CONFIGMAPS, NAMESPACE, SLOT, {"binaryData": None})
+                lab.cluster.botkube(NAMESPACE, at=lab.clock.ns(), node="node-2", name="two")
+                async with lab.agent(node="node-2", seed=2, waits=False):
+                    await asyncio.sleep(20)
+                    write()
+                    with pytest.raises(ExceptionGroup) as raised:
+                        await holder.task
+                    assert raised.group_contains(Conflict)
+                    async with lab.agent(node="node-1", seed=3, waits=False):
+                        await asyncio.sleep(20)
+                        write()
+                        await asyncio.sleep(150)
+                return lab.lines(), lab.gaps()
+
+
+@pytest.mark.parametrize(
+    ("begun_seconds", "lines"),
+    [pytest.param(100, 4, id="counted-twice"), pytest.param(700, 2, id="later")],
+)
+def test_a_slot_that_was_wiped_in_the_first_minutes_and_claimed_by_another(
+    begun_seconds: float, lines: int
+) -> None:
+    counted, gaps = virtual.run(let_another_claim_a_wiped_slot(begun_seconds=begun_seconds), seed=1)
+
+    assert (counted, [*gaps]) == (lines, ["state_lost"])
 
 
 LINES = 20

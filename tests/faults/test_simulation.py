@@ -19,6 +19,12 @@ PARTS = 4
 FOUND = (36, 54, 183, 249, 362, 581)
 """Schedules that found a bug once: its mend is beside them in the history."""
 
+FOUND_WITH_NAMES = (777070, 778073)
+"""Others that did so since pods can get another's name."""
+
+FOUND_OF_NODES = (777012,)
+"""Those of a DaemonSet that did so, or showed a limit."""
+
 
 @pytest.mark.timeout(60 + SEEDS)
 @pytest.mark.parametrize("part", range(PARTS))
@@ -39,6 +45,16 @@ def test_replicas_whose_pods_move_and_whose_slots_are_changed_count_each_line_on
 @pytest.mark.parametrize("seed", FOUND)
 def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
     play(seed, reuses_names=False)
+
+
+@pytest.mark.parametrize("seed", FOUND_WITH_NAMES)
+def test_a_schedule_with_names_that_found_a_bug_passes(seed: int) -> None:
+    play(seed)
+
+
+@pytest.mark.parametrize("seed", FOUND_OF_NODES)
+def test_a_schedule_of_replicas_that_found_a_bug_passes(seed: int) -> None:
+    nodes.play(seed)
 
 
 def test_the_same_seed_is_the_same_schedule_in_another_process() -> None:

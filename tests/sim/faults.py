@@ -61,7 +61,8 @@ class LoseResponse:
 class Cut:
     """Let the body pass up to a place, add a text, and end the stream in one of four ways.
 
-    Without a place it happens where the body ends by itself.
+    Without a place it happens where the body ends by itself. A number of bytes never ends behind
+    a whole line, which looks like the end of a log: one more passes.
     """
 
     then: Then
@@ -72,7 +73,9 @@ class Cut:
     def find(self, sent_bytes: int, sent_lines: int, data: bytes) -> int | None:
         """Return the index in `data` where the cut falls, if it does."""
         if self.after_bytes is not None and sent_bytes + len(data) >= self.after_bytes:
-            return self.after_bytes - sent_bytes
+            index = max(self.after_bytes - sent_bytes, min(sent_bytes, 1))
+            index += data[:index].endswith(b"\n")
+            return index if index <= len(data) else None
         if self.after_lines is None or sent_lines + data.count(b"\n") < self.after_lines:
             return None
         index = 0
