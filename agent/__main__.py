@@ -199,7 +199,7 @@ def _status(arguments: argparse.Namespace) -> int:
     from agent.status import show_running, show_status
 
     loaded = _load(arguments)
-    logs.configure("error")
+    logs.configure("error", sys.stderr)  # on the other is what was asked for
     mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
     # While it is off nothing is contacted, not even this machine.
     running = ask_status(loaded.page.port) if mode.mode is not Mode.OFF else None
@@ -221,7 +221,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     from agent.source.api import context_namespace
 
     loaded = _load(arguments)
-    logs.configure("error")
+    logs.configure("error", sys.stderr)  # on the other is what was asked for
     options = _options(loaded)
     homes: tuple[str, ...] = ()
     is_elsewhere = arguments.deployed and not SERVICE_ACCOUNT_NAMESPACE.exists()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from agent.beginning import unless
 from agent.slots import Node, is_unfinished
 from agent.source.api import Client
-from agent.source.discovery import Pods, Selection, watch
+from agent.source.discovery import Pods, Selection, tell_listed, watch
 from agent.standing import stand
 from agent.stores import stores_of
 
@@ -44,13 +44,15 @@ async def run_on_node(
     stand_by: Callable[[], None],
     lead: Callable[[], None],
     none_here: Callable[[], None],
+    answers: dict[str, int],
     stop: asyncio.Event,
     lookout: Lookout,
     is_again: bool = False,
 ) -> None:
     """Let a term, a run of the pipeline, follow each pod of BotKube on this node, until `stop`.
 
-    `none_here` hears that there was none when all were listed. Raises what a term raises.
+    `none_here` hears that there was none when all were listed; `answers` are the statuses of the
+    lists by namespace, as this replica saw them while it waited. Raises what a term raises.
     `is_again` says that the last turn came to nothing, so that waiting for the next is no news.
     """
     agent = f"botkube-analytics/{options.agent_version}"
@@ -63,7 +65,7 @@ async def run_on_node(
             if not is_again:
                 log.info("waiting for BotKube on this node")
             every = options.pace.switches * STANDING_LOOKS
-            waiting = _has_work(client, options, world, none_here)
+            waiting = _has_work(client, options, world, none_here, answers)
             waiting = stand(waiting, options, lookout, clock=world.clock, every_seconds=every)
             await unless(stop, waiting)
         if stop.is_set():
@@ -74,17 +76,25 @@ async def run_on_node(
 
 
 async def _has_work(
-    client: Client, options: Options, world: World, none_here: Callable[[], None]
+    client: Client,
+    options: Options,
+    world: World,
+    none_here: Callable[[], None],
+    answers: dict[str, int],
 ) -> None:
     """Wait until there is something to do: what an earlier process left, or a pod."""
     stores, _ = stores_of(options, client)
     node = Node(options.node or "", {})
     if not await is_unfinished(stores, node, now_seconds=int(world.clock())):
-        await _first_pod(client, options, world, none_here)
+        await _first_pod(client, options, world, none_here, answers)
 
 
 async def _first_pod(
-    client: Client, options: Options, world: World, none_here: Callable[[], None]
+    client: Client,
+    options: Options,
+    world: World,
+    none_here: Callable[[], None],
+    answers: dict[str, int],
 ) -> None:
     """Wait until a pod of BotKube is on this node, and not only what is left of one."""
     found = asyncio.Event()
@@ -99,6 +109,9 @@ async def _first_pod(
             unlisted.discard((namespace, selector))
         if not unlisted and not found.is_set():
             none_here()
+        if error is not None or namespace in answers:
+            # That all is well is said by the pipeline; here only that it is again.
+            tell_listed(answers, namespace, error)
 
     pods = Pods(changed, lambda _uid: None)
     async with asyncio.TaskGroup() as group:

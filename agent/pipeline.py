@@ -28,7 +28,7 @@ from agent.outbox import BatchKey, CommittedOutbox
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
 from agent.source.api import ApiError, Client
-from agent.source.discovery import Pods, Selection, watch
+from agent.source.discovery import Pods, Selection, tell_listed, watch
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
 from agent.stores import stores_of
@@ -475,16 +475,7 @@ async def _watch(
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces
             )
             pipeline.containers.look_for_missing(everything)
-        before = pipeline.answers.get(namespace)
-        status = HTTPStatus.OK if error is None else error.status
-        if status == before:
-            return
-        pipeline.answers[namespace] = status
-        where = {"namespace": namespace, "right": "list pods", "status": status}
-        if error is None:
-            log.info("pods listed", extra={"namespace": namespace})
-        else:
-            log.warning("pods cannot be listed", extra=where | {"reason": error.reason})
+        tell_listed(pipeline.answers, namespace, error)
 
     def may_not_watch() -> None:
         if pipeline.may_watch:

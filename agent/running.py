@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
@@ -41,7 +42,8 @@ class Running:
     cluster's switches were read last; `standing_since` is since when this process may lead, by the
     clock that nobody sets, and `saw_none` whether no BotKube was on this node since then;
     `cannot_begin` is why there is no pipeline, in closed words, and `has_tried` whether a turn has
-    come to nothing since one last started.
+    come to nothing since one last started; `answers` are the statuses of the lists of pods while
+    this replica waited for one on its node.
     """
 
     decision: Decision
@@ -66,6 +68,7 @@ class Running:
     saw_none: bool = False
     cannot_begin: str = ""
     has_tried: bool = False
+    answers: dict[str, int] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         self.switches = self.local_switches
@@ -117,6 +120,7 @@ class Running:
             mode=str(self.decision.mode),
             leads=self.leads,
             holds_back=self.decision.mode is Mode.ON and bool(self.cannot_begin),
+            cannot_begin=bool(self.cannot_begin) and self.leads is not False,
             batches_delivered=self.delivered,
             batches_retried=self.retried,
             batches_rejected=self.rejected,
@@ -174,6 +178,7 @@ class Running:
             looked_seconds=int(self.looked or 0),
             look_every_seconds=int(self._look_seconds()),
             cannot_begin=self.cannot_begin,
+            is_blind=any(status != HTTPStatus.OK for status in self.answers.values()),
             owes_off=self.lookout.owed_since is not None,
             destination=self.options.destination if self.decision.mode is Mode.ON else "",
             window_seconds=self.options.window_seconds,

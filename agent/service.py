@@ -230,7 +230,8 @@ async def _work(
     if not options.slots and options.lease_name is None:
         await term()
         return
-    in_turn = partial(run_on_node, none_here=running.see_none) if options.slots else run_elected
+    on_node = partial(run_on_node, none_here=running.see_none, answers=running.answers)
+    in_turn = on_node if options.slots else run_elected
     is_again, running.has_tried = running.has_tried, True
     await in_turn(
         options,

@@ -224,7 +224,9 @@ class Lab:
 
         if not options.slots and options.lease_name is None:
             return term()
-        in_turn = partial(run_on_node, none_here=see_none) if options.slots else run_elected
+        in_turn = (
+            partial(run_on_node, none_here=see_none, answers={}) if options.slots else run_elected
+        )
         return in_turn(
             options,
             world,

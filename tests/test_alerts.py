@@ -86,6 +86,9 @@ RESTARTED_WITH_LOSS = [
     series("gap_seconds_total", "_x72 900x100", 'reason="stopped"', pod="after"),
 ]
 
+SLOW_FAILURES = series("commit_failures_total", " ".join(f"{failures}x4" for failures in range(30)))
+"""One each five minutes, as with the greatest `commit.seconds`."""
+
 CASES: list[tuple[str, list[dict[str, str]], str, list[str]]] = [
     ("nothing is scraped", [], "20m", ["BotkubeAnalyticsDown"]),
     ("all is well", [ON, NOT_OFF, series("followed_containers", "1x1440")], "12h", []),
@@ -103,6 +106,16 @@ CASES: list[tuple[str, list[dict[str, str]], str, list[str]]] = [
     ("one stream is refused", [ON, series("stream_errors_total", "0x30 1x600")], "40m", []),
     ("no write succeeds", [ON, series("commit_failures_total", "0+1x600")], "1h",
      ["BotkubeAnalyticsCannotCommit"]),
+    ("no write succeeds, at the slowest pace", [ON, SLOW_FAILURES], "1h",
+     ["BotkubeAnalyticsCannotCommit"]),
+    ("writes failed for some minutes", [ON, series("commit_failures_total", "0x30 0+2x5 10x600"),
+                                        series("commits_total", "0x36 0+1x600")], "50m", []),
+    ("an agent cannot begin", [ON, series("cannot_begin", "0x30 1x600")], "1h",
+     ["BotkubeAnalyticsCannotBegin"]),
+    ("two fail in turn", [ON, series("cannot_begin", "0x30" + " 1x2 0x2" * 5),
+                          series("cannot_begin", "0x600", pod="b")], "58m",
+     ["BotkubeAnalyticsCannotBegin"]),
+    ("an agent begins late", [ON, series("cannot_begin", "0x30 1x5 0x600")], "50m", []),
     ("a write fails once", [ON, series("commit_failures_total", "0x50 1x600")], "1h", []),
     ("reports wait", [ON, series("outbox_batches", "3x1440"),
                       series("delivered_batches_total", "0x1440")], "14h",

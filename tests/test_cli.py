@@ -414,6 +414,19 @@ def test_all_wrong_settings_are_said_at_once(
     assert SECRET not in said.err
 
 
+@pytest.mark.parametrize(
+    ("name", "near"), [("WINDOW_SECOND", "BOTKUBE_ANALYTICS_WINDOW_SECONDS"), ("FOO", "")]
+)
+def test_a_variable_is_suggested_that_is_like_the_wrong_one_beyond_its_beginning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, near: str
+) -> None:
+    monkeypatch.setenv(f"BOTKUBE_ANALYTICS_{name}", "1")
+    said = call(capsys, "doctor")
+
+    assert ("did you mean" in said.err) is bool(near)
+    assert f"did you mean {near}" in said.err or "known: BOTKUBE_ANALYTICS_" in said.err
+
+
 @pytest.mark.parametrize("name", ["run", "preview", "status", "doctor"])
 def test_a_wrong_setting_stops_every_command(capsys: pytest.CaptureFixture[str], name: str) -> None:
     said = call(capsys, name, "--health-port", "many")
@@ -601,6 +614,33 @@ def test_status_when_off_says_who_and_contacts_nothing(
     assert "mode: off because DO_NOT_TRACK" in said.out
     assert " true " in row
     assert "nothing is contacted" in said.out
+
+
+@pytest.mark.parametrize("command", [("doctor", "--format", "json"), ("doctor",)])
+def test_what_a_library_reports_stands_not_in_what_was_asked_for(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    user = {"exec": {"apiVersion": "v1", "command": "false"}}
+    found = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "one",
+        "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
+        "clusters": [{"name": "one", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "users": [{"name": "one", "user": user}],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(found), encoding="utf-8")
+    monkeypatch.setenv("BOTKUBE_ANALYTICS_KUBERNETES_KUBECONFIG", str(tmp_path / "kubeconfig"))
+    said = call(capsys, *command)
+
+    assert "a library reported something" in said.err
+    assert "a library reported something" not in said.out
+    assert said.code in {1, 3}
+    if "json" in command:
+        json.loads(said.out)
 
 
 def test_status_says_that_there_is_no_cluster(

@@ -36,8 +36,11 @@ from agent.rules import RuleSet
 from agent.settings import Switch
 from agent.sink.reach import reach
 from agent.sink.segment import open_session
+from agent.source.api import Client
 from agent.source.switches import ANNOTATION
+from agent.state.configmap import ConfigMapStore
 from agent.state.document import Document, encode
+from agent.state.store import StateError
 from tests.agents import LEASE, NAMESPACE, START, Lab, lab, until, write
 from tests.sim.access import Rule
 from tests.sim.faults import Answer, HalfOpen
@@ -721,6 +724,30 @@ async def test_of_an_installation_that_gives_no_answer_nothing_is_to_be_emptied(
     line = (await lines_of(settled, check_seconds=0.3))["installation"]
 
     assert (line.verdict, "patch" in line.fix) == (Verdict.FAIL, False)
+
+
+@pytest.mark.parametrize(("name", "check"), [(STATE, "state"), (INSTALLATION, "installation")])
+async def test_an_immutable_object_fails_and_is_to_be_made_anew(
+    settled: Lab, name: str, check: str
+) -> None:
+    settled.cluster.server.store.merge(CONFIGMAPS, NAMESPACE, name, {"immutable": True})
+    lines = await lines_of(settled)
+    where = f"kubectl -n {NAMESPACE} get configmap {name} -o yaml"
+
+    assert lines[check].verdict is Verdict.FAIL
+    assert "is `immutable`, so no agent can write it" in lines[check].says
+    assert f"{where} | sed '/^immutable:/d' | kubectl" in lines[check].fix
+
+
+async def test_of_an_object_that_cannot_be_written_it_is_said_that_it_is_immutable(
+    settled: Lab,
+) -> None:
+    settled.cluster.server.store.merge(CONFIGMAPS, NAMESPACE, STATE, {"immutable": True})
+    async with Client(settled.options().access, "test") as client:
+        store = ConfigMapStore(client, NAMESPACE, STATE)
+        found = await store.load()
+        with pytest.raises(StateError, match="it is immutable; make it anew"):
+            await store.save(b"x", found.version)
 
 
 async def test_state_beyond_its_limit_fails(settled: Lab) -> None:

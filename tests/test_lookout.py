@@ -873,6 +873,7 @@ async def test_a_namespace_that_cannot_be_listed_hides_not_that_no_pod_is_here(
         stand_by=lambda: None,
         lead=lambda: None,
         none_here=none_here.set,
+        answers={},
         stop=stop,
         lookout=lookout,
     )
@@ -968,6 +969,14 @@ def test_one_that_stands_by_says_so_before_what_it_owes() -> None:
 
     assert view.means.startswith("This replica stands by")
     assert "discarded" not in view.means
+
+
+@pytest.mark.parametrize("is_blind", [True, False])
+def test_one_that_waits_says_that_it_cannot_list_pods(*, is_blind: bool) -> None:
+    view = View(1, "1", "on", "x", figures=STANDS, is_blind=is_blind)
+
+    assert view.means.startswith("This replica stands by")
+    assert ("`pods cannot be listed` in its log" in view.means) is is_blind
 
 
 @pytest.mark.parametrize("is_off", [True, False])

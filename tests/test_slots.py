@@ -200,6 +200,27 @@ async def test_a_slot_is_claimed_only_where_botkube_is(world: Lab) -> None:
         assert len(slots(world)) == 1
 
 
+async def test_one_that_waits_and_may_not_list_pods_says_so_once_and_begins_when_it_may(
+    world: Lab, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    denied = world.cluster.server.access.deny("list", "pods")
+    pod = botkube(world, "node-1")
+
+    def told() -> list[str]:
+        return [one for one in caplog.messages if one.startswith("pods ")]
+
+    async with world.agent(waits=False, node="node-1") as agent:
+        await until(lambda: bool(told()))
+        await after(world, 120)
+        assert (told(), leads(agent)) == (["pods cannot be listed"], False)
+        world.cluster.server.access.denied.remove(denied)
+        await until(lambda: leads(agent))
+        await all_counted(world, write(pod, world, 20))
+
+    assert told() == ["pods cannot be listed", "pods listed", "pods listed"]
+
+
 async def test_two_nodes_count_apart_and_each_exactly(world: Lab) -> None:
     one, other = botkube(world, "node-1"), botkube(world, "node-2", "other-botkube")
     async with world.agent(node="node-1"), world.agent(seed=2, node="node-2"):

@@ -493,6 +493,19 @@ async def test_a_replica_that_stands_by_shows_the_clusters_switches(
     assert stale["switches"] == again["switches"]
 
 
+async def test_a_replica_that_waits_shows_that_it_cannot_list_pods(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, slots=2, node="node-1", state_path=None) as world:
+        denied = world.cluster.server.access.deny("list", "pods")
+        async with process(world) as (health, page):
+            await ask_until(health, "/healthz", lambda said: b" 200 " in said)
+            blind = "It cannot list the pods of every namespace"
+            await status_until(page, lambda said: blind in said["means"])
+            world.cluster.server.access.denied.remove(denied)
+            await status_until(page, lambda said: blind not in said["means"])
+
+
 async def test_a_fault_of_ours_in_a_look_is_not_lost(world: Lab) -> None:
     def fail(_found: object) -> None:
         raise ZeroDivisionError
@@ -751,8 +764,14 @@ async def test_the_page_says_why_an_agent_that_is_on_cannot_begin(
             session.get(f"http://127.0.0.1:{page}/") as answer,
         ):
             document = await answer.text()
+        await ask_until(
+            health, "/metrics", lambda said: b"\nbotkube_agent_cannot_begin 1.0" in said
+        )
         world.cluster.server.faults.clear()
         begun = await status_until(page, lambda said: said["next"])
+        await ask_until(
+            health, "/metrics", lambda said: b"\nbotkube_agent_cannot_begin 0.0" in said
+        )
 
     assert stuck["mode"] == "on"
     assert stuck["means"] == (

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from agent.state.installation import Installation
     from agent.state.store import Store
 
+IMMUTABLE = "`immutable`, so no agent can write it"
+
 
 @frozen
 class Keeping:
@@ -83,8 +85,20 @@ async def _kept(store: Store, seconds: float) -> Kept:
         return Kept(store.where, trouble=str(error))
     if isinstance(stored, Refusal):
         return Kept(store.where, trouble=f"cannot read {store.where}: {stored}")
+    frozen_fix = _making_anew(store)
+    if frozen_fix:
+        return Kept(store.where, trouble=f"{store.where} is {IMMUTABLE}", fix=frozen_fix)
     emptying = _emptying(store)
     return Kept(store.where, stored.data, exists=bool(stored.version), emptying=emptying)
+
+
+def _making_anew(store: Store) -> str:
+    """Return how to make an object anew that was read and can never be written; else nothing."""
+    if not (isinstance(store, ConfigMapStore) and store.is_immutable):
+        return ""
+    kubectl, name = f"kubectl -n {store.namespace}", f"configmap {store.name}"
+    anew = f"{kubectl} get {name} -o yaml | sed '/^immutable:/d' | {kubectl} replace --force -f -"
+    return f"delete it and make it anew, with what stands in it: {anew}"
 
 
 def _emptying(store: Store) -> str:
@@ -111,7 +125,8 @@ async def _installation(store: Store, seconds: float) -> tuple[Installation | No
         return Trouble(str(error), unread)
     if isinstance(found, Refusal):
         return Trouble(f"cannot read {store.where}: {found}", unread)
-    return found
+    frozen_fix = _making_anew(store)
+    return Trouble(f"{store.where} is {IMMUTABLE}", frozen_fix) if frozen_fix else found
 
 
 def judge_keeping(

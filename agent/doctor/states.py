@@ -29,7 +29,8 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 class Kept:
     """One object as it was found: its bytes, None if there are none, or why it has no answer.
 
-    `emptying` is the command that takes its data away, and leaves the object.
+    `emptying` is the command that takes its data away, and leaves the object; `fix` is what to do
+    about a trouble of which more is known than that it is one.
     """
 
     where: str
@@ -37,6 +38,7 @@ class Kept:
     exists: bool = False
     trouble: str = ""
     emptying: str = ""
+    fix: str = ""
 
 
 @frozen
@@ -82,7 +84,7 @@ def of_state(kept: Kept, limits: Limits, *, known_commits: int, check: str = "st
     """Judge one State object."""
     if kept.trouble:
         fix = _SEE if limits.looked else "see the rights, and whether it is there"
-        return Line(check, Verdict.FAIL, kept.trouble, fix)
+        return Line(check, Verdict.FAIL, kept.trouble, kept.fix or fix)
     if kept.data is None:
         if limits.looked and not kept.exists:
             return Line(check, Verdict.WARN, f"{kept.where} is not there", _SEE)
@@ -144,7 +146,9 @@ def _findings(document: Document, kept: Kept, limits: Limits, known_commits: int
         found.append((Verdict.WARN, "batches were refused for good", fix))
     if document.stopped_seconds is not None:
         gone = limits.now_seconds - document.stopped_seconds
-        found.append((Verdict.WARN, f"stopped in order {_ago(gone)}", "start the agent"))
+        says = f"stopped in order {_ago(gone)}, and no agent has written since"
+        fix = "start the agent, or see why one that runs cannot begin: its log says it"
+        found.append((Verdict.WARN, says, fix))
     elif age < -FUTURE_SECONDS:
         found.append((Verdict.WARN, "written in the future", "see the line of the clock"))
     elif age > usual:

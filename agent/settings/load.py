@@ -173,8 +173,11 @@ class _Given:
         self.faults.append(Fault(setting, source, message, fix))
 
     def unknown(self, name: str, source: str, known: Iterable[str]) -> None:
-        near = difflib.get_close_matches(name, known := sorted(known), n=1)
-        near = near or [one.name for one in TABLE if one.key == name]
+        # All variables begin alike, which makes none of them like another.
+        known = sorted(known)
+        by_rest = {one.removeprefix(PREFIX): one for one in known}
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), by_rest, n=1)
+        near = [by_rest[one] for one in near] or [one.name for one in TABLE if one.key == name]
         fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         # Variables have names; a key of a file may be a secret in the wrong place.
         is_plain = name.startswith(PREFIX) or _KEY_NAME.fullmatch(name)

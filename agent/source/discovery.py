@@ -235,6 +235,19 @@ async def find_nodes(
     return nodes, ended
 
 
+def tell_listed(answers: dict[str, int], namespace: str, error: ApiError | None) -> None:
+    """Say once per change whether the pods of a namespace can be listed; `answers` remembers."""
+    status = HTTPStatus.OK if error is None else error.status
+    if status == answers.get(namespace):
+        return
+    answers[namespace] = status
+    where = {"namespace": namespace, "right": "list pods", "status": status}
+    if error is None:
+        log.info("pods listed", extra={"namespace": namespace})
+    else:
+        log.warning("pods cannot be listed", extra=where | {"reason": error.reason})
+
+
 async def find_all(client: Client, selections: Iterable[Selection]) -> set[str]:
     """Return the uids of the pods that are there to stay. Raises `ApiError`."""
     return {

@@ -38,6 +38,7 @@ class ConfigMapStore:
     namespace: str
     name: str
     is_owner: bool = True
+    is_immutable: bool = field(default=False, init=False)
     _kept: dict[str, Any] = field(factory=dict, init=False)
 
     @property
@@ -68,6 +69,7 @@ class ConfigMapStore:
             # What others wrote there is theirs; a PUT without it would take it away.
             kept = _OTHERS & metadata.keys()
             self._kept = {name: metadata[name] for name in kept}
+            self.is_immutable = found.get("immutable") is True
             return _stored(found)
         except _OTHER_SHAPE as error:
             raise self._odd("read") from error
@@ -122,6 +124,8 @@ class ConfigMapStore:
             return StateError(
                 f"cannot {doing} {self.where}: the service account lacks `{right} configmaps`"
             )
+        if status == HTTPStatus.UNPROCESSABLE_ENTITY and self.is_immutable:
+            return StateError(f"cannot {doing} {self.where}: it is immutable; make it anew without")
         return StateError(f"cannot {doing} {self.where}: status {status}")
 
     def _odd(self, doing: str) -> StateError:

@@ -53,6 +53,7 @@ class Snapshot:
     is_settled: bool = False
     containers_refused: int = 0
     leads: bool | None = None
+    cannot_begin: bool = False
     dead: tuple[Part, ...] = ()
     lines_read: int = 0
     lines_matched: int = 0
@@ -190,9 +191,17 @@ METRICS = (
         "object cannot be read, or it cannot begin, else 0",
         lambda one: {"": int(one.holds_back)},
     ),
+    Declared(
+        "cannot_begin",
+        "1 while the agent cannot begin and tries again, so that nothing is read, else 0",
+        lambda one: {"": int(one.cannot_begin)},
+    ),
     Declared("mode", "1 for the mode in force: on, local or off", _modes, "mode"),
     Declared(
-        "leader", "1 for the replica that leads, 0 for a standby; absent without a lease", _leader
+        "leader",
+        "1 for the replica that leads or has BotKube on its node, 0 for one that stands by; absent "
+        "for an only one",
+        _leader,
     ),
     Declared("loaded_rules", "Rules in force", _one("rules_loaded")),
     Declared(

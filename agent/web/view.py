@@ -74,7 +74,8 @@ class View:
     `count_from_seconds` is when what is counted begins to be sent; None: nothing is sent.
     `has_looked` is off until the cluster's switches were read once, `looked_seconds` is when they
     were last; they are looked at every `look_every_seconds`. `cannot_begin` is why there is no
-    pipeline and will be none until that is mended; `owes_off` is whether a switch said off and what
+    pipeline and will be none until that is mended; `is_blind` is whether the pods of a namespace
+    could not be listed by one that waits for them; `owes_off` is whether a switch said off and what
     was unsent is still to be discarded. `may_send` is off while they cannot be read by one that
     would send, and `is_untold` is on while the installation cannot be read. `is_full` is whether
     what waits to be sent has used its room.
@@ -91,6 +92,7 @@ class View:
     looked_seconds: int = 0
     look_every_seconds: int = 30
     cannot_begin: str = ""
+    is_blind: bool = False
     owes_off: bool = False
     destination: str = ""
     installation_id: str = ""
@@ -184,10 +186,14 @@ class View:
             f"The cluster's switches were not read yet; before they are, no log is read{unsent}."
         )
         if self.stands_by:
+            blind = (
+                " It cannot list the pods of every namespace, so a BotKube there is not seen; see "
+                "`pods cannot be listed` in its log."
+            ) * self.is_blind
             does, shows = ("reads and sends", "sends") if sends else ("reads", "counts")
             return (
                 f"This replica stands by: it {does} nothing. One that works has a page of its own, "
-                f"with what it {shows}.{self._stale if self.has_looked else f' {no_look}'}"
+                f"with what it {shows}.{blind}{self._stale if self.has_looked else f' {no_look}'}"
             )
         if not self.has_looked:
             return no_look

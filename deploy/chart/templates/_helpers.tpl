@@ -18,7 +18,7 @@ of what Helm shares with other charts. */ -}}
 {{- end -}}
 
 {{- define "name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- regexReplaceAll "[-.]+$" (default .Chart.Name .Values.nameOverride | trunc 40) "" -}}
 {{- end -}}
 
 {{- define "fullname" -}}
