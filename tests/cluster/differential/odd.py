@@ -33,6 +33,9 @@ UNHEARD = "the parser of HTTP here knows no such method and refuses it before an
 SEVERAL = "of several values the first counts: the agent tries nothing out"
 
 GRACE = "an object goes at once, so that nothing is to be said of its grace period"
+EARLY = "the year 0 is before what the calendar here knows: the agent's times are of today"
+ABSENT = "what the API has beside the objects that the agent asks for is not there"
+NAMELESS = "a field that the objects of the simulation lack selects none of them by its emptiness"
 SHORT = "whether an answer comes in time is chance: the agent gives no time"
 
 VERBS = ("TRACE", "PROPFIND", "QUERY", "LINK")
@@ -273,6 +276,21 @@ SCRIPT: Script = (
         config_map("odd", meta_deletionGracePeriodSeconds=5),
         differs=(GRACE, {"status", "reason", "body"})
     ),
+    _put(
+        config_map("odd", meta_deletionTimestamp="2026-11-24T00:00:00Z"),
+        differs=(GRACE, {"status", "reason", "body"})
+    ),
+    Ask(
+        "PUT", f"{LEASES}/odd", lease("odd", spec={"acquireTime": "0000-01-01T00:00:00.000000Z"}),
+        differs=(EARLY, {"status", "reason", "body"})
+    ),
+    get(
+        f"{PODS}?fieldSelector=spec.serviceAccountName%3D", differs=(NAMELESS, {"body"})
+    ),
+    *(get(one, differs=(ABSENT, {"status", "head", "body"})) for one in ("/api", "/apis")),
+    get("/api/v1", differs=(ABSENT, {"status", "reason", "message", "body"})),
+    get(f"{PODS}/lines/exec", differs=(ABSENT, {"status", "reason", "message", "body"})),
+    get(f"{PODS}/lines/proxy", differs=(ABSENT, {"status", "head", "reason", "message", "body"})),
     *(
         get(f"{MAPS}{one}?timeout=1ns", differs=(SHORT, {"status", "head", "body"}))
         for one in ("", "/odd")
