@@ -7,6 +7,7 @@ none of the container has ended before.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -145,3 +146,33 @@ def test_a_container_that_is_lost_and_replaced_has_crashed_and_leaves_a_gap(
         assert [*node.lab.gaps()] == ["restarted"]
 
     play(scene)
+
+
+@pytest.mark.parametrize("named_seconds", [0, 3])
+def test_one_that_was_lost_before_a_status_named_it_is_lost_with_a_gap(named_seconds: int) -> None:
+    """Its predecessor's crash is one, its own another; its lines are gone."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(60)
+            node.hide_status()
+            await sleep(0.5)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            node.pod.restart(at=node.now())
+            await sleep(named_seconds)
+            node.pod.lose()
+            node.lab.cluster.server.expire_watches()
+            node.show_status()
+            await sleep(20)
+            node.crashes += 1
+            node.pod.replace_lost(at=node.now())
+            await node.write(2)
+            await sleep(30)
+            await node.settle()
+            gaps.update(node.lab.gaps())
+
+    gaps = Counter[str]()
+    play(scene)
+    assert set(gaps) == {"restarted"}
