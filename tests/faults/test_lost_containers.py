@@ -14,6 +14,8 @@ import pytest
 from tests.agents import Agent
 from tests.faults.simulation import WINDOW_SECONDS
 from tests.faults.test_late_status import Node, play
+from tests.faults.test_whose_lines import burst
+from tests.sim.faults import Answer, Fault, HalfOpen
 
 sleep = asyncio.sleep
 
@@ -176,3 +178,27 @@ def test_one_that_was_lost_before_a_status_named_it_is_lost_with_a_gap(named_sec
     gaps = Counter[str]()
     play(scene)
     assert set(gaps) == {"restarted"}
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Answer(500), id="refused"), pytest.param(HalfOpen(), id="no-answer")]
+)
+def test_one_whose_log_nobody_serves_while_it_is_lost_is_read_on_where_it_was(
+    fault: Fault,
+) -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            burst(node, 20)
+            await sleep(60)
+            planned = server.faults.add(fault, path="/log", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(1)
+            lose(node)
+            await sleep(20)
+            server.faults.schedules.remove(planned)
+            node.pod.find()
+            await sleep(20)
+            await node.settle()
+
+    play(scene)
