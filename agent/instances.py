@@ -114,8 +114,10 @@ def count_restarts(
     """
     document = counting.document
     before = document.restarts.get(container)
-    if before is not None:
-        current = current or before[1]  # a status that names none is not of another one
+    if before is not None and last_ended != before[1]:
+        # A status that names none is of no other one, unless it says that this one has ended: then
+        # the next was lost before any status named it.
+        current = current or before[1]
     document.restarts[container] = (restarts, current, now_seconds)
     if before is None:
         counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with

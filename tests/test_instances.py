@@ -201,6 +201,23 @@ def test_a_status_that_names_no_instance_is_not_of_another_one() -> None:
     assert document.restarts == {"uid/botkube": (0, "uid/1", NOW)}
 
 
+def test_one_that_was_lost_before_a_status_named_it_is_not_the_one_that_ended_before() -> None:
+    """The first has crashed, and its end is told; the next is lost, and then replaced."""
+    restarts = {"uid/botkube": (0, "uid/1", SEEN)}
+    document = Document(b"", "", Windows(3600), instances={"uid/1": Instance()}, restarts=restarts)
+    counting, container = counts(document), "uid/botkube"
+    instances.count_restarts(
+        counting, container, 1, current="", last_ended="uid/1", now_seconds=NOW
+    )
+    assert (document.restarts, bool(counting.observed)) == ({container: (1, "", NOW)}, False)
+    instances.count_restarts(
+        counting, container, 2, current="uid/3", last_ended="", now_seconds=NOW + 5
+    )
+
+    assert counting.observed == Counter({CRASHED: 1})
+    assert [*counting.gaps] == [Gap("restarted", NOW * NANOS, (NOW + 5) * NANOS)]
+
+
 def jumped(restarts: int, *, last_ended: str, current: str, ended: tuple[str, ...]) -> Counting:
     """Return what counts after a restart count of a container whose first instance was noted."""
     document = Document(b"", "", Windows(3600), instances={"uid/1": Instance()})

@@ -71,7 +71,9 @@ async def read_rest(one: Follow) -> None:
             await one.wait_for_change(one.pause_seconds(failures, error))
         await one.refresh(one)
     is_whole = _ended_with_its_container(one)
-    one.reader.abandon()
+    if one.reader.is_proved or not one.may_return():
+        one.reader.abandon()
+    # Else its Cursor stays as it is: if it is found again, its log is read on from there.
     one.fold_released()
     # A read that broke off may have forgotten what the stream had brought.
     if not is_whole or one.at_end is None or one.reader.lines_read < one.at_end[0]:

@@ -30,7 +30,7 @@ class _EmptyReplyError(Exception):
 async def read_instance(one: Follow) -> None:
     """Read until the instance has ended and was read to its end, or its pod has left."""
     failures = 0
-    accept_gap = was_lost = False
+    was_lost = False
     before, one.before = one.before, None
     if before is not None:
         await _take_over(before, one)
@@ -51,7 +51,7 @@ async def read_instance(one: Follow) -> None:
             return
         read_before = one.reader.lines_read
         try:
-            await _attempt(one, read_before, accept_gap=accept_gap)
+            await _attempt(one, read_before, accept_gap=one.reader.gap_suspected)
             error = None
         except ApiError as raised:
             error = raised
@@ -60,16 +60,16 @@ async def read_instance(one: Follow) -> None:
         # One that just grew old has not failed, and a dead one has waited already.
         has_failed = error is not None or one.saw_end
         failures = failures + 1 if has_failed and not progress else 0
-        accept_gap = one.reader.gap_suspected
-        if accept_gap:
-            # A head that does not fit may be the next instance's: its status comes late.
-            await one.wait_for_change(one.pace.gap_confirm)
-        elif error is None and one.saw_end:
+        if error is None and one.saw_end and not one.reader.gap_suspected:
             pause = one.pause_seconds(failures, None) if failures else 0.0
             await one.wait_for_change(max(pause, one.pace.status_wait))
             await one.refresh(one)
-        elif error is not None:
+        elif error is not None and not one.reader.gap_suspected:
             await one.wait_for_change(one.pause_seconds(failures, error))
+        if one.reader.gap_suspected:
+            # A head that does not fit, by then maybe an audit's, may be the next instance's: its
+            # status comes late.
+            await one.wait_for_change(one.pace.gap_confirm)
 
 
 async def _wait_until_found(one: Follow) -> None:
@@ -119,7 +119,8 @@ async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
                     return
                 del chunk  # a quiet stream must not keep it
             one.saw_end, one.end_seconds = True, one.clock()
-            one.at_end = (reader.lines_read, reader.tail)
+            # A reply that lacks what was counted is not the log up to its end.
+            one.at_end = None if reader.is_broken_off else (reader.lines_read, reader.tail)
     except TimeoutError:
         return  # it is old enough, or an audit or the outbox has asked for another attempt
     finally:
@@ -196,7 +197,10 @@ async def _ask_until_answered(before: Follow, after: Follow) -> None:
 async def _ask_whose(before: Follow, after: Follow, *, believes_empty: bool) -> None:
     # Seen late, this instance may have been followed by the next one already; the replies do not
     # say whose they are, so the object is asked first.
-    await after.refresh(after)
+    uid = await after.refresh(after)
+    if uid is None and not after.is_unreadable():
+        # Lost by its runtime meanwhile, it would be answered for with the log of the one before.
+        raise ApiError(0, "nobody says whose log it is")
     previous = not after.is_current()
     if previous and not after.is_previous():
         return  # no request is answered with its log any more

@@ -78,6 +78,13 @@ async def serve_in_part(
     return asked
 
 
+async def end_all(node: Node) -> None:
+    """End each stream soon after it began."""
+    while True:
+        await sleep(0.2)
+        node.lab.cluster.server.order_streams("eof", path="/log")
+
+
 def faulty(node: Node, fault: Fault, when: Callable[[Call], bool]) -> Callable[[], object]:
     """Let each request of a kind go wrong; return how to end that."""
     faults = node.lab.cluster.server.faults
@@ -138,15 +145,65 @@ def test_a_log_that_is_never_followed_is_read_again_and_again(every_seconds: flo
     """As by a proxy that ends each answer with what there is."""
 
     async def scene(node: Node) -> None:
-        async def end_all() -> None:
-            while True:
-                await sleep(0.2)
-                node.lab.cluster.server.order_streams("eof", path="/log")
-
         asked = await serve_in_part(
-            node, lambda: asyncio.create_task(end_all()).cancel, every_seconds=every_seconds
+            node, lambda: asyncio.create_task(end_all(node)).cancel, every_seconds=every_seconds
         )
         assert asked.requests < 2 * MOST_REQUESTS
         assert not node.lab.gaps()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_log_that_is_never_followed_is_read_on_behind_a_rotation(count: int) -> None:
+    """Though an audit, and no stream, finds that it does not continue."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(2.2 * WINDOW_SECONDS)
+            ending = asyncio.create_task(end_all(node))
+            await sleep(60)
+            node.pod.rotate()
+            await sleep(0)
+            burst(node, count)
+            await sleep(400)
+            lines = node.lab.lines()
+            ending.cancel()
+            await node.settle()
+        assert lines == 5 + count
+        assert set(node.lab.gaps()) == {"rotated"}
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    "empty", [pytest.param(eof_after(0), id="empty"), pytest.param(eof_after(1), id="known-lines")]
+)
+def test_what_a_reply_without_the_known_lines_leaves_out_of_a_dead_container_is_reported(
+    empty: Fault,
+) -> None:
+    """Its stream ended behind the container, but it was not its log."""
+
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(4)
+            burst(node, 3)
+            await sleep(130)
+            planned = server.faults.add(empty, path="/log", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(1)
+            before = node.truth.copy()
+            burst(node, 5)
+            lost = node.truth - before
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            node.pod.restart(at=node.now())
+            await sleep(30)
+            server.faults.schedules.remove(planned)
+            await node.settle()
+        assert set(node.lab.gaps()) == {"restarted"}
+        node.truth -= lost
 
     play(scene)

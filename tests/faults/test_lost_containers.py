@@ -7,12 +7,15 @@ none of the container has ended before.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import pytest
 
 from tests.agents import Agent
 from tests.faults.simulation import WINDOW_SECONDS
 from tests.faults.test_late_status import Node, play
+from tests.faults.test_whose_lines import burst
+from tests.sim.faults import Answer, Fault, HalfOpen
 
 sleep = asyncio.sleep
 
@@ -143,5 +146,59 @@ def test_a_container_that_is_lost_and_replaced_has_crashed_and_leaves_a_gap(
             assert len(document.cursors) == 1
             assert len(document.instances) == 1 + has_crashed
         assert [*node.lab.gaps()] == ["restarted"]
+
+    play(scene)
+
+
+@pytest.mark.parametrize("named_seconds", [0, 3])
+def test_one_that_was_lost_before_a_status_named_it_is_lost_with_a_gap(named_seconds: int) -> None:
+    """Its predecessor's crash is one, its own another; its lines are gone."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(60)
+            node.hide_status()
+            await sleep(0.5)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            node.pod.restart(at=node.now())
+            await sleep(named_seconds)
+            node.pod.lose()
+            node.lab.cluster.server.expire_watches()
+            node.show_status()
+            await sleep(20)
+            node.crashes += 1
+            node.pod.replace_lost(at=node.now())
+            await node.write(2)
+            await sleep(30)
+            await node.settle()
+            gaps.update(node.lab.gaps())
+
+    gaps = Counter[str]()
+    play(scene)
+    assert set(gaps) == {"restarted"}
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(Answer(500), id="refused"), pytest.param(HalfOpen(), id="no-answer")]
+)
+def test_one_whose_log_nobody_serves_while_it_is_lost_is_read_on_where_it_was(
+    fault: Fault,
+) -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            burst(node, 20)
+            await sleep(60)
+            planned = server.faults.add(fault, path="/log", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(1)
+            lose(node)
+            await sleep(20)
+            server.faults.schedules.remove(planned)
+            node.pod.find()
+            await sleep(20)
+            await node.settle()
 
     play(scene)

@@ -337,3 +337,33 @@ def test_two_that_start_for_the_first_time_at_once_lose_nothing() -> None:
 
     for seed in range(4, 7):
         virtual.run(run(), seed=seed)
+
+
+@pytest.mark.parametrize("seconds", [5, 60])
+def test_one_that_its_runtime_lost_takes_over_no_lines_while_nobody_can_be_asked(
+    seconds: float,
+) -> None:
+    """Its log is asked for without its id, and answered with that of the one before."""
+
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(60)
+            planned = server.faults.add(Answer(503), path="/log", times=None)
+            restart(node)
+            await node.write(3)
+            await sleep(5)
+            node.hide_status(is_object_known=False)
+            await sleep(1)
+            node.pod.lose()
+            await sleep(2)
+            server.faults.schedules.remove(planned)
+            await sleep(seconds)
+            node.show_status()
+            await sleep(20)
+            node.pod.find()
+            await sleep(20)
+            await node.settle()
+
+    play(scene)
