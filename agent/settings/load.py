@@ -176,7 +176,7 @@ class _Given:
         # All variables begin alike, which makes none of them like another.
         known = sorted(known)
         by_rest = {one.removeprefix(PREFIX): one for one in known}
-        near = difflib.get_close_matches(name.removeprefix(PREFIX), by_rest, n=1)
+        near = difflib.get_close_matches(name.removeprefix(PREFIX), by_rest, n=1, cutoff=0.55)
         near = [by_rest[one] for one in near] or [one.name for one in TABLE if one.key == name]
         fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         # Variables have names; a key of a file may be a secret in the wrong place.
