@@ -420,11 +420,11 @@ async def test_a_report_is_on_disk_before_it_leaves_and_survives_a_kill(
 ) -> None:
     async with lab(tmp_path, ruleset) as world:
         world.ledger_path = tmp_path / "ledger"
-        world.collector.faults.add(Delay(seconds=999), path=BATCH, times=1)
+        unanswered = world.collector.faults.add(Delay(seconds=999), path=BATCH, times=1)
         world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         async with world.agent() as agent:
             await until(lambda: bool(by_answer(agent, Answer.WAITING)))
-            await after(world, 5)
+            await until(lambda: unanswered.seen > 0)  # else it would meet the next agent
         killed = await read(tmp_path)
         async with world.agent(seed=2) as agent:
             await until(lambda: bool(by_answer(agent, Answer.DELIVERED)))
