@@ -235,12 +235,14 @@ def newly_disclosed(old: Iterable[Disclosure], new: Iterable[Disclosure]) -> tup
         known = before.get((one.event, one.name))
         if known is None:
             found.append(New(one.event, one.name, "a new property", texts(one.values)))
-        elif known.shape != one.shape and not _is_within(one, known):
-            found.append(New(one.event, one.name, f"{known.shape} before, now {one.shape}"))
-        elif one.is_optional and not known.is_optional:
+            continue
+        more = texts(value for value in one.values if not _has(known, value))
+        if known.shape != one.shape and not _is_within(one, known):
+            found.append(New(one.event, one.name, f"{known.shape} before, now {one.shape}", more))
+        elif more:
+            found.append(New(one.event, one.name, "new values", more))
+        if one.is_optional and not known.is_optional:
             found.append(New(one.event, one.name, "may be absent now"))
-        elif more := [value for value in one.values if not _has(known, value)]:
-            found.append(New(one.event, one.name, "new values", texts(more)))
     return tuple(found)
 
 

@@ -159,6 +159,17 @@ def test_a_word_in_place_of_a_number_is_new() -> None:
     assert [one.values for one in newly_disclosed(before, after)] == [("false", "true")]
 
 
+def test_a_property_that_may_be_absent_now_hides_no_new_value() -> None:
+    before = Disclosure("A", "x", "words", ("one",))
+    after = evolve(before, values=("one", "two"), is_optional=True)
+    found = newly_disclosed([before], [after])
+
+    assert [(one.what, one.values) for one in found] == [
+        ("new values", ("two",)),
+        ("may be absent now", ()),
+    ]
+
+
 @pytest.mark.parametrize(
     ("before", "after", "is_new"),
     [
