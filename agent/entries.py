@@ -12,10 +12,12 @@ import re
 from attrs import define
 
 from agent.lines import MAX_LINE_BYTES, MAX_STAMP_BYTES, TEXT_HEAD, Head, read_head
-from agent.model import Entry, Format
+from agent.model import NANOS, Entry, Format
 
 MAX_ENTRY_BYTES = 1024 * 1024
 MAX_OPEN_BYTES = 8 * 1024 * 1024
+MAX_OPEN_NS = 60 * NANOS
+"""An entry is written at once: what the API stamps so much later than its head is none of it."""
 _MAX_FIELD_BYTES = 512
 _GOROUTINE = re.compile(rb"\ngoroutine \d+ [^\n]*\[[a-z]")
 _FIELD_MARK = b"\x1b[0m="
@@ -54,7 +56,8 @@ class Entries:
     Single-line formats come out at once. A coloured or standard-log entry, and a panic, stay open
     until a line begins the next one or nothing can follow. `open_line` is where a Cursor may
     stand. Bounded: of an open entry at most `MAX_ENTRY_BYTES` are kept, its lines all counted; one
-    of more than `MAX_OPEN_BYTES` is ended, since its lines can be neither counted nor forgotten.
+    of more than `MAX_OPEN_BYTES` or `MAX_OPEN_NS` is ended, since its lines can be neither counted
+    nor forgotten.
     """
 
     def __init__(self) -> None:
@@ -82,7 +85,8 @@ class Entries:
             self._padded = True
         elif head is not None and current is not None:
             self._notice_stripping(current, head, text, at_ns)
-        if current is not None and not self._begins(current, head):
+        is_over = current is not None and at_ns is not None and at_ns > current.at_ns + MAX_OPEN_NS
+        if current is not None and not (is_over or self._begins(current, head)):
             if head is None and current.is_sure and (self._padded or self._shows_by_fields()):
                 # A line that a library prints, and no part of the message before it.
                 self.noise += 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from agent.entries import MAX_ENTRY_BYTES, MAX_OPEN_BYTES, Entries
+from agent.entries import MAX_ENTRY_BYTES, MAX_OPEN_BYTES, MAX_OPEN_NS, Entries
 from agent.lines import MAX_LINE_BYTES, Framer, parse_stamp, parse_time
 from agent.model import NANOS, Entry, Format
 from tests.strategies import NOON, SAMPLE_LOGS, SAMPLES, chunks, clock, cuts, render, stamp
@@ -507,3 +507,19 @@ def test_a_long_chunk_gives_the_lines_of_its_pieces(first: bytes) -> None:
 
     assert whole.feed(first) + whole.feed(log) == expected
     assert (whole.tail, whole.cut) == (pieces.tail, pieces.cut)
+
+
+@pytest.mark.parametrize(("later_ns", "ends"), [(MAX_OPEN_NS, False), (MAX_OPEN_NS + 1, True)])
+def test_an_entry_whose_end_does_not_show_is_ended_by_what_comes_much_later(
+    later_ns: int, *, ends: bool
+) -> None:
+    """Else a stream that never rests, in which no text comes any more, would hold all windows."""
+    entries, began = Entries(), 1_800_000_000 * NANOS
+    odd = b"\x1b[36mINFO\x1b[0m[2026-11-26T10:00:00Z] Starting, and no padding behind it"
+    other = b'{"level":"info","msg":"x","time":"2026-11-26T10:00:01Z"}'
+    assert entries.feed(odd, began, 1) == []
+    found = entries.feed(other, began + later_ns, 2)
+
+    assert [(one.text, one.at_ns) for one in found] == (
+        [(odd, began), (other, began + later_ns)] if ends else []
+    )
