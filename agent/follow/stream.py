@@ -209,6 +209,8 @@ async def _ask_whose(before: Follow, after: Follow, *, believes_empty: bool) -> 
             after, place, previous=previous, believes_empty=believes_empty
         )
         part = before.reader.part_of(place) if place in before.reader.places() else 0
+        if is_its and not await after.is_answered(previous=previous):
+            raise ApiError(0, "another instance")
         if is_its and after.reader.take_over(before.reader, place):
             after.taken_over(before, after, part)
             return

@@ -367,3 +367,27 @@ def test_one_that_its_runtime_lost_takes_over_no_lines_while_nobody_can_be_asked
             await node.settle()
 
     play(scene)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1])
+def test_one_that_its_runtime_loses_while_it_is_asked_for_takes_over_no_lines(
+    seconds: float,
+) -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(60)
+            late = server.faults.add(
+                Delay(seconds=2), path="/log", when=lambda call: not is_follow(call), times=None
+            )
+            restart(node)
+            await sleep(seconds)
+            node.pod.lose()
+            await sleep(60)
+            server.faults.schedules.remove(late)
+            node.pod.find()
+            await sleep(20)
+            await node.settle()
+
+    play(scene)
