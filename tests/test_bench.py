@@ -14,7 +14,10 @@ import pytest
 import re2
 from attrs import evolve
 
+from agent import blocks
+from agent.blocks import DEBUG
 from agent.prefilter import make_prefilter
+from agent.reader import Reader
 from agent.rules import RuleSet
 from tests.bench import matching
 from tests.bench.logs import FORMATS, LEVELS, LINE_BYTES, Format, Level, make_log
@@ -105,6 +108,33 @@ def test_what_is_held_while_a_log_is_read_does_not_grow_with_it() -> None:
 
     assert peaks[1] < PEAK_BYTES
     assert peaks[1] < 1.2 * peaks[0]
+
+
+class Searches:
+    """Stands in for a pattern and counts how often it was searched for."""
+
+    def __init__(self) -> None:
+        self.made = 0
+
+    def search(self, text: bytes, begin: int) -> object:
+        self.made += 1
+        return DEBUG.search(text, begin)
+
+
+@pytest.mark.parametrize(("odd", "most"), [(b"", 0), (b"level=debug", 1)])
+def test_the_level_is_looked_for_once_in_a_block_and_again_only_behind_what_seems_to_tell_it(
+    monkeypatch: pytest.MonkeyPatch, odd: bytes, most: int
+) -> None:
+    """However many runs and single lines the block has; without any of the words not at all."""
+    log = make_log("json", "info", 0.1, SIZE)
+    *lines, last, _ = log.data.split(b"\n")
+    counted = Searches()
+    monkeypatch.setattr(blocks, "DEBUG", counted)
+    reader = Reader(RULES, PREFILTER)
+    reader.feed(b"\n".join([*lines, last.replace(b'"level"', b'"x":"%b","level"' % odd), b""]))
+
+    assert 300 < len(lines) < 2000
+    assert counted.made == most
 
 
 def with_rules(count: int) -> RuleSet:

@@ -17,7 +17,13 @@ import pytest
 
 from agent.rules import RuleSet
 from agent.source import gathering
-from agent.source.gathering import FULL_BYTES, TLS_BUFFER_BYTES, TLS_RECORD_BYTES, Gathering
+from agent.source.gathering import (
+    FULL_BYTES,
+    GATHER_SECONDS,
+    TLS_BUFFER_BYTES,
+    TLS_RECORD_BYTES,
+    Gathering,
+)
 from tests.agents import NAMESPACE, NANOS, after, lab, until
 from tests.image.lab import certificates
 
@@ -147,6 +153,13 @@ async def test_a_pause_is_the_longer_the_less_there_was(monkeypatch: pytest.Monk
         await gathered.pause()
 
     assert pauses == [pytest.approx(0.2, rel=0.01), 0.1]
+
+
+def test_what_the_goals_of_memory_and_latency_stand_on() -> None:
+    """Fifty streams in 96 MiB, five hundred in 128; a line is counted a quarter second later."""
+    assert TLS_BUFFER_BYTES <= 32 * 1024
+    assert FULL_BYTES <= 256 * 1024
+    assert GATHER_SECONDS <= 0.25
 
 
 @needs_openssl

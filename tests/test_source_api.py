@@ -8,6 +8,7 @@ import logging
 import ssl
 import subprocess
 import sys
+from asyncio import sslproto
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ from agent.source.api import (
     NoCluster,
     date_seconds,
 )
+from agent.source.gathering import TLS_BUFFER_BYTES
 
 
 def kubeconfig(url: str, *, token: str = "", proxy: str = "") -> str:
@@ -67,6 +69,15 @@ async def test_a_kubeconfig_that_cannot_be_used_is_no_cluster(tmp_path: Path, te
     with pytest.raises(NoCluster, match="kubeconfig"):
         async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
             pass
+
+
+async def test_its_connections_have_small_buffers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sslproto.SSLProtocol, "max_size", 256 * 1024)
+    (tmp_path / "kubeconfig").write_text(kubeconfig("https://127.0.0.1:1"))
+    async with Client(Access(str(tmp_path / "kubeconfig")), "test"):
+        assert sslproto.SSLProtocol.max_size == TLS_BUFFER_BYTES
 
 
 def test_the_generated_client_is_not_imported() -> None:

@@ -26,6 +26,9 @@ async def measure(report: Report, note: Callable[[Row], None]) -> None:
     size = int(os.environ.get("BENCH_MIB", "16")) << 20
     turns = int(os.environ.get("BENCH_TURNS", "3"))
     only = os.environ.get("BENCH_ONLY", " ".join(PARTS)).split()
+    unknown = ", ".join(sorted(set(only) - set(PARTS)))
+    if unknown or not only:
+        raise SystemExit(f"BENCH_ONLY: {unknown or 'nothing'}; the parts are {', '.join(PARTS)}")
     here = peers.installed()
     report.left_out += [f"{name} is not installed" for name in peers.NAMES if name not in here]
     report.left_out += [f"{part} was not asked for" for part in PARTS if part not in only]
