@@ -19,14 +19,13 @@ import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from agent import __version__, settings
 from agent.arguments import make_parser
-from agent.modes import Mode, decide
+from agent.modes import Mode
 from agent.rulefiles import load_rules
 from agent.rules import RuleError
-from agent.sink.endpoint import EndpointError, WriteKeyError, endpoint_for
+from agent.sink.endpoint import EndpointError, WriteKeyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,8 +98,9 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent.ledger.directory import Directory
     from agent.ledger.ledger import Ledger
 
-    logs.configure(loaded.log.level)
-    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    # Standard output is for the events where it is the destination.
+    logs.configure(loaded.log.level, sys.stderr if loaded.destination.type == "stdout" else None)
+    mode = settings.mode(loaded)
     listen = (loaded.health.host, loaded.health.port)
     stop = asyncio.Event()
     with asyncio.Runner() as runner:
@@ -114,8 +114,6 @@ def _run(arguments: argparse.Namespace) -> int:
             ruleset = load_rules(loaded.rules.paths)
         except RuleError as error:
             return service.refuse_rules(error)
-        endpoint = endpoint_for(_endpoint(loaded))
-        write_key = loaded.destination.write_key if mode.mode is Mode.ON else None
         return runner.run(
             service.serve_pipeline(
                 mode,
@@ -123,8 +121,7 @@ def _run(arguments: argparse.Namespace) -> int:
                 ruleset,
                 _options(loaded),
                 _world(),
-                endpoint=endpoint,
-                write_key=write_key,
+                key=(loaded.destination.write_key or "") if mode.mode is Mode.ON else None,
                 stop=stop,
                 ledger=Ledger(Directory(Path(loaded.ledger.path)) if loaded.ledger.path else None),
                 switches=settings.switches(loaded),
@@ -134,9 +131,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _preview(arguments: argparse.Namespace) -> int:
-    from agent.previewing import show_preview
+    from functools import partial
 
-    return _look_through(arguments, show_preview)
+    from agent.previewing import show_preview
+    from agent.sink.translations import shown_by
+
+    shown = shown_by(settings.destination(_load(arguments)))
+    return _look_through(arguments, partial(show_preview, show=shown))
 
 
 def _prove(arguments: argparse.Namespace) -> int:
@@ -164,12 +165,12 @@ def _plan(arguments: argparse.Namespace) -> int:
     from agent.terms import Terms
 
     loaded = _load(arguments)
-    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    mode = settings.mode(loaded)
     terms = Terms(
         loaded.identity.cluster_id,
         loaded.window.seconds,
         loaded.privacy.minimum,
-        _origin(endpoint_for(_endpoint(loaded))),
+        settings.destination(loaded).name,
         loaded.privacy.quiet_period_seconds,
         mode.mode,
     )
@@ -200,7 +201,7 @@ def _status(arguments: argparse.Namespace) -> int:
 
     loaded = _load(arguments)
     logs.configure("error", sys.stderr)  # on the other is what was asked for
-    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    mode = settings.mode(loaded)
     # While it is off nothing is contacted, not even this machine.
     running = ask_status(loaded.page.port) if mode.mode is not Mode.OFF else None
     if running is not None:
@@ -237,7 +238,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
     patient = Patient(
         options,
         settings.switches(loaded),
-        has_write_key=loaded.destination.write_key is not None,
+        has_destination=settings.has_destination(loaded),
         load_rules=lambda: load_rules(loaded.rules.paths),
         clock=time.time,
         guessed=frozenset() if loaded.kubernetes.namespaces else frozenset(options.namespaces),
@@ -251,7 +252,7 @@ def _ledger(arguments: argparse.Namespace) -> int:
     from agent.kept import Place, show_entry, show_ledger
 
     loaded = _load(arguments)
-    mode = decide(settings.switches(loaded), has_write_key=loaded.destination.write_key is not None)
+    mode = settings.mode(loaded)
     path = Path(loaded.ledger.path) if loaded.ledger.path else None
     place = Place(0 if mode.mode is Mode.OFF else loaded.page.port, path)
     if "report" in arguments:
@@ -281,22 +282,12 @@ def _options(loaded: settings.Settings) -> Options:
         state_name=loaded.state.configmap,
         installation_name=loaded.state.installation_configmap,
         agent_version=__version__,
-        destination=_origin(endpoint_for(_endpoint(loaded))),
+        destination=settings.destination(loaded),
         rules_paths=loaded.rules.paths,
         minimum=loaded.privacy.minimum,
         lease_name=loaded.lease.name,
         slots=loaded.state.slots,
     )
-
-
-def _endpoint(loaded: settings.Settings) -> str:
-    return loaded.destination.endpoint or loaded.destination.region
-
-
-def _origin(endpoint: str) -> str:
-    """Return where a destination is, without a path, which may be a secret."""
-    parts = urlsplit(endpoint)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _own_namespace() -> str:

@@ -19,6 +19,7 @@ from agent.containers import MAX_FOLLOWS, warn_missing
 from agent.counting import Counting
 from agent.model import Identity
 from agent.obey import is_marked, pay_owed
+from agent.sink.translations import shown_by
 from agent.slots import take_slot
 from agent.source import identity as identities
 from agent.source.api import ApiError, Client
@@ -199,6 +200,7 @@ async def begin(
             ledger,
             minimum=options.minimum,
             withholding=withholding,
+            show=shown_by(options.destination),
         )
         counting.begin(
             now_seconds=now,

@@ -55,6 +55,8 @@ class Counting:
     ledger: Ledger = field(factory=Ledger)
     minimum: int = 0
     withholding: Withholding = field(factory=Withholding)
+    show: Callable[[Batch], bytes] = batch_array
+    """What the destination is given of a batch, for the ledger and the page."""
     is_urgent: bool = False
     is_dirty: bool = False
     rest_bytes: int = 0
@@ -357,6 +359,7 @@ class Counting:
             self.ledger.keep_unsent(
                 batch,
                 array=batch_array(batch),
+                shown=self.show(batch),
                 why=self._why_unsent(report.start_seconds),
                 now_seconds=now_seconds,
             )

@@ -229,7 +229,8 @@ class Batch:
     """A sealed `batch` array: frozen bytes that are never rebuilt, and what is known of them.
 
     `body` is the gzip-compressed JSON array; `events` is its length; `sealed_seconds` is the
-    agent's clock when it was sealed.
+    agent's clock when it was sealed. `attempted` is whether a destination may have it, as far as
+    nobody knows better; `place` is which one it is known to have been given to, empty for none.
     """
 
     seq: int
@@ -238,3 +239,4 @@ class Batch:
     events: int
     sealed_seconds: int
     attempted: bool = False
+    place: str = ""

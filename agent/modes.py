@@ -46,11 +46,11 @@ class Decision:
     why: str
 
 
-def decide(switches: Iterable[Switch], *, has_write_key: bool) -> Decision:
-    """Return the mode. Any off wins, then a missing write key."""
+def decide(switches: Iterable[Switch], *, has_destination: bool) -> Decision:
+    """Return the mode. Any off wins, then a destination whose key is missing."""
     for switch in switches:
         if switch.is_off:
             return Decision(Mode.OFF, f"{switch.name} is {switch.value}")
-    if not has_write_key:
+    if not has_destination:
         return Decision(Mode.LOCAL, "no write key is set (destination.write_key)")
-    return Decision(Mode.ON, "a write key is set and no switch says off")
+    return Decision(Mode.ON, "a destination is set and no switch says off")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from agent.follow import Pace
+from agent.sink.destination import Destination
 from agent.state.lease import LeaseTimes
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Options:
     state_name: str
     installation_name: str
     agent_version: str
-    destination: str = ""
+    destination: Destination = field(factory=Destination)
     rules_paths: tuple[str, ...] = ()
     minimum: int = 0
     pace: Pace = field(factory=Pace)

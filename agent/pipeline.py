@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from agent.rules import RuleSet
     from agent.sink.deliver import Send
     from agent.sink.outcome import Outcome
+    from agent.sink.wire import SendWhile
     from agent.state.document import Document
     from agent.state.store import Store
 
@@ -158,6 +160,7 @@ class Pipeline:
                     unreadable=self.containers.unreadable,
                 )
             self._hold_back()
+            self.outbox.offer()
             await self._commit_if_due()
             await self.counting.ledger.save()
             if self.options.slots and self._has_drained():
@@ -304,7 +307,7 @@ async def run(
     ruleset: RuleSet,
     world: World,
     *,
-    send: Send | None,
+    send: SendWhile | None,
     started: Callable[[Pipeline], None],
     stop: asyncio.Event,
     ledger: Ledger,
@@ -412,12 +415,13 @@ async def run(
             await ledger.save(limit_seconds=LEDGER_STOP_SECONDS)
 
 
-def _checked(send: Send, check: Callable[[], None], outbox: CommittedOutbox) -> Send:
+def _checked(send: SendWhile, check: Callable[[], None], outbox: CommittedOutbox) -> Send:
     async def checked(batch: Batch, *, sent_seconds: float) -> Outcome:
         check()
         if not outbox.may_leave(batch):
-            return Retry("switched_off")
-        return await send(batch, sent_seconds=sent_seconds)
+            return Retry("switched_off", is_untaken=True)
+        may_go_on = partial(outbox.may_leave, batch)
+        return await send(batch, sent_seconds=sent_seconds, may_go_on=may_go_on)
 
     return checked
 

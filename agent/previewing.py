@@ -34,6 +34,7 @@ from agent.sink.batch import batch_array
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from agent.model import Batch
     from agent.rules import RuleSet
 
 CHUNK_BYTES = 1 << 20
@@ -54,6 +55,7 @@ def show_preview(
     now_seconds: int,
     as_json: bool,
     minimum: int = 0,
+    show: Callable[[Batch], bytes] = batch_array,
 ) -> int:
     """Print what would be sent for the files; `-` or none is standard input."""
     errors = Console(stderr=True)
@@ -82,9 +84,9 @@ def show_preview(
             markup=False,
         )
     if as_json:
-        # One line a batch, each the `batch` array byte for byte as it would be on the wire.
+        # One line a batch, or a request of it: byte for byte what the destination would be given.
         for batch in found.batches:
-            sys.stdout.buffer.write(batch_array(batch) + b"\n")
+            sys.stdout.buffer.write(show(batch) + b"\n")
         sys.stdout.buffer.flush()
     else:
         _print_preview(Console(), found)

@@ -51,7 +51,7 @@ class Running:
     options: Options
     ledger: Ledger
     local_switches: tuple[Switch, ...]
-    has_write_key: bool
+    has_destination: bool
     clock: Callable[[], float]
     pipeline: Pipeline | None = None
     switches: tuple[Switch, ...] = ()
@@ -83,7 +83,7 @@ class Running:
         """Take what the cluster's switches say; local ones were decided before."""
         self.looked = self.clock()
         self.switches = (*self.local_switches, *found)
-        self.decision = decide(self.switches, has_write_key=self.has_write_key)
+        self.decision = decide(self.switches, has_destination=self.has_destination)
         if self.decision.mode is Mode.OFF:
             self.pipeline = None
 
@@ -111,7 +111,7 @@ class Running:
             self.last_delivery = at
         elif isinstance(outcome, Retry):
             self.retried += 1
-        else:
+        else:  # refused or given up: parked either way
             self.rejected += 1
 
     def snapshot(self) -> Snapshot:
@@ -180,7 +180,8 @@ class Running:
             cannot_begin=self.cannot_begin,
             is_blind=any(status != HTTPStatus.OK for status in self.answers.values()),
             owes_off=self.lookout.owed_since is not None,
-            destination=self.options.destination if self.decision.mode is Mode.ON else "",
+            destination=self.options.destination.name if self.decision.mode is Mode.ON else "",
+            promise=str(self.options.destination.promise),
             window_seconds=self.options.window_seconds,
             entries=self.ledger.entries,
             ledger_path="" if directory is None else str(directory.path),
@@ -219,6 +220,7 @@ class Running:
                 coming.end_seconds,
                 coming.is_sent,
                 tuple(map(batch_array, coming.batches)),
+                tuple(map(counting.show, coming.batches)),
             ),
             parked=document.parked,
             gaps=tuple(

@@ -20,8 +20,8 @@ from agent.pipeline import Pipeline, run
 from agent.prefilter import make_prefilter
 from agent.reload import refusal_of, watch_rules
 from agent.running import Running
-from agent.sink.outcome import Outcome
-from agent.sink.segment import Segment, open_session
+from agent.sink.http import open_session
+from agent.sink.senders import make_sender
 from agent.source.api import ApiError, NoCluster
 from agent.source.discovery import pause_seconds
 from agent.state.store import Conflict, StateError
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from agent.modes import Decision, Switch
     from agent.options import Options, World
     from agent.rules import RuleError, RuleSet
+    from agent.sink.outcome import Outcome
+    from agent.sink.wire import SendWhile
 
 log = logging.getLogger(__name__)
 announcement = logging.getLogger(ANNOUNCEMENT)
@@ -70,16 +72,18 @@ async def serve_pipeline(
     options: Options,
     world: World,
     *,
-    endpoint: str,
-    write_key: str | None,
+    key: str | None,
     stop: asyncio.Event,
     ledger: Ledger,
     switches: Iterable[Switch],
     page_port: int,
 ) -> int:
-    """Run the pipeline until stopped; return the exit code."""
+    """Run the pipeline until stopped; return the exit code. `key` None means local: send nothing.
+
+    It is empty where the destination needs none.
+    """
     running = Running(
-        decision, ruleset, options, ledger, tuple(switches), write_key is not None, world.clock
+        decision, ruleset, options, ledger, tuple(switches), key is not None, world.clock
     )
     running.lookout.told = partial(_switched, running)
     running.stand(since=world.monotonic())
@@ -92,9 +96,14 @@ async def serve_pipeline(
             _announce(decision, port, options.agent_version)
             log.info("page", extra={"port": page})
             await ledger.load()
-            segment = (
-                Segment(session, endpoint, write_key, options.agent_version) if write_key else None
-            )
+
+            def make() -> SendWhile | None:
+                """Make one for each run: another replica may have sent since the one before."""
+                if key is None:
+                    return None
+                version = options.agent_version
+                return make_sender(options.destination, session, key=key, agent_version=version)
+
             async with asyncio.TaskGroup() as group:
                 watching = watch_rules(
                     options.rules_paths,
@@ -104,7 +113,7 @@ async def serve_pipeline(
                     every_seconds=options.pace.rules,
                 )
                 watcher = group.create_task(watching, name="rules")
-                code = await _keep_running(running, options, world, segment=segment, stop=stop)
+                code = await _keep_running(running, options, world, make=make, stop=stop)
                 watcher.cancel()
             log.info("stopped", extra={"code": code})
             return code
@@ -124,14 +133,14 @@ async def _keep_running(
     options: Options,
     world: World,
     *,
-    segment: Segment | None,
+    make: Callable[[], SendWhile | None],
     stop: asyncio.Event,
 ) -> int:
     """Begin again: with growing waits while something cannot be used yet, slowly while off."""
     failures = 0
     said = ""
     while not stop.is_set():
-        ended = await _run_once(running, options, world, segment=segment, stop=stop)
+        ended = await _run_once(running, options, world, make=make, stop=stop)
         if isinstance(ended, int):
             return ended
         if isinstance(ended, SwitchedOff):
@@ -164,12 +173,12 @@ async def _run_once(
     options: Options,
     world: World,
     *,
-    segment: Segment | None,
+    make: Callable[[], SendWhile | None],
     stop: asyncio.Event,
 ) -> int | SwitchedOff | ApiError | StateError:
     """Run the pipeline; return the exit code, or why it is to be begun again."""
     try:
-        await _work(running, options, world, segment=segment, stop=stop)
+        await _work(running, options, world, make=make, stop=stop)
     except NoCluster as error:
         log.error("no cluster", extra={"why": str(error)})
         return 3
@@ -195,14 +204,15 @@ async def _work(
     options: Options,
     world: World,
     *,
-    segment: Segment | None,
+    make: Callable[[], SendWhile | None],
     stop: asyncio.Event,
 ) -> None:
     """Run as the one of its node, as one of several replicas, or as the only agent."""
+    send = make()
 
-    async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
-        assert segment is not None
-        outcome = await segment.send(batch, sent_seconds=sent_seconds)
+    async def noted(batch: Batch, *, sent_seconds: float, may_go_on: Callable[[], bool]) -> Outcome:
+        assert send is not None
+        outcome = await send(batch, sent_seconds=sent_seconds, may_go_on=may_go_on)
         running.note(batch, outcome, sent_seconds)
         return outcome
 
@@ -217,7 +227,7 @@ async def _work(
             options,
             running.ruleset,
             world,
-            send=send if segment is not None else None,
+            send=None if send is None else noted,
             started=started,
             stop=stop,
             ledger=running.ledger,

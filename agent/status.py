@@ -65,7 +65,8 @@ def show_running(found: Mapping[str, Any], port: int) -> int:
         f"{'; the files have changed and do not compile, see `rules check`' if refused else ''}",
         soft_wrap=True,
     )
-    console.print(f"destination: {found['destination'] or 'none'}", markup=False)
+    promise = f", {found['promise']}" if found["promise"] else ""
+    console.print(f"destination: {found['destination'] or 'none'}{promise}", markup=False)
     if coming is not None:
         will = "will be sent" if coming["is_sent"] else "will not be sent"
         console.print(

@@ -31,7 +31,9 @@ from agent.on_node import run_on_node
 from agent.options import Options, World
 from agent.pipeline import Pipeline, run
 from agent.rules import RuleSet
-from agent.sink.segment import Segment, open_session
+from agent.sink.destination import Destination
+from agent.sink.http import HttpSender, open_session
+from agent.sink.segment import Segment
 from agent.source.api import Access
 from agent.state.lease import LeaseTimes
 from tests.sim.botkube import Fact, generate, replay
@@ -155,7 +157,9 @@ class Lab:
             ledger = Ledger(Directory(self.ledger_path) if self.ledger_path else None)
             await ledger.load()
             life = self.life(
-                Segment(session, self.collector.url, "write-key", "test") if sends else None,
+                HttpSender(session, self.collector.url, "write-key", Segment("test"))
+                if sends
+                else None,
                 seed=seed,
                 started=started,
                 stand_by=stand_by,
@@ -177,7 +181,7 @@ class Lab:
 
     def life(
         self,
-        segment: Segment | None,
+        sender: HttpSender | None,
         *,
         seed: int,
         started: Callable[[Pipeline], None],
@@ -212,7 +216,7 @@ class Lab:
                 options,
                 self.ruleset,
                 world,
-                send=None if segment is None else segment.send,
+                send=None if sender is None else sender.send,
                 started=started,
                 stop=stop,
                 ledger=ledger,
@@ -271,7 +275,7 @@ class Lab:
             state_name="botkube-analytics-state",
             installation_name="botkube-analytics-installation",
             agent_version="test",
-            destination=self.collector.url,
+            destination=Destination(endpoint=self.collector.url),
             pace=PACE,
             # Waits are the loop's, the others the agent's clock's.
             lease_times=LeaseTimes(retry=0.02, attempt=1.0),

@@ -34,8 +34,9 @@ from agent.options import Options
 from agent.rulefiles import load_rules
 from agent.rules import RuleSet
 from agent.settings import Switch
+from agent.sink.destination import Destination
+from agent.sink.http import open_session
 from agent.sink.reach import reach
-from agent.sink.segment import open_session
 from agent.source.api import Client
 from agent.source.switches import ANNOTATION
 from agent.state.configmap import ConfigMapStore
@@ -81,7 +82,7 @@ def patient(world: Lab, *, options: Options | None = None, **changes: Any) -> Pa
     made = Patient(
         options or world.options(),
         (Switch("BOTKUBE_ANALYTICS_DISABLE", "not set", is_off=False),),
-        has_write_key=True,
+        has_destination=True,
         load_rules=lambda: world.ruleset,
         clock=world.clock.seconds,
         check_seconds=3.0,
@@ -489,7 +490,9 @@ async def test_off_by_a_local_switch_looks_at_nothing(settled: Lab) -> None:
     def load_rules() -> RuleSet:
         raise AssertionError
 
-    options = attrs.evolve(settled.options(), destination="http://127.0.0.1:1")
+    options = attrs.evolve(
+        settled.options(), destination=Destination(endpoint="http://127.0.0.1:1")
+    )
     lines = await lines_of(settled, switches=(OFF,), options=options, load_rules=load_rules)
 
     assert bad(lines) == {"mode": Verdict.WARN}
@@ -918,7 +921,7 @@ async def heard(
 
 
 def sending_to(world: Lab, url: str) -> Options:
-    return attrs.evolve(world.options(), destination=url)
+    return attrs.evolve(world.options(), destination=Destination(endpoint=url))
 
 
 async def test_the_destination_is_told_nothing(
@@ -945,7 +948,7 @@ async def test_the_destination_is_told_nothing(
 
 async def test_in_mode_local_the_destination_is_left_alone(settled: Lab) -> None:
     async with heard() as (url, requests):
-        lines = await lines_of(settled, options=sending_to(settled, url), has_write_key=False)
+        lines = await lines_of(settled, options=sending_to(settled, url), has_destination=False)
 
     assert bad(lines) == {}
     assert lines["mode"].says.startswith("local")
@@ -1071,7 +1074,7 @@ async def test_the_readme_shows_what_is_printed(
     world.cluster.server.access.deny("get", "namespaces", "kube-system")
     options = attrs.evolve(world.options(), lease_name=None)
     await show_doctor(patient(world, options=options), as_json=False)
-    text = capsysbinary.readouterr().out.decode().replace(options.destination, SEGMENT)
+    text = capsysbinary.readouterr().out.decode().replace(options.destination.name, SEGMENT)
     text = text.replace(pod.name, "botkube-d0011128ad-46fca")
 
     assert [one for one in shown.splitlines() if one not in [*text.splitlines(), "…"]] == []

@@ -28,7 +28,8 @@ from agent.options import World
 from agent.pipeline import Pipeline
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
-from agent.sink.segment import Segment, open_session
+from agent.sink.http import HttpSender, open_session
+from agent.sink.segment import Segment
 from agent.source.api import Client
 from agent.state.document import decode
 from agent.state.lease import Lease, LeaseTimes
@@ -456,7 +457,7 @@ class Apart:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with open_session("test") as session:
             await self.world.life(
-                Segment(session, self.world.collector.url, "write-key", "test"),
+                HttpSender(session, self.world.collector.url, "write-key", Segment("test")),
                 seed=77,
                 started=self.start,
                 stand_by=self.stand_by,
@@ -561,8 +562,7 @@ async def replica(world: Lab, *, seed: int) -> AsyncIterator[Replica]:
             ids.randbytes,
             world.clock.seconds,
         ),
-        endpoint=world.collector.url,
-        write_key="write-key",
+        key="write-key",
         stop=stop,
         ledger=Ledger(),
         switches=(),

@@ -26,6 +26,7 @@ from agent.model import REPORT, Batch, Identity, Observation
 from agent.outbox import HELD_BACK, CommittedOutbox
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array, seal
+from agent.sink.destination import Destination
 from agent.sink.outcome import Reason
 from agent.source.switches import ANNOTATION
 from agent.state.document import Document
@@ -578,11 +579,11 @@ async def test_an_attempt_that_was_held_back_changes_no_answer(
 ) -> None:
     made, one = counting(), batch()
     made.document.outbox = [one]
-    outbox = CommittedOutbox(made, "https://example.org", lambda: 5.0)
+    outbox = CommittedOutbox(made, Destination(endpoint="https://example.org"), lambda: 5.0)
     reasons: list[Reason] = [*answers, HELD_BACK, HELD_BACK]
     for reason in reasons:
         await outbox.attempted(one)
-        await outbox.retried(one, reason)
+        await outbox.retried(one, reason, is_untaken=reason == HELD_BACK)
     (entry,) = made.ledger.entries
     made.ledger.discard([batch_array(one)], why="switched_off", now_seconds=6)
     (gone,) = made.ledger.entries

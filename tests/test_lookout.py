@@ -653,7 +653,7 @@ def shown(world: Lab, agent: Agent) -> Running:
         world.options(),
         agent.ledger,
         (),
-        has_write_key=True,
+        has_destination=True,
         clock=world.clock.seconds,
         pipeline=agent.pipeline,
         looked=world.clock.seconds(),

@@ -187,7 +187,7 @@ def whole(ruleset: RuleSet, **changes: object) -> View:
         NOW,
         "1",
         "on",
-        "a write key is set",
+        "a destination is set",
         switches=(SwitchRow("DO_NOT_TRACK", "false", is_off=False),),
         destination="https://one.example",
         installation_id="5f0c1ad6-3b0e-4d0e-8f7b-0a8b7a1c2d3e",
@@ -450,7 +450,7 @@ def test_the_mode_says_why_and_until_when_nothing_is_sent(ruleset: RuleSet) -> N
     on, local = page(whole(ruleset)).decode(), page(EMPTY).decode()
     quiet = page(whole(ruleset, count_from_seconds=NOW + 3600)).decode()
 
-    assert "because a write key is set" in on
+    assert "because a destination is set" in on
     assert "Nothing is sent before" not in on
     assert 'Nothing is sent before <time datetime="2027-01-15T09:00:00Z">2027-01-15 09:00' in quiet
     assert "Nothing is sent." in local
@@ -931,7 +931,7 @@ async def test_what_was_delivered_stays_said_when_nothing_runs_any_more(
         world.options(),
         Ledger(),
         (),
-        has_write_key=True,
+        has_destination=True,
         clock=world.clock.seconds,
     )
     for outcome in (Delivered(), Retry("timeout"), Rejected(400)):

@@ -70,6 +70,7 @@ VALUES = [
     ("state.installation_configmap", "another", "another"),
     ("state.namespace", "observability", "observability"),
     ("lease.name", "botkube-analytics", "botkube-analytics"),
+    ("destination.type", "posthog", "posthog"),
     ("destination.write_key", KEY, KEY),
     ("destination.region", "eu", "eu"),
     ("destination.endpoint", "http://127.0.0.1:9/v1/batch", "http://127.0.0.1:9/v1/batch"),
@@ -137,9 +138,9 @@ def test_each_setting_from_each_place(name: str, text: str, expected: object) ->
 
 
 def test_every_setting_is_tried_above() -> None:
-    assert {one.name for one in TABLE} - {"destination.write_key_file"} == {
-        row[0] for row in VALUES
-    }
+    elsewhere = ("write_key_file", "property", "path", "delivery")
+    names = {f"destination.{one}" for one in elsewhere}
+    assert {one.name for one in TABLE} - names == {row[0] for row in VALUES}
 
 
 def parse(arguments: list[str]) -> dict[str, Any]:
@@ -281,7 +282,7 @@ LEVEL_FIX = "write one of debug, info, warning, error"
 FILE_FIX = "name a readable text file"
 
 UNKNOWN = "there is no such setting"
-ENDPOINT_FAULT = "the endpoint must be `us`, `eu` or a URL that begins with https://"
+ENDPOINT_FAULT = "the endpoint must be a URL that begins with https://"
 SECOND_DOCUMENT = "expected a single document in the stream but found another document"
 HOST_FAULT = (
     "the endpoint's host is not valid: it is an address, or a name of parts of 1 to 63 letters, "

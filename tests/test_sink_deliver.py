@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from agent.model import Batch
 from agent.sink.batch import AGE_LIMIT_SECONDS, seal
 from agent.sink.deliver import MAX_WAIT_SECONDS, deliver
+from agent.sink.http import HttpSender, open_session
 from agent.sink.outcome import Delivered, Outcome, Rejected, Retry
-from agent.sink.segment import Segment, open_session
+from agent.sink.segment import Segment
 from tests.sim.collector import Collector
 from tests.sim.faults import Answer, Fault, LoseResponse, Reset
 
@@ -32,6 +33,7 @@ class FakeOutbox:
     batches: list[Batch]
     delivered_seqs: list[int] = field(factory=list)
     parked: list[tuple[int, int]] = field(factory=list)
+    given: list[int] = field(factory=list)
     reasons: list[tuple[int, str]] = field(factory=list)
 
     async def next(self) -> Batch:
@@ -48,11 +50,15 @@ class FakeOutbox:
         self.delivered_seqs.append(batch.seq)
         self._remove(batch)
 
-    async def retried(self, batch: Batch, reason: str) -> None:
+    async def retried(self, batch: Batch, reason: str, *, is_untaken: bool) -> None:  # noqa: ARG002
         self.reasons.append((batch.seq, reason))
 
     async def rejected(self, batch: Batch, status: int) -> None:
         self.parked.append((batch.seq, status))
+        self._remove(batch)
+
+    async def given_up(self, batch: Batch) -> None:
+        self.given.append(batch.seq)
         self._remove(batch)
 
     def _remove(self, batch: Batch) -> None:
@@ -273,7 +279,7 @@ async def deliver_to(
     for fault in faults:
         collector.faults.add(fault)
     async with open_session("0.1.0") as session:
-        segment = Segment(session, collector.url, collector.write_key, "0.1.0")
+        segment = HttpSender(session, collector.url, collector.write_key, Segment("0.1.0"))
         with contextlib.suppress(Emptied):
             await deliver(outbox, segment.send, clock=clock, sleep=clock.sleep, jitter=unchanged)
     return clock

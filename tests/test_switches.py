@@ -30,8 +30,9 @@ from agent.outbox import CommittedOutbox
 from agent.pipeline import _checked
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
+from agent.sink.destination import Destination
+from agent.sink.http import HttpSender
 from agent.sink.outcome import Delivered, Outcome, Retry
-from agent.sink.segment import Segment
 from agent.source.api import ApiError, Client
 from agent.source.switches import ANNOTATION, MAX_YAML_CHARS, VARIABLE, read_switches
 from agent.standing import stand
@@ -352,13 +353,15 @@ async def test_nothing_is_sent_while_the_switch_cannot_be_read(
 ) -> None:
     """What had begun to be sent by then may still arrive, so beginnings are counted."""
     begun: list[int] = []
-    send = Segment.send
+    send = HttpSender.send
 
-    async def noted(self: Segment, batch: Batch, *, sent_seconds: float) -> Outcome:
+    async def noted(
+        self: HttpSender, batch: Batch, *, sent_seconds: float, may_go_on: Callable[[], bool]
+    ) -> Outcome:
         begun.append(batch.seq)
-        return await send(self, batch, sent_seconds=sent_seconds)
+        return await send(self, batch, sent_seconds=sent_seconds, may_go_on=may_go_on)
 
-    monkeypatch.setattr(Segment, "send", noted)
+    monkeypatch.setattr(HttpSender, "send", noted)
     world.collector.faults.add(Delay(seconds=0.1), path="/v1/batch", times=None)
     async with world.agent() as agent:
         pipeline = agent.pipeline
@@ -402,7 +405,7 @@ async def process(world: Lab, *, seed: int = 1) -> AsyncIterator[tuple[int, int]
     ids, stop = random.Random(seed), asyncio.Event()
     task = asyncio.create_task(
         serve_pipeline(
-            Decision(Mode.ON, "a write key is set"),
+            Decision(Mode.ON, "a destination is set"),
             ("127.0.0.1", ports[0]),
             world.ruleset,
             world.options(),
@@ -413,8 +416,7 @@ async def process(world: Lab, *, seed: int = 1) -> AsyncIterator[tuple[int, int]
                 ids.randbytes,
                 world.clock.seconds,
             ),
-            endpoint=world.collector.url,
-            write_key="write-key",
+            key="write-key",
             stop=stop,
             ledger=Ledger(),
             switches=(),
@@ -829,17 +831,20 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     made = counting()
     count(made, executed())
     closed(made)
-    outbox = CommittedOutbox(made, world.collector.url, world.clock.seconds)
-    outbox.commit(outbox.keys())
+    outbox = CommittedOutbox(made, Destination(endpoint=world.collector.url), world.clock.seconds)
     outbox.may_send.set()
     tried: list[Batch] = []
 
-    async def send(batch: Batch, *, sent_seconds: float) -> Outcome:
+    async def send(batch: Batch, *, sent_seconds: float, may_go_on: Callable[[], bool]) -> Outcome:
+        assert may_go_on()
         tried.append(attrs.evolve(batch, sealed_seconds=int(sent_seconds)))
         return Delivered()
 
     checked = _checked(send, lambda: None, outbox)
-    batch = await outbox.next()
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    outbox.commit(outbox.keys())
+    batch = await waiting
     outbox.may_send.clear()
     held = await checked(batch, sent_seconds=1.0)
     outbox.may_send.set()
@@ -847,10 +852,11 @@ async def test_a_batch_that_waits_for_the_ledger_does_not_leave_once_it_may_not(
     await outbox.attempted(batch)
     made.switch_off("another stream", now_seconds=5)
     gone = await checked(batch, sent_seconds=3.0)
-    await outbox.retried(batch, "switched_off")
+    await outbox.retried(batch, "switched_off", is_untaken=True)
     (entry,) = made.ledger.entries
 
-    assert (held, sent, gone) == (Retry("switched_off"), Delivered(), Retry("switched_off"))
+    held_back = Retry("switched_off", is_untaken=True)
+    assert (held, sent, gone) == (held_back, Delivered(), held_back)
     assert [one.sealed_seconds for one in tried] == [2]
     assert (entry.answer, entry.detail) == (LedgerAnswer.WAITING, "switched_off")
 

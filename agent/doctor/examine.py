@@ -27,8 +27,8 @@ from agent.doctor.verdicts import Around, Held, Line, Refusal
 from agent.model import Container
 from agent.modes import Mode, decide
 from agent.rules import RuleError
+from agent.sink.http import open_session
 from agent.sink.reach import reach
-from agent.sink.segment import open_session
 from agent.source.api import Client, NoCluster
 from agent.source.discovery import Selection, find_pods
 from agent.source.identity import release, version_of
@@ -72,7 +72,7 @@ class Patient:
 
     options: Options
     switches: tuple[Switch, ...]
-    has_write_key: bool
+    has_destination: bool
     load_rules: Callable[[], RuleSet]
     clock: Callable[[], float]
     guessed: frozenset[str] = frozenset()
@@ -100,7 +100,7 @@ class _Cluster:
 
 async def examine(patient: Patient) -> tuple[Decision, list[Line]]:
     """Return the mode, the cluster's switches included, and a line for each check."""
-    local = decide(patient.switches, has_write_key=patient.has_write_key)
+    local = decide(patient.switches, has_destination=patient.has_destination)
     if local.mode is Mode.OFF:
         return local, [verdicts.of_mode(local)]
     rules, ruleset = await asyncio.to_thread(_rules, patient)
@@ -174,7 +174,7 @@ async def _examine(
         read_switches(cluster.client, options.namespaces, options.deployments, options.selectors)
     )
     said = () if isinstance(switches, Refusal) else switches
-    decision = decide((*patient.switches, *said), has_write_key=patient.has_write_key)
+    decision = decide((*patient.switches, *said), has_destination=patient.has_destination)
     may_read = not isinstance(switches, Refusal) and decision.mode is not Mode.OFF
     pods, keeping, lease, destination = await asyncio.gather(
         _pods(cluster),
@@ -411,7 +411,9 @@ async def _destination(patient: Patient, mode: Mode, *, is_known: bool) -> Line:
     if mode is not Mode.ON:
         why = "no write key is set" if mode is Mode.LOCAL else "a switch says off"
         return verdicts.not_contacted(why)
-    origin = patient.options.destination
+    destination = patient.options.destination
+    if not destination.origin:
+        return verdicts.not_contacted(f"{destination.name} is on no network")
     async with open_session(patient.options.agent_version) as session:
-        found = await reach(session, origin, seconds=patient.check_seconds)
-    return verdicts.of_destination(origin, found)
+        found = await reach(session, destination.origin, seconds=patient.check_seconds)
+    return verdicts.of_destination(destination.origin, found)

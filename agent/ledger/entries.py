@@ -62,17 +62,20 @@ class Summary:
 
 @frozen
 class Entry:
-    """One report. `body` is the gzip-compressed array, `size` its length before that.
+    """One report. `body` is the gzip-compressed bytes that the destination is given, `size` their
+    length before that; `sealed` is the digest of the array of which they were made.
 
     `detail` is the reason of a retry, the status of a rejection, why it was not sent: `local`
     (nothing is sent in this mode), `before_start` (before sending begins) or `withheld` (the rules
     newly disclose it), or why it will not be sent (again): `switched_off` or `mode_changed` (that,
-    or the installation). `at_seconds` is when this became known, `first_seconds` when it was first
+    or the installation), `destination_changed` (another one may have it) or `at_most_once` (this
+    one may). `at_seconds` is when this became known, `first_seconds` when it was first
     given to the destination, or closed.
     """
 
     number: int
     digest: str
+    sealed: str
     body: bytes = field(repr=False)
     size: int
     events: int
@@ -92,7 +95,7 @@ class Entry:
 
     @property
     def array(self) -> bytes:
-        """The `batch` array, byte for byte."""
+        """What the destination is given, byte for byte: the `batch` array or its translation."""
         return gzip.decompress(self.body)
 
     @property
@@ -148,7 +151,8 @@ def summarize(array: bytes) -> Summary:
 
 def encode(entry: Entry) -> bytes:
     """Return an entry as the bytes of its file."""
-    return orjson.dumps({"version": FORMAT_VERSION, **entry.head}) + b"\n" + entry.array
+    more = {"sealed": entry.sealed, "counts": entry.summary.counts, "gaps": entry.summary.gaps}
+    return orjson.dumps({"version": FORMAT_VERSION, **entry.head, **more}) + b"\n" + entry.array
 
 
 def decode(data: bytes) -> Entry:
@@ -161,6 +165,8 @@ def decode(data: bytes) -> Entry:
         return Entry(
             number=int(head["number"]),
             digest=str(head["digest"]),
+            # Which array it was came later than the first files, in which it is the array itself.
+            sealed=str(head.get("sealed", head["digest"])),
             body=gzip.compress(array, mtime=0),
             size=len(array),
             events=int(head["events"]),
@@ -170,13 +176,21 @@ def decode(data: bytes) -> Entry:
             answer=Answer(head["answer"]),
             detail=str(head["detail"]),
             attempts=int(head["attempts"]),
-            summary=summarize(array),
+            summary=_summary(head) if "counts" in head else summarize(array),
         )
     except EntryError:
         raise
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         what = f"the entry is not readable: {type(error).__name__}"
         raise EntryError(what) from error
+
+
+def _summary(head: Mapping[str, Any]) -> Summary:
+    counts, gaps = (
+        {str(name): int(value) for name, value in head[one].items()} for one in ("counts", "gaps")
+    )
+    start, end = int(head["window_start_seconds"]), int(head["window_end_seconds"])
+    return Summary(start, end, counts, gaps)
 
 
 def _check(is_so: bool, else_what: str) -> None:  # noqa: FBT001 like an assert

@@ -8,6 +8,7 @@ and counted, and the report is kept in memory.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 from typing import TYPE_CHECKING
 
@@ -63,14 +64,26 @@ class Ledger:
         return find_entry(self.entries, name)
 
     def send(
-        self, batch: Batch, *, array: bytes, destination: str, now_seconds: int
+        self,
+        batch: Batch,
+        *,
+        array: bytes,
+        destination: str,
+        now_seconds: int,
+        shown: bytes | None = None,
     ) -> Entry | None:
         """Keep a batch that is about to be given to the destination, for the first time or again.
 
+        `array` is what was sealed, `shown` what the destination is given of it, where that differs.
         Until there is an answer it is not known what became of it. Return what was known before.
         """
         before = self._entries.get(self._numbers.get(digest_of(array), 0))
-        entry = self._keep(batch, array, now_seconds=now_seconds, destination=destination)
+        entry = self._keep(batch, array, shown, now_seconds=now_seconds, destination=destination)
+        if before is not None and before.number != entry.number:
+            # It goes elsewhere, in other words.
+            before = evolve(before, answer=Answer.DISCARDED, detail="destination_changed")
+            self._put(evolve(before, at_seconds=now_seconds))
+            before = None
         self._put(
             evolve(
                 entry,
@@ -110,21 +123,42 @@ class Ledger:
                 answer = Answer.WAITING if entry.is_unanswered else answer
                 self.answer(array, answer, detail=why, now_seconds=now_seconds)
 
-    def keep_unsent(self, batch: Batch, *, array: bytes, why: str, now_seconds: int) -> None:
+    def keep_unsent(
+        self,
+        batch: Batch,
+        *,
+        array: bytes,
+        why: str,
+        now_seconds: int,
+        shown: bytes | None = None,
+    ) -> None:
         """Keep a report that is not sent, once however often its window is closed."""
         if digest_of(array) not in self._numbers:
-            entry = self._keep(batch, array, now_seconds=now_seconds, destination="")
+            entry = self._keep(batch, array, shown, now_seconds=now_seconds, destination="")
             self._put(evolve(entry, answer=Answer.NOT_SENT, detail=why))
 
-    def _keep(self, batch: Batch, array: bytes, *, now_seconds: int, destination: str) -> Entry:
-        digest = digest_of(array)
-        if digest in self._numbers:
-            return self._entries[self._numbers[digest]]
+    def _keep(
+        self,
+        batch: Batch,
+        array: bytes,
+        shown: bytes | None,
+        *,
+        now_seconds: int,
+        destination: str,
+    ) -> Entry:
+        """Return the entry of what was sealed, as it is, or a new one of what is given of it."""
+        sealed = digest_of(array)
+        if (known := self._entries.get(self._numbers.get(sealed, 0))) is not None and (
+            shown is None or known.digest == digest_of(shown)
+        ):
+            return known
+        given = array if shown is None else shown
         return Entry(
             number=self._last + 1,
-            digest=digest,
-            body=batch.body,
-            size=len(array),
+            digest=digest_of(given),
+            sealed=sealed,
+            body=batch.body if given == array else gzip.compress(given, mtime=0),
+            size=len(given),
             events=batch.events,
             first_seconds=now_seconds,
             at_seconds=now_seconds,
@@ -137,7 +171,7 @@ class Ledger:
         if entry.number not in self._entries:
             self._last = entry.number
             self._bytes += entry.size
-            self._numbers[entry.digest] = entry.number
+            self._numbers[entry.sealed] = entry.number
         self._entries[entry.number] = entry
         self._changed.add(entry.number)
         while self._is_over() and len(self._entries) > 1:
@@ -148,7 +182,8 @@ class Ledger:
 
     def _drop_oldest(self) -> None:
         oldest = self._entries.pop(next(iter(self._entries)))
-        self._numbers.pop(oldest.digest, None)
+        if self._numbers.get(oldest.sealed) == oldest.number:
+            del self._numbers[oldest.sealed]
         self._bytes -= oldest.size
         self._changed.discard(oldest.number)
         self._gone.add(oldest.number)

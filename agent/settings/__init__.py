@@ -3,7 +3,16 @@
 Stays at the top: only the command line imports it, and hands plain values down.
 """
 
-from agent.settings.load import CONFIG_VARIABLE, Fault, SettingsError, load, switches
+from agent.settings.load import (
+    CONFIG_VARIABLE,
+    Fault,
+    SettingsError,
+    destination,
+    has_destination,
+    load,
+    mode,
+    switches,
+)
 from agent.settings.table import (
     DEFAULT_CONFIG,
     DEFAULT_STATE,
@@ -26,7 +35,10 @@ __all__ = [
     "SettingsError",
     "Switch",
     "add_flags",
+    "destination",
+    "has_destination",
     "load",
+    "mode",
     "switches",
     "table",
 ]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 from attrs import define, field, frozen
 
+from agent.modes import Decision, decide
 from agent.rules.nodes import Items, Mapping, Node, Scalar, read
 from agent.rules.places import Problem, Problems
 from agent.settings.selectors import is_selector
@@ -34,6 +35,7 @@ from agent.settings.table import (
     Settings,
     Switch,
 )
+from agent.sink.destination import AT_LEAST_ONCE, KINDS, SEGMENT, Destination
 from agent.sink.endpoint import EndpointError, endpoint_for
 
 if TYPE_CHECKING:
@@ -123,6 +125,7 @@ def load(
     _take_write_key_file(given, read_text)
     _check_state_path(given)
     _check_slots(given)
+    _check_destination(given)
     values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
     for setting, layers in given.values.items():
         values[setting.section][setting.key] = layers[max(layers)][1]
@@ -134,6 +137,30 @@ def load(
     if given.faults:
         raise SettingsError(given.faults, found)
     return found
+
+
+def destination(settings: Settings) -> Destination:
+    """Return where batches go."""
+    found = settings.destination
+    kind = KINDS[found.type]
+    base = found.endpoint or kind.regions.get(found.region)
+    return Destination(
+        found.type,
+        endpoint_for(base) if base and kind.path else "",
+        found.property or "",
+        found.path or "",
+        found.delivery,
+    )
+
+
+def has_destination(settings: Settings) -> bool:
+    """Whether there is all that sending needs: a key, where one is needed."""
+    return settings.destination.write_key is not None or not KINDS[settings.destination.type].key
+
+
+def mode(settings: Settings) -> Decision:
+    """Return the mode by what is set here alone."""
+    return decide(switches(settings), has_destination=has_destination(settings))
 
 
 def switches(settings: Settings) -> tuple[Switch, ...]:
@@ -309,6 +336,40 @@ def _check_slots(given: _Given) -> None:
         if name in in_force:
             fix = f"remove it, or the slots at {source}"
             given.fault(name, in_force[name][0], "this does not go with `state.slots`", fix)
+
+
+def _check_destination(given: _Given) -> None:
+    """Each kind needs settings that no other has, and not all know a choice of delivery."""
+    in_force = {
+        setting.key: layers[max(layers)]
+        for setting, layers in given.values.items()
+        if layers and setting.section == SECRETIVE
+    }
+    source, name = in_force.get("type", ("", SEGMENT))
+    kind = KINDS[name]
+    for key, what in kind.needs.items():
+        if key not in in_force and not any(one.setting.endswith(f".{key}") for one in given.faults):
+            needed = f"{name} needs `destination.{key}`"
+            given.fault("destination.type", source, needed, f"set it: {what}")
+    for key, form in kind.forms.items():
+        at, value = in_force.get(key, ("", None))
+        if value is not None and not form.fullmatch(value):
+            given.fault(
+                f"destination.{key}", at, "this has not its form", f"it is {kind.needs[key]}"
+            )
+    strange: list[str] = [
+        key for key in ("property", "path") if key in in_force and key not in kind.needs
+    ]
+    strange += ["endpoint"] if "endpoint" in in_force and not kind.path else []
+    for key in strange:
+        needs = ", ".join(one for one, other in KINDS.items() if key in other.needs) or "others"
+        fix = f"remove it, or set the type that has it: {needs}"
+        message = f"this does not go with `destination.type` {name}"
+        given.fault(f"destination.{key}", in_force[key][0], message, fix)
+    at, delivery = in_force.get("delivery", ("", AT_LEAST_ONCE))
+    if delivery != AT_LEAST_ONCE and kind.drops_repeats:
+        message = f"{name} has no such choice: it knows what it has already"
+        given.fault("destination.delivery", at, message, "remove it")
 
 
 def _off_switches(given: _Given, do_not_track: str) -> tuple[Switch, ...]:

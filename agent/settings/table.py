@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import field, frozen
 
+from agent.sink.destination import AT_LEAST_ONCE, AT_MOST_ONCE, KINDS, SEGMENT
 from agent.sink.endpoint import REGIONS
 
 if TYPE_CHECKING:
@@ -212,13 +213,29 @@ class Lease:
 
 @frozen
 class Destination:
+    type: str = _word(
+        SEGMENT, "which service, or what else, takes the events", options=tuple(KINDS)
+    )
     write_key: str | None = _declare(
-        Kind.SECRET, None, "the Segment source's write key; none: counts stay in the cluster"
+        Kind.SECRET,
+        None,
+        "the key of the service: Segment's write key, PostHog's project key, GA4's API secret, "
+        "Piwik PRO's tracking token; none: counts stay in the cluster",
     )
     write_key_file: str | None = _path(None, "a file with the write key, as a Secret is mounted")
-    region: str = _word("us", "where the Segment workspace is", options=tuple(REGIONS))
+    region: str = _word("us", "where the service's account is", options=tuple(REGIONS))
     endpoint: str | None = _declare(
-        Kind.URL, None, "an own Segment-compatible endpoint, in place of the region's"
+        Kind.URL, None, "an own endpoint that speaks the same, in place of the region's"
+    )
+    property: str | None = _text(
+        None, "`ga4`: the measurement id; `piwik-pro`: the id of the site or app"
+    )
+    path: str | None = _path(None, "`file`: the file that events are appended to")
+    delivery: str = _word(
+        AT_LEAST_ONCE,
+        "`ga4`, `piwik-pro`, `stdout`, which know no event again: what is not known to have "
+        "arrived is sent again, or not",
+        options=(AT_LEAST_ONCE, AT_MOST_ONCE),
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import backoff
 
-from agent.sink.outcome import Delivered, Rejected, Retry
+from agent.sink.outcome import Delivered, GivenUp, Rejected, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -42,15 +42,18 @@ class Outbox(Protocol):
     async def delivered(self, batch: Batch) -> None:
         """Remove a batch that was accepted."""
 
-    async def retried(self, batch: Batch, reason: Reason) -> None:
+    async def retried(self, batch: Batch, reason: Reason, *, is_untaken: bool) -> None:
         """Note that a batch was not accepted and will be sent again."""
 
     async def rejected(self, batch: Batch, status: int) -> None:
         """Park a batch that will never be accepted, visibly, so that it does not block the rest."""
 
+    async def given_up(self, batch: Batch) -> None:
+        """Park a batch that may have been accepted and is not to be sent again."""
+
 
 class Send(Protocol):
-    """Send a batch once. `Segment.send` is one."""
+    """Send a batch once, or what is left of it."""
 
     async def __call__(self, batch: Batch, *, sent_seconds: float) -> Outcome: ...
 
@@ -85,8 +88,13 @@ async def deliver(
                 logger.error("batch rejected and parked", extra=_fields(batch) | {"status": status})
                 trouble = None
                 await sleep(jitter(next(waits)))
-            case Retry(reason, after_seconds):
-                await outbox.retried(batch, reason)
+            case GivenUp():
+                await outbox.given_up(batch)
+                logger.error("batch given up and parked", extra=_fields(batch))
+                trouble = None
+                await sleep(jitter(next(waits)))
+            case Retry(reason, after_seconds, is_untaken):
+                await outbox.retried(batch, reason, is_untaken=is_untaken)
                 # Always taken, so that the wait also grows under answers that name none.
                 grown = jitter(next(waits))
                 if reason != trouble:

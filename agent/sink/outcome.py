@@ -13,10 +13,17 @@ Reason: TypeAlias = Literal[
     "redirected",
     "timeout",
     "connection",
+    "unexpected_answer",
+    "quota",
+    "file",
+    "interrupted",
     "switched_off",
 ]
-"""Why a batch is to be sent again: the first four are answers, the next two the lack of
-one; the last says that it was not sent, because a switch says off or cannot be read."""
+"""Why a batch is to be sent again: the first four are answers, the next two the lack of one.
+
+`unexpected_answer` is a success that the service does not give, `quota` one that says that it kept
+nothing, `file` that a file cannot be written. `interrupted` says that a part was sent and the rest
+waits, `switched_off` that nothing was: a switch says off or cannot be read."""
 
 
 @frozen
@@ -26,10 +33,14 @@ class Delivered:
 
 @frozen
 class Retry:
-    """The destination cannot take the batch now; `after_seconds` is what it asked to wait."""
+    """The destination cannot take the batch now; `after_seconds` is what it asked to wait.
+
+    `is_untaken` is whether it certainly has nothing of it.
+    """
 
     reason: Reason
     after_seconds: float | None = None
+    is_untaken: bool = False
 
 
 @frozen
@@ -39,4 +50,9 @@ class Rejected:
     status: int
 
 
-Outcome: TypeAlias = Delivered | Retry | Rejected
+@frozen
+class GivenUp:
+    """Whether the destination took all of the batch is not known, and it is not to get it twice."""
+
+
+Outcome: TypeAlias = Delivered | Retry | Rejected | GivenUp

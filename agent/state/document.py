@@ -13,7 +13,7 @@ from collections import Counter
 from typing import Any
 
 import orjson
-from attrs import define, evolve, field
+from attrs import define, field
 
 from agent.aggregate import Instance, SeriesKey, Window, Windows
 from agent.model import Batch, Cursor, Value
@@ -28,6 +28,8 @@ MAX_SECOND = 1 << 34
 """A few centuries from now: every time that nanoseconds in 63 bits can tell, and none that cannot
 be written as a date."""
 MAX_NS = 1 << 63
+OLD_PLACE = "segment"
+"""Where the releases that knew no other destination may have attempted a batch."""
 MAX_WINDOW_SECONDS = 86_400
 
 
@@ -132,6 +134,7 @@ def _json(document: Document) -> bytes:
                 key: _instance_out(one) for key, one in sorted(document.instances.items())
             },
             "outbox": [_batch_out(batch) for batch in document.outbox],
+            "places": [batch.place for batch in document.outbox],
         }
     )
 
@@ -192,7 +195,7 @@ def decode(data: bytes) -> Document:
                 for key, one in found.get("breaks", {}).items()
             },
             instances={key: _instance_in(one) for key, one in found["instances"].items()},
-            outbox=[_batch_in(one) for one in found["outbox"]],
+            outbox=list(map(_batch_in, found["outbox"], _places(found))),
         )
     except (
         LookupError,
@@ -213,11 +216,10 @@ def pods_of(document: Document) -> set[str]:
     return {key.partition("/")[0] for key in keys}
 
 
-def mark_attempted(document: Document, batch: Batch) -> None:
-    """Note that a batch was given to the destination at least once."""
+def put_batch(document: Document, batch: Batch) -> None:
+    """Put a batch in the place of the one with its `seq` and `part`, if that is still there."""
     document.outbox = [
-        evolve(one, attempted=True) if (one.seq, one.part) == (batch.seq, batch.part) else one
-        for one in document.outbox
+        batch if (one.seq, one.part) == (batch.seq, batch.part) else one for one in document.outbox
     ]
 
 
@@ -346,7 +348,13 @@ def _batch_out(batch: Batch) -> list[Any]:
     ]
 
 
-def _batch_in(found: list[Any]) -> Batch:
+def _places(found: dict[str, Any]) -> list[str]:
+    """Return where each batch was attempted, which came later than the first documents."""
+    outbox = found["outbox"]
+    return list(map(_text, found.get("places", [OLD_PLACE] * len(outbox))))
+
+
+def _batch_in(found: list[Any], place: str) -> Batch:
     seq, part, body, events, sealed, attempted = found
     return Batch(
         _number(seq),
@@ -355,6 +363,7 @@ def _batch_in(found: list[Any]) -> Batch:
         _number(events),
         _second(sealed),
         _flag(attempted),
+        place,
     )
 
 

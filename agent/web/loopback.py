@@ -63,7 +63,7 @@ async def _answer(read: Callable[[], View], request: web.BaseRequest) -> web.Res
             return _reply(orjson.dumps([one.head for one in read().entries]), JSON)
         case "/api/next":
             coming = read().next
-            return _reply(b"\n".join(coming.arrays if coming else ()), LINES)
+            return _reply(b"\n".join(coming.shown if coming else ()), LINES)
         case _:
             return _entry(read, request.path)
 

@@ -202,7 +202,7 @@ def _facts(view: View) -> Element:
         return number(figure) if view.is_running else UNKNOWN
 
     facts: tuple[tuple[str, Part], ...] = (
-        ("Destination", short(view.destination) or "none"),
+        ("Destination", _destination(view)),
         ("Reports sealed", running(view.seq)),
         ("Delivered since the start", number(figures.batches_delivered)),
         ("Last of them", "none" if delivered is None else moment(delivered)),
@@ -213,6 +213,11 @@ def _facts(view: View) -> Element:
     )
     cards = (tag("div", tag("dt", name), tag("dd", at)) for name, at in facts)
     return tag("dl", *cards, class_="facts")
+
+
+def _destination(view: View) -> str:
+    promise = f", {view.promise}" if view.promise else ""
+    return f"{short(view.destination)}{promise}" if view.destination else "none"
 
 
 def _switches(view: View) -> list[Element]:

@@ -41,6 +41,8 @@ WHY = {
     "withheld": "the rules newly disclose it",
     "switched_off": "it was switched off",
     "mode_changed": "the mode or the installation changed",
+    "destination_changed": "the destination was changed",
+    "at_most_once": "it is not sent twice",
 }
 
 
@@ -53,9 +55,9 @@ def coming(view: View, *, room: int) -> tuple[Element, int]:
         elif view.stands_by:
             why = "Nothing is read here while this replica stands by."
         return section("next", "Next report", tag("p", why)), room
-    exact, room = _exact(b"\n".join(view.next.arrays), room)
+    exact, room = _exact(b"\n".join(view.next.shown), room)
     events = [event for array in view.next.arrays for event in orjson.loads(array)]
-    size = sum(map(len, view.next.arrays))
+    size = sum(map(len, view.next.shown))
     will = "will be sent" if view.next.is_sent else "will not be sent, only kept in the ledger"
     rows = list(_counts(events))
     counts = fit_table(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import attrs
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from agent.ledger.entries import digest_of
 from agent.web.lastday import last_day
@@ -57,14 +57,19 @@ class RuleRow:
     hits: int
 
 
+def _own_arrays(report: NextReport) -> tuple[bytes, ...]:
+    return report.arrays
+
+
 @frozen
 class NextReport:
-    """The next report as it stands; mostly one array."""
+    """The next report as it stands; mostly one array. `shown` is what is given of each."""
 
     start_seconds: int
     end_seconds: int
     is_sent: bool
     arrays: tuple[bytes, ...] = field(repr=False)
+    shown: tuple[bytes, ...] = field(default=Factory(_own_arrays, takes_self=True), repr=False)
 
 
 @frozen
@@ -95,6 +100,7 @@ class View:
     is_blind: bool = False
     owes_off: bool = False
     destination: str = ""
+    promise: str = ""
     installation_id: str = ""
     cluster_id: str = ""
     stream: str = ""
@@ -238,6 +244,7 @@ def status(view: View) -> dict[str, Any]:
         "looked_seconds": view.looked_seconds,
         "look_every_seconds": view.look_every_seconds,
         "destination": view.destination,
+        "promise": view.promise if view.destination else "",
         "installation_id": view.installation_id,
         "cluster_id": view.cluster_id,
         "stream": view.stream,
@@ -252,8 +259,8 @@ def status(view: View) -> dict[str, Any]:
             "start_seconds": coming.start_seconds,
             "end_seconds": coming.end_seconds,
             "is_sent": coming.is_sent,
-            "bytes": sum(map(len, coming.arrays)),
-            "digests": [digest_of(array) for array in coming.arrays],
+            "bytes": sum(map(len, coming.shown)),
+            "digests": [digest_of(one) for one in coming.shown],
         },
         "ledger": {
             "entries": len(view.entries),

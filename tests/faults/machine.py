@@ -28,6 +28,7 @@ from agent.reader import Reader
 from agent.resume import keep_breaks
 from agent.sink.batch import batch_array
 from agent.sink.deliver import deliver
+from agent.sink.destination import Destination
 from agent.sink.outcome import Delivered, Outcome, Retry
 from agent.state.document import Document, decode
 from agent.state.keeper import Keeper
@@ -645,15 +646,16 @@ class World:
     def commit(self, fault: SaveFault = "") -> None:
         """Write State; if another agent has taken over, this one ends and the other goes on."""
         process = self.process
-        sealed = frozenset[tuple[int, int]]()
+        process.outbox.offer()
+        marked = frozenset[tuple[int, int]]()
 
         def take_cursors(document: Document) -> None:
-            nonlocal sealed
+            nonlocal marked
             for key, one in process.follows.items():
                 document.cursors[key] = one.reader.cursor()
                 document.breaks[key] = one.reader.breaks
             document.breaks = keep_breaks(document.breaks, document.cursors)
-            sealed = process.outbox.keys()
+            marked = process.outbox.keys()
             self.store.offered = self.truth.counted.copy()
 
         self.store.fault = fault
@@ -665,7 +667,7 @@ class World:
         except StateError:
             return
         else:
-            process.outbox.commit(sealed)
+            process.outbox.commit(marked)
             self._turn()
 
     def kill(self) -> None:
@@ -757,7 +759,7 @@ class World:
         self._run(
             keeper.commit(now_seconds=self.now_ns // NANOS, before_encode=lambda _document: None)
         )
-        outbox = CommittedOutbox(counting, "there", lambda: 0.0)
+        outbox = CommittedOutbox(counting, Destination(), lambda: 0.0)
         outbox.may_send.set()
         self.process = Process(keeper, counting, outbox)
         self._take_up()
@@ -849,6 +851,7 @@ class World:
         self.commit()
         for _ in range(200):
             self.send()
+            self.commit()
             if not self.process.counting.document.outbox:
                 break
         self._compare()

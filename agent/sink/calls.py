@@ -1,0 +1,64 @@
+"""The sealed batch as single events: as they are, or without `identify` and `group`.
+
+Owns which event stands for these two where a service does not know them. Must not know which. Pure.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import orjson
+from attrs import frozen
+
+from agent.sink.batch import batch_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from agent.model import Batch, Value
+
+INSTALLATION = "Installation described"
+CLUSTER = "Cluster described"
+"""What `identify` and `group` say, as events: a profile of nobody is made of them."""
+
+
+@frozen
+class Call:
+    """One event: who (the installation), what, when, and its message id."""
+
+    name: str
+    installation: str
+    message_id: str
+    time: str
+    properties: Mapping[str, Value]
+
+    @property
+    def seconds(self) -> int:
+        """When, in seconds since 1970."""
+        return int(datetime.fromisoformat(self.time).timestamp())
+
+
+def calls_of(batch: Batch) -> Iterator[Call]:
+    """Return the events of a batch in order."""
+    for event in orjson.loads(batch_array(batch)):
+        yield Call(
+            _name(event), event["anonymousId"], event["messageId"], event["timestamp"], _said(event)
+        )
+
+
+def lines_of(batch: Batch) -> bytes:
+    """Return the events of a batch as they were sealed, a line of JSON each."""
+    return b"".join(orjson.dumps(one) + b"\n" for one in orjson.loads(batch_array(batch)))
+
+
+def _name(event: Mapping[str, Any]) -> str:
+    return {"identify": INSTALLATION, "group": CLUSTER}.get(event["type"]) or str(event["event"])
+
+
+def _said(event: Mapping[str, Any]) -> Mapping[str, Value]:
+    if event["type"] == "track":
+        return dict(event["properties"])
+    cluster = {"cluster_id": event["groupId"]} if event["type"] == "group" else {}
+    return {**cluster, **event["traits"]}

@@ -1,0 +1,164 @@
+"""Events as lines of JSON: into files that are carried out by hand, or to standard output.
+
+Owns the files: one that grows, and full ones beside it under names of their own, of which none is
+ever removed here. Must not know what a batch holds beside its events. Blocks: in a thread.
+
+A batch is appended as one write. Before that the end of the file is compared with it, so what a
+crash left there, whole or torn, is completed and not repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO
+
+from attrs import define, field
+
+from agent.replace import sync_directory
+from agent.sink.calls import lines_of
+from agent.sink.outcome import Delivered, GivenUp, Retry
+from agent.sink.wire import always
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from agent.model import Batch
+    from agent.sink.outcome import Outcome
+
+MAX_FILE_BYTES = 16 << 20
+MAX_FILES = 64
+"""Full ones. What nobody has carried out is not thrown away: then nothing more is taken."""
+
+_BLOCK_BYTES = 1 << 16
+
+
+@define(eq=False)
+class FileSender:
+    """A file that grows and is set aside when it is full; `path` names it."""
+
+    path: Path
+    max_bytes: int = MAX_FILE_BYTES
+    max_files: int = MAX_FILES
+
+    async def send(
+        self,
+        batch: Batch,
+        *,
+        sent_seconds: float,
+        may_go_on: Callable[[], bool] = always,  # noqa: ARG002 it is one write
+    ) -> Outcome:
+        """Append a batch, unless it is there already. Never raises `OSError`."""
+        write = partial(self._append, lines_of(batch), datetime.fromtimestamp(sent_seconds, UTC))
+        return await asyncio.to_thread(_tried, write)
+
+    def _append(self, data: bytes, at: datetime) -> bool:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        full = self._full()
+        if self._holds(data, full):
+            return True
+        if len(full) >= self.max_files:
+            return False
+        is_new = not self.path.exists()
+        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "r+b") as file:
+            begun = _begun(file, data)
+            file.write(data[begun:])
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        if is_new:
+            sync_directory(self.path.parent)
+        if size >= self.max_bytes:
+            self._set_aside(at)
+        return True
+
+    def _full(self) -> list[Path]:
+        """Return the files that were set aside, the newest last."""
+        stem, suffix = re.escape(self.path.stem), re.escape(self.path.suffix)
+        name = re.compile(rf"{stem}-[0-9]{{8}}T[0-9]{{6}}Z(-[0-9]+)?{suffix}")
+        found = (one for one in self.path.parent.iterdir() if name.fullmatch(one.name))
+        return sorted(found, key=lambda one: (one.stat().st_mtime_ns, one.name))
+
+    def _holds(self, data: bytes, full: list[Path]) -> bool:
+        """Whether it was the last to be written before the file was set aside."""
+        if not full or (self.path.exists() and self.path.stat().st_size):
+            return False
+        with full[-1].open("rb") as file:
+            return _tail(file, len(data)) == data
+
+    def _set_aside(self, at: datetime) -> None:
+        base = f"{self.path.stem}-{at:%Y%m%dT%H%M%SZ}"
+        names = (f"{base}{end}{self.path.suffix}" for end in ("", *(f"-{n}" for n in range(1, 99))))
+        free = next(one for one in map(self.path.with_name, names) if not one.exists())
+        self.path.rename(free)
+        sync_directory(self.path.parent)
+
+
+def _begun(file: BinaryIO, data: bytes) -> int:
+    """Cut off half a line that a crash has left, and return how much of the data is there."""
+    size = file.seek(0, os.SEEK_END)
+    whole = _whole_bytes(file, size)
+    if whole < size:
+        file.truncate(whole)
+    tail = _tail(file, len(data))
+    first = data[: data.find(b"\n") + 1]
+    at = tail.rfind(first)  # there is a message id in it, so it is this batch's alone
+    return len(tail) - at if at >= 0 and data.startswith(tail[at:]) else 0
+
+
+def _whole_bytes(file: BinaryIO, size: int) -> int:
+    """Return where the last whole line ends."""
+    end = size
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        file.seek(start)
+        at = file.read(end - start).rfind(b"\n")
+        if at >= 0:
+            return start + at + 1
+        end = start
+    return 0
+
+
+def _tail(file: BinaryIO, length: int) -> bytes:
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - length))
+    return file.read()
+
+
+@define(eq=False)
+class StandardOutput:
+    """Standard output, which nobody can look at again: a batch after a crash comes twice or not."""
+
+    may_repeat: bool = True
+    stream: BinaryIO = field(factory=lambda: sys.stdout.buffer, repr=False)
+
+    async def send(
+        self,
+        batch: Batch,
+        *,
+        sent_seconds: float,  # noqa: ARG002 a line has no time of its own
+        may_go_on: Callable[[], bool] = always,  # noqa: ARG002 it is one write
+    ) -> Outcome:
+        """Write a batch. Never raises `OSError`."""
+        if batch.place and not self.may_repeat:
+            return GivenUp()
+        return await asyncio.to_thread(_tried, partial(self._write, lines_of(batch)))
+
+    def _write(self, data: bytes) -> bool:
+        self.stream.write(data)
+        self.stream.flush()
+        return True
+
+
+def _tried(write: Callable[[], bool]) -> Outcome:
+    try:
+        return Delivered() if write() else Retry("file", is_untaken=True)
+    except (OSError, ValueError):
+        # A closed stream is a `ValueError`.
+        return Retry("file")
