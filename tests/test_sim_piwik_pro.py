@@ -109,6 +109,13 @@ async def test_invalid_hits_are_dropped_behind_the_same_answer(
     assert ([hit()], [reason]) == (piwik.accepted, piwik.reasons())
 
 
+async def test_a_sender_named_like_a_bot_is_dropped_unless_bots_are_wanted(piwik: PiwikPro) -> None:
+    agent = "botkube-analytics/1.0"
+    await send(piwik, hit(ua=agent), hit(ua=agent, bots="1"))
+
+    assert ([hit(ua=agent, bots="1")], ["bots"]) == (piwik.accepted, piwik.reasons())
+
+
 async def test_a_hit_of_the_last_day_or_with_a_token_may_be_dated_back(piwik: PiwikPro) -> None:
     day = hit(cdt="2026-11-22 12:00:00")
     old = hit(cdt="1700000000", token_auth=TOKEN)

@@ -25,6 +25,8 @@ _GIF = (
     b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,"
     b"\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x01D\x00;"
 )
+# Bots are not tracked unless a hit asks for it; what is one is guessed by the name of the sender.
+_BOT = re.compile("bot|crawler|spider", re.IGNORECASE)
 _VISITOR = re.compile("[0-9a-fA-F]{16}")
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 
@@ -62,7 +64,7 @@ class PiwikPro(Receiver):
         self.requests.append(attrs.evolve(received, events=tuple(hits)))
         if not hits:
             return Reply(400, b"bad request")
-        tracked = sum([self._account(hit, caller=received.caller) for hit in hits])
+        tracked = sum([self._account(hit, received) for hit in hits])
         if is_bulk and self.counts_bulk:
             invalid = len(hits) - tracked
             return Reply(200, {"status": "success", "tracked": tracked, "invalid": invalid})
@@ -70,15 +72,17 @@ class PiwikPro(Receiver):
             return Reply(204)
         return Reply(200, _GIF, "image/gif")
 
-    def _account(self, hit: Hit, *, caller: str) -> bool:
+    def _account(self, hit: Hit, received: Received) -> bool:
         """Keep or drop a hit and say whether it was kept."""
-        fault = self._fault(hit)
+        agent = hit.get("ua", received.headers.get("User-Agent", ""))
+        is_bot = _BOT.search(agent) is not None and hit.get("bots") != "1"
+        fault = self._fault(hit) or ("bots" if is_bot else "")
         if fault:
             self._drop(fault, hit)
             return False
         self.accepted.append(hit)
         if hit.get("uia") != "1" and "cip" not in hit:
-            self.ips.append(caller)
+            self.ips.append(received.caller)
         if (_time(hit.get("cdt", "0")) or 0) > self.now():
             self.restamped.append(hit)
         return True
