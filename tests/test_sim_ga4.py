@@ -5,9 +5,9 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
+from tests.asking import ask
 from tests.sim.ga4 import BODY_BYTES, GA4
 
 Event = dict[str, Any]
@@ -42,18 +42,13 @@ def body(*events: Event, **changes: object) -> bytes:
 
 async def post(
     ga4: GA4, body: bytes, path: str = COLLECT, keys: dict[str, str] = KEYS, **headers: str
-) -> tuple[int, str]:
-    connector = aiohttp.TCPConnector(force_close=True)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.post(ga4.url + path, data=body, params=keys, headers=headers) as answer,
-    ):
-        return answer.status, await answer.text()
+) -> tuple[int, bytes]:
+    return await ask(ga4.url + path, body, query=keys, headers=headers)
 
 
 async def test_what_comes_twice_counts_twice(ga4: GA4) -> None:
-    assert (await post(ga4, body())) == (204, "")
-    assert (await post(ga4, body())) == (204, "")
+    assert (await post(ga4, body())) == (204, b"")
+    assert (await post(ga4, body())) == (204, b"")
     assert (len(ga4.accepted), ga4.duplicates, ga4.dropped) == (2, [], [])
     assert (ga4.requests[0].query, ga4.requests[0].events) == (KEYS, (event(),))
 
@@ -107,7 +102,7 @@ FAULTS = [
 async def test_what_breaks_a_limit_is_dropped_and_the_validation_server_says_so(
     ga4: GA4, wrong: bytes, reason: str
 ) -> None:
-    assert (await post(ga4, wrong)) == (204, "")
+    assert (await post(ga4, wrong)) == (204, b"")
     assert ([], {reason}) == (ga4.accepted, set(ga4.reasons()))
 
     code, text = await post(ga4, wrong, DEBUG)
@@ -147,7 +142,7 @@ async def test_wrong_keys_are_204_and_unknown_to_the_validation_server(
 ) -> None:
     assert (await post(ga4, body(), COLLECT, KEYS | {wrong: "other"}))[0] == 204
     assert ([], [wrong]) == (ga4.accepted, ga4.reasons())
-    assert (await post(ga4, body(), DEBUG, {})) == (200, '{"validationMessages": []}')
+    assert (await post(ga4, body(), DEBUG, {})) == (200, b'{"validationMessages": []}')
     assert ga4.accepted == []
 
 

@@ -5,9 +5,9 @@ import json
 from collections.abc import AsyncIterator
 from urllib.parse import urlencode
 
-import aiohttp
 import pytest
 
+from tests.asking import ask
 from tests.sim.piwik_pro import PiwikPro
 
 Hit = dict[str, str]
@@ -44,18 +44,9 @@ def hit(**changes: str | None) -> Hit:
     return {key: value for key, value in (made | changes).items() if value is not None}
 
 
-async def ask(piwik: PiwikPro, method: str, query: Hit, body: bytes = b"") -> tuple[int, bytes]:
-    connector = aiohttp.TCPConnector(force_close=True)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.request(method, f"{piwik.url}/ppms.php", params=query, data=body) as answer,
-    ):
-        return answer.status, await answer.read()
-
-
 async def send(piwik: PiwikPro, *hits: Hit) -> tuple[int, bytes]:
     body = json.dumps({"requests": [f"?{urlencode(one)}" for one in hits]}).encode()
-    return await ask(piwik, "POST", {}, body)
+    return await ask(f"{piwik.url}/ppms.php", body)
 
 
 async def test_what_comes_twice_counts_twice(piwik: PiwikPro) -> None:
@@ -66,7 +57,7 @@ async def test_what_comes_twice_counts_twice(piwik: PiwikPro) -> None:
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_one_hit_stands_in_the_query(piwik: PiwikPro, method: str) -> None:
-    assert (await ask(piwik, method, hit())) == (204, b"")
+    assert (await ask(f"{piwik.url}/ppms.php", method=method, query=hit())) == (204, b"")
     assert [hit()] == piwik.accepted
 
 
@@ -133,7 +124,7 @@ async def test_a_time_in_the_future_becomes_now(piwik: PiwikPro) -> None:
 
 @pytest.mark.parametrize("body", [b"{", b"{}", b'{"requests": [1]}', b'{"requests": []}'])
 async def test_a_body_without_hits_is_400(piwik: PiwikPro, body: bytes) -> None:
-    assert (await ask(piwik, "POST", {}, body))[0] == 400
+    assert (await ask(f"{piwik.url}/ppms.php", body))[0] == 400
 
 
 async def test_a_list_of_hits_may_be_answered_with_how_many_were_tracked() -> None:

@@ -2,14 +2,13 @@
 
 import contextlib
 import gzip
-import io
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 
+from tests.asking import ask
 from tests.sim.faults import Answer
 from tests.sim.posthog import BODY_BYTES, EVENT_BYTES, PostHog
 
@@ -17,7 +16,7 @@ Event = dict[str, Any]
 
 NOW = 1_795_435_200  # 2026-11-23T12:00:00Z
 UUID = "a91dccc1-0ded-5bae-85d3-d7ffd3d8fa6b"
-PRIVATE = {"$ip": None, "$geoip_disable": True, "$process_person_profile": False}
+PRIVATE = {"$ip": "0.0.0.0", "$geoip_disable": True, "$process_person_profile": False}
 
 
 def event(name: object = "handled", **changes: object) -> Event:
@@ -46,21 +45,16 @@ async def posthog() -> AsyncIterator[PostHog]:
 
 async def post(
     posthog: PostHog, body: bytes, path: str = "/batch/", **headers: str
-) -> tuple[int, str]:
-    connector = aiohttp.TCPConnector(force_close=True)
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.post(posthog.url + path, data=io.BytesIO(body), headers=headers) as answer,
-    ):
-        return answer.status, await answer.text()
+) -> tuple[int, bytes]:
+    return await ask(posthog.url + path, body, headers=headers)
 
 
-async def send(posthog: PostHog, *events: Event, **envelope: object) -> tuple[int, str]:
+async def send(posthog: PostHog, *events: Event, **envelope: object) -> tuple[int, bytes]:
     body = {"api_key": "phc_key", "batch": events} | envelope
     return await post(posthog, json.dumps(body).encode())
 
 
-OK = (200, '{"status": "Ok"}')
+OK = (200, b'{"status": "Ok"}')
 
 
 async def test_an_event_is_kept_once_by_four_of_its_fields(posthog: PostHog) -> None:
@@ -104,7 +98,9 @@ async def test_an_address_a_place_and_a_person_are_kept_unless_forbidden(posthog
     await send(posthog, event())
     assert (posthog.ips, posthog.located, posthog.profiles) == ([], [], [])
 
-    await send(posthog, event(uuid=None, properties={"$process_person_profile": "false"}))
+    await send(
+        posthog, event(uuid=None, properties={"$ip": "", "$process_person_profile": "false"})
+    )
     assert (posthog.ips, posthog.profiles) == (["127.0.0.1"], ["d"])
     assert [posthog.accepted[1]] == posthog.located
 

@@ -82,8 +82,8 @@ class PostHog(Receiver):
         at = self._stamp(event, sent_at)
         uuid = str(event.get("uuid") or uuid4()).lower()
         stored = {**event, "uuid": uuid, "distinct_id": distinct_id, "timestamp": at.isoformat()}
-        # Any `$ip` keeps the caller's out, an empty one too.
-        if "$ip" not in properties:
+        # An empty one is none: that it keeps the caller's out is promised nowhere.
+        if not properties.get("$ip"):
             self.ips.append(caller)
         if properties.get("$geoip_disable") is not True:
             self.located.append(stored)
