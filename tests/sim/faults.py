@@ -1,4 +1,4 @@
-"""Faults that a test schedules on requests, for the simulated API and for the collector alike.
+"""Faults that a test schedules on requests, for the simulated API and for the collectors alike.
 
 Owns what can go wrong on the wire and which request it hits; `wire` carries it out. A schedule is
 chosen by path, verb, occurrence or any predicate over the request, and each fires as often as it

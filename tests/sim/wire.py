@@ -1,6 +1,6 @@
 """One answer on its way to the client, and the faults that happen to it there.
 
-Both simulated servers write through `Wire`, which slices bodies into pieces, carries out scheduled
+All simulated servers write through `Wire`, which slices bodies into pieces, carries out scheduled
 cuts, and lets a test end a running stream. It knows nothing of what the bytes mean.
 """
 
