@@ -34,6 +34,8 @@ MAX_HITS = 50
 """Of ours: it names no limit for a request, and one that is lost should not be a long one."""
 MAX_ADDRESS_CHARS = 1_500
 """Of ours: an address is cut somewhere, and this much every server takes."""
+MAX_VALUE = 100_000_000_000
+"""Of an event's value; a count beyond it stands in the address alone."""
 SITE: Final = "https://botkube-analytics.invalid"
 """Stands for the page that every hit has to name."""
 _ALONG = ("stream", "seq", "window_start", "window_end")
@@ -82,6 +84,10 @@ class PiwikPro:
                     "idsite": self.site_id,
                     "rec": 1,
                     "send_image": 0,
+                    # It leaves out what calls itself a bot, which is in the name of the client.
+                    "bots": 1,
+                    # An anonymous visitor, at no address.
+                    "uia": 1,
                     "_id": sha256(call.installation.encode()).hexdigest()[:16],
                     "cdt": call.seconds,
                     "cip": "0.0.0.0",  # noqa: S104 - nothing is bound to it
@@ -89,9 +95,14 @@ class PiwikPro:
                     "e_c": call.name,
                     "e_a": _action(call),
                     "e_n": f"{call.message_id}/{number}",
-                    **({"e_v": own["count"]} if "count" in share else {}),
+                    **_value(share),
                 }
             )
+
+
+def _value(share: Mapping[str, Value]) -> dict[str, Value]:
+    count = share.get("count")
+    return {"e_v": count} if isinstance(count, int) and count <= MAX_VALUE else {}
 
 
 def _shares(own: Mapping[str, Value]) -> Iterator[dict[str, Value]]:

@@ -222,6 +222,12 @@ class _Body:
         return body if isinstance(body, dict) else {}
 
 
+def faults_of(raw: bytes, *, now: float) -> list[Fault]:
+    """Return what breaks a rule in the body of a request."""
+    received = Received("POST", "/mp/collect", {}, {}, "", raw, raw)
+    return list(_Body(received, now=now).faults())
+
+
 def _is_consent(consent: object) -> bool:
     return isinstance(consent, dict) and all(
         key in _CONSENTS and value in ("GRANTED", "DENIED") for key, value in consent.items()
