@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import attrs
 import kubernetes_asyncio.config  # noqa: F401 loaded before any clock runs: it takes half a second
 import orjson
@@ -32,8 +33,9 @@ from agent.options import Options, World
 from agent.pipeline import Pipeline, run
 from agent.rules import RuleSet
 from agent.sink.destination import Destination
-from agent.sink.http import HttpSender, open_session
-from agent.sink.segment import Segment
+from agent.sink.http import open_session
+from agent.sink.senders import make_sender
+from agent.sink.wire import SendWhile
 from agent.source.api import Access
 from agent.state.lease import LeaseTimes
 from tests.sim.botkube import Fact, generate, replay
@@ -128,6 +130,12 @@ class Lab:
     token: str = ""
     ledger_path: Path | None = None
 
+    def sender(self, session: aiohttp.ClientSession) -> SendWhile:
+        """Return what sends to the destination of the options."""
+        return make_sender(
+            self.options().destination, session, key="write-key", agent_version="test"
+        )
+
     @asynccontextmanager
     async def agent(
         self,
@@ -157,9 +165,7 @@ class Lab:
             ledger = Ledger(Directory(self.ledger_path) if self.ledger_path else None)
             await ledger.load()
             life = self.life(
-                HttpSender(session, self.collector.url, "write-key", Segment("test"))
-                if sends
-                else None,
+                self.sender(session) if sends else None,
                 seed=seed,
                 started=started,
                 stand_by=stand_by,
@@ -181,7 +187,7 @@ class Lab:
 
     def life(
         self,
-        sender: HttpSender | None,
+        send: SendWhile | None,
         *,
         seed: int,
         started: Callable[[Pipeline], None],
@@ -216,7 +222,7 @@ class Lab:
                 options,
                 self.ruleset,
                 world,
-                send=None if sender is None else sender.send,
+                send=send,
                 started=started,
                 stop=stop,
                 ledger=ledger,

@@ -28,8 +28,7 @@ from agent.options import World
 from agent.pipeline import Pipeline
 from agent.rules import RuleSet
 from agent.service import serve_pipeline
-from agent.sink.http import HttpSender, open_session
-from agent.sink.segment import Segment
+from agent.sink.http import open_session
 from agent.source.api import Client
 from agent.state.document import decode
 from agent.state.lease import Lease, LeaseTimes
@@ -457,7 +456,7 @@ class Apart:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         async with open_session("test") as session:
             await self.world.life(
-                HttpSender(session, self.world.collector.url, "write-key", Segment("test")),
+                self.world.sender(session),
                 seed=77,
                 started=self.start,
                 stand_by=self.stand_by,

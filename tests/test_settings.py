@@ -8,10 +8,12 @@ import pytest
 
 from agent import settings
 from agent.settings import DEFAULT_CONFIG, PREFIX, TABLE, Settings, SettingsError, Switch, load
+from agent.sink.destination import Destination
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+SITE = "892d04bd-6e2b-4914-bfb4-bac721b37235"
 KEY = "aBcDeFgHiJkLmNoPqRsTuVwXyZ012345"
 CLUSTER = {"KUBERNETES_SERVICE_HOST": "10.0.0.1"}
 
@@ -671,3 +673,107 @@ def test_help_names_each_flag_with_its_default() -> None:
 
     assert [one.flag for one in TABLE if one.flag and f"{one.flag} " not in text] == []
     assert "default: botkube-analytics-state)" in text
+
+
+# Destinations: what each kind needs, and what does not go with it
+
+
+def given(**section: str) -> settings.Settings:
+    named = {f"{PREFIX}DESTINATION_{key.upper()}": one for key, one in section.items()}
+    return load(CLUSTER | named, {}, reader({}))
+
+
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, Destination()),
+        ({"region": "eu"}, Destination(endpoint="https://events.eu1.segmentapis.com")),
+        (
+            {"endpoint": "https://a.example/v1/batch", "region": "eu"},
+            Destination(endpoint="https://a.example"),
+        ),
+        ({"type": "posthog"}, Destination("posthog", "https://us.i.posthog.com")),
+        (
+            {"type": "posthog", "region": "eu"},
+            Destination("posthog", "https://eu.i.posthog.com"),
+        ),
+        (
+            {"type": "ga4", "property": "G-ABC123", "delivery": "at-most-once"},
+            Destination("ga4", "https://www.google-analytics.com", "G-ABC123", "", "at-most-once"),
+        ),
+        (
+            {"type": "ga4", "property": "G-ABC123", "region": "eu"},
+            Destination("ga4", "https://region1.google-analytics.com", "G-ABC123"),
+        ),
+        (
+            {"type": "piwik-pro", "endpoint": "https://a.piwik.pro/ppms.php", "property": SITE},
+            Destination("piwik-pro", "https://a.piwik.pro", SITE),
+        ),
+        ({"type": "file", "path": "/out/events"}, Destination("file", "", path="/out/events")),
+        ({"type": "stdout"}, Destination("stdout", "")),
+    ],
+    ids=lambda one: " ".join(one.values()) if isinstance(one, dict) else "",
+)
+def test_a_destination_is_what_its_settings_say(
+    section: dict[str, str], expected: Destination
+) -> None:
+    assert settings.destination(given(**section)) == expected
+
+
+@pytest.mark.parametrize(
+    ("section", "fault"),
+    [
+        ({"type": "ga4"}, "destination.type: ga4 needs `destination.property`; set it: the measur"),
+        (
+            {"type": "ga4", "property": "UA-1"},
+            "destination.property: this has not its form; it is the measurement id",
+        ),
+        (
+            {"type": "piwik-pro", "property": SITE},
+            "destination.type: piwik-pro needs `destination.endpoint`; set it: the account's addr",
+        ),
+        (
+            {"type": "piwik-pro", "endpoint": "https://a.piwik.pro", "property": "7"},
+            "destination.property: this has not its form; it is the id of the site or app, a UUID",
+        ),
+        ({"type": "file"}, "destination.type: file needs `destination.path`; set it: the file"),
+        (
+            {"path": "/out"},
+            "destination.path: this does not go with `destination.type` segment; remove it, or",
+        ),
+        (
+            {"property": "G-ABC123"},
+            "destination.property: this does not go with `destination.type` segment; remove it",
+        ),
+        (
+            {"type": "stdout", "endpoint": "https://a.example"},
+            "destination.endpoint: this does not go with `destination.type` stdout",
+        ),
+        (
+            {"delivery": "at-most-once"},
+            "destination.delivery: segment has no such choice: it knows what it has already",
+        ),
+        ({"type": "GA4"}, "destination.type: this is not one of its words"),
+    ],
+    ids=lambda one: " ".join(one.values()) if isinstance(one, dict) else "",
+)
+def test_what_does_not_go_together_is_said(section: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        given(**section)
+
+    assert [fault in str(one) for one in caught.value.faults] == [True], caught.value
+
+
+@pytest.mark.parametrize(
+    ("section", "is_ready"),
+    [
+        ({}, False),
+        ({"write_key": KEY}, True),
+        ({"type": "posthog"}, False),
+        ({"type": "file", "path": "/out/events"}, True),
+        ({"type": "stdout"}, True),
+    ],
+    ids=str,
+)
+def test_a_key_is_asked_for_where_one_is_needed(section: dict[str, str], is_ready: bool) -> None:
+    assert settings.has_destination(given(**section)) is is_ready

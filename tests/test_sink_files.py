@@ -1,0 +1,134 @@
+"""Files that are carried out by hand, and standard output: nothing twice, nothing torn."""
+
+import asyncio
+import io
+import stat
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.model import Batch
+from agent.sink.batch import build_identity, seal
+from agent.sink.calls import lines_of
+from agent.sink.ndjson import FileSender, StandardOutput
+from agent.sink.outcome import Delivered, GivenUp, Outcome, Retry
+from tests.test_sink_batch import IDENTITY, NOON, REPORT_OF_NOON, build
+
+AT = NOON + 3700
+
+
+def batch(seq: int) -> Batch:
+    calls = build_identity(IDENTITY, agent_version="0.1.0", at_seconds=NOON)
+    ((made,), _) = seal([*calls, *build(REPORT_OF_NOON, seq=seq)[0]], seq=seq, sealed_seconds=AT)
+    return made
+
+
+async def write(sender: FileSender | StandardOutput, one: Batch, *, at: float = AT) -> Outcome:
+    return await sender.send(one, sent_seconds=at)
+
+
+async def test_every_event_is_a_line_as_it_was_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "events.ndjson"
+    sender = FileSender(path)
+    for seq in (1, 2):
+        assert await write(sender, batch(seq)) == Delivered()
+
+    assert path.read_bytes() == lines_of(batch(1)) + lines_of(batch(2))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_batch_that_a_crash_has_left_there_is_not_repeated(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    await write(FileSender(path), batch(1))
+    # Its removal from State was not committed.
+    assert await write(FileSender(path), batch(1)) == Delivered()
+
+    assert path.read_bytes() == lines_of(batch(1))
+
+
+@settings(deadline=None, max_examples=40)
+@given(cut=st.integers(0, 4_000), before=st.booleans())
+def test_what_a_crash_has_torn_is_completed(
+    tmp_path_factory: pytest.TempPathFactory, cut: int, before: bool
+) -> None:
+    path = tmp_path_factory.mktemp("torn") / "events.ndjson"
+    whole = lines_of(batch(1)) * before
+    path.write_bytes(whole + lines_of(batch(2))[:cut])
+
+    assert asyncio.run(write(FileSender(path), batch(2))) == Delivered()
+    assert path.read_bytes() == whole + lines_of(batch(2))
+
+
+async def test_half_a_line_of_what_was_discarded_is_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(lines_of(batch(1)) + b'{"half":"' + b"x" * 200_000)
+    await write(FileSender(path), batch(2))
+
+    assert path.read_bytes() == lines_of(batch(1)) + lines_of(batch(2))
+
+
+async def test_a_full_file_is_set_aside_under_a_name_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    sender = FileSender(path, max_bytes=len(lines_of(batch(1))))
+    for seq in (1, 2, 3):
+        await write(sender, batch(seq))
+    names = await asyncio.to_thread(lambda: sorted(one.name for one in tmp_path.iterdir()))
+
+    assert names == [
+        "events-20261123T130140Z-1.ndjson",
+        "events-20261123T130140Z-2.ndjson",
+        "events-20261123T130140Z.ndjson",
+    ]
+    assert (tmp_path / names[1]).read_bytes() == lines_of(batch(3))
+
+
+async def test_a_batch_that_filled_its_file_is_not_repeated_in_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    await write(FileSender(path, max_bytes=1), batch(1))
+    await write(FileSender(path, max_bytes=1), batch(1))
+
+    (only,) = await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
+    assert only != path
+    assert only.read_bytes() == lines_of(batch(1))
+
+
+async def test_what_nobody_carries_out_is_not_thrown_away(tmp_path: Path) -> None:
+    sender = FileSender(tmp_path / "events.ndjson", max_bytes=1, max_files=2)
+    for seq in (1, 2):
+        assert await write(sender, batch(seq)) == Delivered()
+    assert await write(sender, batch(3)) == Retry("file", is_untaken=True)
+    (tmp_path / "events-20261123T130140Z.ndjson").unlink()
+    assert await write(sender, batch(3)) == Delivered()
+
+
+async def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "events").mkdir()
+
+    assert await write(FileSender(tmp_path / "events"), batch(1)) == Retry("file")
+    assert await write(FileSender(tmp_path / "events" / "one"), batch(1)) == Delivered()
+
+
+async def test_standard_output_gets_the_lines_and_nothing_else() -> None:
+    stream = io.BytesIO()
+    assert await write(StandardOutput(stream=stream), batch(1)) == Delivered()
+
+    assert stream.getvalue() == lines_of(batch(1))
+
+
+async def test_a_closed_standard_output_is_no_delivery() -> None:
+    stream = io.BytesIO()
+    stream.close()
+
+    assert await write(StandardOutput(stream=stream), batch(1)) == Retry("file")
+
+
+async def test_standard_output_repeats_after_a_crash_only_where_that_is_wanted() -> None:
+    stream = io.BytesIO()
+    attempted = evolve(batch(1), attempted=True, place="here")
+
+    assert await write(StandardOutput(may_repeat=False, stream=stream), attempted) == GivenUp()
+    assert stream.getvalue() == b""
+    assert await write(StandardOutput(stream=stream), attempted) == Delivered()
