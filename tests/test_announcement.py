@@ -23,7 +23,7 @@ import yaml
 from agent import __main__ as command_line
 from agent import settings
 from agent.arguments import EXIT_CODES, make_parser
-from agent.counting import STOP_TOLERANCE_SECONDS
+from agent.counting import OUTBOX_BYTES, STOP_TOLERANCE_SECONDS
 from agent.disclosure import GROUP, IDENTIFY, texts
 from agent.follow import Pace
 from agent.ledger.ledger import MAX_BYTES, MAX_ENTRIES
@@ -137,6 +137,7 @@ def in_folder(folder: Path, lines: str) -> str:
 # --- names ----------------------------------------------------------------------------------------
 
 FOREIGN = {
+    **dict.fromkeys(("25m", "96Mi", "256Mi"), "compared with the chart's values below"),
     "userId": "Segment's, which the agent never sends; the texts say so",
     ".venv/bin/botkube-analytics": "made by `make venv`",
     "botkube-botkube-analytics": "test_runbook of the cluster tests renders it",
@@ -173,7 +174,7 @@ def known() -> set[str]:
         | {path.name for path in (CHART / "templates").iterdir()}
         | {path.name for path in TOLD.iterdir()}
         | {f"<!-- {one} -->" for one in CHOICES}
-        | {PARENT, MODE, f"<event>{WITHHELD}", VALUES["resources"]["requests"]["memory"]}
+        | {PARENT, MODE, f"<event>{WITHHELD}"}
     )  # fmt: skip
 
 
@@ -284,6 +285,7 @@ DEFAULTS = {name: one.default for name, one in SETTINGS.items()}
 PYTHON = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NUMBERS = {
     f"{DEFAULTS['privacy.quiet_period_seconds'] // 3600} hours": "the quiet period",
+    f"at most {OUTBOX_BYTES >> 10} KiB": "what waits for the destination",
     f"{STOP_TOLERANCE_SECONDS // 60} minutes": "what a stop may last",
     f"every {Pace().switches * STANDING_LOOKS / 60:.0f} minutes": "a standby's look at switches",
     f"last {MAX_ENTRIES} reports (at most {MAX_BYTES >> 20} MiB)": "the ledger",
@@ -331,7 +333,12 @@ def test_what_the_numbers_are_said_to_mean() -> None:
     assert re.search(r"(?m)^ +3 +.*plan: something new", EXIT_CODES)
     assert "`privacy.minimum: 10` makes the 3 a 10" in said
     assert "`window.seconds: 86400` makes the hour a day" in said
-    assert VALUES["resources"]["requests"]["memory"] in TEXT["chat"]
+    room = VALUES["resources"]
+    asked = f"`{room['requests']['cpu']}` of CPU and `{room['requests']['memory']}` of memory"
+    assert f"`{room['requests']['memory']}` of memory" in TEXT["chat"]
+    for name in ("documentation", "questions"):
+        assert asked in TEXT[name]
+        assert f"`{room['limits']['memory']}`" in TEXT[name]
     assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
     assert "under the MIT licence" in TEXT["questions"]
 

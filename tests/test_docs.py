@@ -268,6 +268,12 @@ def _sized(one: Disclosure) -> str:
     return f"`{one.name}` ({found})"
 
 
+def example_event() -> str:
+    """Return an event of a recorded log as it would be sent."""
+    found = next(one for one in previewed("v1.6.0/pod.log") if one.get("event") == COUNTED[0])
+    return f"```json\n{orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()}\n```"
+
+
 def names_list() -> str:
     return code((*COUNTED, REPORT, IDENTIFY, GROUP))
 
@@ -275,12 +281,13 @@ def names_list() -> str:
 def switches_list() -> str:
     """Return every switch, those of the agent itself and those that stand in the cluster."""
     own = [one.name for one in settings.switches(settings.load({}, {}, _no_file))]
+    named = "if its Deployment is called `botkube` or named in `rights.botkubeDeployments`"
     return "\n".join(
         (
             f"- {code(own)} of the agent: in its file, its environment, on its command line",
             f"- the annotation `{ANNOTATION}` of BotKube's namespace",
-            f"- `{own[0]}` in BotKube's own configuration",
-            f"- `{VARIABLE}` in the environment of BotKube's container",
+            f"- `{own[0]}` in BotKube's own configuration, {named}",
+            f"- `{VARIABLE}` in BotKube's container's environment, if the value itself is there",
             f"- the chart's value `{own[0]}`, which takes the agent away",
         )
     )
@@ -304,7 +311,7 @@ TABLES = {
     },
     TOLD / "chat.md": {"names": names_list},
     TOLD / "release-notes.md": {"names": names_list},
-    TOLD / "documentation.md": {"sent": sent_table},
+    TOLD / "documentation.md": {"example": example_event, "sent": sent_table},
     TOLD / "privacy-policy.md": {"sent": sent_table, "switches": switches_list},
 }
 
