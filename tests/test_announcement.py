@@ -407,14 +407,15 @@ def is_command(line: str) -> bool:
     return words[0] in PROGRAMS and len(words) > 1 and line not in FOREIGN
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    for name, text in TEXT.items():
-        blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", text)
-        lines = [*"".join(blocks).splitlines(), *filter(is_command, code_spans(text))]
-        yield from ((name, line) for line in lines if is_command(line))
+def commands() -> Iterator[str]:
+    """Yield every command of the texts, without what a comment says of it."""
+    for text in TEXT.values():
+        blocks = "".join(re.findall(r"(?ms)^```sh\n(.*?)^```$", text))
+        lines = [*blocks.splitlines(), *code_spans(text)]
+        yield from (one.partition("  #")[0].strip() for one in lines if is_command(one))
 
 
-COMMANDS = list(dict.fromkeys(line for _name, line in commands()))
+COMMANDS = list(dict.fromkeys(commands()))
 
 
 Shell: TypeAlias = Callable[[str], tuple[list[list[str]], str]]
