@@ -1,5 +1,7 @@
 """README.md and PRIVACY.md against the code: tables, commands, names, links and examples.
 
+The texts of `deploy/announcement/` have generated lists too, and else their own tests.
+
 `python -m tests.test_docs --write` writes the generated tables anew.
 """
 
@@ -27,10 +29,12 @@ from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import Counting
 from agent.disclosure import (
+    CALL,
     GROUP,
     IDENTIFY,
     KILLED_KINDS,
     OTHER,
+    REQUEST,
     SHAPES,
     Disclosure,
     disclosures,
@@ -46,6 +50,7 @@ from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
 from agent.rules import pairing, rule, shared, try_examples
 from agent.sink.batch import batch_array, build_identity, envelope, seal
+from agent.source.switches import ANNOTATION, VARIABLE
 from agent.state.document import Document
 from agent.trial import try_log
 from agent.web.metrics import METRICS, PREFIX
@@ -56,6 +61,7 @@ from tests.test_audit import FEW, of, windows
 ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
 RUNBOOK = ROOT / "deploy" / "README.md"
+TOLD = ROOT / "deploy" / "announcement"
 SAMPLES = ROOT / "tests" / "data" / "samples"
 TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
 Rows = Iterable[Sequence[str]]
@@ -236,6 +242,61 @@ def worst_table() -> str:
     )
 
 
+def sent_table() -> str:
+    """Return everything that can be sent in one table, and of each closed list its length."""
+    by = {name: {one.name: _sized(one) for one in PLAN if one.event == name} for name in HEADS}
+    common = by[COUNTED[0]].keys() & by[COUNTED[-1]].keys()
+    rows = [
+        (f"`{name}`", {key: by[name][key] for key in by[name] if key not in common})
+        for name in COUNTED
+    ]
+    rows.append(
+        ("each of these", {key: by[COUNTED[0]][key] for key in by[COUNTED[0]] if key in common})
+    )
+    rows += [(f"`{name}`", by[name]) for name in (REPORT, IDENTIFY, GROUP)]
+    rows += [(name, by[name]) for name in (CALL, REQUEST)]
+    return table(("what", "carries"), ((head, ", ".join(found.values())) for head, found in rows))
+
+
+HEADS = (*COUNTED, REPORT, IDENTIFY, GROUP, CALL, REQUEST)
+
+
+def _sized(one: Disclosure) -> str:
+    if one.shape != "words" or True in one.values:
+        return f"`{one.name}`"
+    found = f"always `{one.values[0]}`" if len(one.values) == 1 else f"{len(one.values)} words"
+    return f"`{one.name}` ({found})"
+
+
+def example_event() -> str:
+    """Return an event of a recorded log as it would be sent."""
+    found = next(one for one in previewed("v1.6.0/pod.log") if one.get("event") == COUNTED[0])
+    return f"```json\n{orjson.dumps(found, option=orjson.OPT_INDENT_2).decode()}\n```"
+
+
+def names_list() -> str:
+    return code((*COUNTED, REPORT, IDENTIFY, GROUP))
+
+
+def switches_list() -> str:
+    """Return every switch, those of the agent itself and those that stand in the cluster."""
+    own = [one.name for one in settings.switches(settings.load({}, {}, _no_file))]
+    named = "if its Deployment is called `botkube` or named in `rights.botkubeDeployments`"
+    return "\n".join(
+        (
+            f"- {code(own)} of the agent: in its file, its environment, on its command line",
+            f"- the annotation `{ANNOTATION}` of BotKube's namespace",
+            f"- `{own[0]}` in BotKube's own configuration, {named}",
+            f"- `{VARIABLE}` in BotKube's container's environment, if the value itself is there",
+            f"- the chart's value `{own[0]}`, which takes the agent away",
+        )
+    )
+
+
+def _no_file(path: str) -> str:
+    raise FileNotFoundError(path)
+
+
 WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
 TABLES = {
     README: {"rights": rights_table, "settings": settings_table, "metrics": metrics_table},
@@ -248,6 +309,10 @@ TABLES = {
         "closed-lists": shared_table,
         "worst-case": worst_table,
     },
+    TOLD / "chat.md": {"names": names_list},
+    TOLD / "release-notes.md": {"names": names_list},
+    TOLD / "documentation.md": {"example": example_event, "sent": sent_table},
+    TOLD / "privacy-policy.md": {"sent": sent_table, "switches": switches_list},
 }
 
 
@@ -302,7 +367,11 @@ def spans(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [pytest.param(path, name, id=name) for path, tables in TABLES.items() for name in tables],
+    [
+        pytest.param(path, name, id=f"{path.stem}-{name}")
+        for path, tables in TABLES.items()
+        for name in tables
+    ],
 )
 def test_a_generated_table_is_what_the_code_says(path: Path, name: str) -> None:
     text = path.read_text(encoding="utf-8")

@@ -1,19 +1,25 @@
-"""The commands of the runbook, in its order, as somebody types them: on a real API server."""
+"""The commands of the runbook, in its order, as somebody types them: on a real API server.
+
+And those by which the texts of `deploy/announcement/` say that one can say no.
+"""
 
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cluster import binaries
 from tests.cluster.test_chart import NAME, Place, _helm, _operator, kubeconfig, place
 from tests.manifests import DEPLOY
+from tests.test_announcement import COMMANDS, PARENT
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300, func_only=True)]
 
@@ -119,3 +125,72 @@ def test_a_key_that_is_a_value_is_rotated_by_the_command_and_restarts_the_pod(
     run(place, f"{command.partition(' --set-file')[0]} {moved}", tmp_path)
     names = {one.rpartition("/")[2] for one in place.there() if "/secrets/" in one}
     assert NAME not in names
+
+
+# --- what the announcement says -------------------------------------------------------------------
+
+
+def told(*parts: str) -> str:
+    """Return the command of the texts that has all of these in it."""
+    (found,) = {one for one in COMMANDS if all(part in one for part in parts)}
+    return found.replace("<BOTKUBE-CHART>", PARENT)
+
+
+def workload(place: Place, kind: str = "deployments", name: str = NAME) -> dict[str, Any]:
+    where = f"/apis/apps/v1/namespaces/{place.namespace}/{kind}/{name}"
+    found: dict[str, Any] = place.api.ask("GET", where)["spec"]
+    return found
+
+
+def ours(place: Place, before: set[str]) -> set[str]:
+    """Return what is there by kind and name, but for what the API server and Helm keep."""
+    names = {"/".join(one.split("/")[-2:]) for one in place.there() - before}
+    return {one for one in names if not one.startswith(("secrets/sh.helm", "controllerrevisions/"))}
+
+
+def test_the_announcements_switches_off_do_what_they_say(place: Place, tmp_path: Path) -> None:
+    before = place.there()
+    install = f"helm install {NAME} deploy/chart -n botkube"
+    run(place, f"{install} --set destination.writeKey=key", tmp_path)
+    run(place, told("kubectl annotate"), tmp_path)
+    meta = place.api.ask("GET", f"/api/v1/namespaces/{place.namespace}")["metadata"]
+    assert meta["annotations"]["botkube-analytics/disable"] == "true"
+    assert f"deployment.apps/{NAME}" in run(place, told("get deploy,ds"), tmp_path)
+    run(place, told("set env deploy/"), tmp_path)
+    (container,) = workload(place)["template"]["spec"]["containers"]
+    assert {"name": "BOTKUBE_ANALYTICS_DISABLE", "value": "true"} in container["env"]
+    run(place, told("kubectl -n botkube scale"), tmp_path)
+    assert workload(place)["replicas"] == 0
+    # An upgrade takes the pause back, as the text says.
+    run(place, "helm upgrade botkube-analytics deploy/chart -n botkube --reuse-values", tmp_path)
+    assert workload(place)["replicas"] == 1
+    run(place, told("helm upgrade", "--set analytics.disable"), tmp_path)
+    assert ours(place, before) == {f"configmaps/{NAME}-installation"}
+    run(place, told("helm uninstall"), tmp_path)
+    assert place.settles(before) == before
+    run(place, f"{install} --set kind=DaemonSet", tmp_path)
+    run(place, told("set env ds/"), tmp_path)
+    (container,) = workload(place, "daemonsets")["template"]["spec"]["containers"]
+    assert {"name": "BOTKUBE_ANALYTICS_DISABLE", "value": "true"} in container["env"]
+    run(place, told("helm uninstall"), tmp_path)
+
+
+def test_as_a_part_of_botkubes_chart_it_is_called_and_switched_off_as_announced(
+    place: Place, tmp_path: Path
+) -> None:
+    before = place.there()
+    chart = tmp_path / PARENT
+    shutil.copytree(DEPLOY / "chart", chart / "charts" / NAME)
+    part = {"name": NAME, "version": "0.1.0", "condition": f"{NAME}.enabled"}
+    about = {"apiVersion": "v2", "name": PARENT, "version": "1.0.0", "dependencies": [part]}
+    (chart / "Chart.yaml").write_text(json.dumps(about))
+    given = f"{NAME}.destination.writeKey=key"
+    said = run(place, f"helm install {PARENT} {PARENT} -n botkube --set {given}", tmp_path)
+    assert workload(place, name=f"{PARENT}-{NAME}")["replicas"] == 1
+    assert "switch off" not in said  # of a part's notes nothing is printed, as the checklist warns
+    run(place, told("helm upgrade", PARENT, f"--set {NAME}.analytics.disable"), tmp_path)
+    assert ours(place, before) == {f"configmaps/{PARENT}-{NAME}-installation"}
+    gone = f"helm upgrade {PARENT} {PARENT} -n botkube --reset-then-reuse-values"
+    run(place, f"{gone} --set {NAME}.enabled=false", tmp_path)
+    assert ours(place, before) == set()
+    run(place, f"helm uninstall {PARENT} -n botkube", tmp_path)
