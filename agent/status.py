@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from agent.modes import Mode
 from agent.source.api import ApiError, Client, NoCluster
 from agent.state.configmap import ConfigMapStore
 from agent.state.disk import FileStore
@@ -112,6 +113,9 @@ async def show_status(
         return 0
     console.print("switches in the cluster: not looked at, because no running agent answers here")
     console.print(f"rules: {len(ruleset.rules)}, digest {ruleset.digest}")
+    where = options.destination if decision.mode is Mode.ON else None
+    what = "none" if where is None else f"{where.name}, {where.promise}"
+    console.print(f"destination: {what}", markup=False)
     try:
         return _print_state(console, *(await _read_state(options)))
     except (StateError, ApiError, NoCluster) as error:

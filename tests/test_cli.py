@@ -602,6 +602,51 @@ def test_status_without_anything_is_local_and_empty(capsys: pytest.CaptureFixtur
     assert "nothing yet" in said.out
 
 
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ((), "destination: none"),
+        (("--destination-type", "stdout"), "destination: stdout, at least once"),
+        (
+            ("--destination-type", "file", "--destination-path", "/out/events"),
+            "destination: file, exactly once",
+        ),
+    ],
+    ids=["segment", "stdout", "file"],
+)
+def test_status_says_how_often_a_count_arrives(
+    capsys: pytest.CaptureFixture[str], flags: tuple[str, ...], expected: str
+) -> None:
+    assert expected in call(capsys, "status", *flags).out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [
+        ("segment", ()),
+        ("posthog", ()),
+        ("ga4", ("--destination-property", "G-ABC123")),
+        ("stdout", ()),
+    ],
+)
+def test_preview_prints_what_the_destination_would_be_given(
+    capsys: pytest.CaptureFixture[str], kind: str, more: tuple[str, ...]
+) -> None:
+    log = str(SAMPLES / "v1.6.0" / "pod.log")
+    said = call(capsys, "preview", "--format", "json", "--destination-type", kind, *more, log)
+    found = [json.loads(line) for line in said.out.splitlines()]
+    form = {
+        "segment": lambda one: one[0]["type"] == "track",
+        "posthog": lambda one: one[0]["properties"]["$process_person_profile"] is False,
+        "ga4": lambda one: one["consent"]["ad_user_data"] == "DENIED",
+        "stdout": lambda one: one["type"] == "track",
+    }[kind]
+
+    assert said.code == 0
+    assert found
+    assert all(map(form, found))
+
+
 def test_status_when_off_says_who_and_contacts_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

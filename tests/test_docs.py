@@ -50,6 +50,7 @@ from agent.preview import preview
 from agent.rulefiles import load_rules, shipped_folder
 from agent.rules import pairing, rule, shared, try_examples
 from agent.sink.batch import batch_array, build_identity, envelope, seal
+from agent.sink.destination import AT_LEAST_ONCE, AT_MOST_ONCE, KINDS, Destination
 from agent.source.switches import ANNOTATION, VARIABLE
 from agent.state.document import Document
 from agent.trial import try_log
@@ -113,6 +114,39 @@ def metrics_table() -> str:
 def rights_table() -> str:
     return table(
         ("right", "without it"), ((one.text, one.without) for one in RIGHTS if one.in_table)
+    )
+
+
+def destinations_table() -> str:
+    """Return each kind of destination, what it needs, and how often a count arrives there."""
+    return table(
+        (
+            "`destination.type`",
+            "for",
+            "server by region",
+            "key",
+            "needs besides",
+            "a count arrives",
+        ),
+        (
+            (
+                f"`{name}`",
+                one.title,
+                ", ".join(f"{region} `{url}`" for region, url in one.regions.items()) or "none",
+                one.key or "none",
+                ", ".join(f"`destination.{key}`: {what}" for key, what in one.needs.items())
+                or "nothing",
+                _promises(name),
+            )
+            for name, one in KINDS.items()
+        ),
+    )
+
+
+def _promises(name: str) -> str:
+    choices = (AT_LEAST_ONCE, AT_MOST_ONCE)
+    return " or ".join(
+        dict.fromkeys(str(Destination(name, delivery=one).promise) for one in choices)
     )
 
 
@@ -299,8 +333,14 @@ def _no_file(path: str) -> str:
 
 WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
 TABLES = {
-    README: {"rights": rights_table, "settings": settings_table, "metrics": metrics_table},
+    README: {
+        "rights": rights_table,
+        "settings": settings_table,
+        "metrics": metrics_table,
+        "destinations": destinations_table,
+    },
     PRIVACY: {
+        "destinations": destinations_table,
         "questions": questions_table,
         "events": events_table,
         "common": common_table,

@@ -889,6 +889,7 @@ async def test_the_api_says_the_numbers_of_the_page(world: Lab) -> None:
     assert said["installation_id"] in document
     assert said["stream"] in document
     assert said["destination"] == world.collector.url
+    assert said["promise"] == "exactly once"
     assert said["ledger"]["entries"] == len(heads) > 1
     assert sum(said["rules"].values()) > 0
     for event, day in said["last_day"].items():

@@ -94,7 +94,7 @@ class PiwikPro:
                     "url": f"{SITE}/{snake(call.name)}?{urlencode(_words(said))}",
                     "e_c": call.name,
                     "e_a": _action(call),
-                    "e_n": f"{call.message_id}/{number}",
+                    "e_n": call.properties.get("botkube_version", "other"),
                     **_value(share),
                 }
             )
