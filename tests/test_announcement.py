@@ -387,8 +387,9 @@ def test_the_rights_are_what_the_texts_admit() -> None:
 PROGRAMS = ("botkube-analytics", "kubectl", "helm", "make")
 RUNS = {"preview", "prove", "plan", "status"}
 """Commands that need no cluster; of others what they are given is looked at."""
+# One write: both ends of a pipe write down at once.
 STUB = """#!{bash}
-printf '%s\\0' "${{0##*/}}" "$@" >> "$GIVEN"; printf '\\n' >> "$GIVEN"
+line=$(printf '%s\\037' "${{0##*/}}" "$@"); printf '%s\\n' "$line" >> "$GIVEN"
 {then}
 """
 KUBECTL = """case " $* " in
@@ -452,7 +453,7 @@ def shell(tmp_path: Path) -> Shell:
         )
         assert done.returncode == 0, (line, done.stderr)
         given = (tmp_path / "given").read_text().splitlines()
-        return [one.split("\0")[:-1] for one in given], done.stdout
+        return [one.split("\x1f")[:-1] for one in given], done.stdout
 
     return run
 
