@@ -98,7 +98,8 @@ class CommittedOutbox:
         put_batch(
             self.counting.document, evolve(batch, attempted=True, place=self.destination.place)
         )
-        self.counting.is_dirty = self.counting.is_urgent = True
+        if _key(batch) not in self._committed:
+            self.counting.is_dirty = self.counting.is_urgent = True
 
     def may_leave(self, batch: Batch) -> bool:
         """Whether a batch may be sent at this instant: it may have been discarded since `next`."""
@@ -132,8 +133,8 @@ class CommittedOutbox:
         if not is_untaken:
             self._untried.pop(_key(batch), None)
         elif untried is not None:
+            # Not worth a write of its own: the next attempt says the contrary.
             put_batch(self.counting.document, untried)
-            self.counting.is_dirty = True
         if all(_key(batch) != _key(one) for one in self.counting.document.outbox):
             return
         if reason == HELD_BACK:
