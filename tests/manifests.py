@@ -1,7 +1,8 @@
 """`deploy/`: the chart's settings in its schema, and the manifests that are rendered from it.
 
 `python -m tests.manifests --write` renders `deploy/manifests/` anew with helm, which is built on
-first use, and writes the part of `values.schema.json` that the agent's settings decide.
+first use, and writes what the agent's settings decide: parts of `values.schema.json`, and the
+chart's table of destinations.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import yaml
 
 from agent import settings
 from agent.settings.load import MAX_NUMBER
 from agent.settings.selectors import PATTERN as SELECTOR
-from agent.settings.table import Kind
+from agent.settings.table import Destination, Kind
+from agent.sink.destination import KINDS
 from tests.cluster.binaries import Missing, helm
 
 if TYPE_CHECKING:
@@ -30,11 +33,13 @@ Json = dict[str, Any]
 DEPLOY = Path(__file__).parent.parent / "deploy"
 CHART, MANIFESTS = DEPLOY / "chart", DEPLOY / "manifests"
 SCHEMA = CHART / "values.schema.json"
+DESTINATIONS = CHART / "files" / "destinations.yaml"
 RELEASE, NAMESPACE = "botkube-analytics", "botkube"
 
 RENDERED: Mapping[str, str] = {
     "base": "",
     "overlays/daemonset": "kind=DaemonSet",
+    "overlays/file": "destination.type=file,destination.existingClaim=botkube-analytics-events",
     "overlays/local-only": "networkPolicy.enabled=true",
     "overlays/namespaced": (
         "rights.optOutAnnotation=false,rights.botkubeOptOut=false,rights.botkubeVersion=false"
@@ -48,7 +53,7 @@ DECIDED = {
     "rules": {"paths"},
     "state": {"path", "configmap", "installation_configmap", "slots", "namespace"},
     "lease": {"name"},
-    "destination": {"write_key", "write_key_file", "region", "endpoint"},
+    "destination": {one.name for one in attrs.fields(Destination)},
     "health": {"host", "port"},
     "page": {"port"},
     "ledger": {"path"},
@@ -103,8 +108,31 @@ def _value_schema(setting: Setting) -> Json:
 def schema() -> Json:
     """Return the chart's schema with the settings as the agent has them."""
     found: Json = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    found["definitions"]["values"]["properties"]["settings"] = settings_schema()
+    values = found["definitions"]["values"]["properties"]
+    values["settings"] = settings_schema()
+    values["destination"]["properties"] |= {
+        one.key: _value_schema(one)
+        for one in settings.TABLE
+        if one.section == "destination" and one.options
+    }
     return found
+
+
+def destinations() -> str:
+    """Return the chart's table of the types of destinations: what the agent knows of each."""
+    found = {
+        name: {
+            "title": one.title.partition(",")[0],
+            "key": one.key,
+            "isServer": bool(one.path),
+            "regions": [*one.regions],
+            "needs": dict(one.needs),
+            "forms": {key: form.pattern for key, form in one.forms.items()},
+            "dropsRepeats": one.drops_repeats,
+        }
+        for name, one in KINDS.items()
+    }
+    return f"# Written by `make manifests`: the agent's own table.\n{_yaml(found)}"
 
 
 def objects(text: str) -> dict[str, Json]:
@@ -192,8 +220,9 @@ def _deleted(found: Json) -> Json:
 
 def _changed(old: Json, new: Json) -> Json | None:
     """Return the patch that replaces every part that differs."""
+    # The value is not last: kustomize would take the line break off a text at the patch's end.
     operations = [
-        {"op": "replace", "path": f"/{part}", "value": new[part]}
+        {"op": "replace", "value": new[part], "path": f"/{part}"}
         for part in new
         if old.get(part) != new[part]
     ]
@@ -290,6 +319,7 @@ def is_optional(rule: Json) -> bool:
 def main() -> int:
     if sys.argv[1:] != ["--write"]:
         sys.exit("render deploy/manifests/ anew: python -m tests.manifests --write")
+    DESTINATIONS.write_text(destinations(), encoding="utf-8")
     SCHEMA.write_text(json.dumps(schema(), indent=2) + "\n", encoding="utf-8")
     try:
         found = rendered()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ import yaml
 from agent import __version__, settings
 from agent.doctor.rights import RIGHTS, Lack, Right, Scope, actions
 from agent.rules import RuleSet
+from agent.sink.destination import Destination
 from agent.source.switches import analytics_config, opt_out_configs
 from tests import manifests
 from tests.agents import NAMESPACE, after, lab, until
@@ -95,6 +99,11 @@ def test_the_schemas_settings_are_those_of_the_agent() -> None:
     assert manifests.schema() == schema()
 
 
+def test_the_charts_destinations_are_those_of_the_agent() -> None:
+    # Written anew by: python -m tests.manifests --write
+    assert manifests.destinations() == manifests.DESTINATIONS.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("path", [CHART / "values.yaml", *CI], ids=lambda one: one.stem)
 def test_the_schema_takes_the_values(path: Path) -> None:
     given = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -120,6 +129,12 @@ WRONG: list[Json] = [
     {"namespaces": ["Not a name"]},
     {"destination": {"region": "mars"}},
     {"destination": {"write_key": "x"}},
+    {"destination": {"type": "mixpanel"}},
+    {"destination": {"delivery": "exactly-once"}},
+    {"destination": {"property": 5}},
+    {"destination": {"existingClaim": "a..b"}},
+    *({"destination": {"path": one}} for one in ("", "a.ndjson", "/a.ndjson", "/data/", "/data//a",
+                                                 "/data/../a", "/data/a:b/c", "~/data/a")),
     {"destination": {"endpoint": "https://segment.example.com?q"}},
     {"nameOverride": "with.dot"},
     {"fullnameOverride": "with.dot"},
@@ -270,7 +285,8 @@ MAY_BE_ABSENT = {
     "nameOverride", "fullnameOverride", "commonLabels", "commonAnnotations", "podLabels",
     "podAnnotations", "extraEnv", "resources", "terminationGracePeriodSeconds",
     "priorityClassName", "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints",
-    *(f"destination.{key}" for key in ("existingSecret", "writeKey", "endpoint", "caConfigMap")),
+    *(f"destination.{key}" for key in ("existingSecret", "writeKey", "endpoint", "caConfigMap",
+                                       "property", "existingClaim")),
     "rights.clusterId", "rights.botkubeDeployments",
     "ledger.sizeLimit",
     *(f"image.{key}" for key in ("tag", "digest", "pullPolicy")),
@@ -605,6 +621,40 @@ async def test_the_rights_are_enough(
 
     assert {"v1.14.0", "1.34"} == {report["botkube_version"], report["kubernetes_minor"]}
     assert not world.gaps()
+
+
+async def test_files_are_carried_out_and_audited_as_the_runbook_says(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """But for `kubectl exec`: what the pod's Python is told, on the files of an agent."""
+    folder, full = VALUES["destination"]["path"].rsplit("/", 1)[0], "events-20261123T120000Z.ndjson"
+    volume, home = tmp_path / "volume", tmp_path / "home"
+    home.mkdir()
+    async with lab(tmp_path, ruleset) as world:
+        path = volume / "events.ndjson"
+        world.changes["destination"] = Destination("file", "", path=str(path))
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        async with world.agent() as agent:
+            await until(lambda: path.exists() and path.read_bytes().count(b"Collection report") > 1)
+            await world.finish(agent)
+    carried = path.rename(volume / full).read_bytes()
+    path.touch()
+    (block,) = re.findall(r"(?ms)^```sh\n([^`]*os\.listdir.*?)^```$", RUNBOOK)
+    told = []
+    for line in block.splitlines():
+        command = line.removeprefix("kubectl -n botkube exec deploy/botkube-analytics -- ")
+        command = command.replace(folder, str(volume)).replace("python ", f"{sys.executable} ", 1)
+        command = command.replace("botkube-analytics ", f"{sys.executable} -m agent ", 1)
+        done = await asyncio.create_subprocess_shell(
+            command, stdout=asyncio.subprocess.PIPE, cwd=home, env=os.environ | {"COLUMNS": "120"}
+        )
+        told.append((await done.communicate())[0].decode())
+        assert done.returncode == 0, command
+
+    assert told[0].split() == [full, path.name]
+    assert (home / full).read_bytes() == carried
+    assert told[2].startswith("consistent")
+    assert [one.name for one in volume.iterdir()] == [path.name]
 
 
 def workload(objects: dict[str, Json]) -> Json:

@@ -23,11 +23,13 @@ import yaml
 
 from agent.doctor.rights import RIGHTS, Lack
 from agent.settings.table import PREFIX
+from agent.sink.destination import KINDS
 from tests import manifests
 from tests.cluster import binaries
 from tests.cluster.api import MERGE, PLURALS, Api, Json, Refused
 from tests.cluster.controlplane import READY_SECONDS, ControlPlane, Given
 from tests.cluster.lab import Lab, lab
+from tests.cluster.test_chart_fields import SITE
 from tests.cluster.test_rights import EVERYBODYS, Right, rights
 from tests.manifests import CHART, HelmError
 from tests.test_chart import MAY_BE_ABSENT, WRONG, asked, environment, loaded, without, workload
@@ -248,7 +250,8 @@ AXES: list[list[Json]] = [
     [*({"replicas": one} for one in (0, 1, 3)),
      *({"kind": "DaemonSet", "slots": one} for one in (1, 64))],
     [{}, {"existingSecret": "segment", "caConfigMap": "ca"}, {"writeKey": "x", "region": "eu"},
-     {"writeKey": "x", "endpoint": "https://segment.example.com"}],
+     {"writeKey": "x", "endpoint": "https://segment.example.com"},
+     {"type": "ga4", "existingSecret": "google", "property": "G-AB12CD34EF"}, {"type": "stdout"}],
     [{}, {"enabled": True},
      {"enabled": True, "apiServer": {"cidrs": ["10.0.0.1/32", "fd00::/8"]},
       "destination": {"cidrs": ["192.0.2.0/24"], "ports": [3128]},
@@ -309,6 +312,7 @@ def test_a_pod_of_every_values_file_has_settings_that_the_agent_takes() -> None:
 
     assert {one.lease.name is None for one in seen} == {True, False}
     assert {one.destination.write_key is None for one in seen} == {True, False}
+    assert {one.destination.type for one in seen} == {*KINDS}
     assert {one.identity.cluster_id for one in seen} == {"raw", "none", "uuid5"}
     assert ["/etc/botkube-analytics-rules"] in [list(one.rules.paths) for one in seen]
 
@@ -645,6 +649,54 @@ ENV = "BOTKUBE_ANALYTICS_DISABLE"
         ({"extraEnv": [{"name": ENV, "value": "maybe"}]}, f'"maybe" for {ENV}: write true or'),
         ({"enabled": False}, "switches nothing here: analytics.disable does"),
         ({"settings": {"identity": {"cluster_id": "raw"}}}, "set rights.clusterId too"),
+        (
+            {"destination": {"type": "ga4", "existingSecret": "a"}},
+            "ga4 needs destination.property: the measurement id",
+        ),
+        (
+            {"destination": {"type": "piwik-pro", "property": "0a1b2c3d"}},
+            "piwik-pro needs destination.endpoint: the account's address",
+        ),
+        (
+            {"destination": {"type": "ga4", "property": "UA-1234-5"}},
+            "destination.property has not its form: it is the measurement id",
+        ),
+        (
+            {"destination": {"property": "G-AB12CD34EF"}},
+            "destination.property does not go with destination.type segment",
+        ),
+        (
+            {"destination": {"type": "stdout", "endpoint": "https://a.example"}},
+            "destination.endpoint does not go with destination.type stdout",
+        ),
+        (
+            {"destination": {"type": "stdout", "existingSecret": "a"}},
+            "destination.existingSecret does not go with destination.type stdout",
+        ),
+        (
+            {"destination": {"type": "file", "existingClaim": "a", "writeKey": "a"}},
+            "destination.writeKey does not go with destination.type file",
+        ),
+        (
+            {"destination": {"existingClaim": "a"}},
+            "destination.existingClaim does not go with destination.type segment",
+        ),
+        (
+            {"destination": {"type": "posthog", "delivery": "at-most-once"}},
+            "posthog has no choice of destination.delivery: it knows what it has already",
+        ),
+        (
+            {"destination": {"type": "file"}},
+            "file needs destination.existingClaim: a PersistentVolumeClaim that is there",
+        ),
+        (
+            {"destination": {"type": "file", "existingClaim": "a"}, "replicas": 2},
+            "file is written by one pod: leave kind Deployment and replicas 1",
+        ),
+        (
+            {"destination": {"type": "file", "existingClaim": "a"}, "kind": "DaemonSet"},
+            "file is written by one pod: leave kind Deployment and replicas 1",
+        ),
     ],
 )
 def test_helm_says_what_to_do_about_a_value(tmp_path: Path, given: Json, told: str) -> None:
@@ -719,6 +771,34 @@ def test_helm_takes_the_words_that_the_agent_takes(word: str) -> None:
         (
             "replicas=0,destination.writeKey=x",
             ["Mode: off (replicas: 0)", "upload: none, until a pod runs:\n", "--set replicas=1"],
+        ),
+        (
+            "destination.type=posthog,destination.existingSecret=mine,destination.region=eu",
+            ["Mode: on. Counts go to PostHog (eu)\n", "Secret mine", "there exactly once.\n"],
+        ),
+        ("destination.type=posthog", ["Mode: local", "for PostHog the project key.\n"]),
+        (
+            "destination.type=ga4,destination.existingSecret=mine,destination.property=G-ABCD",
+            ["Google Analytics 4 (us)\n", "there at least once (destination.delivery).\n"],
+        ),
+        (
+            (
+                f"destination.type=piwik-pro,destination.writeKey=x,destination.property={SITE},"
+                "destination.endpoint=https://a.example,destination.delivery=at-most-once"
+            ),
+            ["to Piwik PRO (https://a.example)\n", "there at most once (destination.delivery).\n"],
+        ),
+        (
+            "destination.type=file,destination.existingClaim=mine",
+            ["-events/events.ndjson on PersistentVolumeClaim mine.\nA count arrives there exactly"],
+        ),
+        (
+            "destination.type=stdout",
+            ["to standard output, which is in the pod's log.\nA count arrives there at least"],
+        ),
+        (
+            "destination.type=stdout,replicas=0",
+            ["until a pod runs:\n"],
         ),
         ("replicas=0", ["until a pod runs, and a write key is given"]),
         (

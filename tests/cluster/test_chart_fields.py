@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import shutil
@@ -13,9 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
+from agent import settings
+from agent.sink.destination import AT_LEAST_ONCE, AT_MOST_ONCE, KINDS, Destination
 from tests import manifests
 from tests.manifests import CHART, NAMESPACE, RELEASE, Json
-from tests.test_chart import MAY_BE_ABSENT, loaded, merged, without
+from tests.test_chart import MAY_BE_ABSENT, RUNBOOK, loaded, merged, without, workload
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(60, func_only=True)]
 
@@ -449,6 +452,142 @@ def test_what_exists_wins_over_what_is_given_too() -> None:
     assert at(template, "spec volumes write-key secret secretName") == "mine"
     assert at(template, "spec volumes rules configMap name") == "ours"
     assert "checksum/write-key" not in template["metadata"]["annotations"]
+
+
+# --- destinations ---------------------------------------------------------------------------------
+
+SITE = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
+CHOSEN: dict[str, tuple[str, Destination]] = {
+    "posthog": ("DaemonSet", Destination("posthog", "https://eu.i.posthog.com")),
+    "ga4": (
+        "DaemonSet",
+        Destination(
+            "ga4", "https://www.google-analytics.com", "G-AB12CD34EF", delivery=AT_MOST_ONCE
+        ),
+    ),
+    "piwik-pro": ("Deployment", Destination("piwik-pro", "https://example.piwik.pro", SITE)),
+    "file": ("Deployment", Destination("file", "", path="/data/botkube/counts.ndjson")),
+    "stdout": ("DaemonSet", Destination("stdout", "")),
+}
+"""By file of `ci/`: the workload, and where the agent in it sends to."""
+
+
+@pytest.mark.parametrize("file", CHOSEN)
+def test_the_agent_in_the_pod_has_the_destination_of_the_values(file: str) -> None:
+    _, wanted = CHOSEN[file]
+    found = loaded(made(file))
+
+    assert settings.destination(found) == wanted
+    assert settings.has_destination(found)
+    assert (found.destination.write_key is None) is (not KINDS[wanted.kind].key)
+
+
+def test_a_file_is_on_the_claim_and_nothing_else_can_be_written() -> None:
+    text = manifests.template("--values", str(CHART / "ci" / "file.yaml"))
+    pod = workload(manifests.objects(text))["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    writable = {
+        one["name"]: one["mountPath"]
+        for one in container["volumeMounts"]
+        if not one.get("readOnly", False)
+    }
+
+    assert not plain(text) & ODD
+    assert at(pod, "volumes events") == {
+        "name": "events",
+        "persistentVolumeClaim": {"claimName": "1e3"},
+    }
+    assert writable == {"ledger": "/var/lib/botkube-analytics", "events": "/data/botkube"}
+    assert pod["securityContext"]["fsGroup"] == pod["securityContext"]["runAsGroup"]
+
+
+@pytest.mark.parametrize("file", ["posthog", "file", "stdout"])
+def test_the_policy_has_a_way_to_the_destination_only_where_it_is_a_server(file: str) -> None:
+    egress = made(file)[f"NetworkPolicy/{RELEASE}"]["spec"]["egress"]
+    ways = [{"ports": DNS}, {"ports": tcp(443, 6443)}]
+
+    assert egress == ([*ways, {"ports": tcp(443)}] if file == "posthog" else ways)
+
+
+def test_what_is_no_server_needs_no_secret_and_only_a_file_a_claim() -> None:
+    for file in CHOSEN:
+        pod = workload(made(file))["spec"]["template"]["spec"]
+        volumes = {one["name"] for one in pod["volumes"]}
+
+        assert ("write-key" in volumes) == bool(KINDS[file].key), file
+        assert ("events" in volumes) == (file == "file"), file
+
+
+def test_chart_and_agent_refuse_the_same_destinations(tmp_path: Path) -> None:
+    """What only the agent refuses is a pod that ends with code 2."""
+    path = tmp_path / "values.yaml"
+    own = {"endpoint": "https://one.example.com"}
+    google, piwik = {"property": "G-AB12CD34EF"}, {"property": SITE}
+    neither = {"property": f"G-AB12CD34EF {SITE}"}
+    places: tuple[dict[str, str], ...] = ({}, own, google, own | piwik, own | neither)
+    taken = set()
+    for kind, place, delivery in itertools.product(KINDS, places, (AT_LEAST_ONCE, AT_MOST_ONCE)):
+        given = {"type": kind, "delivery": delivery, **place}
+        is_file = {"path": "/data/counts"} if kind == "file" else {}
+        claim = {"existingClaim": "events"} if kind == "file" else {}
+        path.write_text(json.dumps({"destination": given | is_file | claim}))
+        try:
+            objects = manifests.objects(manifests.template("--values", str(path)))
+        except manifests.HelmError:
+            objects = {}
+        text = json.dumps({"destination": given | is_file})
+        try:
+            wanted = settings.load(
+                {"BOTKUBE_ANALYTICS_CONFIG": "file"}, {}, {"file": text}.__getitem__
+            )
+        except settings.SettingsError:
+            assert not objects, given
+            continue
+        assert objects, given
+        assert settings.destination(loaded(objects)) == settings.destination(wanted)
+        taken.add(kind)
+
+    assert taken == {*KINDS}
+
+
+@pytest.mark.parametrize(
+    "folder", ["/etc", "/usr/lib", "/var", "/var/lib/botkube-analytics", "/run/a"]
+)
+def test_no_file_is_where_the_image_or_another_volume_is(folder: str) -> None:
+    given = f"destination.type=file,destination.existingClaim=a,destination.path={folder}/events"
+    with pytest.raises(manifests.HelmError, match=f"{folder} is the image's or another volume's"):
+        manifests.template("--set", given)
+    beside = given.replace(folder, f"/data{folder}")
+
+    assert loaded(manifests.objects(manifests.template("--set", beside)))
+
+
+def test_the_runbook_has_the_values_of_every_destination() -> None:
+    (found,) = re.findall(r"(?s)<!-- destinations -->\n(.*?)\n<!-- /destinations -->", RUNBOOK)
+    rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in found.splitlines()[2:]]
+    told = {}
+    for kind, _, key, given, promise, _ in rows:
+        # Together with the Secret, where there is one.
+        secret = "" if key == "none" else ",destination.existingSecret=mine"
+        arguments = given.strip("`").replace("ENDPOINT", "https://a.example")
+        arguments = arguments.removeprefix("--set ").replace("SITE", SITE)
+        objects = manifests.objects(manifests.template("--set", arguments + secret))
+        found = loaded(objects).destination
+        told[found.type] = promise
+
+        assert kind.strip("`") == found.type
+        assert (key != "none") == (found.write_key is not None)
+    promises = {
+        name: " or ".join(
+            dict.fromkeys(
+                str(Destination(name, delivery=one).promise)
+                for one in (AT_LEAST_ONCE, AT_MOST_ONCE)
+            )
+        )
+        for name in KINDS
+    }
+
+    assert told == promises
 
 
 # --- names ----------------------------------------------------------------------------------------

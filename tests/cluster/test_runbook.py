@@ -88,11 +88,12 @@ def test_each_command_does_and_at_the_end_nothing_of_ours_is_left(
             run(place, command, tmp_path)
             ran.append(command.split("#")[0].strip())
     core = f"/api/v1/namespaces/{place.namespace}"
-    theirs = {f"{core}/secrets/segment", f"{core}/configmaps/authorities"}
+    secrets = {f"{core}/secrets/{one}" for one in ("segment", "destination")}
+    theirs = secrets | {f"{core}/configmaps/authorities"}
 
     assert place.settles(before | theirs) == before | theirs
     assert not [one for one in KEPT_FOR_OTHERS if not any(one in line for line in commands())]
-    assert sum("helm upgrade" in one for one in ran) == 3
+    assert sum("helm upgrade" in one for one in ran) == 4
     for one in ("helm install", "helm rollback", "rollout restart", "annotate", "helm uninstall"):
         assert any(one in command for command in ran), one
 

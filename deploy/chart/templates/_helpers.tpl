@@ -125,6 +125,45 @@ annotations:
 {{- if and (eq .Values.kind "Deployment") (gt (include "replicas" . | int) 1) -}}true{{- end -}}
 {{- end -}}
 
+{{- /* What the agent knows of the types of destinations: `make manifests` writes the file. */ -}}
+{{- define "destinations" -}}
+{{- .Files.Get "files/destinations.yaml" -}}
+{{- end -}}
+
+{{- /* The same of the one that is chosen. */ -}}
+{{- define "destination" -}}
+{{- get (include "destinations" . | fromYaml) .Values.destination.type | toYaml -}}
+{{- end -}}
+
+{{- /* "true" where there is all that sending needs: a key, where one is needed. */ -}}
+{{- define "sends" -}}
+{{- if or (include "secret" .) (not (include "destination" . | fromYaml).key) -}}true{{- end -}}
+{{- end -}}
+
+{{- /* The destination for people. */ -}}
+{{- define "where" -}}
+{{- $given := .Values.destination -}}
+{{- if eq $given.type "file" -}}
+{{- printf "%s on PersistentVolumeClaim %s" $given.path $given.existingClaim -}}
+{{- else if eq $given.type "stdout" -}}
+standard output, which is in the pod's log
+{{- else if and $given.endpoint (eq $given.type "segment") -}}
+{{- $given.endpoint -}}
+{{- else -}}
+{{- $title := (include "destination" . | fromYaml).title -}}
+{{- printf "%s (%s)" $title (default $given.region $given.endpoint) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* How often a count arrives there. */ -}}
+{{- define "promise" -}}
+{{- if (include "destination" . | fromYaml).dropsRepeats -}}
+exactly once
+{{- else -}}
+{{- .Values.destination.delivery | replace "-" " " -}}
+{{- end -}}
+{{- end -}}
+
 {{- /* The Secret with the write key, empty in mode local. */ -}}
 {{- define "secret" -}}
 {{- if .Values.destination.existingSecret -}}
@@ -180,11 +219,19 @@ BOTKUBE_ANALYTICS_DISABLE
 {{- /* The agent's configuration file, empty if there is nothing to say. */ -}}
 {{- define "settings" -}}
 {{- $file := deepCopy (.Values.settings | default dict) -}}
-{{- $destination := dict -}}
-{{- with .Values.destination.endpoint -}}
-{{- $_ := set $destination "endpoint" . -}}
-{{- else -}}
-{{- $_ := set $destination "region" .Values.destination.region -}}
+{{- $given := .Values.destination -}}
+{{- $known := include "destination" . | fromYaml -}}
+{{- $destination := dict "type" $given.type -}}
+{{- range $key, $_ := $known.needs -}}
+{{- $_ := set $destination $key (get $given $key) -}}
+{{- end -}}
+{{- if $given.endpoint -}}
+{{- $_ := set $destination "endpoint" $given.endpoint -}}
+{{- else if $known.regions -}}
+{{- $_ := set $destination "region" $given.region -}}
+{{- end -}}
+{{- if not $known.dropsRepeats -}}
+{{- $_ := set $destination "delivery" $given.delivery -}}
 {{- end -}}
 {{- $_ := set $file "destination" $destination -}}
 {{- $botkube := dict "deployments" (include "deployments" . | fromJsonArray) -}}
