@@ -457,29 +457,29 @@ def test_what_exists_wins_over_what_is_given_too() -> None:
 # --- destinations ---------------------------------------------------------------------------------
 
 SITE = "0a1b2c3d-4e5f-6789-abcd-ef0123456789"
-CHOSEN: dict[str, tuple[str, Destination]] = {
-    "posthog": ("DaemonSet", Destination("posthog", "https://eu.i.posthog.com")),
-    "ga4": (
-        "DaemonSet",
-        Destination(
-            "ga4", "https://www.google-analytics.com", "G-AB12CD34EF", delivery=AT_MOST_ONCE
-        ),
+CHOSEN = {
+    "posthog": Destination("posthog", "https://eu.i.posthog.com"),
+    "ga4": Destination(
+        "ga4", "https://www.google-analytics.com", "G-AB12CD34EF", delivery=AT_MOST_ONCE
     ),
-    "piwik-pro": ("Deployment", Destination("piwik-pro", "https://example.piwik.pro", SITE)),
-    "file": ("Deployment", Destination("file", "", path="/data/botkube/counts.ndjson")),
-    "stdout": ("DaemonSet", Destination("stdout", "")),
+    "piwik-pro": Destination("piwik-pro", "https://example.piwik.pro", SITE),
+    "file": Destination("file", "", path="/data/botkube/counts.ndjson"),
+    "stdout": Destination("stdout", ""),
 }
-"""By file of `ci/`: the workload, and where the agent in it sends to."""
+"""By file of `ci/`: where the agent in its pod sends to."""
+PLACED = {"posthog": {"region"}, "ga4": {"region"}, "piwik-pro": {"endpoint"}}
 
 
 @pytest.mark.parametrize("file", CHOSEN)
 def test_the_agent_in_the_pod_has_the_destination_of_the_values(file: str) -> None:
-    _, wanted = CHOSEN[file]
     found = loaded(made(file))
 
-    assert settings.destination(found) == wanted
+    assert settings.destination(found) == CHOSEN[file]
     assert settings.has_destination(found)
-    assert (found.destination.write_key is None) is (not KINDS[wanted.kind].key)
+    text = made(file)[f"ConfigMap/{RELEASE}-settings"]["data"]["config.yaml"]
+    told = yaml.safe_load(text)["destination"].keys()
+    assert told & {"region", "endpoint"} == PLACED.get(file, set())
+    assert (found.destination.write_key is None) is (not KINDS[file].key)
 
 
 def test_a_file_is_on_the_claim_and_nothing_else_can_be_written() -> None:
