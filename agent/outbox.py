@@ -159,8 +159,12 @@ class CommittedOutbox:
             "batch parked, the destination has changed",
             extra={"seq": batch.seq, "part": batch.part, "events": batch.events},
         )
+        now, array = int(self.clock()), batch_array(batch)
+        # The process that attempted it may have kept it in memory alone.
+        why = "destination_changed"
+        self.counting.ledger.keep_unsent(batch, array=array, why=why, now_seconds=now)
         self._end(batch)
-        await self._note(batch, Answer.WAITING, "destination_changed")
+        await self._note(batch, Answer.WAITING, why)
 
     def _end(self, batch: Batch) -> None:
         self.counting.document.parked += 1

@@ -103,9 +103,10 @@ async def test_attempts_that_nothing_was_taken_of_cost_no_write_each() -> None:
     assert (made.is_dirty, made.is_urgent) == (False, False)
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["ledger kept", "ledger lost"])
 @pytest.mark.parametrize("fault", [Reply(500), LoseResponse()], ids=str)
 async def test_what_another_may_have_is_parked_and_the_rest_moves(
-    world: Lab, fault: Fault, caplog: pytest.LogCaptureFixture
+    world: Lab, fault: Fault, caplog: pytest.LogCaptureFixture, *, is_kept: bool
 ) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     async with Collector("write-key").running() as other:
@@ -117,6 +118,8 @@ async def test_what_another_may_have_is_parked_and_the_rest_moves(
         waiting = attempted(world)
         first = set(ids(other))
         del world.changes["destination"]
+        if not is_kept:
+            world.ledger_path = world.folder / "another"
         with caplog.at_level(logging.ERROR):
             async with world.agent(seed=2) as agent:
                 await until(lambda: len(world.reports()) >= len(waiting))
