@@ -25,8 +25,9 @@ from agent.state.installation import (
     note_off,
     read_installation,
 )
-from agent.state.store import StateError
+from agent.state.store import Absent, StateError, Store, Stored
 from agent.withholding import Withholding
+from tests.faults.machine import FaultyStore
 from tests.sim.cluster import Cluster
 from tests.sim.faults import Answer
 from tests.sim.store import CONFIGMAPS
@@ -178,6 +179,70 @@ async def test_an_off_that_was_noted_is_over_once_a_start_takes_it_back(
     assert (found.sends, found.is_off, found.not_before) == (sends, False, 9)
 
 
+@pytest.mark.parametrize(
+    ("said", "sends", "not_before"),
+    [
+        ({}, True, 0),
+        ({"sends": True}, True, 0),
+        ({"sends": True}, False, 0),
+        ({"sends": False, "is_off": False}, True, 9),
+        ({"sends": False, "is_off": False}, False, 0),
+        ({"sends": False, "is_off": True}, True, 9),
+        ({"sends": False, "is_off": True}, False, 9),
+    ],
+    ids=str,
+)
+async def test_nothing_counts_from_before_an_off_or_local_was_over(
+    tmp_path: Path, said: dict[str, object], *, sends: bool, not_before: int
+) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | said), "")
+    noted = await note_begun(kept, now_seconds=8, sends=sends)
+    found, _is_there = await read_installation(kept)
+
+    assert found is not None
+    assert found == noted
+    assert (found.sends, found.is_off, found.not_before) == (sends, False, not_before)
+
+
+@pytest.mark.parametrize("noted", [5, 12])
+async def test_an_off_that_is_not_the_one_that_was_obeyed_is_missed(
+    tmp_path: Path, noted: int
+) -> None:
+    """Also one that is noted of before: somebody has put another object there."""
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | {"off_noted": noted}), "")
+
+    assert await note_later(kept, Installation(ID, 5, off_noted=9)) is None
+
+
+@pytest.mark.parametrize("slot", ["", "state-3"])
+async def test_how_often_state_was_written_never_goes_back_and_is_said_once(slot: str) -> None:
+    kept = FaultyStore(orjson.dumps(WHOLE))
+    works, _is_there = await read_installation(kept)
+    assert works is not None
+    for commits, written in ((7, 1), (7, 1), (3, 1), (8, 2)):
+        found = await note_later(kept, works, slot=slot, commits=commits)
+
+        assert found is not None
+        assert (found.commits_of(slot), kept.version) == (max(7, commits), written)
+    begun = await note_begun(kept, now_seconds=9, slot=slot)
+
+    assert begun is not None
+    assert (begun.commits_of(slot), begun.sends) == (8, True)
+
+
+async def test_an_object_that_is_not_there_and_may_not_be_made_says_nothing() -> None:
+    works = Installation(ID, 5)
+
+    assert await note_later(Nowhere(), works) is works
+
+
+class Nowhere(FaultyStore):
+    async def load(self) -> Stored:
+        raise Absent("not there")
+
+
 async def test_another_off_is_another_one(tmp_path: Path) -> None:
     kept = FileStore(tmp_path / "installation.json")
     await load_installation(kept, choose_id=chosen, now_seconds=1)
@@ -288,13 +353,13 @@ async def test_one_that_works_misses_no_off_of_which_alone_the_object_tells(tmp_
 
 
 async def note_later(
-    kept: FileStore, went_by: Installation, *, sends: bool = True
+    kept: Store, went_by: Installation, *, sends: bool = True, slot: str = "", commits: int = 7
 ) -> Installation | None:
     """Note what one that works does at the end of a window."""
     return await note(
         kept,
-        slot="",
-        commits=7,
+        slot=slot,
+        commits=commits,
         withholding=Withholding({}),
         sends=sends,
         now_seconds=8,
@@ -303,18 +368,19 @@ async def note_later(
 
 
 async def note_begun(
-    kept: FileStore,
+    kept: Store,
     *,
     now_seconds: int,
     went_by: Installation | None = None,
     sends: bool = True,
+    slot: str = "",
 ) -> Installation | None:
     """Note what a beginning does which has obeyed what stands there now."""
     went_by = went_by or (await read_installation(kept))[0]
     assert went_by is not None
     return await note(
         kept,
-        slot="",
+        slot=slot,
         commits=1,
         withholding=Withholding({}),
         sends=sends,
