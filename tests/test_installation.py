@@ -12,10 +12,10 @@ from uuid import UUID
 import attrs
 import orjson
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
-from agent.source.api import Access, Client
-from agent.state.configmap import ConfigMapStore
+from agent.source.api import Access, ApiError, Client
+from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.installation import (
     Installation,
@@ -431,6 +431,43 @@ ODD = [
 async def test_an_answer_that_is_no_config_map_is_a_failure_to_read(answer: object) -> None:
     with pytest.raises(StateError, match="cannot read ConfigMap"):
         await load(answer)
+
+
+@frozen
+class Gone:
+    """An API server without the object, which another replica makes just before this one does."""
+
+    asked: list[str] = field(factory=list)
+
+    async def request(self, method: str, path: str, *, body: object = None) -> Any:  # noqa: ANN401
+        del path, body
+        self.asked.append(method)
+        if method == "POST":
+            raise ApiError(409, "exists")
+        if len(self.asked) == 1:
+            raise ApiError(404, "not found")
+        return config_map(b"theirs")
+
+
+@pytest.mark.parametrize(
+    ("is_owner", "found", "asked"),
+    [(True, Stored(b"theirs", "1"), ["GET", "POST", "GET"]), (False, Stored(None, ""), ["GET"])],
+)
+async def test_what_is_not_there_is_made_by_its_owner_or_by_another_replica(
+    found: Stored, asked: list[str], *, is_owner: bool
+) -> None:
+    server = Gone()
+    kept = ConfigMapStore(server, "botkube", "installation", is_owner)
+
+    assert (await kept.load(), server.asked) == (found, asked)
+
+
+async def test_an_object_is_written_up_to_the_most_that_it_may_hold() -> None:
+    kept = store(config_map(b""))
+
+    assert await kept.save(bytes(MAX_OBJECT_BYTES), "1") == "1"
+    with pytest.raises(StateError, match="too large"):
+        await kept.save(bytes(MAX_OBJECT_BYTES + 1), "1")
 
 
 @pytest.mark.parametrize("answer", ODD[:3], ids=str)

@@ -26,7 +26,7 @@ from agent.model import (
 from agent.pairs import MAX_PAIR_BYTES
 from agent.prefilter import Everything, Prefilter, make_prefilter
 from agent.reader import Reader
-from agent.resume import keep_breaks
+from agent.resume import Trail, keep_breaks
 from agent.rules import RuleSet, compile_rules
 from tests.strategies import (
     NOON,
@@ -859,6 +859,33 @@ def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
 
     assert takes_over(after.reader, before.reader, before.reader.cursor(), reply(kubelet, 0))
     assert after.reader.cursor().total == 3
+
+
+@pytest.mark.parametrize(
+    ("pieces", "answer"),
+    [
+        pytest.param([], False, id="nothing"),
+        pytest.param([b"", b""], False, id="an-empty-log"),
+        pytest.param([b"no stamp\n", b""], None, id="the-kubelets-own-words"),
+        pytest.param([b"FIRST", b""], None, id="less-than-a-line"),
+        pytest.param([b"FIRST\n", b""], None, id="without-the-last-line"),
+        pytest.param([b"FIRST\nSECOND\n"], True, id="all"),
+        pytest.param([b"SECOND\nFIRST\n"], True, id="rotated"),
+        pytest.param([b"OTHER\n"], False, id="another-log"),
+        pytest.param([b"FIRST\n", b"SECOND\nOTHER\n", b"OTHER\n" * 9], True, id="and-more"),
+    ],
+)
+def test_a_log_says_whether_a_place_is_in_it(pieces: list[bytes], answer: bool | None) -> None:
+    kubelet, before = read(*(logfmt(f"answered {word}") for word in "abc"))
+    first, second, other = kubelet.reply(0)
+    trail = Trail(KEY, Cursor())
+    trail.add([first, second], last_ns=NOON * NANOS)
+    claim = before.reader.claim(trail.cursor())
+    for piece in pieces:
+        whole = piece.replace(b"FIRST", first).replace(b"SECOND", second)
+        claim.feed(whole.replace(b"OTHER", other))
+
+    assert claim.answer() is answer
 
 
 @pytest.mark.parametrize("texts", [[], ["answered a"]])
