@@ -232,6 +232,52 @@ async def test_how_often_state_was_written_never_goes_back_and_is_said_once(slot
     assert (begun.commits_of(slot), begun.sends) == (8, True)
 
 
+class Raced(FaultyStore):
+    """A store into which another replica writes just before this one does."""
+
+    async def save(self, data: bytes, version: str) -> str:
+        if not self.version:
+            self.data, self.version = orjson.dumps(WHOLE | {"commits": 9}), 1
+        return await super().save(data, version)
+
+
+async def test_what_is_noted_is_noted_although_another_slots_owner_was_faster() -> None:
+    kept = Raced(orjson.dumps(WHOLE))
+    noted = await note_later(kept, Installation(ID, 5), slot="state-3")
+
+    assert noted is not None
+    assert (noted.commits, noted.commits_of("state-3"), kept.version) == (9, 7, 2)
+
+
+async def test_the_id_that_another_replica_chose_first_is_the_one() -> None:
+    async def choose() -> str:
+        return str(UUID(int=8, version=4))
+
+    found = await load_installation(Raced(), choose_id=choose, now_seconds=1)
+
+    assert (found.id, found.commits, found.is_new) == (ID, 9, False)
+
+
+@pytest.mark.parametrize("was_off", [False, True])
+async def test_an_off_from_before_the_first_start_is_noted_with_the_id(*, was_off: bool) -> None:
+    async def look() -> bool:
+        return was_off
+
+    kept = FaultyStore()
+    found = await load_installation(kept, choose_id=chosen, now_seconds=3, was_off=look)
+    again = await load(config_map(kept.data or b""))
+
+    assert attrs.evolve(again, is_new=True) == found
+    assert (found.is_off, found.off_noted) == (was_off, 3 if was_off else 0)
+
+
+async def test_what_does_not_say_how_often_state_was_written_had_one() -> None:
+    said = {name: one for name, one in WHOLE.items() if name != "commits"}
+    found = await load(config_map(orjson.dumps(said)))
+
+    assert found.commits == 1
+
+
 async def test_an_object_that_is_not_there_and_may_not_be_made_says_nothing() -> None:
     works = Installation(ID, 5)
 

@@ -7,10 +7,12 @@ from base64 import b64decode
 from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 from attrs import define, field
 
+from agent.model import Batch
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError, Stored
@@ -175,6 +177,18 @@ async def test_a_state_that_somebody_deletes_meanwhile_is_written_again(fault: S
     await commit(keeper)
 
     assert decode(store.data or b"").commits == 2
+
+
+async def test_what_is_beside_the_outbox_is_measured_without_it() -> None:
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    keeper = Keeper(store, lambda: next(ids), lambda: b"key")
+    await keeper.load(window_seconds=60)
+    await commit(keeper)
+    before = keeper.rest_bytes
+    keeper.document.outbox = [Batch(1, 0, Random(1).randbytes(50_000), 1, 1)]
+    await commit(keeper)
+
+    assert abs(keeper.rest_bytes - before) < 5000
 
 
 async def test_what_is_loaded_again_says_nothing_of_what_was_not_readable() -> None:

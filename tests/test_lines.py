@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.entries import MAX_ENTRY_BYTES, MAX_OPEN_BYTES, MAX_OPEN_NS, Entries
-from agent.lines import MAX_LINE_BYTES, Framer, is_stamped, parse_stamp, parse_time
+from agent.lines import (
+    MAX_LINE_BYTES,
+    Framer,
+    Head,
+    is_stamped,
+    parse_stamp,
+    parse_time,
+    read_head,
+)
 from agent.model import NANOS, Entry, Format
 from tests.strategies import NOON, SAMPLE_LOGS, SAMPLES, chunks, clock, cuts, render, stamp
 
@@ -73,10 +81,20 @@ def test_any_chunking_gives_the_same_lines(data: bytes, cuts: list[int]) -> None
     ],
 )
 def test_a_long_line_keeps_its_head_and_is_counted_once(pieces: list[bytes]) -> None:
-    framer = Framer()
-    found = [line for piece in pieces for line in framer.feed(piece)]
+    framer, found = Framer(), []
+    for piece in pieces:
+        lines = framer.feed(piece)
+        found += lines
+        assert framer.whole in {b"", b"".join(line + b"\n" for line in lines)}
 
     assert (found, framer.cut) == ([b"x" * MAX_LINE_BYTES, b"y"], 1)
+
+
+def test_lines_that_were_cut_are_not_what_came_in_one_piece() -> None:
+    framer = Framer()
+    lines = framer.feed(b"y\n" + b"x" * (MAX_LINE_BYTES + 1) + b"\n")
+
+    assert (lines, framer.whole) == ([b"y", b"x" * MAX_LINE_BYTES], b"")
 
 
 def test_a_line_of_the_greatest_length_is_not_cut() -> None:
@@ -190,6 +208,15 @@ def test_the_first_entry_tells_whether_a_log_has_stamps(
     lines: list[bytes], *, expected: bool
 ) -> None:
     assert is_stamped(lines) is expected
+
+
+@pytest.mark.parametrize("message", ["x", "x" * 500, 'now \\"time\\":\\"never\\"'])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_json_says_its_time_in_front_or_at_its_end(message: str, *, is_first: bool) -> None:
+    time, said = '"time":"2026-01-01T12:00:00Z"', f'"level":"info","msg":"{message}"'
+    line = "{" + ",".join([time, said] if is_first else [said, time]) + "}"
+
+    assert read_head(line.encode()) == Head(Format.JSON, NOON * NANOS)
 
 
 # --- entries ---

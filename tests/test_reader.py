@@ -517,6 +517,7 @@ def test_nothing_is_kept_of_lines_that_were_released() -> None:
 
     assert (reading.total.lines, reading.reader._held) == (3, ())
     assert (waiting.lines, waiting._offsets, [*waiting._matched]) == ([], {}, [])
+    assert reading.reader._framer.whole == b""
 
 
 def test_a_hit_of_a_rule_is_told_once() -> None:
@@ -546,11 +547,13 @@ def test_what_is_read_before_it_is_reopened_is_read_by_the_rules_that_it_had() -
 
 
 def test_what_was_cut_or_was_no_line_stays_known() -> None:
-    _, reading = read(logfmt("answered a"), b"x" * MAX_LINE_BYTES, b"\t* y")
+    torn = b'{"level":"info","msg":"asked a'
+    _, reading = read(logfmt("answered a"), b"x" * MAX_LINE_BYTES, b"\t* y", torn)
+    reading.reader.feed(b"no stamp\n")
     before = reading.reader.cut, reading.reader.noise
     reading.reader.reopen()
 
-    assert before == (reading.reader.cut, reading.reader.noise) == (1, 2)
+    assert before == (reading.reader.cut, reading.reader.noise) == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -580,6 +583,19 @@ def test_an_unterminated_last_line_counts_only_at_the_end() -> None:
     reading.commit()
 
     assert (before, reading.total.lines) == (0, 1)
+
+
+def test_a_panic_at_the_end_lacks_its_goroutines(ruleset: RuleSet, prefilter: Prefilter) -> None:
+    reading = Reading(ruleset, prefilter)
+    reading.reader.feed(reply(stamped([(NOON * NANOS, b"panic: boom")]), 0))
+    reading.reader.idle(60)
+    reading.commit()
+    before = reading.total.facts[:]
+    reading.reader.feed(reply(stamped([(NOON * NANOS, b"panic: boom")]), 0))
+    reading.reader.finish()
+    reading.commit()
+
+    assert (before, reading.total.facts) == ([], [Fact("kind", "panic")])
 
 
 def test_an_unterminated_last_line_is_recognised_again() -> None:
@@ -900,6 +916,7 @@ def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head:
     is_its = takes_over(after.reader, before.reader, before.reader.cursor(), reply(other, 0))
 
     assert is_its is False
+    assert len(before.reader.places()) == len(texts)
     assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
 
 
@@ -917,6 +934,7 @@ def test_a_break_is_forgotten_if_nothing_behind_it_was_released(released: int) -
     reading.reader.feed(reply(new if released else old, since))
     reading.reader.settle()
 
+    assert reading.total.facts == [BREAK]
     assert places == ([3, 2] if released else [2])
     assert (reading.reader.is_proved, reading.reader.gap_suspected) == (True, False)
 
@@ -951,14 +969,20 @@ LATER = (NOON + 20) * NANOS
 
 @pytest.mark.parametrize("way", ["waits", "reopened", "reopened twice", "step", "step, reopened"])
 def test_what_had_to_wait_is_as_far_ahead_as_when_it_was_read(way: str) -> None:
-    """Stamps are six seconds ahead, and it is later when the last of the lines is released."""
+    """The highest stamp is six seconds ahead, and it is later when the last line is released."""
     is_step = way.startswith("step")
     texts = ["answered a", "x" if is_step else "asked a", "y"]
-    kubelet = stamped(((NOON + 10) * NANOS, logfmt(text)) for text in texts)
+    # Less far back than what is a step, the last one is not the highest.
+    times = {"step": [8, 8, 10], "step, reopened": [10, 10, 10]}.get(way, [8, 10, 9.9999])
+    kubelet = stamped(
+        (NOON * NANOS + int(at * NANOS), logfmt(text))
+        for at, text in zip(times, texts, strict=True)
+    )
     first, second, third = (line + b"\n" for line in kubelet.reply(0))
-    reader = Reader(SMALL, SMALL_PREFILTER, key=KEY)
     # A file that is served again stands behind its own end.
-    reader.feed(first + second + (first if is_step else third), now_ns=READ)
+    behind = {"step": first + third, "step, reopened": first}.get(way, third)
+    reader = Reader(SMALL, SMALL_PREFILTER, key=KEY)
+    reader.feed(first + second + behind, now_ns=READ)
     ahead = [reader.take(now_ns=READ).ahead_ns]
     for _ in range({"reopened": 1, "reopened twice": 2, "step, reopened": 1}.get(way, 0)):
         reader.reopen()
