@@ -660,10 +660,13 @@ class Scripted:
     faults: list[int] = attrs.field(factory=list)
     holder: str = ""
     asked: list[str] = attrs.field(factory=list)
+    is_silent: bool = False
 
     async def request(self, method: str, path: str, *, body: Any = None) -> Any:  # noqa: ANN401
         del path
         self.asked.append(method)
+        if self.is_silent:
+            await asyncio.Event().wait()
         if method == "PUT":
             if self.faults and (status := self.faults.pop(0)):
                 raise ApiError(status, "scripted")
@@ -686,6 +689,21 @@ async def test_a_lease_that_is_not_renewed_is_held_up_to_its_end_and_not_at_it()
     lease.monotonic = lambda: end
     with pytest.raises(LeaseLost, match="renewed in time"):
         lease.check()
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("attempt", [0.1, 3.0, 9.0])
+async def test_a_lease_is_lost_when_it_ends_and_no_attempt_or_pause_later(attempt: float) -> None:
+    server, now = Scripted(), asyncio.get_running_loop().time
+    times = LeaseTimes(attempt=attempt)
+    lease = Lease(server, NAMESPACE, LEASE, "us", now, now, random.Random(1), times)
+    began = now()
+    await lease.acquire()
+    server.is_silent = True
+    with pytest.raises(LeaseLost):
+        await lease.hold()
+
+    assert now() - began == pytest.approx(times.renew)
 
 
 @pytest.mark.looptime

@@ -999,6 +999,15 @@ def test_what_had_to_wait_is_as_far_ahead_as_when_it_was_read(way: str) -> None:
     assert reader.take(now_ns=READ + NANOS).ahead_ns == 0
 
 
+def test_lines_that_are_taken_together_are_as_far_ahead_as_the_highest() -> None:
+    kubelet = stamped(((NOON + 9) * NANOS + n, logfmt("asked a")) for n in range(9))
+    kubelet.write((NOON + 10) * NANOS, logfmt("x"))
+    reader = Reader(SMALL, SMALL_PREFILTER)
+    reader.feed(reply(kubelet, 0), now_ns=READ)
+
+    assert reader.take(now_ns=READ).ahead_ns == 6 * NANOS
+
+
 # --- audit ---
 
 
@@ -1079,6 +1088,35 @@ def test_a_file_that_is_served_again_behind_known_lines_is_a_step() -> None:
 
     assert step is not None
     assert (step.before, step.after) == (last, first)
+
+
+def test_another_stream_begins_with_no_lag_and_no_lines() -> None:
+    kubelet = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(9))
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    told = []
+    for _ in range(2):
+        reading.reader.feed(reply(kubelet, 0), now_ns=(NOON + 60) * NANOS)
+        told.append((reading.reader.lines_stamped, reading.reader.lag.is_small))
+        reading.commit()
+        reading.reader.reopen()
+        told.append((reading.reader.lines_stamped, reading.reader.lag.is_small))
+
+    # Of the second reply all lines are known: nothing is behind them yet.
+    assert told == [(9, False), (0, True), (9, True), (0, True)]
+
+
+@pytest.mark.parametrize(("following", "asked"), [(1, True), (3, False)])
+def test_of_what_follows_a_step_in_the_log_nothing_is_asked_again(
+    following: int, *, asked: bool
+) -> None:
+    kubelet = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(3))
+    log = reply(kubelet, 0)
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(log + log, now_ns=(NOON + 60) * NANOS)
+    behind = len(reading.reader.behind_step)
+    reading.reader.go_on(following)
+
+    assert (behind, reading.reader.step is not None) == (3, asked)
 
 
 def test_what_waits_is_counted_once_an_audit_finds_its_file_empty() -> None:
