@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.lines import Framer
-from agent.model import Continuity
 from agent.resume import Proof
 from agent.stamps import stamped
 
@@ -46,4 +45,4 @@ class Claim:
         if self._has_lines and self._proof.is_broken_off:
             return None  # it ended before the last line that was counted
         self._proof.settle()
-        return self._proof.verdict is not Continuity.GAP and bool(self._proof.seen)
+        return bool(self._proof.seen)

@@ -62,8 +62,8 @@ class Framer:
     def feed(self, chunk: bytes) -> list[bytes]:
         """Return the lines that this chunk completes, without their newlines."""
         *lines, rest = chunk.split(b"\n")
-        is_long = self._kept + len(chunk) > MAX_LINE_BYTES
-        is_cut = is_long and self._kept + max(map(len, lines), default=0) > MAX_LINE_BYTES
+        is_long = len(chunk) > MAX_LINE_BYTES
+        is_cut = is_long and max(map(len, lines), default=0) > MAX_LINE_BYTES
         if is_cut:
             lines = [self._end(line) for line in lines]
         elif lines:

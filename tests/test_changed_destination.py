@@ -14,7 +14,6 @@ import pytest
 
 from agent.ledger.directory import Directory
 from agent.ledger.entries import Answer, Entry
-from agent.outbox import CommittedOutbox
 from agent.rules import RuleSet
 from agent.sink.destination import AT_MOST_ONCE, Destination
 from agent.state.document import decode
@@ -25,7 +24,6 @@ from tests.sim.faults import Answer as Reply
 from tests.sim.faults import Fault, LoseResponse
 from tests.sim.ga4 import GA4
 from tests.sim.receiving import Receiver
-from tests.test_gate import closed, count, counting, executed
 
 BATCH = r"/v1/batch"
 MEASUREMENT = "G-ABC123"
@@ -79,28 +77,6 @@ async def test_what_was_never_attempted_moves(world: Lab, unused_tcp_port: int) 
         assert agent.pipeline.counting.document.parked == 0
 
     assert world.reports()[0]["seq"] == 1
-
-
-async def test_attempts_that_nothing_was_taken_of_cost_no_write_each() -> None:
-    """State has the batch as attempted; that it is not so is written with whatever comes next."""
-    made = counting()
-    count(made, executed())
-    closed(made)
-    outbox = CommittedOutbox(made, Destination(), lambda: 5.0)
-    outbox.may_send.set()
-    waiting = asyncio.create_task(outbox.next())
-    await asyncio.sleep(0)
-    outbox.commit(outbox.keys())
-    first = await waiting
-    made.is_dirty = made.is_urgent = False
-    for _ in range(3):
-        await outbox.attempted(first)
-        await outbox.retried(first, "connection", is_untaken=True)
-        assert [bool(one.place) for one in made.document.outbox] == [False]
-        assert await outbox.next() == first
-        assert [bool(one.place) for one in made.document.outbox] == [True]
-
-    assert (made.is_dirty, made.is_urgent) == (False, False)
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["ledger kept", "ledger lost"])

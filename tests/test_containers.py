@@ -162,6 +162,26 @@ async def test_a_pod_that_comes_back_into_the_selection_is_read_on_where_it_was_
     assert not world.gaps()
 
 
+async def test_a_pod_that_comes_back_before_its_follow_has_ended_is_followed_again(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        picture = containers.pods[pod.uid]
+        (before,) = containers.follows.values()
+        containers._leave(pod.uid)
+        containers.pod_changed(picture)
+        await until(lambda: [*containers.follows.values()] not in ([before], []))
+        truth.update(write(pod, world, 20, seed=2))
+        await until(lambda: missing(truth, world) == {})
+
+    assert not world.gaps()
+
+
 async def test_a_pod_that_does_not_come_back_is_forgotten_after_a_day(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import string
 from collections import Counter
+from hashlib import blake2b
 from pathlib import Path
 
 import attrs
@@ -17,6 +18,10 @@ from agent.aggregate import Instance, Window, Windows
 from agent.model import Batch, Cursor
 from agent.state.document import (
     FORMAT_VERSION,
+    MAX_KEY_BYTES,
+    MAX_NS,
+    MAX_NUMBER,
+    MAX_SECOND,
     OLD_PLACE,
     Document,
     DocumentError,
@@ -317,6 +322,10 @@ def test_a_damaged_document_is_an_error_or_can_be_saved(data: bytes) -> None:
         (("restarts", "uid/botkube"), [-1, "uid/id"]),
         (("restarts_noted", "uid/botkube"), -1),
         (("totals",), {"Event handled": -1}),
+        (("version",), 0),
+        (("commits",), MAX_NUMBER),
+        (("saved_seconds",), MAX_SECOND),
+        (("cursors", "uid/id", 5), MAX_NS),
     ],
 )
 def test_a_value_of_another_type_or_of_no_sense_is_an_error(
@@ -330,6 +339,26 @@ def test_a_value_of_another_type_or_of_no_sense_is_an_error(
 
     with pytest.raises(DocumentError):
         decode(orjson.dumps(top))
+
+
+def test_the_first_documents_had_room_for_one_stop() -> None:
+    top = orjson.loads(as_json(small()))
+    read = []
+    for stop in ([0, 0], [1, 2]):
+        top["windows"]["stopped"] = stop
+        read.append(decode(orjson.dumps(top)).windows.stopped)
+
+    assert read == [(), ((1, 2),)]
+
+
+def test_a_key_may_be_as_long_as_a_keyed_hash_takes() -> None:
+    document = small()
+    document.key = bytes(MAX_KEY_BYTES)
+    assert decode(encode(document)).key == document.key == bytes(blake2b.MAX_KEY_SIZE)
+
+    document.key = bytes(MAX_KEY_BYTES + 1)
+    with pytest.raises(DocumentError):
+        decode(encode(document))
 
 
 def test_a_batch_is_marked_as_attempted() -> None:

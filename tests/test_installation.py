@@ -12,10 +12,10 @@ from uuid import UUID
 import attrs
 import orjson
 import pytest
-from attrs import frozen
+from attrs import field, frozen
 
-from agent.source.api import Access, Client
-from agent.state.configmap import ConfigMapStore
+from agent.source.api import Access, ApiError, Client
+from agent.state.configmap import MAX_OBJECT_BYTES, ConfigMapStore
 from agent.state.disk import FileStore
 from agent.state.installation import (
     Installation,
@@ -25,8 +25,9 @@ from agent.state.installation import (
     note_off,
     read_installation,
 )
-from agent.state.store import StateError
+from agent.state.store import Absent, StateError, Store, Stored
 from agent.withholding import Withholding
+from tests.faults.machine import FaultyStore
 from tests.sim.cluster import Cluster
 from tests.sim.faults import Answer
 from tests.sim.store import CONFIGMAPS
@@ -178,6 +179,116 @@ async def test_an_off_that_was_noted_is_over_once_a_start_takes_it_back(
     assert (found.sends, found.is_off, found.not_before) == (sends, False, 9)
 
 
+@pytest.mark.parametrize(
+    ("said", "sends", "not_before"),
+    [
+        ({}, True, 0),
+        ({"sends": True}, True, 0),
+        ({"sends": True}, False, 0),
+        ({"sends": False, "is_off": False}, True, 9),
+        ({"sends": False, "is_off": False}, False, 0),
+        ({"sends": False, "is_off": True}, True, 9),
+        ({"sends": False, "is_off": True}, False, 9),
+    ],
+    ids=str,
+)
+async def test_nothing_counts_from_before_an_off_or_local_was_over(
+    tmp_path: Path, said: dict[str, object], *, sends: bool, not_before: int
+) -> None:
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | said), "")
+    noted = await note_begun(kept, now_seconds=8, sends=sends)
+    found, _is_there = await read_installation(kept)
+
+    assert found is not None
+    assert found == noted
+    assert (found.sends, found.is_off, found.not_before) == (sends, False, not_before)
+
+
+@pytest.mark.parametrize("noted", [5, 12])
+async def test_an_off_that_is_not_the_one_that_was_obeyed_is_missed(
+    tmp_path: Path, noted: int
+) -> None:
+    """Also one that is noted of before: somebody has put another object there."""
+    kept = FileStore(tmp_path / "installation.json")
+    await kept.save(orjson.dumps(WHOLE | {"off_noted": noted}), "")
+
+    assert await note_later(kept, Installation(ID, 5, off_noted=9)) is None
+
+
+@pytest.mark.parametrize("slot", ["", "state-3"])
+async def test_how_often_state_was_written_never_goes_back_and_is_said_once(slot: str) -> None:
+    kept = FaultyStore(orjson.dumps(WHOLE))
+    works, _is_there = await read_installation(kept)
+    assert works is not None
+    for commits, written in ((7, 1), (7, 1), (3, 1), (8, 2)):
+        found = await note_later(kept, works, slot=slot, commits=commits)
+
+        assert found is not None
+        assert (found.commits_of(slot), kept.version) == (max(7, commits), written)
+    begun = await note_begun(kept, now_seconds=9, slot=slot)
+
+    assert begun is not None
+    assert (begun.commits_of(slot), begun.sends) == (8, True)
+
+
+class Raced(FaultyStore):
+    """A store into which another replica writes just before this one does."""
+
+    async def save(self, data: bytes, version: str) -> str:
+        if not self.version:
+            self.data, self.version = orjson.dumps(WHOLE | {"commits": 9}), 1
+        return await super().save(data, version)
+
+
+async def test_what_is_noted_is_noted_although_another_slots_owner_was_faster() -> None:
+    kept = Raced(orjson.dumps(WHOLE))
+    noted = await note_later(kept, Installation(ID, 5), slot="state-3")
+
+    assert noted is not None
+    assert (noted.commits, noted.commits_of("state-3"), kept.version) == (9, 7, 2)
+
+
+async def test_the_id_that_another_replica_chose_first_is_the_one() -> None:
+    async def choose() -> str:
+        return str(UUID(int=8, version=4))
+
+    found = await load_installation(Raced(), choose_id=choose, now_seconds=1)
+
+    assert (found.id, found.commits, found.is_new) == (ID, 9, False)
+
+
+@pytest.mark.parametrize("was_off", [False, True])
+async def test_an_off_from_before_the_first_start_is_noted_with_the_id(*, was_off: bool) -> None:
+    async def look() -> bool:
+        return was_off
+
+    kept = FaultyStore()
+    found = await load_installation(kept, choose_id=chosen, now_seconds=3, was_off=look)
+    again = await load(config_map(kept.data or b""))
+
+    assert attrs.evolve(again, is_new=True) == found
+    assert (found.is_off, found.off_noted) == (was_off, 3 if was_off else 0)
+
+
+async def test_what_does_not_say_how_often_state_was_written_had_one() -> None:
+    said = {name: one for name, one in WHOLE.items() if name != "commits"}
+    found = await load(config_map(orjson.dumps(said)))
+
+    assert found.commits == 1
+
+
+async def test_an_object_that_is_not_there_and_may_not_be_made_says_nothing() -> None:
+    works = Installation(ID, 5)
+
+    assert await note_later(Nowhere(), works) is works
+
+
+class Nowhere(FaultyStore):
+    async def load(self) -> Stored:
+        raise Absent("not there")
+
+
 async def test_another_off_is_another_one(tmp_path: Path) -> None:
     kept = FileStore(tmp_path / "installation.json")
     await load_installation(kept, choose_id=chosen, now_seconds=1)
@@ -288,13 +399,13 @@ async def test_one_that_works_misses_no_off_of_which_alone_the_object_tells(tmp_
 
 
 async def note_later(
-    kept: FileStore, went_by: Installation, *, sends: bool = True
+    kept: Store, went_by: Installation, *, sends: bool = True, slot: str = "", commits: int = 7
 ) -> Installation | None:
     """Note what one that works does at the end of a window."""
     return await note(
         kept,
-        slot="",
-        commits=7,
+        slot=slot,
+        commits=commits,
         withholding=Withholding({}),
         sends=sends,
         now_seconds=8,
@@ -303,18 +414,19 @@ async def note_later(
 
 
 async def note_begun(
-    kept: FileStore,
+    kept: Store,
     *,
     now_seconds: int,
     went_by: Installation | None = None,
     sends: bool = True,
+    slot: str = "",
 ) -> Installation | None:
     """Note what a beginning does which has obeyed what stands there now."""
     went_by = went_by or (await read_installation(kept))[0]
     assert went_by is not None
     return await note(
         kept,
-        slot="",
+        slot=slot,
         commits=1,
         withholding=Withholding({}),
         sends=sends,
@@ -365,6 +477,43 @@ ODD = [
 async def test_an_answer_that_is_no_config_map_is_a_failure_to_read(answer: object) -> None:
     with pytest.raises(StateError, match="cannot read ConfigMap"):
         await load(answer)
+
+
+@frozen
+class Gone:
+    """An API server without the object, which another replica makes just before this one does."""
+
+    asked: list[str] = field(factory=list)
+
+    async def request(self, method: str, path: str, *, body: object = None) -> Any:  # noqa: ANN401
+        del path, body
+        self.asked.append(method)
+        if method == "POST":
+            raise ApiError(409, "exists")
+        if len(self.asked) == 1:
+            raise ApiError(404, "not found")
+        return config_map(b"theirs")
+
+
+@pytest.mark.parametrize(
+    ("is_owner", "found", "asked"),
+    [(True, Stored(b"theirs", "1"), ["GET", "POST", "GET"]), (False, Stored(None, ""), ["GET"])],
+)
+async def test_what_is_not_there_is_made_by_its_owner_or_by_another_replica(
+    found: Stored, asked: list[str], *, is_owner: bool
+) -> None:
+    server = Gone()
+    kept = ConfigMapStore(server, "botkube", "installation", is_owner)
+
+    assert (await kept.load(), server.asked) == (found, asked)
+
+
+async def test_an_object_is_written_up_to_the_most_that_it_may_hold() -> None:
+    kept = store(config_map(b""))
+
+    assert await kept.save(bytes(MAX_OBJECT_BYTES), "1") == "1"
+    with pytest.raises(StateError, match="too large"):
+        await kept.save(bytes(MAX_OBJECT_BYTES + 1), "1")
 
 
 @pytest.mark.parametrize("answer", ODD[:3], ids=str)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
+from contextlib import nullcontext
 from itertools import pairwise
 from pathlib import Path
+from random import Random
 
 import pytest
 from attrs import define, field
 
-from agent.state.document import Document, decode
+from agent.model import Batch
+from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError, Stored
 from tests.agents import NAMESPACE
 from tests.faults import virtual
-from tests.faults.machine import FaultyStore
+from tests.faults.machine import FaultyStore, SaveFault
 from tests.faults.simulation import open_lab
 from tests.sim.faults import Answer, Call, Reset
 from tests.sim.store import CONFIGMAPS
@@ -28,6 +31,8 @@ class Silent:
     answers: int
     where: str = "nowhere"
     asked: list[str] = field(factory=list)
+    silence: asyncio.Event = field(factory=asyncio.Event)
+    """Set at its end."""
 
     def close(self) -> None:
         pass
@@ -44,7 +49,7 @@ class Silent:
     async def _answer(self, what: str) -> None:
         self.asked.append(what)
         if len(self.asked) > self.answers:
-            await asyncio.Event().wait()
+            await self.silence.wait()
 
 
 async def commit(keeper: Keeper) -> None:
@@ -73,6 +78,25 @@ async def test_an_end_is_bounded_whatever_the_store_does() -> None:
 
     assert asyncio.get_running_loop().time() - began <= 4
     assert store.asked == ["load", "save", "save", "load"]
+
+
+@pytest.mark.looptime
+async def test_the_last_commit_has_its_turn_although_the_one_before_is_never_answered() -> None:
+    store = Silent(answers=1)
+    keeper = Keeper(store, lambda: "id", lambda: b"key")
+    await keeper.load(window_seconds=60)
+    running = asyncio.create_task(commit(keeper))
+    await asyncio.sleep(1)
+    keeper.end_within(4)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    last = asyncio.create_task(commit(keeper))
+    await asyncio.sleep(0.5)
+    store.silence.set()
+    await last
+
+    assert keeper.committed == 2
 
 
 @pytest.mark.looptime
@@ -121,30 +145,62 @@ async def test_what_the_agent_before_commits_during_a_take_over_is_not_written_o
         await commit(first)
 
 
-async def test_an_older_copy_that_somebody_puts_back_is_written_over() -> None:
+@pytest.mark.parametrize("commits", [1, 2])
+async def test_an_older_copy_that_somebody_puts_back_is_written_over(commits: int) -> None:
+    """What the agent before has written as often as this one is none."""
     store, ids = FaultyStore(), iter(map(str, range(100)))
     first, second = (Keeper(store, lambda: next(ids), lambda: b"key") for _ in range(2))
     await first.load(window_seconds=60)
     await commit(first)
-    copy = store.data
+    copy = decode(store.data or b"")
+    copy.commits = commits
     await second.load(window_seconds=60)
     await commit(second)
-    store.data, store.version = copy, store.version + 1
-    await commit(second)
+    store.data, store.version = encode(copy), store.version + 1
+    with nullcontext() if commits == 1 else pytest.raises(Conflict, match="another agent"):
+        await commit(second)
 
     found = decode(store.data or b"")
-    assert (found.epoch, found.commits) == (second.document.epoch, 3)
+    written = (second.document.epoch, 3)
+    assert (found.epoch, found.commits) == (written if commits == 1 else (copy.epoch, 2))
 
 
-async def test_a_state_that_somebody_deletes_meanwhile_is_written_again() -> None:
+@pytest.mark.parametrize("fault", ["", "lost"])
+async def test_a_state_that_somebody_deletes_meanwhile_is_written_again(fault: SaveFault) -> None:
+    """Also after a commit whose answer was lost: that one was found in the store."""
     store, ids = FaultyStore(), iter(map(str, range(100)))
     keeper = Keeper(store, lambda: next(ids), lambda: b"key")
     await keeper.load(window_seconds=60)
+    store.fault = fault
     await commit(keeper)
     store.data, store.version = None, store.version + 1
     await commit(keeper)
 
     assert decode(store.data or b"").commits == 2
+
+
+async def test_what_is_beside_the_outbox_is_measured_without_it() -> None:
+    store, ids = FaultyStore(), iter(map(str, range(100)))
+    keeper = Keeper(store, lambda: next(ids), lambda: b"key")
+    await keeper.load(window_seconds=60)
+    await commit(keeper)
+    before = keeper.rest_bytes
+    keeper.document.outbox = [Batch(1, 0, Random(1).randbytes(50_000), 1, 1)]
+    await commit(keeper)
+
+    assert abs(keeper.rest_bytes - before) < 5000
+
+
+async def test_what_is_loaded_again_says_nothing_of_what_was_not_readable() -> None:
+    store, ids = FaultyStore(b"odd"), iter(map(str, range(100)))
+    keeper = Keeper(store, lambda: next(ids), lambda: b"key")
+    found = []
+    for known_commits in range(3):
+        await keeper.load(window_seconds=60, known_commits=known_commits)
+        found.append((keeper.is_new, keeper.was_unreadable))
+        await commit(keeper)
+
+    assert found == [(True, True), (False, False), (False, False)]
 
 
 async def test_what_begins_anew_is_no_older_copy_at_the_next_start() -> None:

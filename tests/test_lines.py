@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.entries import MAX_ENTRY_BYTES, MAX_OPEN_BYTES, MAX_OPEN_NS, Entries
-from agent.lines import MAX_LINE_BYTES, Framer, parse_stamp, parse_time
+from agent.lines import (
+    MAX_LINE_BYTES,
+    Framer,
+    Head,
+    is_stamped,
+    parse_stamp,
+    parse_time,
+    read_head,
+)
 from agent.model import NANOS, Entry, Format
 from tests.strategies import NOON, SAMPLE_LOGS, SAMPLES, chunks, clock, cuts, render, stamp
 
@@ -73,10 +81,20 @@ def test_any_chunking_gives_the_same_lines(data: bytes, cuts: list[int]) -> None
     ],
 )
 def test_a_long_line_keeps_its_head_and_is_counted_once(pieces: list[bytes]) -> None:
-    framer = Framer()
-    found = [line for piece in pieces for line in framer.feed(piece)]
+    framer, found = Framer(), []
+    for piece in pieces:
+        lines = framer.feed(piece)
+        found += lines
+        assert framer.whole in {b"", b"".join(line + b"\n" for line in lines)}
 
     assert (found, framer.cut) == ([b"x" * MAX_LINE_BYTES, b"y"], 1)
+
+
+def test_lines_that_were_cut_are_not_what_came_in_one_piece() -> None:
+    framer = Framer()
+    lines = framer.feed(b"y\n" + b"x" * (MAX_LINE_BYTES + 1) + b"\n")
+
+    assert (lines, framer.whole) == ([b"y", b"x" * MAX_LINE_BYTES], b"")
 
 
 def test_a_line_of_the_greatest_length_is_not_cut() -> None:
@@ -131,6 +149,8 @@ def test_an_empty_line_is_a_line(line: bytes) -> None:
         b"2026-01-01T12:00:61Z x",
         b"0000-01-01T00:00:00Z x",
         b"0001-01-01T00:00:00Z x",
+        b"1969-12-31T23:59:59Z x",
+        b"2262-01-01T00:00:00Z x",
         b"9999-12-31T23:59:59Z x",
         b"2026-01-01T12:00:00.Z x",
         b"2026-01-01T12:00:00.1234567890Z x",
@@ -170,6 +190,33 @@ def test_no_stamp_raises_or_leaves_64_bits(line: bytes) -> None:
 
     assert found is None or (abs(found[0]) < 1 << 63 and 0 < found[1] <= len(line) + 1)
     assert (found is None) or parse_time(line) == found[0]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        pytest.param([], False, id="nothing"),
+        pytest.param([b"a", b"b"], False, id="no-stamp-and-no-entry"),
+        pytest.param([b"a", b"2026-01-01T12:00:00Z b\r"], True, id="a-stamp-and-no-entry"),
+        pytest.param(
+            [b"2026-01-01T12:00:00Z a", b'{"msg":"x"}'], False, id="an-entry-without-a-stamp"
+        ),
+        pytest.param([b"a", b'2026-01-01T12:00:00Z {"msg":"x"}\r'], True, id="an-entry-with-one"),
+    ],
+)
+def test_the_first_entry_tells_whether_a_log_has_stamps(
+    lines: list[bytes], *, expected: bool
+) -> None:
+    assert is_stamped(lines) is expected
+
+
+@pytest.mark.parametrize("message", ["x", "x" * 500, 'now \\"time\\":\\"never\\"'])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_json_says_its_time_in_front_or_at_its_end(message: str, *, is_first: bool) -> None:
+    time, said = '"time":"2026-01-01T12:00:00Z"', f'"level":"info","msg":"{message}"'
+    line = "{" + ",".join([time, said] if is_first else [said, time]) + "}"
+
+    assert read_head(line.encode()) == Head(Format.JSON, NOON * NANOS)
 
 
 # --- entries ---
@@ -230,6 +277,9 @@ def within(copies: list[bytes]) -> list[bytes]:
     ("lines", "expected"),
     [
         pytest.param([JSON, JSON], [(Format.JSON, 1, 1), (Format.JSON, 2, 1)], id="json"),
+        pytest.param([b'{"msg":"x"}'], [(Format.JSON, 1, 1)], id="json-without-level"),
+        pytest.param([b'{"level":"info"}'], [(Format.JSON, 1, 1)], id="json-without-message"),
+        pytest.param([b'{"time":"2026-01-01T12:00:00Z"}'], [], id="json-of-others"),
         pytest.param([LOGFMT, LOGFMT], [(Format.LOGFMT, 1, 1), (Format.LOGFMT, 2, 1)], id="logfmt"),
         pytest.param([KLOG, KLOG], [(Format.KLOG, 1, 1), (Format.KLOG, 2, 1)], id="klog"),
         pytest.param([INFO, INFO], [(Format.TEXT, 1, 1), (Format.TEXT, 2, 1)], id="text"),

@@ -11,12 +11,22 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from agent.aggregate import Instance
-from agent.lines import Framer, parse_stamp
-from agent.model import NANOS, Continuity, Cursor, Fact, Format, Gap, Observation, Released
+from agent.lines import MAX_LINE_BYTES, Framer, parse_stamp
+from agent.model import (
+    BREAK,
+    NANOS,
+    Continuity,
+    Cursor,
+    Fact,
+    Format,
+    Gap,
+    Observation,
+    Released,
+)
 from agent.pairs import MAX_PAIR_BYTES
 from agent.prefilter import Everything, Prefilter, make_prefilter
 from agent.reader import Reader
-from agent.resume import keep_breaks
+from agent.resume import Trail, keep_breaks
 from agent.rules import RuleSet, compile_rules
 from tests.strategies import (
     NOON,
@@ -96,13 +106,15 @@ events:
 """
 
 
-def compile_small() -> RuleSet:
-    texts = {f"{n}.yaml": text for n, text in enumerate(RULES.split("---\n"))}
+def compile_small(rules: str) -> RuleSet:
+    texts = {f"{n}.yaml": text for n, text in enumerate(rules.split("---\n"))}
     return compile_rules({**texts, "shared.yaml": SHARED})
 
 
-SMALL = compile_small()
+SMALL = compile_small(RULES)
 SMALL_PREFILTER = make_prefilter(SMALL.literals)
+PATIENT = compile_small(RULES.replace("lines: 6", "lines: 9999"))
+"""Whose questions wait for an answer over very many lines."""
 
 
 @define
@@ -367,12 +379,25 @@ def test_without_stamps_the_same_is_counted(kubelet: Kubelet) -> None:
     same = stamped((NOON * NANOS, text) for text in texts)
     total = Total()
     reader = Reader(SMALL, SMALL_PREFILTER, stamped=False)
-    reader.feed(b"\n".join(texts))
+    for text in texts:
+        reader.feed(text + b"\n")
+        total.fold(reader.take())
     reader.finish()
     total.fold(reader.take())
     expected = read_at_once(same, SMALL, SMALL_PREFILTER)
 
     assert (expected.observations, expected.lines) == (total.observations, total.lines)
+
+
+def test_without_stamps_a_line_is_of_the_second_that_its_entry_says() -> None:
+    reader = Reader(SMALL, SMALL_PREFILTER, stamped=False)
+    counted = []
+    for second in range(3):
+        text = render("info", "x", {}, at=NOON + second, shape=Format.LOGFMT)
+        reader.feed(text + b"\n")
+        counted.append(reader.take().lines_at)
+
+    assert counted == [{NOON + second: 1} for second in range(3)]
 
 
 # --- particulars ---
@@ -399,6 +424,20 @@ def test_an_open_entry_holds_the_cursor() -> None:
     _, reading = read(logfmt("answered a"), b"2026/01/01 12:00:00 while x:", b"\t* y")
 
     assert (reading.cursor.total, reading.reader.is_holding) == (1, True)
+
+
+def test_an_answer_that_may_go_on_is_taken_after_a_short_silence() -> None:
+    _, reading = read(
+        logfmt("asked a"), render("info", "answered a", {}, at=NOON, shape=Format.TEXT)
+    )
+    patience = reading.reader.patience_seconds
+    reading.reader.idle(0.5)
+    reading.commit()
+
+    assert (patience, reading.cursor.total) == (0, 2)
+    assert [one.properties for one in reading.total.observations] == [
+        (("platform", "mattermost"), ("result", "ok"))
+    ]
 
 
 def test_a_closer_of_many_lines_closes_by_its_first_one() -> None:
@@ -430,16 +469,7 @@ def test_what_a_pair_holds_is_bounded_in_bytes() -> None:
     _, reading = read(*lines)
     assert reading.cursor.total == 0
 
-    wide = compile_rules(
-        {
-            **{
-                f"{n}.yaml": t
-                for n, t in enumerate(RULES.replace("lines: 6", "lines: 9999").split("---\n"))
-            },
-            "shared.yaml": SHARED,
-        }
-    )
-    reading = Reading(wide, make_prefilter(wide.literals))
+    reading = Reading(PATIENT, make_prefilter(PATIENT.literals))
     kubelet = stamped(
         (NOON * NANOS, text)
         for text in [logfmt("asked a"), *[b"x" * size] * (MAX_PAIR_BYTES // size + 1)]
@@ -452,6 +482,78 @@ def test_what_a_pair_holds_is_bounded_in_bytes() -> None:
     assert [(one.event, one.properties) for one in reading.total.observations] == [
         ("Asked", (("platform", "mattermost"), ("result", "unknown")))
     ]
+
+
+@pytest.mark.parametrize("shape", [Format.LOGFMT, Format.TEXT])
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_pair_holds_as_many_bytes_as_it_may_and_not_one_more(
+    shape: Format, more: int, *, together: bool
+) -> None:
+    """Its opener's among them, which of text is still open when it is committed."""
+    texts = [render("info", "asked a", {}, at=NOON, shape=shape)]
+    size, empty = len(stamp(0)) + 1 + len(texts[0]), len(stamp(0)) + 1 + len(logfmt(""))
+    while size < MAX_PAIR_BYTES:
+        length = min(200_000, MAX_PAIR_BYTES + more - size - empty)
+        texts.append(logfmt("x" * length))
+        size += empty + length
+    before = [logfmt("answered b")] * 9
+    lines = stamped((NOON * NANOS, text) for text in [*before, *texts]).reply(0)
+    reading = Reading(PATIENT, make_prefilter(PATIENT.literals))
+    for piece in [lines[:9], lines[9:]] if together else [[line] for line in lines]:
+        reading.reader.feed(b"".join(line + b"\n" for line in piece))
+        reading.commit()
+
+    assert (size, reading.reader.bound_hits) == (MAX_PAIR_BYTES + more, more)
+    assert (reading.reader.is_holding, reading.total.matched) == (not more, 9 + more)
+
+
+def test_nothing_is_kept_of_lines_that_were_released() -> None:
+    kubelet, reading = read(logfmt("answered a"), logfmt("asked a"))
+    kubelet.write((NOON + 1) * NANOS, logfmt("answered a"))
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.commit()
+    waiting = reading.reader._unreleased
+
+    assert (reading.total.lines, reading.reader._held) == (3, ())
+    assert (waiting.lines, waiting._offsets, [*waiting._matched]) == ([], {}, [])
+    assert reading.reader._framer.whole == b""
+
+
+def test_a_hit_of_a_rule_is_told_once() -> None:
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    told = []
+    for at, text in enumerate(["answered a", "x", "answered b"]):
+        reading.reader.feed(reply(stamped([(NOON * NANOS + at, logfmt(text))]), 0))
+        told.append(dict(reading.reader.take().hits))
+
+    assert told == [{"answered": 1}, {}, {"answered": 1}]
+
+
+def test_what_is_read_before_it_is_reopened_is_read_by_the_rules_that_it_had() -> None:
+    """Of many lines at once those that may matter are chosen by the same rules."""
+    other = compile_small(RULES.replace("answered", "replied"))
+    lines = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(9))
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    counted = []
+    for _ in range(2):
+        reading.reader.change_rules(other, make_prefilter(other.literals))
+        reading.reader.feed(reply(lines, 0))
+        counted.append(reading.reader.take().matched)
+        reading.reader.reopen()
+        reading.reader.abandon()
+
+    assert counted == [9, 0]
+
+
+def test_what_was_cut_or_was_no_line_stays_known() -> None:
+    torn = b'{"level":"info","msg":"asked a'
+    _, reading = read(logfmt("answered a"), b"x" * MAX_LINE_BYTES, b"\t* y", torn)
+    reading.reader.feed(b"no stamp\n")
+    before = reading.reader.cut, reading.reader.noise
+    reading.reader.reopen()
+
+    assert before == (reading.reader.cut, reading.reader.noise) == (1, 4)
 
 
 @pytest.mark.parametrize(
@@ -483,6 +585,19 @@ def test_an_unterminated_last_line_counts_only_at_the_end() -> None:
     assert (before, reading.total.lines) == (0, 1)
 
 
+def test_a_panic_at_the_end_lacks_its_goroutines(ruleset: RuleSet, prefilter: Prefilter) -> None:
+    reading = Reading(ruleset, prefilter)
+    reading.reader.feed(reply(stamped([(NOON * NANOS, b"panic: boom")]), 0))
+    reading.reader.idle(60)
+    reading.commit()
+    before = reading.total.facts[:]
+    reading.reader.feed(reply(stamped([(NOON * NANOS, b"panic: boom")]), 0))
+    reading.reader.finish()
+    reading.commit()
+
+    assert (before, reading.total.facts) == ([], [Fact("kind", "panic")])
+
+
 def test_an_unterminated_last_line_is_recognised_again() -> None:
     kubelet = stamped([(NOON * NANOS, logfmt("answered a")), (NOON * NANOS, logfmt("answered"))])
     reading = Reading(SMALL, SMALL_PREFILTER)
@@ -495,16 +610,44 @@ def test_an_unterminated_last_line_is_recognised_again() -> None:
     assert (reading.total.lines, reading.total.gaps) == (2, [])
 
 
-def test_a_rotation_past_the_cursor_is_a_gap_from_the_last_line_to_the_first() -> None:
+@pytest.mark.parametrize(("second", "end"), [(9, 9), (3, 4)])
+def test_a_rotation_past_the_cursor_is_a_gap_from_the_last_line_to_the_first(
+    second: int, end: int
+) -> None:
+    """It ends where it begins if that line is stamped before the last one."""
     kubelet, reading = read(*[logfmt("answered a")] * 5, step=NANOS)
-    kubelet.write((NOON + 9) * NANOS, logfmt("answered b"))
+    kubelet.write((NOON + second) * NANOS, logfmt("answered b"))
     kubelet.rotate(5)
     reading.reader.feed(reply(kubelet, reading.reader.reopen()))
     reading.reader.finish()
     reading.commit()
 
-    assert [Gap("rotated", (NOON + 4) * NANOS, (NOON + 9) * NANOS)] == reading.total.gaps
+    assert [Gap("rotated", (NOON + 4) * NANOS, (NOON + end) * NANOS)] == reading.total.gaps
     assert reading.total.lines == 6
+
+
+def test_a_break_stands_between_what_ended_the_lines_before_and_behind_it() -> None:
+    kubelet, reading = read(logfmt("it is over", "fatal"))
+    kubelet.write((NOON + 1) * NANOS, logfmt("it is over", "fatal"))
+    kubelet.rotate(1)
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    assert reading.total.facts == [Fact("kind", "fatal"), BREAK, Fact("kind", "fatal")]
+
+
+def test_a_question_that_was_open_at_a_gap_is_not_answered_behind_it() -> None:
+    question = render("info", "asked a", {}, at=NOON, shape=Format.TEXT)
+    kubelet, reading = read(logfmt("answered b"), question)
+    kubelet.write((NOON + 1) * NANOS, logfmt("answered a"))
+    kubelet.rotate(2)
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    asked = [one.properties for one in reading.total.observations if one.event == "Asked"]
+    assert asked == [(("platform", "mattermost"), ("result", "unknown"))]
 
 
 @pytest.mark.parametrize("folded", [0, 3])
@@ -550,6 +693,16 @@ def test_what_waits_survives_attempts_that_bring_nothing() -> None:
         ["Answered", "Asked"],
     )
     assert not reading.total.gaps
+
+
+@pytest.mark.parametrize(("dropped", "told"), [(0, 0), (3, 1), (5, 0)])
+def test_a_rotation_that_lost_nothing_is_told_once(dropped: int, told: int) -> None:
+    kubelet, reading = read(*[logfmt("answered a")] * 5)
+    kubelet.rotate(dropped)
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.settle()
+
+    assert [told, 0] == [reading.reader.take().rotations for _ in range(2)]
 
 
 def test_an_empty_log_after_a_rotation_is_a_gap() -> None:
@@ -654,12 +807,12 @@ def test_a_place_in_the_next_instances_log_is_taken_over(*, breaks_off: bool) ->
 
 
 def test_each_of_several_later_instances_takes_its_own_place() -> None:
-    """As if two restarts stood behind one late status."""
+    """As if three restarts stood behind one late status."""
     old, before = read(*map(logfmt, ["answered a", "answered b"]))
     before.reader.idle(60)
     before.commit()
     logs = []
-    for second in (100, 200):
+    for second in (100, 200, 300):
         times = ((NOON + second) * NANOS + n for n in range(3))
         log = stamped((at, logfmt(f"answered {second}")) for at in times)
         logs.append(log)
@@ -679,6 +832,8 @@ def test_each_of_several_later_instances_takes_its_own_place() -> None:
         ]
         left = {place.total for place in places} - {place.total for place in again.places()}
 
+        assert places == sorted(places, key=lambda place: -place.total)
+        assert [again.part_of(place) for place in again.places()] == [*range(len(places) - 1)][::-1]
         assert [*left] == taken == [after.reader.cursor().total]
         assert not takes_over(after.reader, again, after.reader.cursor(), reply(log, 0))
     again.reopen(accept_gap=False)
@@ -722,6 +877,33 @@ def test_a_place_is_taken_over_from_a_log_that_was_rotated(left: int) -> None:
     assert after.reader.cursor().total == 3
 
 
+@pytest.mark.parametrize(
+    ("pieces", "answer"),
+    [
+        pytest.param([], False, id="nothing"),
+        pytest.param([b"", b""], False, id="an-empty-log"),
+        pytest.param([b"no stamp\n", b""], None, id="the-kubelets-own-words"),
+        pytest.param([b"FIRST", b""], None, id="less-than-a-line"),
+        pytest.param([b"FIRST\n", b""], None, id="without-the-last-line"),
+        pytest.param([b"FIRST\nSECOND\n"], True, id="all"),
+        pytest.param([b"SECOND\nFIRST\n"], True, id="rotated"),
+        pytest.param([b"OTHER\n"], False, id="another-log"),
+        pytest.param([b"FIRST\n", b"SECOND\nOTHER\n", b"OTHER\n" * 9], True, id="and-more"),
+    ],
+)
+def test_a_log_says_whether_a_place_is_in_it(pieces: list[bytes], answer: bool | None) -> None:
+    kubelet, before = read(*(logfmt(f"answered {word}") for word in "abc"))
+    first, second, other = kubelet.reply(0)
+    trail = Trail(KEY, Cursor())
+    trail.add([first, second], last_ns=NOON * NANOS)
+    claim = before.reader.claim(trail.cursor())
+    for piece in pieces:
+        whole = piece.replace(b"FIRST", first).replace(b"SECOND", second)
+        claim.feed(whole.replace(b"OTHER", other))
+
+    assert claim.answer() is answer
+
+
 @pytest.mark.parametrize("texts", [[], ["answered a"]])
 @pytest.mark.parametrize("head", [[], ["answered x"], ["answered x", "y", "z"]])
 def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head: list[str]) -> None:
@@ -734,7 +916,27 @@ def test_a_log_that_continues_nothing_takes_nothing_over(texts: list[str], head:
     is_its = takes_over(after.reader, before.reader, before.reader.cursor(), reply(other, 0))
 
     assert is_its is False
+    assert len(before.reader.places()) == len(texts)
     assert (after.reader.cursor(), before.reader.cursor()) == (Cursor(), before.cursor)
+
+
+@pytest.mark.parametrize("released", [0, 1])
+def test_a_break_is_forgotten_if_nothing_behind_it_was_released(released: int) -> None:
+    old, reading = read(*map(logfmt, ["answered a", "answered b"]))
+    texts = [*["answered c"] * released, "asked a"]
+    new = stamped((NOON * NANOS + n, logfmt(text)) for n, text in enumerate(texts, 100))
+    reading.reader.feed(reply(new, reading.reader.reopen()))
+    reading.reader.settle()
+    reading.commit()
+    reading.reader.forget()
+    places = [place.total for place in reading.reader.places()]
+    since = reading.reader.reopen(accept_gap=False)
+    reading.reader.feed(reply(new if released else old, since))
+    reading.reader.settle()
+
+    assert reading.total.facts == [BREAK]
+    assert places == ([3, 2] if released else [2])
+    assert (reading.reader.is_proved, reading.reader.gap_suspected) == (True, False)
 
 
 @pytest.mark.parametrize("attempts", ["none", "broken off", "whole"])
@@ -756,6 +958,54 @@ def test_what_is_forgotten_is_read_again_or_is_lost(attempts: str, *, is_gone: b
     assert (reading.total.lines, reading.total.gaps) == (1 if is_gone else 3, [])
     expected = ["Answered"] if is_gone else ["Answered", "Asked"]
     assert [one.event for one in reading.total.observations] == expected
+
+
+# --- when lines were read ---
+
+
+READ = (NOON + 4) * NANOS
+LATER = (NOON + 20) * NANOS
+
+
+@pytest.mark.parametrize("way", ["waits", "reopened", "reopened twice", "step", "step, reopened"])
+def test_what_had_to_wait_is_as_far_ahead_as_when_it_was_read(way: str) -> None:
+    """The highest stamp is six seconds ahead, and it is later when the last line is released."""
+    is_step = way.startswith("step")
+    texts = ["answered a", "x" if is_step else "asked a", "y"]
+    # Less far back than what is a step, the last one is not the highest.
+    times = {"step": [8, 8, 10], "step, reopened": [10, 10, 10]}.get(way, [8, 10, 9.9999])
+    kubelet = stamped(
+        (NOON * NANOS + int(at * NANOS), logfmt(text))
+        for at, text in zip(times, texts, strict=True)
+    )
+    first, second, third = (line + b"\n" for line in kubelet.reply(0))
+    # A file that is served again stands behind its own end.
+    behind = {"step": first + third, "step, reopened": first}.get(way, third)
+    reader = Reader(SMALL, SMALL_PREFILTER, key=KEY)
+    reader.feed(first + second + behind, now_ns=READ)
+    ahead = [reader.take(now_ns=READ).ahead_ns]
+    for _ in range({"reopened": 1, "reopened twice": 2, "step, reopened": 1}.get(way, 0)):
+        reader.reopen()
+        reader.feed(first + (second if is_step else b""), now_ns=LATER)
+        ahead.append(reader.take(now_ns=LATER).ahead_ns)
+    if way == "step":
+        reader.go_on()
+    elif way != "waits":
+        reader.feed(third if is_step else second + third, now_ns=LATER)
+    reader.idle(60)
+    ahead.append(reader.take(now_ns=LATER).ahead_ns)
+
+    assert {6 * NANOS} == {*ahead}
+    assert reader.take(now_ns=READ + NANOS).ahead_ns == 0
+
+
+def test_lines_that_are_taken_together_are_as_far_ahead_as_the_highest() -> None:
+    kubelet = stamped(((NOON + 9) * NANOS + n, logfmt("asked a")) for n in range(9))
+    kubelet.write((NOON + 10) * NANOS, logfmt("x"))
+    reader = Reader(SMALL, SMALL_PREFILTER)
+    reader.feed(reply(kubelet, 0), now_ns=READ)
+
+    assert reader.take(now_ns=READ).ahead_ns == 6 * NANOS
 
 
 # --- audit ---
@@ -807,6 +1057,76 @@ def test_an_audit_knows_a_burst_larger_than_its_memory(
     read_lines: int, expected: Continuity
 ) -> None:
     check_audit(read_lines, slice(0, 40_000), expected, burst=40_000)
+
+
+@pytest.mark.parametrize("is_served_again", [False, True])
+def test_an_audit_shows_that_a_stream_which_is_late_has_come_to_the_end(
+    *, is_served_again: bool
+) -> None:
+    """Unless more has come, which may be from before the end, or behind it."""
+    kubelet = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(3))
+    log = reply(kubelet, 0)
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(log, now_ns=(NOON + 60) * NANOS)
+    if is_served_again:
+        reading.reader.feed(log[: len(log) // 3], now_ns=(NOON + 60) * NANOS)
+    kubelet.write((NOON + 1) * NANOS, logfmt("answered b"))
+    more = reply(kubelet, 0)
+    reading.reader.audit(more)
+    before = reading.reader.lag.is_small
+    reading.reader.audit(log)
+
+    assert (before, reading.reader.lag.is_small) == (False, not is_served_again)
+
+
+def test_a_file_that_is_served_again_behind_known_lines_is_a_step() -> None:
+    kubelet, reading = read(*[logfmt("answered a")] * 3)
+    first, *_, last = kubelet.reply(0)
+    reading.reader.reopen()
+    reading.reader.feed(reply(kubelet, 0) + first + b"\n", now_ns=(NOON + 60) * NANOS)
+    step = reading.reader.step
+
+    assert step is not None
+    assert (step.before, step.after) == (last, first)
+
+
+def test_another_stream_begins_with_no_lag_and_no_lines() -> None:
+    kubelet = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(9))
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    told = []
+    for _ in range(2):
+        reading.reader.feed(reply(kubelet, 0), now_ns=(NOON + 60) * NANOS)
+        told.append((reading.reader.lines_stamped, reading.reader.lag.is_small))
+        reading.commit()
+        reading.reader.reopen()
+        told.append((reading.reader.lines_stamped, reading.reader.lag.is_small))
+
+    # Of the second reply all lines are known: nothing is behind them yet.
+    assert told == [(9, False), (0, True), (9, True), (0, True)]
+
+
+@pytest.mark.parametrize(("following", "asked"), [(1, True), (3, False)])
+def test_of_what_follows_a_step_in_the_log_nothing_is_asked_again(
+    following: int, *, asked: bool
+) -> None:
+    kubelet = stamped((NOON * NANOS + n, logfmt("answered a")) for n in range(3))
+    log = reply(kubelet, 0)
+    reading = Reading(SMALL, SMALL_PREFILTER)
+    reading.reader.feed(log + log, now_ns=(NOON + 60) * NANOS)
+    behind = len(reading.reader.behind_step)
+    reading.reader.go_on(following)
+
+    assert (behind, reading.reader.step is not None) == (3, asked)
+
+
+def test_what_waits_is_counted_once_an_audit_finds_its_file_empty() -> None:
+    kubelet, reading = read(logfmt("answered a"), logfmt("asked a"))
+    kubelet.rotate(2)
+    reading.reader.reopen()
+    verdict = reading.reader.audit(b"")
+    reading.commit()
+
+    assert (verdict, reading.total.lines, len(reading.total.gaps)) == (Continuity.ROTATED, 2, 1)
 
 
 def test_an_audit_settles_a_head_that_is_whole() -> None:

@@ -287,6 +287,15 @@ def test_a_trail_is_bounded() -> None:
     assert sum(map(len, trail._lines)) <= 1000
 
 
+def test_a_burst_is_asked_for_again_without_what_was_long_before_it() -> None:
+    trail = Trail(KEY, Cursor(), max_bytes=1000)
+    for at_ns, text in [*spread(9), *[(T0 + 60 * NANOS, b"burst %d" % n) for n in range(500)]]:
+        trail.add([stamp(at_ns) + b" " + text], last_ns=at_ns)
+    cursor = trail.cursor()
+
+    assert (cursor.since_seconds, cursor.count) == (NOON + 60 - SLACK_SECONDS, 500)
+
+
 @st.composite
 def lives(draw: st.DrawFn) -> tuple[list[int], list[tuple[int, int]]]:
     """Stamps of lines, and connections: after how many lines, and how many the file then drops."""
