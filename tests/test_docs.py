@@ -12,13 +12,15 @@ import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from agent import __main__ as command_line
@@ -27,10 +29,12 @@ from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import Counting
 from agent.disclosure import (
+    CALL,
     GROUP,
     IDENTIFY,
     KILLED_KINDS,
     OTHER,
+    REQUEST,
     SHAPES,
     Disclosure,
     disclosures,
@@ -57,7 +61,11 @@ ROOT = Path(__file__).parent.parent
 README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
 RUNBOOK = ROOT / "deploy" / "README.md"
 SAMPLES = ROOT / "tests" / "data" / "samples"
-TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
+WEBSITE = ROOT / "deploy" / "website"
+TEXTS = (
+    *(README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK),
+    *(WEBSITE / "README.md", WEBSITE / "privacy.md"),
+)
 Rows = Iterable[Sequence[str]]
 
 
@@ -213,6 +221,11 @@ def _values(one: Disclosure) -> str:
     return (values if one.shape == "words" else SHAPES[one.shape]) + absent
 
 
+def around_table() -> str:
+    """Return what stands around the events, as far as it tells something."""
+    return _told(one for one in PLAN if one.event in {CALL, REQUEST} and one.tells)
+
+
 def shared_table() -> str:
     """Return the closed lists that describe BotKube and the cluster."""
     wanted = {"botkube_version": COUNTED[0], "distribution": IDENTIFY}
@@ -236,8 +249,26 @@ def worst_table() -> str:
     )
 
 
+def listed(title: str) -> str:
+    """Return the list in a part of PRIVACY.md."""
+    text = PRIVACY.read_text(encoding="utf-8")
+    found = re.search(rf"(?ms)^## {re.escape(title)}\n.*?\n\n((?:- [^\n]*\n)+)", text)
+    assert found is not None, f"PRIVACY.md has no list in {title!r}"
+    return found.group(1).strip()
+
+
+def privacy_page() -> str:
+    """Return the website's privacy.md as HTML."""
+    text = (WEBSITE / "privacy.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    html: str = MarkdownIt("commonmark").enable("table").render(re.sub(r"<!-- .*? -->\n", "", text))
+    for title in re.findall(r"(?m)^#+ (.+)$", text):
+        (anchor,) = anchors(f"# {title}")
+        html = re.sub(rf"<(h\d)>{re.escape(title)}<", rf'<\1 id="{anchor}">{title}<', html)
+    return html.strip()
+
+
 WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
-TABLES = {
+TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {"rights": rights_table, "settings": settings_table, "metrics": metrics_table},
     PRIVACY: {
         "questions": questions_table,
@@ -248,6 +279,18 @@ TABLES = {
         "closed-lists": shared_table,
         "worst-case": worst_table,
     },
+    WEBSITE / "privacy.md": {
+        "never": partial(listed, "Never collected"),
+        "stop": partial(listed, "How to stop it"),
+        "events": events_table,
+        "common": common_table,
+        "report": report_table,
+        "traits": traits_table,
+        "around": around_table,
+        "closed-lists": shared_table,
+    },
+    # Of the one before, so after it.
+    WEBSITE / "privacy.html": {"page": privacy_page},
 }
 
 
@@ -302,7 +345,11 @@ def spans(text: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("path", "name"),
-    [pytest.param(path, name, id=name) for path, tables in TABLES.items() for name in tables],
+    [
+        pytest.param(path, name, id=f"{path.name}-{name}")
+        for path, tables in TABLES.items()
+        for name in tables
+    ],
 )
 def test_a_generated_table_is_what_the_code_says(path: Path, name: str) -> None:
     text = path.read_text(encoding="utf-8")
