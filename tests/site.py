@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import attrs
@@ -42,34 +43,53 @@ LINK = re.findall(r"(?m)^<a .*</consent-state>$", README)[0]
 
 
 @attrs.define
-class World:
-    """What the website serves, what was asked of others, and the browser that did."""
+class Site:
+    """What is special about the website.
 
-    devtools: str
-    language: str = 'lang="en"'
+    `texts` replaces something in the banner's words, `first` is a script that runs before all
+    others, in the place of a browser that is special.
+    """
+
+    html: str = 'lang="en"'
     tag: str = TAG
-    head: str = ""
     texts: tuple[str, str] = ("", "")
+    first: str = ""
+
+
+@attrs.define
+class World:
+    """What the website serves, what was asked of others, and two tabs of the browser that did.
+
+    They are the same for all readers, one after the other: another process for each would cost
+    more than all that they look at.
+    """
+
+    tab: Tab
+    other: Tab
+    site: Site = attrs.field(factory=Site)
     asked: list[str] = attrs.field(factory=list)
     headers: list[str] = attrs.field(factory=list)
 
     async def answer(self, request: web.BaseRequest) -> web.Response:
         """Serve the kit, or a page of documentation at any other address."""
         name = request.path.removeprefix("/consent/")
-        if "/" in name or not (KIT / name).is_file():
+        if name == "first.js":
+            body, kind = self.site.first, ".js"
+        elif "/" in name or not (KIT / name).is_file():
             body, kind = self._page(), ".html"
         else:
             body, kind = (KIT / name).read_text(encoding="utf-8"), (KIT / name).suffix
             if name == "texts.js":
-                body = body.replace(*self.texts) if self.texts[0] else body
+                body = body.replace(*self.site.texts) if self.site.texts[0] else body
         headers = {"Content-Security-Policy": POLICY}
         return web.Response(text=body, content_type=_TYPES[kind], headers=headers)
 
     def _page(self) -> str:
-        lines = "".join(f"<p>{one} <a href='/a{one}'>link {one}</a></p>" for one in range(60))
+        first = '<script src="/consent/first.js"></script>' if self.site.first else ""
+        lines = "".join(f"<p>{one} <a href='/a{one}'>link {one}</a></p>" for one in range(30))
         return (
-            f"<!doctype html><html {self.language}><head><meta charset=utf-8><title>Secret</title>"
-            f"<meta name=viewport content='width=device-width'>{self.head}{self.tag}</head><body>"
+            f"<!doctype html><html {self.site.html}><head><meta charset=utf-8><title>Secret</title>"
+            f"<meta name=viewport content='width=device-width'>{first}{self.site.tag}</head><body>"
             f"<main><h1>Documentation</h1><p><a id=first href='/other'>other</a></p>{lines}</main>"
             f"<footer><p>{LINK}</p></footer></body></html>"
         )
@@ -84,40 +104,77 @@ class World:
             return web.Response(text=GTAG, content_type="text/javascript")
         return web.Response(status=204)
 
-    @asynccontextmanager
-    async def reader(self, *, beside: Tab | None = None, **said: object) -> AsyncIterator[Tab]:
-        """Open a tab for somebody who was never here, and whose browser says this of itself."""
-        async with opened(self.devtools, beside=beside) as tab:
-            for name, value in said.items():
-                script = f"Object.defineProperty(Navigator.prototype,'{name}',{{get:()=>{value}}})"
-                await tab.call("Page.addScriptToEvaluateOnNewDocument", source=script)
-            yield tab
+    def pretend(self, owner: str, name: str, value: str) -> None:
+        """Let the browser say something else to each page from now on."""
+        self.site.first = f"Object.defineProperty({owner}, '{name}', {{get: () => {value}}})"
+
+    async def leave(self, tab: Tab) -> None:
+        """Leave a page; where Google's script runs, hear its last word."""
+        runs = await tab.find("!!document.querySelector('script[src*=googletagmanager]')")
+        before = len(self.asked)
+        async with tab.loading():
+            await tab.call("Page.navigate", url="about:blank")
+        with suppress(TimeoutError):
+            async with asyncio.timeout(1):
+                while runs and len(self.asked) == before:  # noqa: ASYNC110 nobody tells
+                    await asyncio.sleep(0.01)
+
+    async def forget(self) -> None:
+        """Make of the reader somebody who was never here."""
+        for tab in (self.tab, self.other):
+            await self.leave(tab)
+            tab.console.clear()
+            tab.requests.clear()
+        await self.tab.call("Storage.clearDataForOrigin", origin=URL, storageTypes="all")
+        await self.tab.call("Network.clearBrowserCookies")
+        self.site = Site()
+        self.asked.clear()
+        self.headers.clear()
 
 
 @asynccontextmanager
 async def internet(executable: str, folder: Path) -> AsyncIterator[World]:
     """Run a browser to which all names lead to this machine."""
-    world = World("")
     tls = await asyncio.to_thread(certificates, folder)
-    ports = []
-    async with _serving() as runners:
-        for handler, address in ((world.answer, "127.0.0.1"), (world.record, OTHERS)):
-            runner = web.ServerRunner(web.Server(handler))
-            runners.append(runner)
-            await runner.setup()
-            await web.TCPSite(runner, address, 0, ssl_context=tls).start()
-            ports.append(runner.addresses[0][1])
-        names = f"MAP {HOST} 127.0.0.1:{ports[0]}, MAP * {OTHERS}:{ports[1]}, EXCLUDE 127.0.0.1"
-        flags = (f"--host-resolver-rules={names}", "--ignore-certificate-errors")
-        async with running(executable, folder / "profile", *flags) as world.devtools:
-            yield world
+    world: World | None = None
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        assert world is not None
+        return await world.answer(request)
+
+    async def record(request: web.BaseRequest) -> web.Response:
+        return await world.record(request) if world is not None else web.Response()
+
+    async with (
+        _serving(answer, "127.0.0.1", tls) as own,
+        _serving(record, OTHERS, tls) as others,
+        running(
+            executable,
+            folder / "profile",
+            f"--host-resolver-rules=MAP {HOST} 127.0.0.1:{own}, MAP * {OTHERS}:{others}",
+            "--ignore-certificate-errors",
+            # Else it opens a page of its own, which asks somebody.
+            "about:blank",
+        ) as devtools,
+        opened(devtools) as tab,
+        opened(devtools, beside=tab) as other,
+    ):
+        # What is behind another tab is not painted.
+        await tab.call("Page.bringToFront")
+        world = World(tab, other)
+        yield world
 
 
 @asynccontextmanager
-async def _serving() -> AsyncIterator[list[web.ServerRunner]]:
-    runners: list[web.ServerRunner] = []
+async def _serving(
+    handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    address: str,
+    tls: ssl.SSLContext,
+) -> AsyncIterator[int]:
+    runner = web.ServerRunner(web.Server(handler))
+    await runner.setup()
     try:
-        yield runners
+        await web.TCPSite(runner, address, 0, ssl_context=tls).start()
+        yield runner.addresses[0][1]
     finally:
-        for runner in runners:
-            await runner.cleanup()
+        await runner.cleanup()

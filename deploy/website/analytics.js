@@ -63,7 +63,8 @@ function view() {
 
 /** Return a page without query and fragment. Its title is not told: that of a search has its words. */
 function page(referrer) {
-  const from = URL.canParse(referrer) ? new URL(referrer) : undefined;
+  // Not of an app, nor of anything else that is no site.
+  const from = /^https?:/.test(referrer) ? new URL(referrer) : undefined;
   const path = from?.origin === location.origin ? from.pathname : "/";
   return {
     page_location: location.origin + location.pathname,
