@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import os
 import re
+import time
 from collections.abc import AsyncIterator
 from importlib.resources import files
 from pathlib import Path
@@ -139,6 +140,15 @@ async def quiet(tab: Tab) -> None:
     await tab.find("new Promise(go => requestIdleCallback(() => setTimeout(go, 50)))")
 
 
+async def settled(tab: Tab, world: World, *, is_asked: bool, is_counted: bool) -> None:
+    """Wait for what should come, and a little for what should not."""
+    if is_asked:
+        await until(tab, SEEN)
+    if is_counted:
+        await told(world, "page_view")
+    await quiet(tab)
+
+
 def strangers(tab: Tab) -> list[str]:
     return [one for one in tab.requests if urlsplit(one).hostname != HOST]
 
@@ -197,7 +207,9 @@ async def test_a_yes_tells_pages_without_query_fragment_or_title(world: World, t
         (f"{URL}/next", f"{URL}/guide", "/next"),
     ]
     assert [one for one in views[2:] if not one[0].endswith("/last")] == []
+    assert next(one["dl"] for one in seen if one["en"] == "scroll") == f"{URL}/next"
     assert "ecret" not in " ".join(world.asked + world.headers)
+    assert "Referer" not in world.headers[0]
     assert {(one["gcs"], one["signals"], one["ads"]) for one in seen} == {
         ("G101", "false", "false")
     }
@@ -206,6 +218,7 @@ async def test_a_yes_tells_pages_without_query_fragment_or_title(world: World, t
     assert {(one["domain"], one["path"], one["secure"]) for one in found.values()} == {
         (HOST, "/", True)
     }
+    assert max(one["expires"] for one in found.values()) < time.time() + 181 * 86_400
     assert kept.keys() == {"choice", "date", "version", "language"}
     assert tab.console == []
 
@@ -370,14 +383,25 @@ async def test_who_accepted_another_text_is_asked_again(
 ) -> None:
     await answered_before(tab, world, button)
     world.site.texts = change
-    await visit(tab)
-    await quiet(tab)
     is_counted = button == ACCEPT and not is_asked
+    await visit(tab)
+    await settled(tab, world, is_asked=is_asked, is_counted=is_counted)
 
     assert await tab.find(SEEN) is is_asked
     assert bool(world.asked) is is_counted
     assert bool(await cookies(tab)) is is_counted
     assert (KEY in await stored(tab)) is not is_asked
+
+
+@chromium
+async def test_a_yes_holds_in_every_language_of_the_site(world: World, tab: Tab) -> None:
+    await answered_before(tab, world, ACCEPT)
+    world.site.html = 'lang="de-AT"'
+    await visit(tab)
+    await told(world, "page_view")
+
+    assert await tab.find(SEEN) is False
+    assert "werden gezählt" in await tab.find(STATE)
 
 
 @chromium
@@ -403,7 +427,7 @@ async def test_a_yes_ends_after_half_a_year(
         f"localStorage['{KEY}'] = JSON.stringify(kept)}})()"
     )
     await visit(tab)
-    await quiet(tab)
+    await settled(tab, world, is_asked=is_asked, is_counted=not is_asked)
 
     assert await tab.find(SEEN) is is_asked
     assert bool(world.asked) is not is_asked
@@ -421,6 +445,7 @@ async def test_it_works_once_however_often_it_is_included(world: World, tab: Tab
 
     assert await tab.find("document.querySelectorAll('consent-banner').length") == 1
     assert [one["en"] for one in measured(world)] == ["page_view"]
+    assert tab.console == []
 
 
 @chromium
@@ -623,6 +648,15 @@ def test_what_the_privacy_page_says_of_the_website_is_what_the_kit_does() -> Non
     assert f'"{KEY}"' in kit("consent.js")
     for host in re.findall(r"https://(?:\*\.)?([\w.-]+)", POLICY):
         assert host in said or "google-analytics.com" in host
+
+
+def test_every_recipe_says_what_the_script_asks_for() -> None:
+    recipes = README.count("consent/consent.js")
+
+    assert recipes == 3
+    assert README.count("data-measurement-id") == recipes
+    assert README.count("data-privacy") == recipes
+    assert len(re.findall(r"#privacy-choices.*</a> <consent-state></consent-state>", README)) == 3
 
 
 def test_the_readme_names_every_file() -> None:
