@@ -37,6 +37,7 @@ class Tab:
 
     socket: aiohttp.ClientWebSocketResponse
     session: str = ""
+    context: str = ""
     console: list[str] = attrs.field(factory=list)
     requests: list[str] = attrs.field(factory=list)
     _ids: count[int] = attrs.field(factory=lambda: count(1))
@@ -80,12 +81,12 @@ class Tab:
             case _:
                 pass
 
-    async def show(self, url: str, *, width: int, scheme: str = "light") -> None:
+    async def show(self, url: str, *, width: int, height: int = 900, scheme: str = "light") -> None:
         """Load a page at a width, as a phone or a desktop would."""
         await self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
-            height=900,
+            height=height,
             deviceScaleFactor=1,
             mobile=width < 600,
         )
@@ -93,20 +94,28 @@ class Tab:
             "Emulation.setEmulatedMedia",
             features=[{"name": "prefers-color-scheme", "value": scheme}],
         )
+        async with self.loading():
+            await self.call("Page.navigate", url=url)
+
+    @asynccontextmanager
+    async def loading(self) -> AsyncIterator[None]:
+        """Wait until what is done here has loaded a page."""
         self._events["Page.loadEventFired"].clear()
-        await self.call("Page.navigate", url=url)
+        yield
         async with asyncio.timeout(PATIENCE_SECONDS):
             await self._events["Page.loadEventFired"].wait()
 
     async def find(self, script: str) -> Any:  # noqa: ANN401 whatever the script gives
         """Return what an expression is in the document."""
-        said = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
+        said = await self.call(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in said, said
         return said["result"].get("value")
 
     async def press(self, key: str) -> None:
         """Press and release a key."""
-        codes = {"Tab": 9, "Enter": 13}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27}
         for kind in ("keyDown", "keyUp"):
             text = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
             await self.call(
@@ -128,6 +137,13 @@ class Tab:
 @asynccontextmanager
 async def browser(executable: str, folder: Path) -> AsyncIterator[Tab]:
     """Run a Chromium with an empty profile and give its only page."""
+    async with running(executable, folder) as address, opened(address) as tab:
+        yield tab
+
+
+@asynccontextmanager
+async def running(executable: str, folder: Path, *flags: str) -> AsyncIterator[str]:
+    """Run a Chromium with an empty profile and give the address of its protocol."""
     process = await asyncio.create_subprocess_exec(
         executable,
         "--headless=new",
@@ -140,32 +156,44 @@ async def browser(executable: str, folder: Path) -> AsyncIterator[Tab]:
         "--disable-gpu",
         "--disable-dev-shm-usage",
         "--hide-scrollbars",
+        *flags,
         *(["--no-sandbox"] if os.geteuid() == 0 else []),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with (
-            aiohttp.ClientSession() as client,
-            client.ws_connect(await _devtools(process), max_msg_size=0) as socket,
-        ):
-            tab = Tab(socket)
-            listening = asyncio.create_task(tab.listen())
-            made = await tab.call("Target.createTarget", url="about:blank")
-            attached = await tab.call(
-                "Target.attachToTarget", targetId=made["targetId"], flatten=True
-            )
-            tab.session = attached["sessionId"]
-            for domain in ("Page", "Network", "Runtime", "Log"):
-                await tab.call(f"{domain}.enable")
-            yield tab
-            listening.cancel()
-            with suppress(asyncio.CancelledError):
-                await listening
+        yield await _devtools(process)
     finally:
         with suppress(ProcessLookupError):
             process.kill()
         await process.communicate()
+
+
+@asynccontextmanager
+async def opened(address: str, *, beside: Tab | None = None) -> AsyncIterator[Tab]:
+    """Open a page that shares cookies and storage with nothing but the one that it is beside."""
+    async with (
+        aiohttp.ClientSession() as client,
+        client.ws_connect(address, max_msg_size=0) as socket,
+    ):
+        tab = Tab(socket)
+        listening = asyncio.create_task(tab.listen())
+        if beside is None:
+            made = await tab.call("Target.createBrowserContext")
+            tab.context = made["browserContextId"]
+        else:
+            tab.context = beside.context
+        made = await tab.call(
+            "Target.createTarget", url="about:blank", browserContextId=tab.context
+        )
+        attached = await tab.call("Target.attachToTarget", targetId=made["targetId"], flatten=True)
+        tab.session = attached["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            await tab.call(f"{domain}.enable")
+        yield tab
+        listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await listening
 
 
 async def _devtools(process: asyncio.subprocess.Process) -> str:

@@ -14,13 +14,15 @@ import re
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from agent import __main__ as command_line
@@ -64,7 +66,11 @@ README, PRIVACY = ROOT / "README.md", ROOT / "PRIVACY.md"
 RUNBOOK = ROOT / "deploy" / "README.md"
 TOLD = ROOT / "deploy" / "announcement"
 SAMPLES = ROOT / "tests" / "data" / "samples"
-TEXTS = (README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK)
+WEBSITE = ROOT / "deploy" / "website"
+TEXTS = (
+    *(README, PRIVACY, ROOT / "CHANGELOG.md", RUNBOOK),
+    *(WEBSITE / "README.md", WEBSITE / "privacy.md"),
+)
 Rows = Iterable[Sequence[str]]
 
 
@@ -253,6 +259,11 @@ def _values(one: Disclosure) -> str:
     return (values if one.shape == "words" else SHAPES[one.shape]) + absent
 
 
+def around_table() -> str:
+    """Return what stands around the events, as far as it tells something."""
+    return _told(one for one in PLAN if one.event in {CALL, REQUEST} and one.tells)
+
+
 def shared_table() -> str:
     """Return the closed lists that describe BotKube and the cluster."""
     wanted = {"botkube_version": COUNTED[0], "distribution": IDENTIFY}
@@ -331,8 +342,26 @@ def _no_file(path: str) -> str:
     raise FileNotFoundError(path)
 
 
+def listed(title: str) -> str:
+    """Return the list in a part of PRIVACY.md."""
+    text = PRIVACY.read_text(encoding="utf-8")
+    found = re.search(rf"(?ms)^## {re.escape(title)}\n.*?\n\n((?:- [^\n]*\n)+)", text)
+    assert found is not None, f"PRIVACY.md has no list in {title!r}"
+    return found.group(1).strip()
+
+
+def privacy_page() -> str:
+    """Return the website's privacy.md as HTML."""
+    text = (WEBSITE / "privacy.md").read_text(encoding="utf-8").split("---\n", 2)[2]
+    html: str = MarkdownIt("commonmark").enable("table").render(re.sub(r"<!-- .*? -->\n", "", text))
+    for title in re.findall(r"(?m)^#+ (.+)$", text):
+        (anchor,) = anchors(f"# {title}")
+        html = re.sub(rf"<(h\d)>{re.escape(title)}<", rf'<\1 id="{anchor}">{title}<', html)
+    return html.strip()
+
+
 WINDOW = frozenset({"stream", "seq", "window_start", "window_end"})
-TABLES = {
+TABLES: dict[Path, dict[str, Callable[[], str]]] = {
     README: {
         "rights": rights_table,
         "settings": settings_table,
@@ -353,6 +382,18 @@ TABLES = {
     TOLD / "release-notes.md": {"names": names_list},
     TOLD / "documentation.md": {"example": example_event, "sent": sent_table},
     TOLD / "privacy-policy.md": {"sent": sent_table, "switches": switches_list},
+    WEBSITE / "privacy.md": {
+        "never": partial(listed, "Never collected"),
+        "stop": partial(listed, "How to stop it"),
+        "events": events_table,
+        "common": common_table,
+        "report": report_table,
+        "traits": traits_table,
+        "around": around_table,
+        "closed-lists": shared_table,
+    },
+    # Of the one before, so after it.
+    WEBSITE / "privacy.html": {"page": privacy_page},
 }
 
 
@@ -408,7 +449,7 @@ def spans(text: str) -> list[str]:
 @pytest.mark.parametrize(
     ("path", "name"),
     [
-        pytest.param(path, name, id=f"{path.stem}-{name}")
+        pytest.param(path, name, id=f"{path.name}-{name}")
         for path, tables in TABLES.items()
         for name in tables
     ],

@@ -1,0 +1,105 @@
+/*
+ * The one script that a page includes. Owns the reader's answer: where it is kept, what counts as a
+ * no, and that nothing but a yes to the present text starts Google Analytics.
+ */
+
+import { start, stop } from "./analytics.js";
+import { answered, ask, hide, tell } from "./banner.js";
+import { TEXTS } from "./texts.js";
+
+const KEY = "analytics-consent";
+const DAYS = 180; // A yes ends after half a year, and so does the cookie; a no has no end.
+
+const tag = document.querySelector("script[data-measurement-id]");
+const id = tag?.dataset.measurementId ?? "";
+const privacy = tag?.dataset.privacy ?? new URL("privacy.html", import.meta.url).pathname;
+const wanted = document.documentElement.lang.toLowerCase();
+const language = [wanted, wanted.split("-")[0]].find((one) => Object.hasOwn(TEXTS, one)) ?? "en";
+
+let cannotKeep = false;
+
+/** Return a short name of a text: another one as soon as a letter, or who counts, is another. */
+function version(of) {
+  let hash = 0x811c9dc5;
+  for (const letter of id + JSON.stringify(TEXTS[of])) {
+    hash = Math.imul(hash ^ letter.codePointAt(0), 0x01000193);
+  }
+  return (hash >>> 0).toString(36);
+}
+
+function kept() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch (error) {
+    // Something that is no answer is none; storage that cannot be read takes none.
+    cannotKeep ||= !(error instanceof SyntaxError);
+    return {};
+  }
+}
+
+function keep(choice) {
+  const date = new Date().toISOString().slice(0, 10);
+  try {
+    localStorage.setItem(KEY, JSON.stringify({ choice, date, version: version(language), language }));
+  } catch {
+    cannotKeep = true;
+  }
+}
+
+function forget() {
+  try {
+    localStorage.removeItem(KEY);
+  } catch {
+    cannotKeep = true;
+  }
+}
+
+/** Say what holds on this page: `accepted`, or why not. */
+function standing() {
+  const { choice, date, version: agreed, language: read } = kept();
+  const age = (Date.now() - Date.parse(date)) / 86_400_000;
+  const holds = Object.hasOwn(TEXTS, read) && agreed === version(read) && age >= -1 && age < DAYS;
+  if (!/^G-[A-Z0-9]+$/.test(id)) return { state: "none" };
+  if (navigator.globalPrivacyControl) return { state: "gpc" };
+  if ([navigator.doNotTrack, window.doNotTrack].some((one) => one === "1" || one === "yes")) {
+    return { state: "dnt" };
+  }
+  if (cannotKeep) return { state: "storage" };
+  if (choice === "refused") return { state: choice, date };
+  return choice === "accepted" && holds ? { state: choice, date } : { state: "unanswered" };
+}
+
+/** Bring this page in line with what holds now; it may have changed in another tab. */
+function apply() {
+  // A page that is only made ready for a reader was not read yet.
+  if (document.prerendering) {
+    document.addEventListener("prerenderingchange", apply, { once: true });
+    return;
+  }
+  const now = standing();
+  tell(now);
+  if (now.state === "accepted") {
+    start(id, DAYS);
+    hide();
+  } else {
+    // Of a yes that holds no more nothing is left.
+    if (kept().choice === "accepted") forget();
+    stop(id);
+    if (now.state === "unanswered") ask();
+    else hide();
+  }
+}
+
+if (document.readyState === "loading") {
+  await new Promise((go) => document.addEventListener("DOMContentLoaded", go, { once: true }));
+}
+// Included twice, perhaps under two addresses, it still works once.
+if (!customElements.get("consent-state")) {
+  answered(TEXTS[language], { language, privacy }, (choice) => {
+    keep(choice);
+    apply();
+  });
+  addEventListener("storage", ({ key }) => (key === KEY || key === null) && apply());
+  addEventListener("pageshow", ({ persisted }) => persisted && apply());
+  apply();
+}
