@@ -180,6 +180,45 @@ def test_one_that_was_lost_before_a_status_named_it_is_lost_with_a_gap(named_sec
     assert set(gaps) == {"restarted"}
 
 
+@pytest.mark.parametrize("is_found", [False, True])
+def test_one_that_was_lost_before_any_agent_saw_it_is_none_that_has_ended(
+    *, is_found: bool
+) -> None:
+    """While nobody looks, two more instances run; the second is lost when the next agent begins."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(60)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            await sleep(20)
+            await node.lab.kill(agent)
+        node.pod.restart(at=node.now())
+        await node.write(2)
+        node.crashes += 1
+        node.pod.crash(at=node.now())
+        node.pod.restart(at=node.now())
+        node.pod.lose()
+        async with node.lab.agent(seed=2):
+            await sleep(20)
+            if is_found:
+                node.pod.find()
+                await node.write(2)
+            node.crashes += 1
+            if is_found:
+                node.pod.crash(at=node.now())
+                node.pod.restart(at=node.now())
+            else:
+                node.pod.replace_lost(at=node.now())
+            await node.settle()
+            gaps.update(node.lab.gaps())
+
+    gaps = Counter[str]()
+    play(scene)
+    assert set(gaps) == (set() if is_found else {"restarted"})
+
+
 @pytest.mark.parametrize(
     "fault", [pytest.param(Answer(500), id="refused"), pytest.param(HalfOpen(), id="no-answer")]
 )
