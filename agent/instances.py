@@ -124,10 +124,16 @@ def count_restarts(
     document.restarts[container] = (restarts, current, now_seconds)
     if before is None:
         counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with
-    if before is None or restarts <= before[0]:
+    if before is None or restarts == before[0]:
         return
     counting.is_dirty = counting.is_urgent = True
-    instance = document.instances.get(before[1])
+    instance = document.instances.get(known)
+    if restarts < before[0]:
+        if instance is not None and instance.counted_by is not None and current not in {"", known}:
+            # What was lost is found, and is not the one before, whose crash is in the count: its
+            # own was counted as one that nobody saw.
+            document.instances.setdefault(current, Instance()).counted_by = before[0]
+        return
     seen = {last_ended} - {"", current} if is_later else set()
     # Of one that was given up because it was lost, nobody has told the end.
     is_over = instance is not None and instance.ended_seconds is not None
