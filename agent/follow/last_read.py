@@ -89,7 +89,7 @@ def _ended_with_its_container(one: Follow) -> bool:
         one.saw_end
         and one.at_end is not None
         and one.ended is not None
-        and one.end_seconds - (one.skew_seconds or 0.0) >= one.ended.finished_seconds
+        and one.end_seconds >= one.ended.finished_seconds
         and not one.at_end[1]
     )
 
