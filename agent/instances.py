@@ -114,19 +114,26 @@ def count_restarts(
     """
     document = counting.document
     before = document.restarts.get(container)
-    if before is not None and last_ended != before[1]:
-        # A status that names none is of no other one, unless it says that this one has ended: then
-        # the next was lost before any status named it.
-        current = current or before[1]
+    known = before[1] if before is not None else ""
+    # One that is known already, and is not the one before, has ended before that one began.
+    is_later = last_ended == known or last_ended not in document.instances
+    if not (last_ended and is_later):
+        # A status that names none is of no other one, unless it says that this one has ended, or
+        # one that came after it: then the next was lost before any status named it.
+        current = current or known
     document.restarts[container] = (restarts, current, now_seconds)
     if before is None:
         counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with
-    if before is None or restarts <= before[0]:
+    if before is None or restarts == before[0]:
         return
     counting.is_dirty = counting.is_urgent = True
-    instance = document.instances.get(before[1])
-    # One that is known already, and is not the one before, has ended before that one began.
-    is_later = last_ended == before[1] or last_ended not in document.instances
+    instance = document.instances.get(known)
+    if restarts < before[0]:
+        if instance is not None and instance.counted_by is not None and current not in {"", known}:
+            # What was lost is found, and is not the one before, whose crash is in the count: its
+            # own was counted as one that nobody saw.
+            document.instances.setdefault(current, Instance()).counted_by = before[0]
+        return
     seen = {last_ended} - {"", current} if is_later else set()
     # Of one that was given up because it was lost, nobody has told the end.
     is_over = instance is not None and instance.ended_seconds is not None

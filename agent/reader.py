@@ -78,6 +78,7 @@ class Reader:
         self._may_step = False
         self._steps = Steps()
         self.lag = Lag()
+        self._trail = Trail(key, self._cursor)
         self._begin()
 
     def reopen(self, *, accept_gap: bool = True, gap_reason: str = "rotated") -> int:
@@ -87,7 +88,7 @@ class Reader:
         and is held back: it may be the log of the next container instance. Else it is a gap of
         this reason.
         """
-        if self._proof is None:
+        if self._has_trail:
             # What was read and not released is read again, unless the file is gone by then.
             self._cursor, self._held = self._trail.cursor(), tuple(self._unreleased.lines)
             self._ahead = self._ahead_cursor(self._held)
@@ -115,15 +116,22 @@ class Reader:
             debug_seen=self._debug_seen,
             count_crashes=self._count_crashes,
         )
-        self._trail = Trail(self._key, cursor)
         # Where nothing was folded yet, there is still what was read beyond.
         self._is_proof_ahead = not cursor.total and bool(self._held)
         proved = self._ahead if self._is_proof_ahead else cursor
         self._proof: Proof | None = Proof(self._key, proved) if proved.total else None
+        self._has_trail = False
+        if self._proof is None:
+            self._begin_trail()
         self._accept_gap, self._gap_reason = True, "rotated"
         self.gap_suspected = False
         self._steps.reopen()
         self.lag.reopen()
+
+    def _begin_trail(self) -> None:
+        """Begin the trail where the Cursor stands, unless it goes on already."""
+        if not self._has_trail:
+            self._trail, self._has_trail = Trail(self._key, self._cursor), True
 
     @property
     def noise(self) -> int:
@@ -184,9 +192,12 @@ class Reader:
         self._take_lines(lines, whole)
 
     def settle(self) -> None:
-        """Decide how the reply continues: it is known to end here, so its head is whole."""
+        """Decide how the reply continues: it is known to end here, so its head is whole.
+
+        Unless the head itself shows that it was broken off: what it lacks is not gone.
+        """
         self._may_step = False
-        while self._proof is not None and not self.gap_suspected:
+        while not (self._proof is None or self.gap_suspected or self.is_broken_off):
             self._proof.settle()
             self._end_proof(self._proof)
 
@@ -204,12 +215,13 @@ class Reader:
         if self._framer.tail:
             self.feed(b"\n")
         self.settle()
-        self._unreleased.end()
+        self.abandon()
 
     def abandon(self) -> None:
         """Take it that nothing more can be had: what was read is counted, half a line is not."""
         if self._proof is not None:
             self._proof = None
+            self._begin_trail()
             self._take_held()
         self._unreleased.end()
 
@@ -269,7 +281,7 @@ class Reader:
 
     def cursor(self) -> Cursor:
         """Return how far the taken lines reach. Hashes the lines of the last seconds."""
-        return self._cursor if self._proof is not None else self._trail.cursor()
+        return self._trail.cursor() if self._has_trail else self._cursor
 
     @property
     def breaks(self) -> tuple[Cursor, ...]:
@@ -319,8 +331,10 @@ class Reader:
         lines = stamped(Framer().feed(reply))
         if reply and not lines:
             return None  # the kubelet's own words say nothing of the log
-        if self._proof is not None and not (lines or self._proof.head or self._held):
-            # A file that is still empty: whether anything is gone, its first line will tell.
+        if self._proof is not None and not (lines or self._proof.head):
+            # A file that is still empty: whether anything is gone, its first line will tell. What
+            # was read is counted by then, and has to stand in front of it.
+            self._go_on_behind_held()
             return Continuity.ROTATED
         if self._proof is not None and lines == self._proof.head:
             self.settle()
@@ -441,6 +455,7 @@ class Reader:
             return
         else:
             self._proof = None
+            self._begin_trail()
             self._rotations += proof.verdict is Continuity.ROTATED
             if self._is_proof_ahead:
                 self._take_held()
@@ -459,10 +474,16 @@ class Reader:
         for line in held:
             self._unreleased.take_line(line, at(line))
 
+    def _go_on_behind_held(self) -> None:
+        if self._held:
+            self._proof, self._is_proof_ahead = Proof(self._key, self._ahead), True
+            self._has_trail = True  # that of the stream before still ends where the Cursor stands
+            self._take_held()
+
     def _take_gap(self, fresh: Sequence[bytes]) -> None:
         """Report what is gone in front of these lines; nothing that waits can be answered."""
         self._unreleased.break_off()
-        self._breaks.append(self._ahead if self._is_proof_ahead else self._cursor)
-        last_ns = max(self._cursor.last_ns, self._unreleased.last_ns)
-        end_ns = max(at(fresh[0]), last_ns) if fresh else last_ns
-        self._gaps.append(Gap(self._gap_reason, last_ns, end_ns))
+        place = self._ahead if self._is_proof_ahead else self._cursor
+        self._breaks.append(place)
+        end_ns = max(at(fresh[0]), place.last_ns) if fresh else place.last_ns
+        self._gaps.append(Gap(self._gap_reason, place.last_ns, end_ns))

@@ -90,11 +90,6 @@ class Unreleased:
         return bool(self.lines or self._plain_ns)
 
     @property
-    def last_ns(self) -> int:
-        """The stamp of the last line; 0 without one."""
-        return at(self.lines[-1]) if self.lines else 0
-
-    @property
     def looks_for_level(self) -> bool:
         """Whether it is still to be seen that the instance logs at debug level."""
         return not self._debug_noted

@@ -326,6 +326,39 @@ def alone(times: dict[str, float]) -> Follow:
     )
 
 
+@pytest.mark.parametrize("waited_seconds", [0.5, 5])
+@pytest.mark.parametrize("set_seconds", [0, 60])
+def test_a_stream_that_a_server_ended_before_its_container_was_not_whole(
+    tmp_path: Path, waited_seconds: float, set_seconds: float
+) -> None:
+    """The node's clock is behind, or the agent's was set forward; the pod is gone at once."""
+    behind = 0 if set_seconds else 3 * NANOS
+
+    async def lose() -> tuple[int, Counter[str]]:
+        async with open_lab(tmp_path) as world:
+
+            def now() -> int:
+                return world.clock.ns() - int(world.clock.moved * NANOS) - behind
+
+            pod = world.cluster.botkube(NAMESPACE, at=now())
+            async with world.agent():
+                for _ in range(3):
+                    pod.write(OPENER, at=now())
+                    await asyncio.sleep(waited_seconds)
+                world.clock.moved = set_seconds
+                world.cluster.server.order_streams("eof", path="/log")
+                await asyncio.sleep(1)
+                pod.write(OPENER, at=now())
+                pod.begin_delete(at=now())
+                pod.remove(at=now())
+                await asyncio.sleep(150)
+                return world.lines(), world.gaps()
+
+    lines, gaps = virtual.run(lose(), seed=1)
+
+    assert (lines, [*gaps]) == (3, ["pod_gone"])
+
+
 def test_a_stream_that_ended_with_the_kubelets_own_words_was_not_whole(tmp_path: Path) -> None:
     """Its pod is gone before it can be read again, and what it had not brought with it."""
 

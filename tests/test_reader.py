@@ -672,10 +672,10 @@ def test_what_waits_is_counted_although_its_file_is_gone(
     asked = [one.properties for one in reading.total.observations if one.event == "Asked"]
     assert asked == [(("platform", "mattermost"), ("result", result))]
     assert reading.total.lines == folded + len(waiting) + follows
-    # What waited was counted, so only what came after it is gone.
+    # What waited was counted, so only what came after it is gone; of that the first line tells.
     last_ns = NOON * NANOS + (folded + len(waiting) - 1) * NANOS // 10
-    end_ns = (NOON + 1) * NANOS if follows else last_ns
-    assert reading.total.gaps == [Gap("rotated", last_ns, end_ns)] * is_lost
+    gap = Gap("rotated", last_ns, (NOON + 1) * NANOS)
+    assert reading.total.gaps == [gap] * (is_lost and follows)
 
 
 def test_what_waits_survives_attempts_that_bring_nothing() -> None:
@@ -705,33 +705,20 @@ def test_a_rotation_that_lost_nothing_is_told_once(dropped: int, told: int) -> N
     assert [told, 0] == [reading.reader.take().rotations for _ in range(2)]
 
 
-def test_an_empty_log_after_a_rotation_is_a_gap() -> None:
+def test_an_empty_log_is_no_gap_before_its_first_line() -> None:
     kubelet, reading = read(*[logfmt("answered a")] * 5)
     kubelet.rotate(5)
     reading.reader.feed(reply(kubelet, reading.reader.reopen()))
-    undecided = reading.reader.is_proved
     reading.reader.settle()
     reading.commit()
-
-    assert (
-        undecided,
-        reading.reader.is_proved,
-        [gap.reason for gap in reading.total.gaps],
-    ) == (False, True, ["rotated"])
-
-
-def test_after_an_empty_log_nothing_can_be_shown_of_the_first_line() -> None:
-    kubelet, reading = read(*[logfmt("answered a")] * 5)
-    kubelet.rotate(5)
-    reading.reader.reopen()
-    reading.reader.settle()
-    reading.commit()
+    undecided = (reading.reader.is_proved, reading.total.gaps[:])
     kubelet.write((NOON + 9) * NANOS, logfmt("answered b"))
     reading.reader.feed(reply(kubelet, reading.reader.reopen()))
     reading.reader.finish()
     reading.commit()
 
-    assert (reading.total.lines, len(reading.total.gaps)) == (6, 2)
+    assert undecided == (False, [])
+    assert (reading.total.lines, [gap.reason for gap in reading.total.gaps]) == (6, ["rotated"])
 
 
 def test_a_head_that_does_not_fit_is_held_back_where_it_may_be_anothers() -> None:
@@ -1126,7 +1113,12 @@ def test_what_waits_is_counted_once_an_audit_finds_its_file_empty() -> None:
     verdict = reading.reader.audit(b"")
     reading.commit()
 
-    assert (verdict, reading.total.lines, len(reading.total.gaps)) == (Continuity.ROTATED, 2, 1)
+    before = reading.total.lines
+    reading.reader.finish()
+    reading.commit()
+
+    assert (verdict, before) == (Continuity.ROTATED, 1)
+    assert (reading.total.lines, reading.total.gaps) == (2, [])
 
 
 def test_an_audit_settles_a_head_that_is_whole() -> None:
@@ -1170,6 +1162,53 @@ def test_an_audit_that_is_answered_with_another_file_settles_no_head(written: in
     reading.commit()
 
     assert (verdict, reading.total.lines) == (None, 2)
+
+
+@pytest.mark.parametrize("folded", [0, 3])
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_what_waits_is_counted_once_if_replies_are_empty_for_a_while(
+    folded: int, *, is_killed: bool, is_lost: bool
+) -> None:
+    """Whether it stands in the log still, the first line tells that comes."""
+    waiting = [logfmt("asked a"), logfmt("x"), logfmt("asked b"), logfmt("y")]
+    kubelet, reading = read(*[logfmt("answered b")] * folded, *waiting)
+    waits: list[int] = []
+    for idle_seconds in (0, 60):
+        reading.reader.reopen()
+        verdict = reading.reader.audit(b"")
+        reading.reader.idle(idle_seconds)
+        reading.commit()
+        waits.append(folded + len(waiting) - reading.total.lines)
+        assert verdict is Continuity.ROTATED
+    if is_lost:
+        kubelet.rotate(folded + len(waiting))
+    kubelet.write((NOON + 1) * NANOS, logfmt("answered c"))
+    rest = reply(kubelet, reading.start() if is_killed else reading.reader.reopen())
+    reading.reader.feed(rest)
+    reading.reader.finish()
+    reading.commit()
+
+    assert waits == [len(waiting), 0]
+    assert reading.total.lines == folded + len(waiting) + 1
+    assert len(reading.total.gaps) == is_lost
+
+
+@pytest.mark.parametrize("begin", [0, 2])
+def test_what_lacks_in_replies_that_break_off_is_not_gone(begin: int) -> None:
+    """The first lines of a file that was rotated, or of one that was not, come again and again."""
+    kubelet, reading = read(*(logfmt(f"answered {word}") for word in "abababab"))
+    kubelet.rotate(begin)
+    for _ in range(3):
+        part = reply(kubelet, reading.reader.reopen())[:200]
+        reading.reader.feed(part)
+        assert reading.reader.audit(part) is None
+        reading.commit()
+    reading.reader.feed(reply(kubelet, reading.reader.reopen()))
+    reading.reader.finish()
+    reading.commit()
+
+    assert (reading.total.lines, reading.total.gaps) == (8, [])
 
 
 def test_a_file_that_stays_empty_is_a_gap_once_its_first_line_comes() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,10 @@ class Follow:
     `steps` counts the steps back of its stream that were looked into, `doubts` the short reads
     since the last one that showed that nothing follows which failed, or found the stream dead.
     `has_spoken` says that the stream has brought a byte.
-    `saw_end` says that the stream came to its end, at `end_seconds`, with `at_end`, as far as the
-    log was read then. It `is_in_question` while the object is asked whether the log is its own.
+    `saw_end` says that the stream came to its end, at `end_seconds` by the node's clock, at least,
+    with `at_end`, as far as the log was read then. By `node_ahead` that clock is before the one
+    that nobody sets, at least. The follow `is_in_question` while the object is asked whether the
+    log is its own.
     """
 
     container: Container
@@ -110,7 +113,8 @@ class Follow:
     last_audit: float = 0.0
     asked: dict[Suspect, float] = field(factory=dict)
     saw_end: bool = False
-    end_seconds: float = 0.0
+    node_ahead: float = -math.inf
+    end_seconds: float = -math.inf
     at_end: tuple[int, bytes] | None = None
     is_live: bool = False
     was_held_back: bool = False
@@ -174,6 +178,8 @@ class Follow:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
         self.has_spoken = True
         self.reader.feed(chunk, now_ns=now_ns)
+        ahead = self.reader.highest_ns / NANOS - self.monotonic()
+        self.node_ahead = max(self.node_ahead, ahead)
         delay_ns = self.reader.lag.delay_ns
         if self.is_live and delay_ns is not None:
             # The smallest delay of a fresh line is the difference of the two clocks, at most. A
@@ -184,6 +190,10 @@ class Follow:
             self.reader.lag.learn()
         self.fold_released()
         await asyncio.sleep(0)
+
+    def node_seconds(self) -> float:
+        """Return the node's time, at least: no line came before it was written."""
+        return self.node_ahead + self.monotonic()
 
     def fold_released(self) -> None:
         """Fold what the reader releases."""

@@ -89,7 +89,7 @@ def _ended_with_its_container(one: Follow) -> bool:
         one.saw_end
         and one.at_end is not None
         and one.ended is not None
-        and one.end_seconds - (one.skew_seconds or 0.0) >= one.ended.finished_seconds
+        and one.end_seconds >= one.ended.finished_seconds
         and not one.at_end[1]
     )
 
@@ -117,8 +117,8 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
         if one.reader.gap_suspected:
             raise ApiError(0, "the log does not continue")
     if unstamped is None:
-        if one.reader.cursor().count:
-            # It does not even hold the lines that were counted: the file is another one.
+        if one.reader.cursor().count or not one.reader.is_proved:
+            # It does not even hold the lines that were read: the file is another one.
             raise ApiError(HTTPStatus.NOT_FOUND, "the log is empty")
         return one.reader.lines_read, one.reader.tail
     tail = one.reader.tail
@@ -126,9 +126,9 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
         # `unable to retrieve container logs` alone: the runtime has removed the container.
         is_gone = one.reader.lines_stamped == stamped
         raise ApiError(HTTPStatus.NOT_FOUND if is_gone else 0, "in-band text")
+    one.reader.settle()
     if one.reader.is_broken_off:
         raise ApiError(0, "the reply broke off")
-    one.reader.settle()
     if one.reader.gap_suspected:
         raise ApiError(0, "the log does not continue")
     return one.reader.lines_read, one.reader.tail

@@ -118,7 +118,7 @@ async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
                 if reader.gap_suspected or not await has_gone_on(one):
                     return
                 del chunk  # a quiet stream must not keep it
-            one.saw_end, one.end_seconds = True, one.clock()
+            one.saw_end, one.end_seconds = True, one.node_seconds()
             # A reply that lacks what was counted is not the log up to its end.
             one.at_end = None if reader.is_broken_off else (reader.lines_read, reader.tail)
     except TimeoutError:

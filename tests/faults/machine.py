@@ -500,7 +500,10 @@ class World:
         reply = self._short_read(following.reader.cursor().since_seconds)
         if reply is None:
             return
+        had_trail = following.reader._has_trail
         verdict = following.reader.audit(reply)
+        if following.reader._has_trail and not (had_trail or following.reader.is_proved):
+            following.pending = list(following.held)  # what may be gone is not waited for
         if following.lag is not None and reply:
             # What is the log's last line is followed by no skipped file, however late it came.
             is_last = following.known.get(reply.splitlines()[-1]) is following.lag[1]
@@ -602,11 +605,8 @@ class World:
             since = reader.cursor().since_seconds
             reply = self._open(since, follow=False, previous=not is_current)
             if reply is None or reply.instance.container_id != following.instance:
-                self._lose(following.instance)
                 _hold(following)
-                following.pending = list(following.held)
-                reader.abandon()
-                self._fold(following)
+                self._abandon(following)
                 break
             _hold(following)
             reader.reopen(accept_gap=accept_gap)
@@ -616,6 +616,9 @@ class World:
             while not reply.finished or following.fed < len(following.stream):
                 self._feed(following, 1 << 20)
             reader.settle()
+            if reader.is_broken_off:
+                self._abandon(following)
+                break
             if not reader.gap_suspected:
                 reader.finish()
                 self._fold(following)
@@ -634,6 +637,13 @@ class World:
             is_deleting=False,
             now_seconds=self.now_ns // NANOS,
         )
+
+    def _abandon(self, following: Following) -> None:
+        """Report what is left of an instance that cannot be read, and count what was read."""
+        self._lose(following.instance)
+        following.pending = list(following.held)
+        following.reader.abandon()
+        self._fold(following)
 
     def _lose(self, instance: str) -> None:
         """Report an instance that cannot be read any more."""
@@ -874,8 +884,9 @@ class World:
 
 def _hold(following: Following) -> None:
     """Keep what was read and not counted, before a stream is opened anew."""
-    if following.reader.is_proved:
-        following.held = list(following.pending)
+    if following.reader._has_trail:
+        # Not what waits for the proof that it goes on behind it.
+        following.held = following.pending[: len(following.reader._unreleased.lines)]
 
 
 def _is_gone(lines: list[Line], since: int, served: tuple[str, int]) -> bool:

@@ -177,6 +177,60 @@ def test_a_log_that_is_never_followed_is_read_on_behind_a_rotation(count: int) -
     play(scene)
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("bytes_served", [0, 90, 300])
+def test_what_every_reply_leaves_out_for_a_while_counts_once(
+    bytes_served: int, *, is_killed: bool
+) -> None:
+    """Lines wait for an answer when it begins; all that is known of them is served again later."""
+
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent() as agent:
+            await sleep(40)
+            burst(node, 6)
+            burst(node, 2, "asked")
+            await sleep(0.5)
+            planned = server.faults.add(eof_after(bytes_served), path="/log", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(Pace().unreadable / 2)
+            if is_killed:
+                await node.lab.kill(agent)
+            server.faults.schedules.remove(planned)
+            if not is_killed:
+                await node.settle()
+        async with node.lab.agent(seed=2):
+            await node.settle()
+        assert not node.lab.gaps()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("folded", [0, 5])
+def test_what_waits_counts_though_replies_are_empty_until_its_container_is_dead(
+    folded: int,
+) -> None:
+    async def scene(node: Node) -> None:
+        server = node.lab.cluster.server
+        async with node.lab.agent():
+            burst(node, folded)
+            burst(node, 1, "asked")
+            await sleep(1)
+            server.faults.add(eof_after(0), path="/log", times=None)
+            server.order_streams("reset", path="/log")
+            await sleep(5)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            await sleep(30)
+            node.pod.restart(at=node.now())
+            await sleep(30)
+            server.faults.clear()
+            await node.settle()
+        assert set(node.lab.gaps()) == {"restarted"}
+
+    play(scene)
+
+
 @pytest.mark.parametrize(
     "empty", [pytest.param(eof_after(0), id="empty"), pytest.param(eof_after(1), id="known-lines")]
 )

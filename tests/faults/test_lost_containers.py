@@ -180,6 +180,78 @@ def test_one_that_was_lost_before_a_status_named_it_is_lost_with_a_gap(named_sec
     assert set(gaps) == {"restarted"}
 
 
+@pytest.mark.parametrize("is_known", [False, True])
+def test_one_that_is_found_after_its_crash_was_counted_as_one_that_nobody_saw(
+    *, is_known: bool
+) -> None:
+    """While nobody looks, one is lost and replaced by another that is lost, too."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(60)
+            if is_known:
+                lose(node)
+                await sleep(5)
+                node.pod.find()
+                await sleep(10)
+            await node.lab.kill(agent)
+        if not is_known:
+            node.crashes += 1
+        node.pod.lose()
+        node.pod.replace_lost(at=node.now())
+        lose(node)
+        async with node.lab.agent(seed=2):
+            await sleep(20)
+            node.pod.find()
+            await node.write(2)
+            node.pod.crash(at=node.now())
+            node.pod.restart(at=node.now())
+            await node.settle()
+        assert set(node.lab.gaps()) == {"restarted"}
+
+    play(scene)
+
+
+@pytest.mark.parametrize("is_found", [False, True])
+def test_one_that_was_lost_before_any_agent_saw_it_is_none_that_has_ended(
+    *, is_found: bool
+) -> None:
+    """While nobody looks, two more instances run; the second is lost when the next agent begins."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent() as agent:
+            await node.write(5)
+            await sleep(60)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            await sleep(20)
+            await node.lab.kill(agent)
+        node.pod.restart(at=node.now())
+        await node.write(2)
+        node.crashes += 1
+        node.pod.crash(at=node.now())
+        node.pod.restart(at=node.now())
+        node.pod.lose()
+        async with node.lab.agent(seed=2):
+            await sleep(20)
+            if is_found:
+                node.pod.find()
+                await node.write(2)
+            node.crashes += 1
+            if is_found:
+                node.pod.crash(at=node.now())
+                node.pod.restart(at=node.now())
+            else:
+                node.pod.replace_lost(at=node.now())
+            await node.settle()
+            gaps.update(node.lab.gaps())
+
+    gaps = Counter[str]()
+    play(scene)
+    assert set(gaps) == (set() if is_found else {"restarted"})
+
+
 @pytest.mark.parametrize(
     "fault", [pytest.param(Answer(500), id="refused"), pytest.param(HalfOpen(), id="no-answer")]
 )

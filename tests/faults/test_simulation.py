@@ -22,6 +22,9 @@ FOUND = (36, 54, 183, 249, 362, 581)
 FOUND_WITH_NAMES = (777070, 778073)
 """Others that did so since pods can get another's name."""
 
+FOUND_WITH_LOSSES = (600109, 601323)
+"""Those since a runtime can lose containers, and find them again."""
+
 FOUND_OF_NODES = (777012,)
 """Those of a DaemonSet that did so, or showed a limit."""
 
@@ -44,11 +47,16 @@ def test_replicas_whose_pods_move_and_whose_slots_are_changed_count_each_line_on
 
 @pytest.mark.parametrize("seed", FOUND)
 def test_a_schedule_that_found_a_bug_passes(seed: int) -> None:
-    play(seed, reuses_names=False)
+    play(seed, reuses_names=False, loses_containers=False)
 
 
 @pytest.mark.parametrize("seed", FOUND_WITH_NAMES)
 def test_a_schedule_with_names_that_found_a_bug_passes(seed: int) -> None:
+    play(seed, loses_containers=False)
+
+
+@pytest.mark.parametrize("seed", FOUND_WITH_LOSSES)
+def test_a_schedule_with_losses_that_found_a_bug_passes(seed: int) -> None:
     play(seed)
 
 

@@ -64,6 +64,10 @@ class Pod:
     def container_id(self, container: str = "") -> str:
         return str(self._statuses[container or self.containers[0]]["containerID"])
 
+    def names_dead(self, container: str = "") -> bool:
+        """Return whether the status names an instance that has ended."""
+        return bool(self._statuses[container or self.containers[0]]["lastState"])
+
     def write(
         self, text: bytes | str, *, at: int, stream: Stream = "stdout", container: str = ""
     ) -> None:
@@ -148,7 +152,7 @@ class Pod:
             "containerID": "",
             "state": {"waiting": {"reason": "ContainerCreating"}},
         }
-        if not status["lastState"]:
+        if not self.names_dead():
             unknown = {"exitCode": 137, "reason": "ContainerStatusUnknown", "finishedAt": None}
             status["lastState"] = {"terminated": unknown}
             status["restartCount"] += 1
@@ -163,7 +167,7 @@ class Pod:
         name = self.containers[0]
         status = self._statuses[name]
         self.server.kubelet.remove(status["containerID"])
-        count = status["restartCount"] + (not status["lastState"])  # `start` adds one else
+        count = status["restartCount"] + (not self.names_dead())  # `start` adds one else
         self._statuses[name] = status | {"restartCount": count, "state": {}}
         self.start(at=at)
 
