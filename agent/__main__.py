@@ -98,6 +98,8 @@ def _run(arguments: argparse.Namespace) -> int:
     from agent.ledger.directory import Directory
     from agent.ledger.ledger import Ledger
 
+    if loaded.destination.type == "stdout" and sys.stdout is None:
+        return _refuse("standard output is closed")
     # Standard output is for the events where it is the destination.
     logs.configure(loaded.log.level, sys.stderr if loaded.destination.type == "stdout" else None)
     mode = settings.mode(loaded)

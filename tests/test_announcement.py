@@ -32,6 +32,9 @@ from agent.model import REPORT
 from agent.modes import Mode
 from agent.on_node import STANDING_LOOKS
 from agent.rules import rule
+from agent.sink.calls import CLUSTER, INSTALLATION
+from agent.sink.destination import KINDS, Destination
+from agent.sink.translations import translation_of
 from agent.source import switches as in_cluster
 from agent.source.switches import ANNOTATION, FIRST_WITH_OPT_OUT, VARIABLE
 from agent.terms import MODE
@@ -41,6 +44,7 @@ from tests.test_chart import HELMS, VALUES, merged, paths, schema
 from tests.test_docs import (
     COUNTED,
     PLAN,
+    PRIVACY,
     ROOT,
     SAMPLES,
     TABLES,
@@ -146,6 +150,12 @@ FOREIGN = {
     "envFrom": "Kubernetes'",
     "kubectl scale": "kubectl's",
     "--reset-then-reuse-values": "helm's",
+    "No resources found": "kubectl's",
+    "deploy/botkube-botkube-analytics": "test_runbook of the cluster tests renders it",
+    "a count arrives": "a column of PRIVACY.md",
+    "distinct_id": "PostHog's",
+    "installation_id": "see agent/sink/ga4.py",
+    "_id": "Piwik PRO's",
 }
 """What stands in backticks, is nothing of ours, and why it may."""
 
@@ -174,7 +184,7 @@ def known() -> set[str]:
         | {path.name for path in (CHART / "templates").iterdir()}
         | {path.name for path in TOLD.iterdir()}
         | {f"<!-- {one} -->" for one in CHOICES}
-        | {PARENT, MODE, f"<event>{WITHHELD}"}
+        | {PARENT, MODE, f"<event>{WITHHELD}", INSTALLATION, CLUSTER, *KINDS}
     )  # fmt: skip
 
 
@@ -343,6 +353,54 @@ def test_what_the_numbers_are_said_to_mean() -> None:
     assert "under the MIT licence" in TEXT["questions"]
 
 
+# --- what is said of behaviour --------------------------------------------------------------------
+
+BEHAVIOUR = {
+    "documentation": (
+        "but keeps what was counted and not sent yet, and sends it if it is switched on again",
+        "`replicas: 0` lasts over an upgrade, `kubectl scale` does not",
+        "`status` says `mode: off` and names the switch",
+        "run by hand it is a hash of the id of namespace kube-system unless you set `none`",
+        "the manifests in `overlays/namespaced` do not",
+        "the second leaves nothing",
+        "These hours run once, with a key or without",
+    ),
+    "questions": (
+        "It has no right on Secrets",
+        "It writes two ConfigMaps; as a DaemonSet one for each of `slots` and one more",
+        "Of an answer it uses the status and how long to wait, and of PostHog's and Piwik PRO's",
+    ),
+}
+"""Sentences about behaviour without a name or number in them, so that none is changed in passing.
+
+Whether they are true is for the tests of that behaviour."""
+
+
+@pytest.mark.parametrize("name", BEHAVIOUR)
+def test_what_is_said_of_behaviour_still_stands_there(name: str) -> None:
+    assert not [one for one in BEHAVIOUR[name] if one not in TEXT[name]]
+
+
+def test_whose_answers_are_read_is_what_the_questions_say() -> None:
+    places = {kind: Destination(kind, site="G-AB12CD34EF") for kind in KINDS}
+    found = {kind: translation_of(place, "") for kind, place in places.items()}
+    readers = {kind for kind, one in found.items() if one is not None and one.reads_body}
+
+    assert readers == {"posthog", "piwik-pro"}
+
+
+def test_the_outbox_is_as_large_in_every_text() -> None:
+    assert f"at most {OUTBOX_BYTES >> 10} KiB" in PRIVACY.read_text(encoding="utf-8")
+
+
+def test_how_many_objects_are_written_is_what_the_questions_say() -> None:
+    def written(folder: str) -> int:
+        return sum(one.startswith("ConfigMap/") for one in MANIFESTS[folder]) - 1
+
+    # But for the settings.
+    assert (written("base"), VALUES["kind"]) == (2, "Deployment")
+
+
 # --- what is said of the chart and the manifests --------------------------------------------------
 
 
@@ -351,6 +409,8 @@ def test_as_it_comes_nothing_has_a_write_key() -> None:
 
     assert (destination["existingSecret"], destination["writeKey"]) == ("", "")
     assert DEFAULTS["destination.write_key"] is None
+    # Without a word of it Segment is meant.
+    assert (DEFAULTS["destination.type"], destination["type"]) == ("segment", "segment")
     for found in MANIFESTS.values():
         assert "write-key" not in yaml.safe_dump(found)
         assert "WRITE_KEY" not in yaml.safe_dump(found)

@@ -1,5 +1,6 @@
 """Each destination over real HTTP on localhost: its documented request, its limits, its answers."""
 
+import asyncio
 import contextlib
 import json
 import string
@@ -9,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
+from aiohttp import web
 from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from agent.sink.destination import AT_MOST_ONCE, Destination, Promise
 from agent.sink.ga4 import MAX_AGE_SECONDS, GoogleAnalytics
 from agent.sink.http import open_session
 from agent.sink.outcome import Delivered, GivenUp, Outcome, Rejected, Retry
+from agent.sink.piwik_pro import PiwikPro
 from agent.sink.posthog import QUOTA_SECONDS
 from agent.sink.senders import make_sender
 from agent.sink.translations import shown_by
@@ -352,6 +355,57 @@ async def test_both_of_posthogs_servers_are_understood(body: bytes) -> None:
         assert await send(make(), batch()) == Delivered()
 
 
+@contextlib.asynccontextmanager
+async def chopping(body: bytes) -> AsyncIterator[str]:
+    """Run a server that gives its answer a few bytes at a time."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        await request.read()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for at in range(0, len(body), 4):
+            await response.write(body[at : at + 4])
+            await asyncio.sleep(0.002)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "outcome"),
+    [
+        ("posthog", b'{"status":1}', Delivered()),
+        ("piwik-pro", b'{"status":"success","tracked":5,"invalid":0}', Delivered()),
+        ("piwik-pro", b"GIF89a-and-so-on", Delivered()),
+        ("piwik-pro", b'{"error":"invalid token"}', Rejected(200)),
+        ("piwik-pro", b'{"status":"error"}', Rejected(200)),
+        ("piwik-pro", b'{"status":"success","tracked":1}', Rejected(200)),
+        ("piwik-pro", b"false", Rejected(200)),
+        ("piwik-pro", b"<html>", Retry("unexpected_answer")),
+        ("posthog", b'{"status":1,"quota_limited":true}', Retry("unexpected_answer")),
+        ("posthog", b'{"status":1,"quota_limited":null}', Delivered()),
+        ("posthog", b'{"status":{}}', Retry("unexpected_answer")),
+    ],
+    ids=lambda one: one.decode() if isinstance(one, bytes) else "",
+)
+async def test_an_answer_in_pieces_is_read_to_its_end(
+    kind: str, body: bytes, outcome: Outcome
+) -> None:
+    assert len(list(calls_of(batch(REPORT_OF_NOON)))) == 5
+    async with chopping(body) as url, open_session("0.1.0") as session:
+        destination = Destination(kind, url, SITES.get(kind, ""))
+        sending = make_sender(destination, session, key="write-key", agent_version="0.1.0")
+        assert await send(sending, batch(REPORT_OF_NOON)) == outcome
+
+
 # --- Google Analytics ---
 
 
@@ -493,12 +547,12 @@ def test_the_plain_events_say_what_identify_and_group_say() -> None:
         ),
         (
             Destination("ga4", "https://www.google-analytics.com", MEASUREMENT),
-            "ga4 https://www.google-analytics.com",
+            f"ga4 https://www.google-analytics.com {MEASUREMENT}",
             Promise.AT_LEAST_ONCE,
         ),
         (
             Destination("piwik-pro", "https://a.piwik.pro/secret", SITE, delivery=AT_MOST_ONCE),
-            "piwik-pro https://a.piwik.pro",
+            f"piwik-pro https://a.piwik.pro {SITE}",
             Promise.AT_MOST_ONCE,
         ),
         (Destination("file", "", path="/secret/file"), "file", Promise.EXACTLY_ONCE),
@@ -511,6 +565,60 @@ def test_what_people_are_told_of_a_destination(
 ) -> None:
     assert (destination.name, destination.promise) == (name, promise)
     assert "secret" not in repr(destination).replace("a.piwik.pro/secret", "")
+
+
+async def test_what_a_rule_calls_as_we_do_takes_the_place_of_nothing() -> None:
+    names = ("message_id", "part", "parts", "session_id", "x_session_id", "ga_x", "x_ga_x")
+    event = {
+        "type": "track",
+        "event": "Plugin restarted",
+        "anonymousId": IDENTITY.installation_id,
+        "messageId": "the-id",
+        "timestamp": "2026-11-23T12:00:00Z",
+        "properties": {**{name: f"of {name}" for name in names}, "count": 2 * 10**12},
+    }
+    ((one,), _) = seal([event], seq=1, sealed_seconds=NOON)
+    (piece,) = GoogleAnalytics(MEASUREMENT).pieces(one)
+    (told,) = [found["params"] for found in json.loads(piece)["events"]]
+    (hits,) = PiwikPro(SITE).pieces(one)
+    hit = dict(parse_qsl(json.loads(hits)[0].removeprefix("?")))
+    said = dict(parse_qsl(urlsplit(hit["url"]).query))
+
+    for found in (told, said):
+        assert found["message_id"] == "the-id"
+        assert {f"of {name}" for name in names} <= set(map(str, found.values()))
+    assert "e_v" not in hit
+    assert said["count"] == str(2 * 10**12)
+
+
+async def test_a_word_of_any_length_fits_into_an_address() -> None:
+    event = {
+        "type": "track",
+        "event": "Plugin restarted",
+        "anonymousId": IDENTITY.installation_id,
+        "messageId": "the-id",
+        "timestamp": "2026-11-23T12:00:00Z",
+        "properties": {**{f"word_{number}": "😀" * 512 for number in range(9)}, "count": 1},
+    }
+    ((one,), _) = seal([event], seq=1, sealed_seconds=NOON)
+    (hits,) = PiwikPro(SITE).pieces(one)
+    for text in json.loads(hits):
+        hit = dict(parse_qsl(text.removeprefix("?")))
+        assert len(hit["url"]) < 3_000
+        assert len(hit["e_a"]) <= 100
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Destination("file", "", path="/a/b"), Destination("file", "", path="/a/./b")),
+        (Destination(endpoint="https://API.example"), Destination(endpoint="https://api.example")),
+    ],
+    ids=["path", "server"],
+)
+def test_another_spelling_is_no_other_place(one: Destination, other: Destination) -> None:
+    assert one.is_place_of(other.place)
+    assert not one.is_place_of(Destination("file", "", path="/a/c").place)
 
 
 def test_another_place_is_another_destination_and_another_key_is_not() -> None:

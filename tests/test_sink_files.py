@@ -1,8 +1,11 @@
 """Files that are carried out by hand, and standard output: nothing twice, nothing torn."""
 
 import asyncio
-import io
+import contextlib
+import fcntl
+import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +67,7 @@ def test_what_a_crash_has_torn_is_completed(
 
 async def test_half_a_line_of_what_was_discarded_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
-    path.write_bytes(lines_of(batch(1)) + b'{"half":"' + b"x" * 200_000)
+    path.write_bytes(lines_of(batch(1)) + b'{"type":"' + b"x" * 200_000)
     await write(FileSender(path), batch(2))
 
     assert path.read_bytes() == lines_of(batch(1)) + lines_of(batch(2))
@@ -107,28 +110,94 @@ async def test_what_nobody_carries_out_is_not_thrown_away(tmp_path: Path) -> Non
 async def test_a_file_that_cannot_be_written_is_tried_again(tmp_path: Path) -> None:
     (tmp_path / "events").mkdir()
 
-    assert await write(FileSender(tmp_path / "events"), batch(1)) == Retry("file")
+    assert await write(FileSender(tmp_path / "events"), batch(1)) == Retry("file", is_untaken=True)
     assert await write(FileSender(tmp_path / "events" / "one"), batch(1)) == Delivered()
 
 
-async def test_standard_output_gets_the_lines_and_nothing_else() -> None:
-    stream = io.BytesIO()
-    assert await write(StandardOutput(stream=stream), batch(1)) == Delivered()
+@contextlib.contextmanager
+def pipe() -> Iterator[tuple[int, int]]:
+    reading, writing = os.pipe()
+    try:
+        yield reading, writing
+    finally:
+        for handle in (reading, writing):
+            with contextlib.suppress(OSError):
+                os.close(handle)
 
-    assert stream.getvalue() == lines_of(batch(1))
+
+async def test_standard_output_gets_the_lines_and_nothing_else() -> None:
+    with pipe() as (reading, writing):
+        assert await write(StandardOutput(handle=writing), batch(1)) == Delivered()
+        assert os.read(reading, 1 << 16) == lines_of(batch(1))
+
+
+async def test_what_has_not_left_when_it_may_not_go_on_never_does() -> None:
+    """Nobody reads, so the pipe is full; then a switch says off, and the reader goes on."""
+    lines = lines_of(batch(1))
+    with pipe() as (reading, writing):
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(writing, b"x" * 4096)
+        sender = StandardOutput(handle=writing)
+        may = iter([True, False, True])
+        stopped = await sender.send(batch(1), sent_seconds=AT, may_go_on=lambda: next(may))
+        filled = os.read(reading, 1 << 16)
+        rest = await write(sender, batch(1))
+
+        assert (stopped, filled, rest) == (Retry("interrupted"), b"x" * 4096, Delivered())
+        assert os.read(reading, 1 << 16) == lines
+
+
+async def test_a_blocked_standard_output_keeps_nobody_from_ending() -> None:
+    with pipe() as (_reading, writing):
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(writing, b"x" * 4096)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await write(StandardOutput(handle=writing), batch(1))
 
 
 async def test_a_closed_standard_output_is_no_delivery() -> None:
-    stream = io.BytesIO()
-    stream.close()
-
-    assert await write(StandardOutput(stream=stream), batch(1)) == Retry("file")
+    with pipe() as (reading, writing):
+        os.close(reading)
+        assert await write(StandardOutput(handle=writing), batch(1)) == Retry("file")
+        os.close(writing)
+        assert await write(StandardOutput(handle=writing), batch(1)) == Retry("file")
 
 
 async def test_standard_output_repeats_after_a_crash_only_where_that_is_wanted() -> None:
-    stream = io.BytesIO()
     attempted = evolve(batch(1), attempted=True, place="here")
+    with pipe() as (reading, writing):
+        once = StandardOutput(may_repeat=False, handle=writing)
+        assert await write(once, attempted) == GivenUp()
+        assert await write(StandardOutput(handle=writing), attempted) == Delivered()
+        assert os.read(reading, 1 << 16) == lines_of(batch(1))
 
-    assert await write(StandardOutput(may_repeat=False, stream=stream), attempted) == GivenUp()
-    assert stream.getvalue() == b""
-    assert await write(StandardOutput(stream=stream), attempted) == Delivered()
+
+@pytest.mark.parametrize("data", [b"my precious notes", b"one\ntwo", b"\x00" * 70_000])
+async def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "notes"
+    path.write_bytes(data)
+
+    assert await write(FileSender(path), batch(1)) == Retry("file", is_untaken=True)
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("name", ["/dev/full", "/dev/null", "/dev/zero"])
+async def test_what_is_no_file_is_none(name: str) -> None:
+    assert await write(FileSender(Path(name)), batch(1)) == Retry("file", is_untaken=True)
+
+
+async def test_two_who_write_to_one_file_tear_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    first, second = FileSender(path), FileSender(path)
+
+    async def all_of(sender: FileSender, seqs: range) -> None:
+        for seq in seqs:
+            async with asyncio.timeout(20):
+                while await write(sender, batch(seq)) != Delivered():  # noqa: ASYNC110 as delivery does
+                    await asyncio.sleep(0.001)
+
+    await asyncio.gather(all_of(first, range(1, 21)), all_of(second, range(21, 41)))
+    whole = b"".join(sorted(lines_of(batch(seq)) for seq in range(1, 41)))
+
+    assert sorted(path.read_bytes().splitlines()) == sorted(whole.splitlines())

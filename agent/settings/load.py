@@ -362,7 +362,12 @@ def _check_destination(given: _Given) -> None:
     ]
     strange += ["endpoint"] if "endpoint" in in_force and not kind.path else []
     for key in strange:
-        needs = ", ".join(one for one, other in KINDS.items() if key in other.needs) or "others"
+        fits = (
+            one
+            for one, other in KINDS.items()
+            if key in other.needs or (key == "endpoint" and other.path)
+        )
+        needs = ", ".join(fits)
         fix = f"remove it, or set the type that has it: {needs}"
         message = f"this does not go with `destination.type` {name}"
         given.fault(f"destination.{key}", in_force[key][0], message, fix)

@@ -6,6 +6,7 @@ Owns which event stands for these two where a service does not know them. Must n
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import orjson
@@ -51,6 +52,16 @@ def calls_of(batch: Batch) -> Iterator[Call]:
 def lines_of(batch: Batch) -> bytes:
     """Return the events of a batch as they were sealed, a line of JSON each."""
     return b"".join(orjson.dumps(one) + b"\n" for one in orjson.loads(batch_array(batch)))
+
+
+def cut(text: str, limit: int) -> str:
+    """Shorten a text so that two that are not equal stay so."""
+    return text if len(text) <= limit else marked(text[: limit - 9], text)
+
+
+def marked(text: str, of: str) -> str:
+    """Return a text with a short digest of another, so that it is no third one's."""
+    return f"{text}_{sha256(of.encode()).hexdigest()[:8]}"
 
 
 def _name(event: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from hashlib import blake2b
+from posixpath import normpath
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -122,7 +123,9 @@ class Destination:
     @property
     def name(self) -> str:
         """Return what people are told of it; a plan compares it."""
-        return self.origin if self.kind == SEGMENT else f"{self.kind} {self.origin}".rstrip()
+        if self.kind == SEGMENT:
+            return self.origin
+        return " ".join(filter(None, (self.kind, self.origin, self.site)))
 
     @property
     def promise(self) -> Promise:
@@ -135,7 +138,9 @@ class Destination:
     @property
     def place(self) -> str:
         """Return a digest of where it is, by which a batch knows where it was attempted."""
-        where = f"{self.kind}\n{self.endpoint}\n{self.site}\n{self.path}"
+        parts = urlsplit(self.endpoint)
+        server = f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
+        where = f"{self.kind}\n{server}\n{self.site}\n{normpath(self.path)}"
         return blake2b(where.encode(), digest_size=8).hexdigest()
 
     def is_place_of(self, place: str) -> bool:

@@ -17,7 +17,7 @@ import orjson
 from attrs import frozen
 
 from agent.names import snake
-from agent.sink.calls import calls_of
+from agent.sink.calls import calls_of, cut, marked
 from agent.sink.destination import KINDS
 from agent.sink.wire import Request, read_status
 
@@ -138,30 +138,23 @@ def _shares(own: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
 def event_name(name: str) -> str:
     """Return an event's name as it may be there: `Event handled` -> `event_handled`."""
     found = _fit(snake(name))
-    return _fit(f"botkube_{found}") if found in RESERVED_EVENTS else found
+    return _fit(marked(f"botkube_{found}", found)) if found in RESERVED_EVENTS else found
 
 
 def param_name(name: str) -> str:
     """Return a property's name as it may be there, and is none of ours."""
-    return _fit(f"x_{name}" if name in _OURS else name)
+    return _fit(marked(f"x_{name}", name) if name in _OURS else name)
 
 
 def _fit(name: str) -> str:
-    return _cut(f"x_{name}" if name.lower().startswith(RESERVED_PREFIXES) else name, MAX_NAME_CHARS)
-
-
-def _cut(text: str, limit: int) -> str:
-    """Shorten a text so that two that are not equal stay so."""
-    if len(text) <= limit:
-        return text
-    digest = sha256(text.encode()).hexdigest()[:8]
-    return f"{text[: limit - 9]}_{digest}"
+    is_reserved = name.lower().startswith(RESERVED_PREFIXES)
+    return cut(marked(f"x_{name}", name) if is_reserved else name, MAX_NAME_CHARS)
 
 
 def _param(value: Value) -> str | int:
     if isinstance(value, bool):
         return str(value).lower()
-    return _cut(value, MAX_TEXT_CHARS) if isinstance(value, str) else value
+    return cut(value, MAX_TEXT_CHARS) if isinstance(value, str) else value
 
 
 def _runs(events: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -136,14 +136,23 @@ class HttpSender:
                 asked = response.headers.get("Retry-After")
                 wait = None if asked is None else _wait_seconds(asked, now=sent_seconds)
                 # Where the status says all, the body is left unread, which bounds what it can be.
-                reads = self.translation.reads_body
-                body = await response.content.read(MAX_ANSWER_BYTES) if reads else b""
+                body = await _begin(response) if self.translation.reads_body else b""
                 return self.translation.read(Answer(response.status, wait, body), piece)
         except TimeoutError as error:
             return Retry("timeout", is_untaken=isinstance(error, aiohttp.ConnectionTimeoutError))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             # A host or a proxy of the environment that fits into no request is a `ValueError`.
             return Retry("connection", is_untaken=isinstance(error, aiohttp.ClientConnectorError))
+
+
+async def _begin(response: aiohttp.ClientResponse) -> bytes:
+    """Return a body, however many pieces it comes in, or the first of one that is too long."""
+    body = b""
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) >= MAX_ANSWER_BYTES:
+            break
+    return body[:MAX_ANSWER_BYTES]
 
 
 def _authorize(request: Request) -> aiohttp.ClientMiddlewareType:

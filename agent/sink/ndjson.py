@@ -10,14 +10,15 @@ crash left there, whole or torn, is completed and not repeated.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import re
-import sys
+import select
+import stat
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, BinaryIO
 
-from attrs import define, field
+from attrs import define
 
 from agent.replace import sync_directory
 from agent.sink.calls import lines_of
@@ -35,7 +36,15 @@ MAX_FILE_BYTES = 16 << 20
 MAX_FILES = 64
 """Full ones. What nobody has carried out is not thrown away: then nothing more is taken."""
 
+LOOK_SECONDS = 0.05
+"""Between two looks at whether standard output is read."""
+
 _BLOCK_BYTES = 1 << 16
+_PIECE = select.PIPE_BUF
+"""What a pipe takes as a whole once it takes anything."""
+_BEGIN = b'{"type":"'
+"""How each line of ours begins."""
+_NOT_WRITTEN = Retry("file", is_untaken=True)
 
 
 @define(eq=False)
@@ -54,29 +63,37 @@ class FileSender:
         may_go_on: Callable[[], bool] = always,  # noqa: ARG002 it is one write
     ) -> Outcome:
         """Append a batch, unless it is there already. Never raises `OSError`."""
-        write = partial(self._append, lines_of(batch), datetime.fromtimestamp(sent_seconds, UTC))
-        return await asyncio.to_thread(_tried, write)
+        at = datetime.fromtimestamp(sent_seconds, UTC)
+        try:
+            return await asyncio.to_thread(self._append, lines_of(batch), at)
+        except OSError:
+            return Retry("file")
 
-    def _append(self, data: bytes, at: datetime) -> bool:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        full = self._full()
-        if self._holds(data, full):
-            return True
-        if len(full) >= self.max_files:
-            return False
-        is_new = not self.path.exists()
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
+    def _append(self, data: bytes, at: datetime) -> Outcome:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            full = self._full()
+            if self._holds(data, full):
+                return Delivered()
+            if len(full) >= self.max_files:
+                return _NOT_WRITTEN
+            is_new = not self.path.exists()
+            # Not blocking, so that one of another kind is found out instead of waited for.
+            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        except OSError:
+            return _NOT_WRITTEN
         with os.fdopen(handle, "r+b") as file:
-            begun = _begun(file, data)
+            if not _take(file) or (begun := _begun(file, data)) is None:
+                return _NOT_WRITTEN
             file.write(data[begun:])
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(handle)
             size = file.tell()
-        if is_new:
-            sync_directory(self.path.parent)
-        if size >= self.max_bytes:
-            self._set_aside(at)
-        return True
+            if is_new:
+                sync_directory(self.path.parent)
+            if size >= self.max_bytes:
+                self._set_aside(at)
+        return Delivered()
 
     def _full(self) -> list[Path]:
         """Return the files that were set aside, the newest last."""
@@ -100,11 +117,29 @@ class FileSender:
         sync_directory(self.path.parent)
 
 
-def _begun(file: BinaryIO, data: bytes) -> int:
-    """Cut off half a line that a crash has left, and return how much of the data is there."""
+def _take(file: BinaryIO) -> bool:
+    """Whether it is a file, and nobody else writes to it now."""
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _begun(file: BinaryIO, data: bytes) -> int | None:
+    """Cut off half a line that a crash has left, and return how much of the data is there.
+
+    None if what stands there is none of ours.
+    """
     size = file.seek(0, os.SEEK_END)
     whole = _whole_bytes(file, size)
     if whole < size:
+        file.seek(whole)
+        begin = file.read(len(_BEGIN))
+        if not _BEGIN.startswith(begin):
+            return None
         file.truncate(whole)
     tail = _tail(file, len(data))
     first = data[: data.find(b"\n") + 1]
@@ -133,32 +168,44 @@ def _tail(file: BinaryIO, length: int) -> bytes:
 
 @define(eq=False)
 class StandardOutput:
-    """Standard output, which nobody can look at again: a batch after a crash comes twice or not."""
+    """Standard output, which nobody can look at again: a batch after a crash comes twice or not.
+
+    It is written to as fast as it is read and no faster, in pieces of which none can block: what
+    has not left when a switch says off never does.
+    """
 
     may_repeat: bool = True
-    stream: BinaryIO = field(factory=lambda: sys.stdout.buffer, repr=False)
+    handle: int = 1
+    _batch: tuple[int, int, bytes] | None = None
+    _rest: bytes = b""
+    _is_torn: bool = False
 
     async def send(
         self,
         batch: Batch,
         *,
         sent_seconds: float,  # noqa: ARG002 a line has no time of its own
-        may_go_on: Callable[[], bool] = always,  # noqa: ARG002 it is one write
+        may_go_on: Callable[[], bool] = always,
     ) -> Outcome:
-        """Write a batch. Never raises `OSError`."""
-        if batch.place and not self.may_repeat:
-            return GivenUp()
-        return await asyncio.to_thread(_tried, partial(self._write, lines_of(batch)))
+        """Write what is left of a batch. Never raises `OSError`."""
+        of = (batch.seq, batch.part, batch.body)
+        if self._batch != of:
+            if batch.place and not self.may_repeat:
+                return GivenUp()
+            self._batch, self._rest = of, b"\n" * self._is_torn + lines_of(batch)
+        try:
+            while self._rest:
+                if not may_go_on():
+                    return Retry("interrupted")
+                if select.select((), (self.handle,), (), 0)[1]:
+                    self._wrote(await asyncio.to_thread(os.write, self.handle, self._rest[:_PIECE]))
+                else:
+                    await asyncio.sleep(LOOK_SECONDS)
+        except (OSError, ValueError):
+            return Retry("file")
+        self._batch = None
+        return Delivered()
 
-    def _write(self, data: bytes) -> bool:
-        self.stream.write(data)
-        self.stream.flush()
-        return True
-
-
-def _tried(write: Callable[[], bool]) -> Outcome:
-    try:
-        return Delivered() if write() else Retry("file", is_untaken=True)
-    except (OSError, ValueError):
-        # A closed stream is a `ValueError`.
-        return Retry("file")
+    def _wrote(self, count: int) -> None:
+        self._is_torn = self._rest[count - 1 : count] != b"\n"
+        self._rest = self._rest[count:]

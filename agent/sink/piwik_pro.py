@@ -17,7 +17,7 @@ import orjson
 from attrs import frozen
 
 from agent.names import snake
-from agent.sink.calls import calls_of
+from agent.sink.calls import calls_of, cut, marked
 from agent.sink.destination import KINDS
 from agent.sink.outcome import Delivered, Rejected, Retry
 from agent.sink.wire import Request, read_status
@@ -34,11 +34,13 @@ MAX_HITS = 50
 """Of ours: it names no limit for a request, and one that is lost should not be a long one."""
 MAX_ADDRESS_CHARS = 1_500
 """Of ours: an address is cut somewhere, and this much every server takes."""
+MAX_TEXT_CHARS = 100
 MAX_VALUE = 100_000_000_000
 """Of an event's value; a count beyond it stands in the address alone."""
 SITE: Final = "https://botkube-analytics.invalid"
 """Stands for the page that every hit has to name."""
 _ALONG = ("stream", "seq", "window_start", "window_end")
+_OURS = ("message_id", "part", "parts")
 _NOT_SAID = frozenset({*_ALONG, "count", "count_floor", "botkube_version"})
 
 
@@ -73,12 +75,16 @@ class PiwikPro:
         return outcome if _is_whole(found, len(orjson.loads(piece))) else Rejected(answer.status)
 
     def _hits(self, call: Call) -> Iterator[str]:
-        own = {name: value for name, value in call.properties.items() if name not in _ALONG}
+        own = {
+            marked(f"x_{name}", name) if name in _OURS else name: value
+            for name, value in call.properties.items()
+            if name not in _ALONG
+        }
         along = {name: call.properties[name] for name in _ALONG if name in call.properties}
         shares = list(_shares(own))
         for number, share in enumerate(shares, start=1):
             part = {"part": number, "parts": len(shares)} if len(shares) > 1 else {}
-            said = {**along, **part, "message_id": call.message_id, **share}
+            said = {**share, **along, **part, "message_id": call.message_id}
             yield "?" + urlencode(
                 {
                     "idsite": self.site_id,
@@ -121,7 +127,11 @@ def _shares(own: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
 
 def _words(said: Mapping[str, Value]) -> dict[str, Value | str]:
     return {
-        name: str(value).lower() if isinstance(value, bool) else value
+        name: str(value).lower()
+        if isinstance(value, bool)
+        else cut(value, MAX_TEXT_CHARS)
+        if isinstance(value, str)
+        else value
         for name, value in said.items()
     }
 
@@ -131,13 +141,14 @@ def _action(call: Call) -> str:
     own = (value for name, value in call.properties.items() if name not in _NOT_SAID)
     words = [value for value in own if isinstance(value, str)]
     is_counted = "count" in call.properties
-    return (" ".join(words) if is_counted else "") or snake(call.name)
+    said = (" ".join(words) if is_counted else "") or snake(call.name)
+    return cut(said, MAX_TEXT_CHARS)
 
 
 def _is_whole(found: Any, hits: int) -> bool:  # noqa: ANN401 what a server has answered
     """Whether a bulk answer says that every hit was taken, in the words of Matomo's."""
-    if not isinstance(found, dict):
-        return True
+    if not isinstance(found, dict) or "error" in found:
+        return False
     if found.get("status", "success") != "success" or found.get("invalid"):
         return False
     return bool(found.get("tracked", hits) == hits)

@@ -70,7 +70,10 @@ class PostHog:
         except orjson.JSONDecodeError:
             found = None
         if not isinstance(found, dict) or found.get("status") not in (1, "Ok"):
-            return Retry("unexpected_answer", is_untaken=False)
-        if "events" in (found.get("quota_limited") or ()):
+            return Retry("unexpected_answer")
+        limited = found.get("quota_limited") or []
+        if not isinstance(limited, list):
+            return Retry("unexpected_answer")
+        if "events" in limited:
             return Retry("quota", QUOTA_SECONDS, is_untaken=True)
         return outcome
