@@ -183,6 +183,7 @@ def _plan(arguments: argparse.Namespace) -> int:
             against=arguments.against,
             acknowledged=arguments.acknowledge,
             as_json=arguments.format == "json",
+            kind=loaded.destination.type,
         )
     except PlanError as error:
         return _refuse(str(error))

@@ -40,6 +40,9 @@ SHAPES = {
     "minor": "two numbers, such as 1.34",
     "version": "the version of this agent",
     "digest": "16 hexadecimal digits of a hash of the rule files",
+    "hash": "a hash of what is said of it",
+    "told": "what stands in this plan already, in this service's words",
+    "setting": "the value of a setting of yours",
 }
 """The shapes that a value can have, and how a person is told."""
 

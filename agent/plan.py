@@ -17,6 +17,7 @@ from attrs import frozen
 from rich.console import Console
 from rich.table import Table
 
+from agent.around import around
 from agent.disclosure import (
     CALL,
     GROUP,
@@ -53,6 +54,7 @@ ASSUMPTIONS = (
     f"a count tells at most {COUNT_BITS} bits (a million in a window), a number {NUMBER_BITS}",
     "every series counts in the same window, each with its longest values",
     "deltas and totals follow from the counts, ids and times from the installation: no bits",
+    "bytes are those of a call as it is sealed; other services' words for it are longer or shorter",
 )
 _COMMON = frozenset({"stream", "seq", "window_start", "window_end"})
 _BITS = {
@@ -195,10 +197,16 @@ def _get(found: object, name: str, kind: type[T], place: str = "") -> T:
 
 
 def show_plan(
-    ruleset: RuleSet, terms: Terms, *, against: str | None, acknowledged: bool, as_json: bool
+    ruleset: RuleSet,
+    terms: Terms,
+    *,
+    against: str | None,
+    acknowledged: bool,
+    as_json: bool,
+    kind: str = "segment",
 ) -> int:
-    """Print the plan, or what is new in it; return the exit code."""
-    found = disclosures(ruleset)
+    """Print the plan for a kind of destination, or what is new in it; return the exit code."""
+    found = around(disclosures(ruleset), kind)
     if against is None:
         if as_json:
             _print_json(_plan_data(ruleset, found, terms))

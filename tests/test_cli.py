@@ -647,6 +647,23 @@ def test_preview_prints_what_the_destination_would_be_given(
     assert all(map(form, found))
 
 
+@pytest.mark.parametrize("kind", ["segment", "stdout"])
+def test_the_log_leaves_standard_output_to_the_events(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    streams: list[object] = []
+
+    async def served(*_: object, **__: object) -> int:
+        return 0
+
+    monkeypatch.setattr("agent.service.serve_pipeline", served)
+    monkeypatch.setattr("agent.logs.configure", lambda _level, stream=None: streams.append(stream))
+    said = call(capsys, "run", "--destination-type", kind)
+
+    assert said.code == 0
+    assert [one is not None for one in streams] == [kind == "stdout"]
+
+
 def test_status_when_off_says_who_and_contacts_nothing(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import json
 import string
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -15,10 +15,13 @@ from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agent.around import around
+from agent.disclosure import disclosures
 from agent.model import Aggregate, Batch, Report
+from agent.rules import RuleSet
 from agent.sink.batch import build_identity, seal
 from agent.sink.calls import CLUSTER, INSTALLATION, calls_of
-from agent.sink.destination import AT_MOST_ONCE, Destination, Promise
+from agent.sink.destination import AT_MOST_ONCE, KINDS, Destination, Promise
 from agent.sink.ga4 import MAX_AGE_SECONDS, GoogleAnalytics
 from agent.sink.http import open_session
 from agent.sink.outcome import Delivered, GivenUp, Outcome, Rejected, Retry
@@ -300,6 +303,10 @@ async def test_at_most_once_repeats_what_was_certainly_not_taken(fault: Answer) 
 
 async def test_at_most_once_does_not_take_up_what_another_run_attempted() -> None:
     attempted = evolve(batch(), attempted=True, place="there")
+    async with open_session("0.1.0") as session:
+        once = Destination("stdout", "", delivery=AT_MOST_ONCE)
+        sending = make_sender(once, session, key="", agent_version="0.1.0")
+        assert await send(sending, attempted) == GivenUp()
     async with connected("ga4", delivery=AT_MOST_ONCE) as (receiver, make):
         assert await send(make(), attempted) == GivenUp()
         assert receiver.requests == []
@@ -523,6 +530,46 @@ async def test_hits_that_a_bulk_answer_calls_invalid_are_said() -> None:
         assert await send(make(), batch(REPORT_OF_NOON)) == Delivered()
         receiver.idsite = "00000000-0000-0000-0000-000000000000"
         assert await send(make(), batch(REPORT_OF_NOON)) == Rejected(200)
+
+
+# --- the plan ---
+
+
+def names_in(kind: str, piece: bytes) -> set[str]:
+    """Return every name in what a destination is given, that of an object within another too."""
+    found = json.loads(piece)
+    if kind == "piwik-pro":
+        hits = [dict(parse_qsl(hit.removeprefix("?"))) for hit in found]
+        said = [dict(parse_qsl(urlsplit(hit["url"]).query)) for hit in hits]
+        return {name for one in (*hits, *said) for name in one}
+    return set(_names(found, ""))
+
+
+def _names(found: object, above: str) -> Iterator[str]:
+    if isinstance(found, list):
+        for one in found:
+            yield from _names(one, above)
+    elif isinstance(found, dict):
+        for name, value in found.items():
+            if isinstance(value, dict | list):
+                # What the service calls the place of properties is no property.
+                is_place = name in {"properties", "params", "traits", "events"}
+                yield from _names(value, "" if is_place else f"{name}.")
+            else:
+                yield f"{above}{name}"
+
+
+@pytest.mark.parametrize("kind", [*KINDS])
+def test_the_plan_names_whatever_a_destination_is_given(kind: str, ruleset: RuleSet) -> None:
+    found = {one.name for one in around(disclosures(ruleset), kind)}
+    show = shown_by(Destination(kind, "https://example.com", site=SITES.get(kind, "")))
+    shown = {name for piece in show(batch()).splitlines() for name in names_in(kind, piece)}
+    # Made up here, to have many.
+    shown = {name for name in shown if not name.startswith("platform_")}
+    own = {one.name for one in around((), kind)}
+
+    assert shown - found == set()
+    assert own <= shown
 
 
 # --- the facts about each ---

@@ -125,3 +125,54 @@ async def test_a_batch_is_not_marked_for_a_delivery_that_does_not_wait() -> None
     waiting.cancel()
 
     assert not outbox.keys()
+
+
+async def test_what_was_committed_before_it_was_marked_waits_for_another_commit() -> None:
+    """Else it would leave before State says that it was given away, and where."""
+    outbox = outbox_of()
+    outbox.counting.document.outbox = [batch()]
+    outbox.commit(outbox.keys())
+    waiting = asyncio.create_task(outbox.next())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    before = waiting.done(), outbox.may_leave(batch())
+    outbox.commit(outbox.keys())
+
+    assert before == (False, False)
+    assert await asyncio.wait_for(waiting, 1) == batch()
+
+
+async def test_what_may_not_leave_any_more_is_not_handed_out() -> None:
+    """The installation could not be told of it, so nothing that was committed may leave."""
+    outbox = outbox_of(given(batch()))
+    outbox.commit(frozenset())
+    waiting = asyncio.create_task(outbox.next())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    waiting.cancel()
+
+    assert not outbox.may_leave(batch())
+    assert waiting.cancelling()
+
+
+async def test_a_batch_that_may_have_been_taken_once_stays_so() -> None:
+    outbox = outbox_of(batch())
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    outbox.commit(outbox.keys())
+    one = await waiting
+    for is_untaken in (False, True):
+        await outbox.attempted(one)
+        await outbox.retried(one, "connection", is_untaken=is_untaken)
+
+    assert [found.place for found in outbox.counting.document.outbox] == [THERE.place]
+
+
+async def test_of_a_batch_that_is_given_up_who_reports_is_said_again() -> None:
+    outbox = outbox_of(one := given(batch()))
+    await outbox.attempted(one)
+    await outbox.given_up(one)
+    document, (entry,) = outbox.counting.document, outbox.counting.ledger.entries
+
+    assert (document.outbox, document.parked, document.identified_digest) == ([], 1, "")
+    assert (entry.answer, entry.detail) == (Answer.WAITING, "at_most_once")

@@ -341,7 +341,7 @@ async def seen(
     assert out.err == ""
     return attrs.evolve(
         found,
-        status=out.out.replace(str(folder), ""),
+        status=out.out.replace(str(folder), "").replace(world.collector.url, "there"),
         log=frozenset(re.sub(r'"port":\d+', "", said.getvalue()).splitlines()),
     )
 
