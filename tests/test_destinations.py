@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from agent.around import around
 from agent.disclosure import disclosures
-from agent.model import Aggregate, Batch, Report
+from agent.model import Aggregate, Batch, Report, Value
 from agent.rules import RuleSet
 from agent.sink.batch import build_identity, seal
 from agent.sink.calls import CLUSTER, INSTALLATION, calls_of
@@ -79,6 +79,20 @@ def receiver_of(kind: str) -> Receiver:
         case _:
             made = sim_piwik.PiwikPro(SITE, "write-key")
     made.now = lambda: float(AT)
+    return made
+
+
+def of_one(**properties: Value) -> Batch:
+    """Seal one event of a custom rule."""
+    event = {
+        "type": "track",
+        "event": "Plugin restarted",
+        "anonymousId": IDENTITY.installation_id,
+        "messageId": "the-id",
+        "timestamp": "2026-11-23T12:00:00Z",
+        "properties": properties,
+    }
+    ((made,), _) = seal([event], seq=1, sealed_seconds=NOON)
     return made
 
 
@@ -616,15 +630,7 @@ def test_what_people_are_told_of_a_destination(
 
 async def test_what_a_rule_calls_as_we_do_takes_the_place_of_nothing() -> None:
     names = ("message_id", "part", "parts", "session_id", "x_session_id", "ga_x", "x_ga_x")
-    event = {
-        "type": "track",
-        "event": "Plugin restarted",
-        "anonymousId": IDENTITY.installation_id,
-        "messageId": "the-id",
-        "timestamp": "2026-11-23T12:00:00Z",
-        "properties": {**{name: f"of {name}" for name in names}, "count": 2 * 10**12},
-    }
-    ((one,), _) = seal([event], seq=1, sealed_seconds=NOON)
+    one = of_one(**{**{name: f"of {name}" for name in names}, "count": 2 * 10**12})
     (piece,) = GoogleAnalytics(MEASUREMENT).pieces(one)
     (told,) = [found["params"] for found in json.loads(piece)["events"]]
     (hits,) = PiwikPro(SITE).pieces(one)
@@ -639,15 +645,7 @@ async def test_what_a_rule_calls_as_we_do_takes_the_place_of_nothing() -> None:
 
 
 async def test_a_word_of_any_length_fits_into_an_address() -> None:
-    event = {
-        "type": "track",
-        "event": "Plugin restarted",
-        "anonymousId": IDENTITY.installation_id,
-        "messageId": "the-id",
-        "timestamp": "2026-11-23T12:00:00Z",
-        "properties": {**{f"word_{number}": "😀" * 512 for number in range(9)}, "count": 1},
-    }
-    ((one,), _) = seal([event], seq=1, sealed_seconds=NOON)
+    one = of_one(**{**{f"word_{number}": "😀" * 512 for number in range(9)}, "count": 1})
     (hits,) = PiwikPro(SITE).pieces(one)
     for text in json.loads(hits):
         hit = dict(parse_qsl(text.removeprefix("?")))

@@ -15,7 +15,7 @@ from attrs import frozen
 from agent.sink.batch import batch_array
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from agent.model import Batch, Value
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 INSTALLATION = "Installation described"
 CLUSTER = "Cluster described"
 """What `identify` and `group` say, as events: a profile of nobody is made of them."""
+
+
+ALONG = ("stream", "seq", "window_start", "window_end")
 
 
 @frozen
@@ -34,6 +37,16 @@ class Call:
     message_id: str
     time: str
     properties: Mapping[str, Value]
+
+    @property
+    def along(self) -> dict[str, Value]:
+        """Where it belongs: what every part of it has to say."""
+        return {name: self.properties[name] for name in ALONG if name in self.properties}
+
+    @property
+    def own(self) -> dict[str, Value]:
+        """What it says beside that."""
+        return {name: value for name, value in self.properties.items() if name not in ALONG}
 
     @property
     def seconds(self) -> int:
@@ -49,9 +62,24 @@ def calls_of(batch: Batch) -> Iterator[Call]:
         )
 
 
+def in_parts(
+    shares: Sequence[Mapping[str, Value]],
+) -> Iterator[tuple[dict[str, int], Mapping[str, Value]]]:
+    """Yield each share of a call with which part of how many it is, if it is not the only one."""
+    for number, share in enumerate(shares, start=1):
+        yield {"part": number, "parts": len(shares)} if len(shares) > 1 else {}, share
+
+
 def lines_of(batch: Batch) -> bytes:
     """Return the events of a batch as they were sealed, a line of JSON each."""
     return b"".join(orjson.dumps(one) + b"\n" for one in orjson.loads(batch_array(batch)))
+
+
+def plain(value: Value, limit: int) -> str | int:
+    """Return a value as one that knows no booleans, and no longer text than this, can take it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return cut(value, limit) if isinstance(value, str) else value
 
 
 def cut(text: str, limit: int) -> str:

@@ -17,7 +17,7 @@ import orjson
 from attrs import frozen
 
 from agent.names import snake
-from agent.sink.calls import calls_of, cut, marked
+from agent.sink.calls import ALONG, calls_of, cut, in_parts, marked, plain
 from agent.sink.destination import KINDS
 from agent.sink.wire import Request, read_status
 
@@ -52,7 +52,6 @@ RESERVED_EVENTS: Final = frozenset((
     "os_update", "screen_view", "session_start", "user_engagement",
 ))
 # fmt: on
-_ALONG = ("stream", "seq", "window_start", "window_end")
 _OURS: Final = (
     "installation_id",
     "message_id",
@@ -61,7 +60,7 @@ _OURS: Final = (
     "engagement_time_msec",
     "session_id",
 )
-_ROOM = MAX_PARAMS - len(_ALONG) - len(_OURS)
+_ROOM = MAX_PARAMS - len(ALONG) - len(_OURS)
 
 
 @frozen
@@ -110,15 +109,14 @@ def client_id(installation: str) -> str:
 
 def _events(call: Call) -> Iterator[dict[str, Any]]:
     """Return a call as events within the limits, their names and values as these want them."""
-    own = {name: value for name, value in call.properties.items() if name not in _ALONG}
-    along = {name: call.properties[name] for name in _ALONG if name in call.properties}
-    shares = list(_shares(own))
-    for number, share in enumerate(shares, start=1):
-        part = {"part": number, "parts": len(shares)} if len(shares) > 1 else {}
+    for part, share in in_parts(list(_shares(call.own))):
         yield {
             "name": event_name(call.name),
             "params": {
-                **{param_name(name): _param(value) for name, value in {**along, **share}.items()},
+                **{
+                    param_name(name): plain(value, MAX_TEXT_CHARS)
+                    for name, value in {**call.along, **share}.items()
+                },
                 **part,
                 "installation_id": call.installation,
                 "message_id": call.message_id,
@@ -149,12 +147,6 @@ def param_name(name: str) -> str:
 def _fit(name: str) -> str:
     is_reserved = name.lower().startswith(RESERVED_PREFIXES)
     return cut(marked(f"x_{name}", name) if is_reserved else name, MAX_NAME_CHARS)
-
-
-def _param(value: Value) -> str | int:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return cut(value, MAX_TEXT_CHARS) if isinstance(value, str) else value
 
 
 def _runs(events: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

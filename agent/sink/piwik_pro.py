@@ -17,7 +17,7 @@ import orjson
 from attrs import frozen
 
 from agent.names import snake
-from agent.sink.calls import calls_of, cut, marked
+from agent.sink.calls import ALONG, calls_of, cut, in_parts, marked, plain
 from agent.sink.destination import KINDS
 from agent.sink.outcome import Delivered, Rejected, Retry
 from agent.sink.wire import Request, read_status
@@ -39,9 +39,8 @@ MAX_VALUE = 100_000_000_000
 """Of an event's value; a count beyond it stands in the address alone."""
 SITE: Final = "https://botkube-analytics.invalid"
 """Stands for the page that every hit has to name."""
-_ALONG = ("stream", "seq", "window_start", "window_end")
 _OURS = ("message_id", "part", "parts")
-_NOT_SAID = frozenset({*_ALONG, "count", "count_floor", "botkube_version"})
+_NOT_SAID = frozenset({*ALONG, "count", "count_floor", "botkube_version"})
 
 
 @frozen
@@ -77,14 +76,10 @@ class PiwikPro:
     def _hits(self, call: Call) -> Iterator[str]:
         own = {
             marked(f"x_{name}", name) if name in _OURS else name: value
-            for name, value in call.properties.items()
-            if name not in _ALONG
+            for name, value in call.own.items()
         }
-        along = {name: call.properties[name] for name in _ALONG if name in call.properties}
-        shares = list(_shares(own))
-        for number, share in enumerate(shares, start=1):
-            part = {"part": number, "parts": len(shares)} if len(shares) > 1 else {}
-            said = {**share, **along, **part, "message_id": call.message_id}
+        for part, share in in_parts(list(_shares(own))):
+            said = {**share, **call.along, **part, "message_id": call.message_id}
             yield "?" + urlencode(
                 {
                     "idsite": self.site_id,
@@ -125,15 +120,8 @@ def _shares(own: Mapping[str, Value]) -> Iterator[dict[str, Value]]:
     yield share
 
 
-def _words(said: Mapping[str, Value]) -> dict[str, Value | str]:
-    return {
-        name: str(value).lower()
-        if isinstance(value, bool)
-        else cut(value, MAX_TEXT_CHARS)
-        if isinstance(value, str)
-        else value
-        for name, value in said.items()
-    }
+def _words(said: Mapping[str, Value]) -> dict[str, str | int]:
+    return {name: plain(value, MAX_TEXT_CHARS) for name, value in said.items()}
 
 
 def _action(call: Call) -> str:
