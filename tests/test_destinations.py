@@ -5,7 +5,7 @@ import contextlib
 import json
 import string
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
@@ -82,7 +82,7 @@ def receiver_of(kind: str) -> Receiver:
     return made
 
 
-def of_one(**properties: Value) -> Batch:
+def of_one(properties: Mapping[str, Value]) -> Batch:
     """Seal one event of a custom rule."""
     event = {
         "type": "track",
@@ -630,7 +630,7 @@ def test_what_people_are_told_of_a_destination(
 
 async def test_what_a_rule_calls_as_we_do_takes_the_place_of_nothing() -> None:
     names = ("message_id", "part", "parts", "session_id", "x_session_id", "ga_x", "x_ga_x")
-    one = of_one(**{**{name: f"of {name}" for name in names}, "count": 2 * 10**12})
+    one = of_one({**{name: f"of {name}" for name in names}, "count": 2 * 10**12})
     (piece,) = GoogleAnalytics(MEASUREMENT).pieces(one)
     (told,) = [found["params"] for found in json.loads(piece)["events"]]
     (hits,) = PiwikPro(SITE).pieces(one)
@@ -645,7 +645,7 @@ async def test_what_a_rule_calls_as_we_do_takes_the_place_of_nothing() -> None:
 
 
 async def test_a_word_of_any_length_fits_into_an_address() -> None:
-    one = of_one(**{**{f"word_{number}": "😀" * 512 for number in range(9)}, "count": 1})
+    one = of_one({**{f"word_{number}": "😀" * 512 for number in range(9)}, "count": 1})
     (hits,) = PiwikPro(SITE).pieces(one)
     for text in json.loads(hits):
         hit = dict(parse_qsl(text.removeprefix("?")))
