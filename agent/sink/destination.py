@@ -80,7 +80,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
     "piwik-pro": Kind(
         "Piwik PRO",
-        key="the tracking token, without which it drops what is not of this moment",
+        key="the tracking token, without which it drops what is older than a day",
         needs={
             "endpoint": "the account's address, such as https://example.piwik.pro",
             "property": "the id of the site or app, a UUID",
