@@ -326,7 +326,7 @@ def alone(times: dict[str, float]) -> Follow:
     )
 
 
-@pytest.mark.parametrize("waited_seconds", [0.5, 5])
+@pytest.mark.parametrize("waited_seconds", [1, 5])
 @pytest.mark.parametrize("set_seconds", [0, 60])
 def test_a_stream_that_a_server_ended_before_its_container_was_not_whole(
     tmp_path: Path, waited_seconds: float, set_seconds: float
@@ -357,6 +357,36 @@ def test_a_stream_that_a_server_ended_before_its_container_was_not_whole(
     lines, gaps = virtual.run(lose(), seed=1)
 
     assert (lines, [*gaps]) == (3, ["pod_gone"])
+
+
+@pytest.mark.parametrize(("behind_seconds", "gaps"), [(0, []), (3, [])], ids=["true", "behind"])
+def test_a_quiet_stream_is_judged_by_the_agents_clock(
+    tmp_path: Path, behind_seconds: int, gaps: list[str]
+) -> None:
+    """Its lines are old, so nothing tells how far the node's clock is behind: a limit."""
+
+    async def lose() -> tuple[int, list[str]]:
+        async with open_lab(tmp_path) as world:
+
+            def now() -> int:
+                return world.clock.ns() - behind_seconds * NANOS
+
+            pod = world.cluster.botkube(NAMESPACE, at=now())
+            pod.write(OPENER, at=now())
+            await asyncio.sleep(60)
+            async with world.agent():
+                await asyncio.sleep(30)
+                if behind_seconds:
+                    # A server ends the stream, and a line comes before the container's end.
+                    world.cluster.server.order_streams("eof", path="/log")
+                    await asyncio.sleep(1)
+                    pod.write(OPENER, at=now())
+                pod.begin_delete(at=now())
+                pod.remove(at=now())
+                await asyncio.sleep(150)
+                return world.lines(), [*world.gaps()]
+
+    assert virtual.run(lose(), seed=1) == (1, gaps)
 
 
 def test_a_stream_that_ended_with_the_kubelets_own_words_was_not_whole(tmp_path: Path) -> None:

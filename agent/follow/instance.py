@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PAUSE_SECONDS = 0.4
+"""Longer than chunks are gathered: what comes after it was not there before."""
 MAX_SKEW_SECONDS = 120.0
 """How far the clocks of agent and node may be apart before lines come late."""
 
@@ -113,6 +115,7 @@ class Follow:
     last_audit: float = 0.0
     asked: dict[Suspect, float] = field(factory=dict)
     saw_end: bool = False
+    taken_at: float = math.inf
     node_ahead: float = -math.inf
     end_seconds: float = -math.inf
     at_end: tuple[int, bytes] | None = None
@@ -178,8 +181,11 @@ class Follow:
         """Feed the reader and fold what it releases, in one step; then give the loop a turn."""
         self.has_spoken = True
         self.reader.feed(chunk, now_ns=now_ns)
-        ahead = self.reader.highest_ns / NANOS - self.monotonic()
-        self.node_ahead = max(self.node_ahead, ahead)
+        now = self.monotonic()
+        if self.is_live or now - self.taken_at >= PAUSE_SECONDS:
+            # Behind a pause come lines that were written just now; those of a backlog tell nothing.
+            self.node_ahead = max(self.node_ahead, self.reader.highest_ns / NANOS - now)
+        self.taken_at = now
         delay_ns = self.reader.lag.delay_ns
         if self.is_live and delay_ns is not None:
             # The smallest delay of a fresh line is the difference of the two clocks, at most. A
@@ -192,7 +198,12 @@ class Follow:
         await asyncio.sleep(0)
 
     def node_seconds(self) -> float:
-        """Return the node's time, at least: no line came before it was written."""
+        """Return the node's time, at least: no line came before it was written.
+
+        Where none was read soon after that, it is taken for the agent's.
+        """
+        if self.node_ahead == -math.inf:
+            return self.clock() - (self.skew_seconds or 0.0)
         return self.node_ahead + self.monotonic()
 
     def fold_released(self) -> None:
