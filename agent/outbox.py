@@ -49,7 +49,9 @@ class CommittedOutbox:
     _committed: frozenset[BatchKey] = frozenset()
     _changed: asyncio.Event = field(factory=asyncio.Event)
     _untried: dict[BatchKey, Batch] = field(factory=dict)
-    """What was marked here and of which the destination has nothing yet, as it was before."""
+    """What was marked here and of which the destination has nothing, as it was before."""
+    _in_hand: Batch | None = None
+    """The one that is being attempted, if it is one of these."""
     _is_waiting: bool = False
     _before: Entry | None = None
 
@@ -98,8 +100,15 @@ class CommittedOutbox:
         put_batch(
             self.counting.document, evolve(batch, attempted=True, place=self.destination.place)
         )
-        if _key(batch) not in self._committed:
-            self.counting.is_dirty = self.counting.is_urgent = True
+        self.counting.is_dirty = self.counting.is_urgent = True
+
+    def take_back(self) -> None:
+        """At an orderly end, mark no more what the destination has nothing of: it may go elsewhere.
+
+        Until then State says that it may have it, which an attempt under way could make true.
+        """
+        for batch in self._untried.values():
+            put_batch(self.counting.document, batch)
 
     def may_leave(self, batch: Batch) -> bool:
         """Whether a batch may be sent at this instant: it may have been discarded since `next`."""
@@ -110,6 +119,7 @@ class CommittedOutbox:
 
         It is in the ledger before a byte of it leaves.
         """
+        self._in_hand = self._untried.pop(_key(batch), None)
         self._before = self.counting.ledger.send(
             batch,
             array=batch_array(batch),
@@ -125,16 +135,9 @@ class CommittedOutbox:
         await self._note(batch, Answer.DELIVERED)
 
     async def retried(self, batch: Batch, reason: str, *, is_untaken: bool) -> None:
-        """Note that a batch was not accepted and why; it stays, unless it was discarded.
-
-        Of one that the destination has nothing of, State says so again: it may go elsewhere.
-        """
-        untried = self._untried.get(_key(batch))
-        if not is_untaken:
-            self._untried.pop(_key(batch), None)
-        elif untried is not None:
-            # Not worth a write of its own: the next attempt says the contrary.
-            put_batch(self.counting.document, untried)
+        """Note that a batch was not accepted and why; it stays, unless it was discarded."""
+        if is_untaken and self._in_hand is not None:
+            self._untried[_key(batch)] = self._in_hand
         if all(_key(batch) != _key(one) for one in self.counting.document.outbox):
             return
         if reason == HELD_BACK:

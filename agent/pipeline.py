@@ -399,6 +399,7 @@ async def run(
                 for task in tasks:
                     task.cancel()
             if stop.is_set():
+                outbox.take_back()
                 counting.document.stopped_seconds = int(world.clock())
             else:
                 give_back(counting.document)

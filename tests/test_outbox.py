@@ -83,7 +83,7 @@ async def test_what_comes_of_a_batch_that_was_discarded_meanwhile_is_not_known(r
 
 
 async def test_attempts_that_nothing_was_taken_of_cost_no_write_each() -> None:
-    """State has the batch as attempted; that it is not so is written with whatever comes next."""
+    """State has the batch as attempted throughout, and an orderly end takes that back."""
     outbox = outbox_of(batch())
     made = outbox.counting
     waiting = asyncio.create_task(outbox.next())
@@ -94,11 +94,26 @@ async def test_attempts_that_nothing_was_taken_of_cost_no_write_each() -> None:
     for _ in range(3):
         await outbox.attempted(first)
         await outbox.retried(first, "connection", is_untaken=True)
-        assert [bool(one.place) for one in made.document.outbox] == [False]
         assert await outbox.next() == first
         assert [bool(one.place) for one in made.document.outbox] == [True]
+    outbox.take_back()
 
     assert (made.is_dirty, made.is_urgent) == (False, False)
+    assert made.document.outbox == [batch()]
+
+
+async def test_what_is_being_attempted_at_an_end_may_have_been_taken() -> None:
+    outbox = outbox_of(batch())
+    waiting = asyncio.create_task(outbox.next())
+    await asyncio.sleep(0)
+    outbox.commit(outbox.keys())
+    one = await waiting
+    await outbox.attempted(one)
+    await outbox.retried(one, "rate_limited", is_untaken=True)
+    await outbox.attempted(one)
+    outbox.take_back()
+
+    assert [found.place for found in outbox.counting.document.outbox] == [THERE.place]
 
 
 async def test_a_batch_is_marked_with_the_commit_of_its_window() -> None:
@@ -164,6 +179,7 @@ async def test_a_batch_that_may_have_been_taken_once_stays_so() -> None:
     for is_untaken in (False, True):
         await outbox.attempted(one)
         await outbox.retried(one, "connection", is_untaken=is_untaken)
+    outbox.take_back()
 
     assert [found.place for found in outbox.counting.document.outbox] == [THERE.place]
 

@@ -350,8 +350,11 @@ def _batch_out(batch: Batch) -> list[Any]:
 
 def _places(found: dict[str, Any]) -> list[str]:
     """Return where each batch was attempted, which came later than the first documents."""
-    outbox = found["outbox"]
-    return list(map(_text, found.get("places", [OLD_PLACE] * len(outbox))))
+    count = len(found["outbox"])
+    places = found.get("places", [OLD_PLACE] * count)
+    if not isinstance(places, list) or len(places) != count:
+        raise ValueError
+    return list(map(_text, places))
 
 
 def _batch_in(found: list[Any], place: str) -> Batch:
