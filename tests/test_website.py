@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -442,6 +443,32 @@ async def test_it_works_once_however_often_it_is_included(world: World, tab: Tab
     assert await tab.find("document.querySelectorAll('consent-banner').length") == 1
     assert [one["en"] for one in measured(world)] == ["page_view"]
     assert tab.console == []
+
+
+@chromium
+@pytest.mark.parametrize("button", [None, ACCEPT])
+async def test_it_stays_where_a_script_puts_in_another_body(
+    world: World, tab: Tab, button: int | None
+) -> None:
+    await visit(tab)
+    await until(tab, SEEN)
+    if button is not None:
+        await accept(tab, world)
+    await tab.find(
+        "(() => {const body = document.createElement('body'); body.innerHTML ="
+        " document.body.innerHTML; body.querySelector('consent-banner').remove();"
+        "document.body.replaceWith(body)})()"
+    )
+    if button is None:
+        await until(tab, SEEN)
+    await tab.find(f"{FOOTER}.click()")
+    await until(tab, f"{SHADOW}?.activeElement === {BOX}")
+    async with tab.loading() if button is not None else nullcontext():
+        await push(tab, REFUSE)
+    await quiet(tab)
+
+    assert await cookies(tab) == {}
+    assert "you refused" in await tab.find(STATE)
 
 
 @chromium

@@ -100,6 +100,7 @@ function choose(choice) {
 
 function draw(title, ...content) {
   host ?? build();
+  stand();
   box.replaceChildren(make("p", { id: "title" }, title), ...content);
   box.classList.remove("top");
   box.hidden = false;
@@ -123,12 +124,18 @@ function build() {
   styled.then(() => (host.style.display = "contents"));
   host.attachShadow({ mode: "open" }).append(style, box, heard);
   new ResizeObserver(room).observe(box);
+}
+
+/** Be in the page, also where a site that changes pages by script has put in another body. */
+function stand() {
   // First, so that who uses keyboard or screen reader does not have to look for it.
-  document.body.prepend(host);
+  if (!host.isConnected) document.body.prepend(host);
 }
 
 /** Leave room under the page, so that its end, and what has the focus, can be scrolled into view. */
 function room() {
+  // What was taken out of the page has no size any more, which is how this hears of it.
+  stand();
   const height = box.hidden ? "" : `${box.offsetHeight + 16}px`;
   document.documentElement.style.paddingBottom = height;
   document.documentElement.style.scrollPaddingBottom = height;
