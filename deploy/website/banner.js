@@ -44,9 +44,14 @@ export function tell(standing) {
 }
 
 function sentence() {
-  const date = now?.date && new Date(now.date);
-  const day = date && date.toLocaleDateString(where.language, { dateStyle: "long", timeZone: "UTC" });
-  return now ? texts[now.state].replace("{date}", day) : "";
+  if (!now) return "";
+  const date = new Date(now.date);
+  // A no stays one where its day was lost.
+  if (now.state === "refused" && isNaN(date)) return texts.unanswered;
+  const text = texts[now.state];
+  if (!text.includes("{date}")) return text;
+  const day = date.toLocaleDateString(where.language, { dateStyle: "long", timeZone: "UTC" });
+  return text.replace("{date}", day);
 }
 
 /** Ask, without taking the focus and without keeping anybody from reading on. */
