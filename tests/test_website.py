@@ -610,7 +610,8 @@ async def test_a_keyboard_is_enough_and_the_focus_comes_back(world: World, tab: 
 async def test_it_never_covers_what_has_the_focus_and_moves_nothing(world: World, tab: Tab) -> None:
     world.site.first = (
         "new PerformanceObserver(list => list.getEntries().forEach(one => window.moved ="
-        " (window.moved ?? 0) + one.value)).observe({type: 'layout-shift', buffered: true})"
+        " (window.moved ?? 0) + one.value)).observe({type: 'layout-shift', buffered: true});"
+        "document.documentElement.style.paddingBottom = '7px'"
     )
     await visit(tab, width=360, height=740)
     await until(tab, SEEN)
@@ -635,10 +636,11 @@ async def test_it_never_covers_what_has_the_focus_and_moves_nothing(world: World
         "await visit(fixed.firstChild); fixed.remove(); return found})()"
     )
     await push(tab, REFUSE)
-    left = await tab.find("document.documentElement.getAttribute('style')")
+    left = await tab.find("getComputedStyle(document.documentElement).paddingBottom")
+    scroll = await tab.find("getComputedStyle(document.documentElement).scrollPaddingBottom")
 
     assert (covered, moved, room) == ([], 0, True)
-    assert left in {"", None}
+    assert (left, scroll) == ("7px", "auto")
 
 
 LOOKS = [
@@ -680,6 +682,7 @@ async def test_it_fits_it_is_fair_and_axe_finds_nothing(
         for name in ("perspectiveOrigin", "transformOrigin", "insetInlineStart"):
             one.pop(name, None)
     assert styles[0] == styles[1]
+    assert styles[0]["borderTop"].startswith("2px solid")
     assert (order[0] < order[1]) is (direction == "ltr")
     assert (back == "rgb(255, 255, 255)") is (scheme == "light")
 
@@ -692,6 +695,70 @@ async def test_the_privacy_page_fits_and_axe_finds_nothing(tab: Tab) -> None:
 
         assert await tab.find("document.documentElement.scrollWidth") == width
     assert (await axe(tab), tab.console) == ([], [])
+
+
+@chromium
+async def test_large_letters_break_no_word_of_a_button(world: World, tab: Tab) -> None:
+    world.site.first = "document.documentElement.style.fontSize = '200%'"
+    world.site.html = 'lang="de"'
+    await visit(tab, width=320, height=640)
+    await until(tab, SEEN)
+    await picture(tab, "large-letters")
+    lines = await tab.find(
+        f"[...{BOX}.querySelectorAll('.choices button')].map(one => {{const range ="
+        " document.createRange(); range.selectNodeContents(one);"
+        " return [range.getClientRects().length, one.scrollWidth <= one.clientWidth]})"
+    )
+
+    assert lines == [[1, True], [1, True]]
+
+
+@chromium
+async def test_no_style_of_the_site_reaches_in_and_nothing_lies_above(
+    world: World, tab: Tab
+) -> None:
+    world.site.first = "document.documentElement.style.colorScheme = 'light'"
+    await visit(tab, scheme="dark")
+    await tab.find(
+        "(() => {document.body.style.cssText = 'text-transform: uppercase; white-space: nowrap;"
+        " letter-spacing: 6px'; const over = document.createElement('div'); over.style.cssText ="
+        " 'position: fixed; inset: 0; z-index: 9999'; document.body.append(over)})()"
+    )
+    await until(tab, SEEN)
+    style = await tab.find(
+        f"(style => [style.textTransform, style.whiteSpace, style.letterSpacing,"
+        f" getComputedStyle({BOX}).backgroundColor])"
+        f"(getComputedStyle({BOX}.querySelector('button')))"
+    )
+    top = await tab.find(
+        f"(its => document.elementFromPoint(its.left + 20, its.top + 20)?.localName)"
+        f"({BOX}.getBoundingClientRect())"
+    )
+
+    assert style == ["none", "normal", "normal", "rgb(255, 255, 255)"]
+    assert top == "consent-banner"
+
+
+@chromium
+async def test_the_link_works_below_a_router_and_with_a_modifier_is_the_browsers(
+    world: World, tab: Tab
+) -> None:
+    await visit(tab)
+    await push(tab, REFUSE)
+    await tab.find(
+        "document.body.addEventListener('click', event => {window.left = event.defaultPrevented;"
+        " event.preventDefault(); event.stopPropagation()})"
+    )
+    for name in ("ctrlKey", "metaKey", "shiftKey"):
+        await tab.find(
+            f"{FOOTER}.dispatchEvent(new MouseEvent('click', {{bubbles: true, cancelable: true,"
+            f" {name}: true}}))"
+        )
+        assert await tab.find("window.left") is False
+        assert await tab.find(SEEN) is False
+    await tab.find(f"{FOOTER}.click()")
+
+    await until(tab, SEEN)
 
 
 @chromium

@@ -8,6 +8,7 @@ const CHOICES = "privacy-choices";
 let texts, where, answer;
 let host, box, heard, styled;
 let now, opener;
+const sheet = new CSSStyleSheet();
 const shown = new Set();
 
 /** Say which words to use, and what to call with an answer. Called once, before all others. */
@@ -128,6 +129,7 @@ function build() {
   styled = new Promise((go) => (style.onload = style.onerror = go));
   styled.then(() => (host.style.display = "contents"));
   host.attachShadow({ mode: "open" }).append(style, box, heard);
+  document.adoptedStyleSheets.push(sheet);
   new ResizeObserver(room).observe(box);
 }
 
@@ -141,9 +143,11 @@ function stand() {
 function room() {
   // What was taken out of the page has no size any more, which is how this hears of it.
   stand();
-  const height = box.hidden ? "" : `${box.offsetHeight + 16}px`;
-  document.documentElement.style.paddingBottom = height;
-  document.documentElement.style.scrollPaddingBottom = height;
+  const height = `${box.offsetHeight + 16}px !important`;
+  // A sheet of its own: what the site has set itself is there again afterwards.
+  sheet.replaceSync(
+    box.hidden ? "" : `:root { padding-bottom: ${height}; scroll-padding-bottom: ${height}; }`,
+  );
 }
 
 /** Never cover what has the focus: where scrolling cannot help, go to the other edge. */
