@@ -838,6 +838,9 @@ def test_what_the_privacy_page_says_of_the_website_is_what_the_kit_does() -> Non
     assert set(re.findall(r"(\d+) days", said)) == set(days)
     assert "`analytics-consent-`" in said
     assert "`analytics-consent-${id}`" in kit("consent.js")
+    # What Google Analytics records whatever it is told.
+    for event in ("first_visit", "session_start", "user_engagement"):
+        assert f"`{event}`" in said
     for host in re.findall(r"https://(?:\*\.)?([\w.-]+)", POLICY):
         assert host in said or "google-analytics.com" in host
 
