@@ -350,6 +350,13 @@ def listed(title: str) -> str:
     return found.group(1).strip()
 
 
+def neutral_table() -> str:
+    """Return PRIVACY.md's table of what stands around the events, for each destination."""
+    found = re.search(r"(?m)^\| destination \| who \|.*\n(?:\|.*\n)+", PRIVACY.read_text("utf-8"))
+    assert found is not None, "PRIVACY.md has no table of what stands around"
+    return found.group().strip()
+
+
 def privacy_page() -> str:
     """Return the website's privacy.md as HTML."""
     text = (WEBSITE / "privacy.md").read_text(encoding="utf-8").split("---\n", 2)[2]
@@ -390,6 +397,8 @@ TABLES: dict[Path, dict[str, Callable[[], str]]] = {
         "report": report_table,
         "traits": traits_table,
         "around": around_table,
+        "destinations": destinations_table,
+        "neutral": neutral_table,
         "closed-lists": shared_table,
     },
     # Of the one before, so after it.

@@ -11,7 +11,7 @@ const DENIED = {
   functionality_storage: "denied",
   personalization_storage: "denied",
 };
-const COOKIES = /^_(ga|gid|gat|gac|gcl|dc_gtm)(_|$)/;
+const COOKIES = /^_(ga|gid|gat|gac|gcl)(_|$)/;
 
 let started = false;
 let last;
@@ -29,11 +29,9 @@ function gtag() {
 export function start(id, days) {
   if (started) return;
   started = true;
-  window[`ga-disable-${id}`] = false;
   gtag("consent", "update", { analytics_storage: "granted" });
   gtag("js", new Date());
   gtag("config", id, {
-    ...page(document.referrer),
     allow_ad_personalization_signals: false,
     allow_google_signals: false,
     cookie_domain: "none",
@@ -56,7 +54,7 @@ function view() {
   if (location.pathname === last) return;
   const told = page(last === undefined ? document.referrer : location.origin + last);
   last = location.pathname;
-  // Also for what Google's script may send of its own accord.
+  // For what Google's script sends of its own accord. Not in `config`, which would outdo this.
   gtag("set", told);
   gtag("event", "page_view", told);
 }
@@ -73,23 +71,28 @@ function page(referrer) {
   };
 }
 
-/** Remove all cookies of Google Analytics; where it runs, end it with the page it runs in. */
+/** Where Google Analytics runs, end it with the page it runs in, and leave nothing of it. */
 export function stop(id) {
-  window[`ga-disable-${id}`] = true;
-  for (const name of names(document.cookie.split(/; */))) expire(name);
-  try {
-    for (const name of names(Object.keys(localStorage))) localStorage.removeItem(name);
-  } catch {
-    // Storage that cannot be read has nothing of it.
-  }
   if (!started) return;
+  window[`ga-disable-${id}`] = true;
   gtag("consent", "update", DENIED);
+  clean();
   // Whatever Google's script has still to say when its page ends, it can reach nobody.
   const policy = document.createElement("meta");
   policy.httpEquiv = "Content-Security-Policy";
   policy.content = "default-src 'self'";
   document.head.append(policy);
   location.reload();
+}
+
+/** Remove all cookies of Google Analytics. */
+export function clean() {
+  for (const name of names(document.cookie.split(/; */))) expire(name);
+  try {
+    for (const name of names(Object.keys(localStorage))) localStorage.removeItem(name);
+  } catch {
+    // Storage that cannot be read has nothing of it.
+  }
 }
 
 function names(found) {

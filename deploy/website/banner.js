@@ -8,6 +8,7 @@ const CHOICES = "privacy-choices";
 let texts, where, answer;
 let host, box, heard, styled;
 let now, opener;
+const sheet = new CSSStyleSheet();
 const shown = new Set();
 
 /** Say which words to use, and what to call with an answer. Called once, before all others. */
@@ -44,9 +45,14 @@ export function tell(standing) {
 }
 
 function sentence() {
-  const date = now?.date && new Date(now.date);
-  const day = date && date.toLocaleDateString(where.language, { dateStyle: "long", timeZone: "UTC" });
-  return now ? texts[now.state].replace("{date}", day) : "";
+  if (!now) return "";
+  const date = new Date(now.date);
+  // A no stays one where its day was lost.
+  if (now.state === "refused" && isNaN(date)) return texts.unanswered;
+  const text = texts[now.state];
+  if (!text.includes("{date}")) return text;
+  const day = date.toLocaleDateString(where.language, { dateStyle: "long", timeZone: "UTC" });
+  return text.replace("{date}", day);
 }
 
 /** Ask, without taking the focus and without keeping anybody from reading on. */
@@ -100,6 +106,7 @@ function choose(choice) {
 
 function draw(title, ...content) {
   host ?? build();
+  stand();
   box.replaceChildren(make("p", { id: "title" }, title), ...content);
   box.classList.remove("top");
   box.hidden = false;
@@ -122,16 +129,25 @@ function build() {
   styled = new Promise((go) => (style.onload = style.onerror = go));
   styled.then(() => (host.style.display = "contents"));
   host.attachShadow({ mode: "open" }).append(style, box, heard);
+  document.adoptedStyleSheets.push(sheet);
   new ResizeObserver(room).observe(box);
+}
+
+/** Be in the page, also where a site that changes pages by script has put in another body. */
+function stand() {
   // First, so that who uses keyboard or screen reader does not have to look for it.
-  document.body.prepend(host);
+  if (!host.isConnected) document.body.prepend(host);
 }
 
 /** Leave room under the page, so that its end, and what has the focus, can be scrolled into view. */
 function room() {
-  const height = box.hidden ? "" : `${box.offsetHeight + 16}px`;
-  document.documentElement.style.paddingBottom = height;
-  document.documentElement.style.scrollPaddingBottom = height;
+  // What was taken out of the page has no size any more, which is how this hears of it.
+  stand();
+  const height = `${box.offsetHeight + 16}px !important`;
+  // A sheet of its own: what the site has set itself is there again afterwards.
+  sheet.replaceSync(
+    box.hidden ? "" : `:root { padding-bottom: ${height}; scroll-padding-bottom: ${height}; }`,
+  );
 }
 
 /** Never cover what has the focus: where scrolling cannot help, go to the other edge. */

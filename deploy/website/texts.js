@@ -9,9 +9,9 @@ export const TEXTS = {
     direction: "ltr",
     title: "May we count your visits?",
     ask:
-      "If you accept, Google Analytics sets cookies and receives your IP address, your kind of browser " +
-      "and device, and which pages you open here. If not, nothing is loaded from Google. To change your " +
-      "answer: “Privacy choices” at the end of each page.",
+      "If you accept, Google Analytics sets cookies and receives your IP address, kind of browser and " +
+      "device, and which pages you open, how long and how often. If not, nothing is loaded from Google. " +
+      "To change that: “Privacy choices” at the end of each page.",
     choices: "Privacy choices",
     refuse: "Refuse",
     accept: "Accept",
@@ -30,8 +30,8 @@ export const TEXTS = {
     title: "Dürfen wir Ihre Besuche zählen?",
     ask:
       "Wenn Sie zustimmen, setzt Google Analytics Cookies und erhält Ihre IP-Adresse, die Art Ihres " +
-      "Browsers und Geräts und welche Seiten Sie hier öffnen. Sonst wird nichts von Google geladen. " +
-      "Antwort ändern: „Datenschutz-Einstellungen“ am Ende jeder Seite.",
+      "Browsers und Geräts, welche Seiten Sie hier wie lange öffnen und wie oft Sie kommen. Sonst wird " +
+      "nichts von Google geladen. Antwort ändern: „Datenschutz-Einstellungen“ am Ende jeder Seite.",
     choices: "Datenschutz-Einstellungen",
     refuse: "Ablehnen",
     accept: "Zustimmen",
@@ -50,8 +50,8 @@ export const TEXTS = {
     title: "هل تسمح لنا بإحصاء زياراتك؟",
     ask:
       "إذا وافقت، تضع Google Analytics ملفات تعريف الارتباط وتتلقى عنوان IP الخاص بك ونوع متصفحك وجهازك " +
-      "والصفحات التي تفتحها هنا. وإلا فلن يُحمَّل أي شيء من Google. لتغيير جوابك: «خيارات الخصوصية» في " +
-      "نهاية كل صفحة.",
+      "والصفحات التي تفتحها هنا ومدة بقائك فيها وعدد زياراتك. وإلا فلن يُحمَّل أي شيء من " +
+      "Google. لتغيير جوابك: «خيارات الخصوصية» في نهاية كل صفحة.",
     choices: "خيارات الخصوصية",
     refuse: "أرفض",
     accept: "أوافق",

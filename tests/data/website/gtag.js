@@ -19,7 +19,7 @@
 
   function collect(event, own) {
     const document_ = { page_location: location.href, page_referrer: document.referrer };
-    const said = { ...document_, page_title: document.title, ...config, ...set, ...own };
+    const said = { ...document_, page_title: document.title, ...set, ...config, ...own };
     const isGranted = consent.analytics_storage === "granted";
     if (isGranted) {
       cookie("_ga", "GA1.1.1.1");
@@ -35,6 +35,7 @@
       dt: said.page_title,
       gcs: isGranted ? "G101" : "G100",
       signals: String(said.allow_google_signals ?? true),
+      update: String(config.cookie_update ?? true),
       ads: String(said.allow_ad_personalization_signals ?? true),
     });
     return `https://region1.google-analytics.com/g/collect?${query}`;
