@@ -714,11 +714,15 @@ async def test_large_letters_break_no_word_of_a_button(world: World, tab: Tab) -
 
 
 @chromium
+@pytest.mark.parametrize(
+    ("own", "system", "back"),
+    [("light", "dark", "rgb(255, 255, 255)"), ("dark", "light", "rgb(30, 35, 40)")],
+)
 async def test_no_style_of_the_site_reaches_in_and_nothing_lies_above(
-    world: World, tab: Tab
+    world: World, tab: Tab, own: str, system: str, back: str
 ) -> None:
-    world.site.first = "document.documentElement.style.colorScheme = 'light'"
-    await visit(tab, scheme="dark")
+    world.site.first = f"document.documentElement.style.colorScheme = '{own}'"
+    await visit(tab, scheme=system)
     await tab.find(
         "(() => {document.body.style.cssText = 'text-transform: uppercase; white-space: nowrap;"
         " letter-spacing: 6px'; const over = document.createElement('div'); over.style.cssText ="
@@ -735,7 +739,7 @@ async def test_no_style_of_the_site_reaches_in_and_nothing_lies_above(
         f"({BOX}.getBoundingClientRect())"
     )
 
-    assert style == ["none", "normal", "normal", "rgb(255, 255, 255)"]
+    assert style == ["none", "normal", "normal", back]
     assert top == "consent-banner"
 
 
