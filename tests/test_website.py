@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 import os
 import re
 import time
@@ -320,6 +321,26 @@ async def test_a_page_of_an_older_text_leaves_a_yes_to_the_newer_one(
     assert found.keys() == {"_ga", f"_ga_{ID[2:]}"}
     assert "you accepted" in await tab.find(STATE)
     assert "you have not accepted" in await world.other.find(STATE)
+
+
+@chromium
+async def test_a_refusal_in_a_page_of_an_older_text_takes_a_yes_to_the_newer_one_back(
+    world: World, tab: Tab
+) -> None:
+    """Google never ran in that page, and what it has set in the other one goes all the same."""
+    await visit(world.other, "/old")
+    await until(world.other, SEEN)
+    world.site.texts = ("sets cookies", "sets two cookies")
+    await visit(tab, "/new")
+    await accept(tab, world)
+    before = await cookies(tab)
+    await world.leave(tab)
+    await push(world.other, REFUSE)
+    await quiet(world.other)
+
+    assert before
+    assert await cookies(world.other) == {}
+    assert "refused" in json.dumps(await stored(world.other))
 
 
 @chromium

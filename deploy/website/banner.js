@@ -71,7 +71,7 @@ export function hide() {
 
 /** Open the panel for a click on any link whose address ends in #privacy-choices. */
 function open(event) {
-  const link = event.target.closest?.(`a[href$="#${CHOICES}"]`);
+  const link = event.composedPath()[0].closest?.(`a[href$="#${CHOICES}"]`);
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   event.stopPropagation();
@@ -136,7 +136,7 @@ function build() {
 /** Be in the page, also where a site that changes pages by script has put in another body. */
 function stand() {
   // First, so that who uses keyboard or screen reader does not have to look for it.
-  if (!host.isConnected) document.body.prepend(host);
+  if (!host.isConnected) document.body?.prepend(host);
 }
 
 /** Leave room under the page, so that its end, and what has the focus, can be scrolled into view. */

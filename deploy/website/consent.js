@@ -108,6 +108,8 @@ if (document.prerendering) {
 // Included twice, perhaps under two addresses, it still works once.
 if (!customElements.get("consent-state")) {
   answered(TEXTS[language], { language, privacy }, (choice) => {
+    // Also what another page has set, whose yes this page cannot judge or never ran under.
+    if (choice === "refused" && kept().choice === "accepted") clean();
     keep(choice);
     apply();
   });
