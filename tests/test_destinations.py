@@ -427,6 +427,23 @@ async def test_an_answer_in_pieces_is_read_to_its_end(
         assert await send(sending, batch(REPORT_OF_NOON)) == outcome
 
 
+@pytest.mark.parametrize("kind", SERVICES)
+@pytest.mark.parametrize("status", [400, 401, 429])
+async def test_a_refusal_whose_body_is_broken_off_is_one(kind: str, status: int) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} No\r\nContent-Length: 100\r\n\r\nsorry".encode())
+        writer.close()
+
+    refused = Retry("rate_limited", is_untaken=True) if status == 429 else Rejected(status)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        destination = Destination(kind, f"http://127.0.0.1:{port}", SITES.get(kind, ""))
+        async with open_session("0.1.0") as session:
+            sending = make_sender(destination, session, key="write-key", agent_version="0.1.0")
+            assert await send(sending, batch(Report(NOON, NOON + 3600, (), ()))) == refused
+
+
 # --- Google Analytics ---
 
 

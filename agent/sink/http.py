@@ -136,7 +136,9 @@ class HttpSender:
                 asked = response.headers.get("Retry-After")
                 wait = None if asked is None else _wait_seconds(asked, now=sent_seconds)
                 # Where the status says all, the body is left unread, which bounds what it can be.
-                body = await _begin(response) if self.translation.reads_body else b""
+                # Of what is no success the status says all.
+                reads = self.translation.reads_body and response.status < 300  # noqa: PLR2004
+                body = await _begin(response) if reads else b""
                 return self.translation.read(Answer(response.status, wait, body), piece)
         except TimeoutError as error:
             return Retry("timeout", is_untaken=isinstance(error, aiohttp.ConnectionTimeoutError))
