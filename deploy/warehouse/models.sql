@@ -309,14 +309,14 @@ from (
     i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
     i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late,
     coalesce(r.others, 0) as others,
-    lag(i.seq) over in_order as seq_before, lead(i.seq) over in_order as seq_after,
-    lag(i.window_end) over in_order as end_before,
-    lag(i.gap_seconds_stopped) over in_order as stopped_before
+    lag(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_before,
+    lead(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_after,
+    lag(i.window_end) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as end_before,
+    lag(i.gap_seconds_stopped) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as stopped_before
   from touched_intervals as i
   left join touched_reused as r
     on r.day = i.day and r.installation = i.installation and r.stream = i.stream and r.seq = i.seq
   where i.is_implausible = 0
-  window in_order as (partition by i.installation, i.stream, i.day order by i.window_start, i.seq)
 ) as ordered
 group by day, week, installation, stream;
 
@@ -366,7 +366,7 @@ from plain group by day, week, installation
 union all
 select
   day, week, installation, what, botkube_version,
-  cast(sum(greatest(0, window_end - greatest(window_start, before))) as bigint),
+  cast(sum(greatest(0, window_end - greatest(window_start, end_before))) as bigint),
   cast(sum(gap) as bigint), cast(sum(crashes) as bigint)
 from (
   select
@@ -377,7 +377,7 @@ from (
         order by window_start, window_end rows between unbounded preceding and 1 preceding
       ),
       0
-    ) as before
+    ) as end_before
   from (
     select
       i.day, i.week, i.installation, k.what,
@@ -691,10 +691,10 @@ select
 from (
   select
     installation, stream, week, first_seq, first_start, first_length,
-    lag(last_seq) over in_order as seq_before, lag(last_end) over in_order as end_before,
-    lag(week) over in_order as week_before
+    lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(week) over (partition by installation, stream order by day) as week_before
   from stream_days
-  window in_order as (partition by installation, stream order by day)
 ) as ordered
 where first_seq > coalesce(seq_before, 0) + 1
 union all
@@ -729,10 +729,10 @@ select
   cast(sum(retried_late) as bigint) as windows_retried_late
 from (
   select
-    *, lag(last_seq) over in_order as seq_before, lag(last_end) over in_order as end_before,
-    lag(last_stopped) over in_order as stopped_before
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
   from stream_days
-  window in_order as (partition by installation, stream order by day)
 ) as ordered
 group by installation, stream;
 
@@ -849,35 +849,35 @@ where nth = 1;
 create view active_installations as
 select
   weeks.monday as week,
-  weeks.is_first = 0 and weeks.ended = 1 and now.installations is null and last.installations is null
+  weeks.is_first = 0 and weeks.ended = 1 and this_week.week is null and last_week.week is null
     as is_complete,
   weeks.installations,
-  coalesce(i.new, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
+  coalesce(i.fresh, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
   coalesce(i.returned, 0) as installations_returned, coalesce(i.gone, 0) as installations_gone,
   coalesce(c.active, 0) as clusters,
-  coalesce(c.new, 0) as clusters_new, coalesce(c.kept, 0) as clusters_kept,
+  coalesce(c.fresh, 0) as clusters_new, coalesce(c.kept, 0) as clusters_kept,
   coalesce(c.returned, 0) as clusters_returned, coalesce(c.gone, 0) as clusters_gone,
-  coalesce(without.installations, 0) as installations_without_cluster
+  coalesce(alone.installations, 0) as installations_without_cluster
 from weeks
 left join (
   select
-    week, cast(sum(new) as bigint) as new, cast(sum(kept) as bigint) as kept,
+    week, cast(sum(fresh) as bigint) as fresh, cast(sum(kept) as bigint) as kept,
     cast(sum(returned) as bigint) as returned, cast(sum(gone) as bigint) as gone
   from (
     select
-      week, case when week_before is null then 1 else 0 end as new,
+      week, case when week_before is null then 1 else 0 end as fresh,
       case when week_before = week - 7 then 1 else 0 end as kept,
       case when week_before < week - 7 then 1 else 0 end as returned, 0 as gone
     from (
       select week, lag(week) over (partition by installation order by week) as week_before
       from installation_weeks where active = 1
-    ) as before
+    ) as earlier
     union all
     select week + 7, 0, 0, 0, 1
     from (
       select week, lead(week) over (partition by installation order by week) as week_after
       from installation_weeks where active = 1
-    ) as after
+    ) as later
     where week_after is null or week_after > week + 7
   ) as told
   group by week
@@ -886,23 +886,23 @@ left join (
 left join (
   select
     week, cast(sum(active) as bigint) as active,
-    cast(sum(new) as bigint) as new, cast(sum(kept) as bigint) as kept,
+    cast(sum(fresh) as bigint) as fresh, cast(sum(kept) as bigint) as kept,
     cast(sum(returned) as bigint) as returned, cast(sum(gone) as bigint) as gone
   from (
     select
-      week, 1 as active, case when week_before is null then 1 else 0 end as new,
+      week, 1 as active, case when week_before is null then 1 else 0 end as fresh,
       case when week_before = week - 7 then 1 else 0 end as kept,
       case when week_before < week - 7 then 1 else 0 end as returned, 0 as gone
     from (
       select week, lag(week) over (partition by group_id order by week) as week_before
       from (select distinct week, group_id from cluster_weeks where group_id is not null) as one
-    ) as before
+    ) as earlier
     union all
     select week + 7, 0, 0, 0, 0, 1
     from (
       select week, lead(week) over (partition by group_id order by week) as week_after
       from (select distinct week, group_id from cluster_weeks where group_id is not null) as one
-    ) as after
+    ) as later
     where week_after is null or week_after > week + 7
   ) as told
   group by week
@@ -910,10 +910,10 @@ left join (
   on c.week = weeks.week
 left join (
   select week, count(*) as installations from cluster_weeks where group_id is null group by week
-) as without
-  on without.week = weeks.week
-left join undecided as now on now.week = weeks.week
-left join undecided as last on last.week = weeks.week - 7;
+) as alone
+  on alone.week = weeks.week
+left join undecided as this_week on this_week.week = weeks.week
+left join undecided as last_week on last_week.week = weeks.week - 7;
 
 create view version_adoption as
 select
@@ -1223,10 +1223,11 @@ from (
       first_start - end_before
     from (
       select
-        *, lag(week) over in_order as week_before, lag(last_seq) over in_order as seq_before,
-        lag(last_end) over in_order as end_before, lag(last_stopped) over in_order as stopped_before
+        *, lag(week) over (partition by installation, stream order by day) as week_before,
+        lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+        lag(last_end) over (partition by installation, stream order by day) as end_before,
+        lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
       from stream_days
-      window in_order as (partition by installation, stream order by day)
     ) as ordered
     where week_before = week
   ) as between_windows
