@@ -341,7 +341,7 @@ class Installation:
     def _lose_time(self, start: int) -> None:
         """Set the clock ahead by weeks or years; the state is lost with it."""
         self.met["absurd clock"] += 1
-        self.ahead = self.rng.randrange(20, 700) * DAY
+        self.ahead = self.rng.randrange(40, 700) * DAY
         self.skew += self.ahead
         self.at += self.ahead
         self.absurd_until = start + self.ahead + max(2 * self.seconds, 30 * HOUR)
