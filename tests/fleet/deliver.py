@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 Request: TypeAlias = tuple[float, bytes]
 """When it arrived, and its body with `receivedAt` added."""
+_EMPTY = gzip.compress(b"[]")
+"""The calls are put in afterwards: what is compressed would be taken apart again at once."""
 
 
 @frozen
@@ -113,18 +115,11 @@ class Way:
         self, sent: Sent, calls: Sequence[Event], arrival: float, *, is_repeat: bool
     ) -> Request:
         sealed = sent.closed_seconds + sent.skew_seconds
-        batch = Batch(
-            sent.seq,
-            0,
-            # Not compressed: it is taken apart again at once.
-            gzip.compress(b"[" + b",".join(map(orjson.dumps, calls)) + b"]", 0, mtime=0),
-            len(calls),
-            sealed,
-            attempted=is_repeat,
-        )
-        body = envelope(
+        batch = Batch(sent.seq, 0, _EMPTY, 0, sealed, attempted=is_repeat)
+        around = envelope(
             batch, sent_seconds=arrival - 0.2 + sent.skew_seconds, agent_version=AGENT_VERSION
         )
+        body = around.replace(b"[]", b"[%s]" % b",".join(map(orjson.dumps, calls)), 1)
         if b'"retried_late"' in body:
             self.met["retried late"] += 1
         return arrival, b'%s,"receivedAt":"%s"}' % (body[:-1], iso(arrival).encode())

@@ -162,7 +162,8 @@ class Installation:
     ahead: int = 0
     """By how much its clock is wrong beyond all reason, and until when by itself."""
     absurd_until: int = 0
-    told: tuple[str, int] = ("", 0)
+    told: tuple[Identity | None, int] = (None, 0)
+    origin: Origin | None = None
 
     # --- what is there ----------------------------------------------------------------------------
 
@@ -278,7 +279,7 @@ class Installation:
         if self._chance(3000):
             met["new installation id"] += 1
             self.identity = evolve(self.identity, installation_id=uuid(rng))
-            self.told = ("", 0)
+            self.told = (None, 0)
             self._begin()
         if self._chance(2500):
             self._restore()
@@ -455,7 +456,11 @@ class Installation:
     def _send(self, lane: Lane, start: int) -> Sent:
         instances = lane.instances
         identity = self.identity
-        origin = Origin(identity, RULES, AGENT_VERSION, self.gate, self.minimum, self.withholding)
+        origin = self.origin
+        if origin is None or (origin.identity, origin.withholding) != (identity, self.withholding):
+            origin = self.origin = Origin(
+                identity, RULES, AGENT_VERSION, self.gate, self.minimum, self.withholding
+            )
         gaps = lane.windows.open[start].gaps
         report = lane.windows.close(start, instances, bots=BOTS, sinks=SINKS)
         end = report.end_seconds
@@ -517,11 +522,10 @@ class Installation:
 
     def _tell(self, now: int) -> list[Event]:
         """Return the identity calls that are due, on change and once a day."""
-        digest, at = self.told
-        new = repr(self.identity)
-        if new == digest and now - at < DAY:
+        told, at = self.told
+        if told == self.identity and now - at < DAY:
             return []
-        self.told = (new, now)
+        self.told = (self.identity, now)
         return build_identity(self.identity, agent_version=AGENT_VERSION, at_seconds=now)
 
 
@@ -542,13 +546,8 @@ def poisson(rng: Random, mean: float) -> int:
 
 def _enabled(instances: list[Instance]) -> dict[str, bool]:
     """Return which platforms are known to be on or off: a sink is never known to be off."""
-    found: dict[str, bool] = {}
-    for bot in BOTS:
-        if any(bot in one.bots for one in instances):
-            found[bot] = True
-        elif instances and all(one.started for one in instances):
-            found[bot] = False
-    for sink in SINKS:
-        if any(sink in one.sinks for one in instances):
-            found[sink] = True
+    is_known = bool(instances) and all(one.started for one in instances)
+    found = dict.fromkeys(BOTS, False) if is_known else {}
+    for one in instances:
+        found |= dict.fromkeys(one.bots | one.sinks, True)
     return found
