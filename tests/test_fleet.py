@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import lru_cache
 
 import orjson
@@ -11,7 +11,6 @@ from attrs import define, field
 
 from agent.audit import Audit, Finding, Kind
 from agent.gate import make_gate
-from agent.names import snake
 from agent.received import read_line
 from agent.sink.batch import check_event
 from tests.fleet.deliver import Fate
@@ -128,22 +127,19 @@ def check_stream(stream: list[tuple[Sent, Fate]], findings: list[Finding]) -> No
     said = {(one.kind, one.first_seq) for one in findings if one.first_seq == one.last_seq}
     missing = [one for one in findings if one.kind is Kind.NO_WINDOW]
     gone = {seq for one in missing for seq in range(one.first_seq, one.last_seq + 1)}
-    arrived: defaultdict[int, int] = defaultdict(int)
+    arrived: Counter[int] = Counter()
+    for sent, fate in stream:
+        arrived[sent.seq] += any(fate.copies[sent.identity_calls :])
     spoilt = set()
     for sent, fate in stream:
         tracks = fate.copies[sent.identity_calls :]
-        arrived[sent.seq] += any(tracks)
+        if arrived[sent.seq] == 1 and any(tracks) and not all(tracks):
+            spoilt.add(sent.seq)
+            assert (Kind.SHORT if tracks[-1] else Kind.NO_REPORT, sent.seq) in said
+        if arrived[sent.seq] == 1 and max(tracks) > 1:
+            spoilt.add(sent.seq)
+            assert (Kind.SAME_CONTENT if fate.ids > 1 else Kind.SAME_ID, sent.seq) in said
         if not any(tracks):
-            spoilt.add(sent.seq)
-            continue
-        if not all(tracks):
-            spoilt.add(sent.seq)
-            assert (Kind.NO_REPORT if not tracks[-1] else Kind.SHORT, sent.seq) in said
-        if fate.ids > 1:
-            assert (Kind.SAME_CONTENT, sent.seq) in said
-            spoilt.add(sent.seq)
-        elif max(tracks) > 1:
-            assert (Kind.SAME_ID, sent.seq) in said
             spoilt.add(sent.seq)
     newest = max((seq for seq, windows in arrived.items() if windows), default=0)
     assert gone == {seq for seq, windows in arrived.items() if not windows and seq < newest}
@@ -155,4 +151,3 @@ def check_stream(stream: list[tuple[Sent, Fate]], findings: list[Finding]) -> No
     for one in findings:
         if one.kind is not Kind.RETRIED_LATE:
             assert spoilt & set(range(one.first_seq, one.last_seq + 1)), one
-            assert one.event is None or snake(one.event)

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from attrs import Factory, define, evolve, field, frozen
 
-from agent.aggregate import Instance, Window, Windows
+from agent.aggregate import Instance, SeriesKey, Window, Windows
 from agent.disclosure import event_names
 from agent.gate import make_gate
 from agent.model import CRASHED, Identity
@@ -37,6 +37,8 @@ START = 1_788_307_200
 AGENT_VERSION = "1.0.0"
 EVENTS = event_names(RULES)
 RELEASES = tuple(RULES.vocabularies["releases"].words)
+SHOWN_AT_INFO = frozenset(RELEASES[: RELEASES.index("v0.13.0")])
+"""Those of which Mattermost's events are told at any level."""
 BOTS, SINKS = RULES.bots, RULES.sinks
 UNDECLARED = "zulip"
 """A word that no rule declares: the gate refuses an event that says it."""
@@ -87,6 +89,8 @@ class Sent:
     distribution: str | None
     withheld: frozenset[str]
     discarded: int
+    hidden: Counter[SeriesKey]
+    """What happened beside `facts`, and was not written, not read or not to be told."""
     group: str | None
     """The cluster that a `group` call in front names."""
     identity_calls: int
@@ -370,90 +374,114 @@ class Installation:
             return None
         if stopped > 0:
             window.gaps["stopped"] = stopped
+        self._tear(lane, window)
+        share = max(0.0, 1 - sum(window.gaps.values()) / self.seconds)
+        # As `reports.present` has it: what ended before the window is not there.
+        lane.instances = [
+            one for one in lane.instances if one.ended_seconds is None or one.ended_seconds >= start
+        ]
+        counts, hidden = window.counts, Counter[SeriesKey]()
+        for one in lane.instances:
+            part = self.seconds / HOUR / len(lane.instances)
+            self._happen_in(counts, hidden, one, start, hours=part * share)
+            if share < 1:
+                # What is in a gap happens, too; nobody hears of it.
+                self._happen_in(hidden, hidden, one, start, hours=part * (1 - share))
+        for place, one in crashed:
+            if place is lane:
+                kind = self.rng.choice(KINDS)
+                counts[CRASHED, one.version, (("kind", kind),)] += 1
+        self._withhold(counts, hidden, start)
+        if self._chance(1000):
+            self.met["discarded"] += 1
+            counts["Event handled", self.version, (("platform", UNDECLARED),)] += 2
+        window.matched = counts.total()
+        window.lines = 3 * window.matched + 1
+        return self._send(lane, start, hidden)
+
+    def _tear(self, lane: Lane, window: Window) -> None:
+        """Let parts of a window be unreadable."""
         if lane.state_lost:
             window.gaps["state_lost"], lane.state_lost = lane.state_lost, 0
         if self._chance(150):
             reason = self.rng.choice(GAPS)
             self.met[f"gap {reason}"] += 1
             window.gaps[reason] = self.rng.randrange(1, self.seconds)
-        share = max(0.0, 1 - sum(window.gaps.values()) / self.seconds)
-        # As `reports.present` has it: what ended before the window is not there.
-        lane.instances = [
-            one for one in lane.instances if one.ended_seconds is None or one.ended_seconds >= start
-        ]
-        for one in lane.instances:
-            self._count(window, one, start, share / len(lane.instances))
-        for place, one in crashed:
-            if place is lane:
-                kind = self.rng.choice(KINDS)
-                window.counts[CRASHED, one.version, (("kind", kind),)] += 1
-        if self.withholding.latest > start:
-            for event, version, properties in list(window.counts):
-                if self.withholding.of(event, properties) > start:
-                    del window.counts[event, version, properties]
-        return self._send(lane, start)
 
-    def _count(self, window: Window, pod: Instance, start: int, share: float) -> None:
-        """Count what one BotKube wrote of what it did in a part of a window."""
-        rng, counts, version = self.rng, window.counts, pod.version
-        hours = self.seconds / HOUR * share
+    def _withhold(self, counts: Counter[SeriesKey], hidden: Counter[SeriesKey], start: int) -> None:
+        if self.withholding.latest > start:
+            for event, version, properties in list(counts):
+                if self.withholding.of(event, properties) > start:
+                    hidden[event, version, properties] += counts.pop((event, version, properties))
+
+    def _happen_in(
+        self,
+        seen: Counter[SeriesKey],
+        hidden: Counter[SeriesKey],
+        pod: Instance,
+        start: int,
+        *,
+        hours: float,
+    ) -> None:
+        """Let one BotKube do what it does in so many hours; only some of it is written and read."""
+        rng, version = self.rng, pod.version
         if hours <= 0:
             return
         local = start // HOUR + self.zone
         level = _LOAD[local % 24] if self.seconds <= HOUR else 1.0
         if local // 24 % 7 in {2, 3}:  # 1970 began with a Thursday
             level *= 0.4
-        if self.is_debug and not pod.debug and rng.random() < 0.8:
+        if self.is_debug and seen is not hidden and not pod.debug and rng.random() < 0.8:
             pod.debug = True
+        at_debug = seen if pod.debug else hidden
         for platform in (*self.bots, *self.sinks):
             happened = poisson(rng, self.load * level * hours)
-            failed = poisson(rng, happened * 0.01) if happened else 0
-            failed = min(failed, happened)
-            is_told = pod.debug or (platform == "mattermost" and version < "v0.13")
-            if is_told and happened > failed:
-                key = ("Event handled", version, (("platform", platform),))
-                counts[key] += happened - failed
-                (pod.sinks if platform in SINKS else pod.bots).add(platform)
+            if not happened:
+                continue
+            failed = min(happened, poisson(rng, happened * 0.01))
+            if happened > failed:
+                is_told = platform == "mattermost" and version in SHOWN_AT_INFO
+                counts = seen if is_told else at_debug
+                counts["Event handled", version, (("platform", platform),)] += happened - failed
+                if counts is not hidden:
+                    (pod.sinks if platform in SINKS else pod.bots).add(platform)
             if failed:
                 properties = (
                     ("platform", platform if rng.random() < 0.95 else "unknown"),
                     ("reason", rng.choice(REASONS)),
                     ("what", "event" if rng.random() < 0.8 else "reply"),
                 )
-                counts["Notification failed", version, properties] += failed
-        if pod.debug and (asked := poisson(rng, self.commands * level * hours)):
+                seen["Notification failed", version, properties] += failed
+        if asked := poisson(rng, self.commands * level * hours):
             for command in rng.choices(COMMANDS, _ZIPF, k=min(asked, 40)):
-                result = "failed" if rng.random() < 0.1 else "ok"
                 properties = (
                     ("command", command),
                     ("platform", self.bots[0]),
-                    ("result", result),
+                    ("result", "failed" if rng.random() < 0.1 else "ok"),
                 )
-                counts["Command executed", version, properties] += 1
-        self._count_rare(window, pod, hours)
-        window.lines = 3 * sum(counts.values()) + 1
-        window.matched = sum(counts.values())
+                at_debug["Command executed", version, properties] += 1
+        self._happen_rarely(seen, at_debug, version, hours)
 
-    def _count_rare(self, window: Window, pod: Instance, hours: float) -> None:
-        rng, counts, version = self.rng, window.counts, pod.version
-        if rng.random() < 0.02 * hours:
+    def _happen_rarely(
+        self,
+        seen: Counter[SeriesKey],
+        at_debug: Counter[SeriesKey],
+        version: str,
+        hours: float,
+    ) -> None:
+        rng = self.rng
+        rare = rng.random() / hours
+        if rare < 0.02:
             reason, at = rng.choice(FAULTY)
-            platform = (("platform", rng.choice(BOTS)),) if rng.random() < 0.5 else ()
-            counts[
-                "Configuration error", version, (("field", at), *platform, ("reason", reason))
-            ] += 1
-        if rng.random() < 0.01 * hours:
-            key = (("platform", self.bots[0]), ("reason", "unsupported"))
-            counts["Command refused", version, key] += 1
-        if rng.random() < 0.01 * hours:
-            counts[
-                "Integration enabled", version, (("platform", self.bots[0]), ("type", "bot"))
-            ] += 1
-        if self._chance(1000):
-            self.met["discarded"] += 1
-            counts["Event handled", version, (("platform", UNDECLARED),)] += 2
+            where = (("platform", rng.choice(BOTS)),) if rng.random() < 0.5 else ()
+            seen["Configuration error", version, (("field", at), *where, ("reason", reason))] += 1
+        elif rare < 0.03:
+            asked_for = (("platform", self.bots[0]), ("reason", "unsupported"))
+            at_debug["Command refused", version, asked_for] += 1
+        elif rare < 0.04:
+            seen["Integration enabled", version, (("platform", self.bots[0]), ("type", "bot"))] += 1
 
-    def _send(self, lane: Lane, start: int) -> Sent:
+    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey]) -> Sent:
         instances = lane.instances
         identity = self.identity
         origin = self.origin
@@ -513,6 +541,7 @@ class Installation:
             distribution=identity.distribution,
             withheld=frozenset(self.withholding.events(start)),
             discarded=discarded,
+            hidden=hidden,
             group=identity.cluster_id if told else None,
             identity_calls=len(told),
             calls=[*told, *admitted, calls[-1]],
