@@ -7,8 +7,8 @@ that of a long history only sums by week are kept.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from math import ceil
+from collections import Counter, defaultdict, deque
+from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import define, field
@@ -28,6 +28,8 @@ FROM_MONDAY = 4 * DAY
 COMMAND, HANDLED, FAILED = "Command executed", "Event handled", "Notification failed"
 FAULTY = "Configuration error"
 PLATFORMS = (*(("bot", one) for one in BOTS), *(("sink", one) for one in SINKS))
+SETTLED_DAYS = 40
+"""Nothing is away for longer: what is missing on a day is known so much later."""
 QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 
 
@@ -56,7 +58,8 @@ class Arrived:
     place: tuple[str | None, str | None] = (None, None)
     withheld: frozenset[str] = frozenset()
     discarded: int = 0
-    is_short: bool = False
+    short: frozenset[str] = frozenset()
+    """The events of which fewer arrived than its report says."""
 
     @property
     def seconds(self) -> int:
@@ -106,6 +109,9 @@ class Known:
     last: dict[str, Arrived] = field(factory=dict)
     """By stream, the newest window before that day."""
     group: str | None = None
+    days: deque[tuple[int, Counter[str]]] = field(factory=deque)
+    """Days of which all seems to be there, with their events; of older ones that is sure."""
+    holes: list[tuple[int, int]] = field(factory=list)
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
 
@@ -201,7 +207,25 @@ class Truth:
             _note(known.of_week, one)
             _count(of_all, installation, one)
         _add_hours(of_all, installation, windows)
-        _add_day(of_all, installation, windows)
+        counted = events_of_day(windows)
+        if counted is not None:
+            known.days.append((known.day, counted))
+        elif any(one.version is not None for one in windows):
+            of_all.days_left_out += 1
+        self._settle_days(installation, known, before=known.day - SETTLED_DAYS)
+
+    def _settle_days(self, installation: str, known: Known, *, before: float) -> None:
+        """Add the days in which nothing was found to be missing later on."""
+        while known.days and known.days[0][0] < before:
+            day, counted = known.days.popleft()
+            week = self.weeks[week_of(day * DAY)]
+            start = day * DAY
+            if any(begin < start + DAY and start < end for begin, end in known.holes):
+                week.days_left_out += 1
+                continue
+            for platform, count in counted.items():
+                week.per_day[platform].append(count)
+                week.behind["events_per_day", platform].add(installation)
 
     def _follow(self, installation: str, known: Known, one: Arrived) -> None:
         """Find what is missing between a window and the one before it in its stream."""
@@ -215,19 +239,18 @@ class Truth:
         if between <= 0:
             return
         of_all = self.weeks[week_of(one.start)]
-        reason = None
         if one.seq > before.seq + 1:
             self._miss(known, before.end, one.start)
             reason = "delivery"
-        elif one.seq == before.seq + 1:
+        else:
             reason = "stopped" if one.is_stopped or before.is_stopped else "hole"
-        if reason is not None and week_of(before.start) == week_of(one.start):
+        if week_of(before.start) == week_of(one.start):
             of_all.lacking[reason] += between
             of_all.behind["completeness", reason].add(installation)
 
     def _miss(self, known: Known, start: int, end: int) -> None:
-        for week in range(week_of(start), week_of(end - 1) + 1):
-            known.touched.add(week)
+        known.holes.append((start, end))
+        known.touched.update(range(week_of(start), week_of(end - 1) + 1))
 
     def _end_week(self, installation: str, known: Known) -> None:
         """Add what is known of an installation to the week that is over."""
@@ -254,6 +277,7 @@ class Truth:
         for installation, known in self.known.items():
             self._end_day(installation, known)
             self._end_week(installation, known)
+            self._settle_days(installation, known, before=inf)
             known.of_week = None
         found: dict[str, list[Row]] = {name: [] for name in VIEWS}
         touched = {week for known in self.known.values() for week in known.touched}
@@ -307,7 +331,9 @@ def arrived(sent: Sent, fate: Fate) -> Arrived:
         place=(sent.kubernetes_minor, sent.distribution),
         withheld=sent.withheld,
         discarded=sent.discarded,
-        is_short=len(facts) < len(sent.facts),
+        short=frozenset(
+            one.event for one, times in zip(sent.facts, copies, strict=False) if not times
+        ),
     )
 
 
@@ -338,7 +364,7 @@ def _count(week: Weekly, installation: str, window: Arrived) -> None:
         lack(reason, min(window.seconds, seconds))
     for reason, is_so in (
         ("no_report", not window.has_report),
-        ("short", window.is_short),
+        ("short", bool(window.short)),
         ("withheld", bool(window.withheld)),
         ("discarded", bool(window.discarded)),
     ):
@@ -380,8 +406,9 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         version = window.version or "unknown"
         week.crashes[version] += count
         week.behind["crashes", version].add(installation)
-        week.kinds[version, said["kind"]] += count
-        week.behind["crash_kinds", version, said["kind"]].add(installation)
+        # Which of several it was the crash itself says.
+        week.kinds[fact.version, said["kind"]] += count
+        week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
 
 
 def _add_hours(week: Weekly, installation: str, windows: list[Arrived]) -> None:
@@ -395,33 +422,30 @@ def _add_hours(week: Weekly, installation: str, windows: list[Arrived]) -> None:
         by_version[one.version or "unknown"].append(one)
     for version, some in by_version.items():
         week.crash_seconds[version] += max(0, union(some) - sum(one.gap for one in some))
-        week.behind["hours", version].add(installation)
+        week.behind["crashes", version].add(installation)
     week.command_seconds += union(one for one in windows if one.shows(COMMAND))
 
 
-def _add_day(week: Weekly, installation: str, windows: list[Arrived]) -> None:
-    """Add one installation's events of one day, if all of them are known."""
+def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
+    """Return an installation's events of a day by platform, None where not all can be known.
+
+    What is on and delivers nothing has a true zero.
+    """
     seeing = [one for one in windows if one.version is not None]
-    if not seeing:
-        return
     is_whole = union(one for one in windows if one.has_report) == DAY
-    if not is_whole or any(
-        not one.has_report or one.gaps or one.is_short or one.discarded or HANDLED in one.withheld
+    if not seeing or not is_whole or not all(one.is_observable for one in seeing):
+        return None
+    if any(
+        not one.has_report or one.gaps or one.discarded or HANDLED in one.short | one.withheld
         for one in windows
     ):
-        week.days_left_out += 1
-        return
-    if not all(one.is_observable for one in seeing):
-        week.days_left_out += 1
-        return
+        return None
     counted = Counter({name: 0 for one in windows for name, is_on in one.enabled.items() if is_on})
     for one in windows:
         for fact in one.facts:
             if fact.event == HANDLED:
                 counted[fact.properties["platform"]] += fact.count
-    for platform, count in counted.items():
-        week.per_day[platform].append(count)
-        week.behind["events_per_day", platform].add(installation)
+    return counted
 
 
 def union(windows: Iterable[Arrived]) -> int:
@@ -557,14 +581,15 @@ def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     unseen = {"not observable", f"withheld {HANDLED}", f"withheld {FAILED}"}
     is_complete = truth.is_lossless(number) and not unseen & week.spoilt
     for (platform, what, reason), sums in week.failed.items():
-        has_attempts = what == "event" and platform != "unknown" and platform in week.attempts
-        attempts = week.attempts[platform] if has_attempts else None
+        # Of replies and other messages nobody says how many were tried.
+        is_event = what == "event" and platform != "unknown"
+        attempts = week.attempts[platform] if is_event and platform in week.attempts else None
         yield {
             "platform": platform,
             "what": what,
             "reason": reason,
             "is_complete": is_complete,
-            "failed": sums["failed"],
+            "failed": sums["failed"] if is_event else None,
             "attempts": attempts,
             "rate": sums["failed"] / attempts if attempts else None,
             "installations": len(week.behind["notification_failures", platform, what, reason]),
@@ -599,7 +624,7 @@ def _crashes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "installation_hours": hours,
             "per_1000_hours": crashes * 1000 / hours if hours else None,
             "installations": len(week.behind["crashes", version]),
-            "installations_all": len(week.behind["hours", version]),
+            "installations_all": len(week.active),
         }
 
 
