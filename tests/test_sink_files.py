@@ -7,6 +7,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from attrs import evolve
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.model import Batch
+from agent.sink import ndjson
 from agent.sink.batch import build_identity, seal
 from agent.sink.calls import lines_of
 from agent.sink.ndjson import FileSender, StandardOutput
@@ -67,7 +69,7 @@ def test_what_a_crash_has_torn_is_completed(
 
 async def test_half_a_line_of_what_was_discarded_is_cut_off(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
-    path.write_bytes(lines_of(batch(1)) + b'{"type":"' + b"x" * 200_000)
+    path.write_bytes(lines_of(batch(1)) + b'{"type":"track","event":"' + b"x" * 200_000)
     await write(FileSender(path), batch(2))
 
     assert path.read_bytes() == lines_of(batch(1)) + lines_of(batch(2))
@@ -173,7 +175,16 @@ async def test_standard_output_repeats_after_a_crash_only_where_that_is_wanted()
         assert os.read(reading, 1 << 16) == lines_of(batch(1))
 
 
-@pytest.mark.parametrize("data", [b"my precious notes", b"one\ntwo", b"\x00" * 70_000])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"my precious notes",
+        b"one\ntwo",
+        b"\x00" * 70_000,
+        b'{"type":"FeatureCollection","features":[]}',
+        b'one\n{"type":"track","event":"Command executed","anonymousId":"',
+    ],
+)
 async def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "notes"
     path.write_bytes(data)
@@ -185,6 +196,24 @@ async def test_what_is_none_of_ours_is_left_alone(tmp_path: Path, data: bytes) -
 @pytest.mark.parametrize("name", ["/dev/full", "/dev/null", "/dev/zero"])
 async def test_what_is_no_file_is_none(name: str) -> None:
     assert await write(FileSender(Path(name)), batch(1)) == Retry("file", is_untaken=True)
+
+
+async def test_a_file_that_another_set_aside_just_then_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.ndjson"
+    await write(FileSender(path), batch(1))
+    take = ndjson._take
+
+    def set_aside_first(file: BinaryIO) -> bool:
+        path.rename(path.with_name("events-20261123T130140Z.ndjson"))
+        return take(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ndjson, "_take", set_aside_first)
+        assert await write(FileSender(path), batch(2)) == Retry("file", is_untaken=True)
+    assert await write(FileSender(path), batch(2)) == Delivered()
+    assert path.read_bytes() == lines_of(batch(2))
 
 
 async def test_two_who_write_to_one_file_tear_nothing(tmp_path: Path) -> None:

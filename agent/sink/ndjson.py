@@ -42,8 +42,13 @@ LOOK_SECONDS = 0.05
 _BLOCK_BYTES = 1 << 16
 _PIECE = select.PIPE_BUF
 """What a pipe takes as a whole once it takes anything."""
-_BEGIN = b'{"type":"'
-"""How each line of ours begins."""
+_BEGINS = (
+    b'{"type":"track","event":"',
+    b'{"type":"identify","anonymousId":"',
+    b'{"type":"group","anonymousId":"',
+)
+"""How a line of ours begins."""
+_MAX_BEGIN = max(map(len, _BEGINS))
 _NOT_WRITTEN = Retry("file", is_untaken=True)
 
 
@@ -83,7 +88,9 @@ class FileSender:
         except OSError:
             return _NOT_WRITTEN
         with os.fdopen(handle, "r+b") as file:
-            if not _take(file) or (begun := _begun(file, data)) is None:
+            if not _take(file) or not _is_at(file, self.path):
+                return _NOT_WRITTEN
+            if (begun := _begun(file, data)) is None:
                 return _NOT_WRITTEN
             file.write(data[begun:])
             file.flush()
@@ -128,6 +135,14 @@ def _take(file: BinaryIO) -> bool:
     return True
 
 
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether the file still has that name: who had it before may have set it aside since."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
 def _begun(file: BinaryIO, data: bytes) -> int | None:
     """Cut off half a line that a crash has left, and return how much of the data is there.
 
@@ -137,14 +152,22 @@ def _begun(file: BinaryIO, data: bytes) -> int | None:
     whole = _whole_bytes(file, size)
     if whole < size:
         file.seek(whole)
-        begin = file.read(len(_BEGIN))
-        if not _BEGIN.startswith(begin):
+        torn = file.read(_MAX_BEGIN)
+        if not any(one.startswith(torn) or torn.startswith(one) for one in _BEGINS):
+            return None
+        if whole and not _line_before(file, whole).startswith(_BEGINS):
             return None
         file.truncate(whole)
     tail = _tail(file, len(data))
     first = data[: data.find(b"\n") + 1]
     at = tail.rfind(first)  # there is a message id in it, so it is this batch's alone
     return len(tail) - at if at >= 0 and data.startswith(tail[at:]) else 0
+
+
+def _line_before(file: BinaryIO, end: int) -> bytes:
+    """Return how the whole line begins that ends there."""
+    file.seek(_whole_bytes(file, end - 1))
+    return file.read(_MAX_BEGIN)
 
 
 def _whole_bytes(file: BinaryIO, size: int) -> int:
