@@ -38,8 +38,8 @@ class Fate:
 
     copies: tuple[int, ...]
     ids: int
-    received_seconds: float
-    """When the first of them arrived; 0 if none did."""
+    arrivals: tuple[float, ...]
+    """When they arrived, the first of them first."""
 
     @property
     def is_lost(self) -> bool:
@@ -109,7 +109,7 @@ class Way:
         if ids > 1:
             other = [{**one, "messageId": str(UUID(int=rng.getrandbits(128)))} for one in calls]
             requests.append(self._request(sent, other, first + 30, is_repeat=False))
-        return Fate(tuple(copies), ids, arrivals[0] if arrivals else 0.0), requests
+        return Fate(tuple(copies), ids, tuple(arrivals)), requests
 
     def _request(
         self, sent: Sent, calls: Sequence[Event], arrival: float, *, is_repeat: bool

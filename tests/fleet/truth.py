@@ -93,6 +93,8 @@ class OfWeek:
     enabled: set[str] = field(factory=set)
     disabled: set[str] = field(factory=set)
     shows_commands: bool = False
+    observed: Counter[str | None] = field(factory=Counter)
+    """Seconds by version, None for all; gaps in streams that overlap can make them negative."""
     first: int = 0
     last: int = 0
 
@@ -170,11 +172,13 @@ class Truth:
             known.group = sent.group
         if not any(fate.copies[sent.identity_calls :]):
             return
-        if not -90 * DAY <= sent.end - fate.received_seconds <= DAY:
-            week = self.weeks[week_of(fate.received_seconds)]
-            week.spoilt.add("implausible")
-            week.lacking["implausible"] += sent.end - sent.start
-            week.behind["completeness", "implausible"].add(sent.installation)
+        if not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
+            # Nobody knows when it was: it stands where it was received, on each day anew.
+            for day in {int(at // DAY) for at in fate.arrivals}:
+                week = self.weeks[week_of(day * DAY)]
+                week.spoilt.add("implausible")
+                week.lacking["implausible"] += sent.end - sent.start
+                week.behind["completeness", "implausible"].add(sent.installation)
             return
         day = sent.start // DAY
         if day != known.day:
@@ -206,7 +210,7 @@ class Truth:
             self._follow(installation, known, one)
             _note(known.of_week, one)
             _count(of_all, installation, one)
-        _add_hours(of_all, installation, windows)
+        _add_hours(known.of_week, of_all, windows)
         counted = events_of_day(windows)
         if counted is not None:
             known.days.append((known.day, counted))
@@ -258,6 +262,13 @@ class Truth:
         if one is None:
             return
         week.span += one.last - one.first
+        for version, seconds in one.observed.items():
+            if version is not None:
+                week.crash_seconds[version] += max(0, seconds)
+                week.behind["crashes", version].add(installation)
+            elif seconds > 0:
+                week.lacking["observed"] += seconds
+                week.behind["completeness", "observed"].add(installation)
         if not one.is_active:
             return
         week.active.add(installation)
@@ -403,27 +414,23 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.errors[cell] += count
         week.behind["configuration_errors", *cell].add(installation)
     elif fact.event == CRASHED:
-        version = window.version or "unknown"
-        week.crashes[version] += count
-        week.behind["crashes", version].add(installation)
+        if window.has_report:
+            week.crashes[window.version or "unknown"] += count
         # Which of several it was the crash itself says.
         week.kinds[fact.version, said["kind"]] += count
         week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
 
 
-def _add_hours(week: Weekly, installation: str, windows: list[Arrived]) -> None:
+def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
     """Add the time of a day that was observed: streams that overlap count once."""
-    reported = [one for one in windows if one.has_report]
-    if reported:
-        week.lacking["observed"] += max(0, union(reported) - sum(one.gap for one in reported))
-        week.behind["completeness", "observed"].add(installation)
-    by_version: defaultdict[str, list[Arrived]] = defaultdict(list)
-    for one in reported:
-        by_version[one.version or "unknown"].append(one)
+    by_version: defaultdict[str | None, list[Arrived]] = defaultdict(list)
+    for window in windows:
+        if window.has_report:
+            by_version[None].append(window)
+            by_version[window.version or "unknown"].append(window)
     for version, some in by_version.items():
-        week.crash_seconds[version] += max(0, union(some) - sum(one.gap for one in some))
-        week.behind["crashes", version].add(installation)
-    week.command_seconds += union(one for one in windows if one.shows(COMMAND))
+        one.observed[version] += union(some) - sum(window.gap for window in some)
+    week.command_seconds += union(window for window in windows if window.shows(COMMAND))
 
 
 def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
