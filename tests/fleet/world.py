@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from math import exp, sqrt
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from attrs import Factory, define, evolve, field, frozen
@@ -26,11 +26,12 @@ from agent.withholding import Withholding
 from tests.shipped import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from agent.gate import Gate
     from agent.sink.batch import Event
 
+T = TypeVar("T")
 HOUR, DAY, WEEK = 3600, 86_400, 7 * 86_400
 START = 1_788_307_200
 """2026-09-02 00:00 UTC, a Wednesday: the first week of the data is not a whole one."""
@@ -48,7 +49,15 @@ COMMANDS = ("get", "kubectl get", "describe", "logs", "kubectl logs", "ping", "h
 REASONS = ("channel_not_found", "not_in_channel", "rate_limited", "server_error", "unreachable")
 KINDS = ("panic", "configuration", "oom", "unknown", "nil_pointer", "connection")
 FAULTY = (("invalid_credentials", "Token"), ("wrong_type", "Channels"), ("warning", "none"))
-DISTRIBUTIONS = ("eks", "gke", "aks", "k3s", "kind", "openshift", "other", None)
+DISTRIBUTIONS = {
+    "eks": 27, "gke": 18, "aks": 16, "k3s": 12, "openshift": 6, "rke2": 5, "kind": 4, "other": 4,
+    None: 8,
+}  # fmt: skip
+"""How many of a hundred clusters; None says nothing of itself."""
+MINORS = {"1.28": 3, "1.29": 6, "1.30": 11, "1.31": 20, "1.32": 24, "1.33": 20, "1.34": 9, None: 7}
+CHATS = dict(zip(BOTS, (8, 40, 8, 13, 12, 6, 13), strict=True))
+VERSIONS = {**{name: 0.8**age for age, name in enumerate(reversed(RELEASES))}, "other": 0.1}
+"""Half of all run one of the latest three or four; the old ones are a long tail."""
 
 # By hour of the local day, times a weekend's quiet.
 _LOAD = [0.3 + (1.7 if 8 <= hour < 19 else 0.0) for hour in range(24)]
@@ -183,7 +192,7 @@ class Installation:
             # Twelve times as many events: one of them, for a while, is enough.
             seconds, begins = 300, days * DAY * 3 // 4
         begins -= begins % seconds
-        bots = tuple(sorted(rng.sample(BOTS, rng.choice((1, 1, 1, 2)))))
+        bots = tuple(sorted({pick(rng, CHATS) for _ in range(rng.choice((1, 1, 1, 2)))}))
         sinks = tuple(sorted(rng.sample(SINKS, rng.choice((0, 0, 1, 2)))))
         return cls(
             index=index,
@@ -194,8 +203,8 @@ class Installation:
             identity=Identity(
                 uuid(rng),
                 uuid(rng) if rng.random() < 0.8 else None,
-                rng.choice(("1.29", "1.31", "1.32", "1.33", "1.34", None)),
-                rng.choice(DISTRIBUTIONS),
+                pick(rng, MINORS),
+                pick(rng, DISTRIBUTIONS),
             ),
             seconds=seconds,
             at=setting.start + begins,
@@ -208,7 +217,7 @@ class Installation:
             slots=rng.choice((2, 3)) if rng.random() < 0.12 else 1,
             bots=bots,
             sinks=sinks,
-            version=rng.choice(RELEASES[4:]),
+            version=pick(rng, VERSIONS),
             is_debug=rng.random() < 0.45,
             ends=setting.start + days * DAY,
         )
@@ -306,13 +315,13 @@ class Installation:
     def _upgrade(self) -> None:
         self.met["upgraded"] += 1
         place = RELEASES.index(self.version) if self.version in RELEASES else 0
-        later = RELEASES[place + 1 :] or ("other",)
-        self.version = self.rng.choice(later[:6])
+        # Most go to the newest; who is there already only changes a setting.
+        self.version = self.rng.choice((*RELEASES[place:][:6], RELEASES[-1], RELEASES[-1]))
         if self.rng.random() < 0.3:
             self.met["level changed"] += 1
             self.is_debug = not self.is_debug
         if self.rng.random() < 0.2:
-            self.bots = tuple(sorted(self.rng.sample(BOTS, 1)))
+            self.bots = (pick(self.rng, CHATS),)
         for lane in self.lanes:
             self._replace(lane)
 
@@ -560,6 +569,10 @@ class Installation:
 
 def uuid(rng: Random) -> str:
     return str(UUID(int=rng.getrandbits(128), version=4))
+
+
+def pick(rng: Random, weights: Mapping[T, float]) -> T:
+    return rng.choices(tuple(weights), tuple(weights.values()))[0]
 
 
 def poisson(rng: Random, mean: float) -> int:
