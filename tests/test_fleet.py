@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby
+from typing import Any
 
 import orjson
 import pytest
@@ -13,13 +14,14 @@ from attrs import define, field, frozen
 
 from agent.audit import Audit, Finding, Kind
 from agent.gate import make_gate
+from agent.model import CRASHED
 from agent.received import read_line
 from agent.sink.batch import check_event
 from tests.fleet.compare import compare
 from tests.fleet.deliver import Fate
 from tests.fleet.fleet import Fleet
 from tests.fleet.load import load_duckdb, load_postgresql
-from tests.fleet.truth import Row, Truth
+from tests.fleet.truth import Row, Truth, week_of
 from tests.fleet.world import AGENT_VERSION, GAPS, Sent, Setting
 from tests.postgres import find_programs, postgresql
 from tests.shipped import ROOT, RULES
@@ -190,7 +192,7 @@ def server() -> Iterator[str]:
         yield info
 
 
-@pytest.mark.parametrize(("seed", "times"), zip(SEEDS, ("timestamptz", "text"), strict=True))
+@pytest.mark.parametrize(("seed", "times"), [(SEEDS[0], "timestamptz"), (SEEDS[1], "text")])
 def test_every_answer_is_true_on_duckdb(seed: int, times: str) -> None:
     played = play(seed)
     with duckdb.connect() as database:
@@ -200,7 +202,7 @@ def test_every_answer_is_true_on_duckdb(seed: int, times: str) -> None:
         assert compare(database, played.answers) == []
 
 
-@pytest.mark.parametrize(("seed", "times"), zip(SEEDS, ("timestamp", "text"), strict=True))
+@pytest.mark.parametrize(("seed", "times"), [(SEEDS[0], "timestamp"), (SEEDS[1], "text")])
 def test_every_answer_is_true_on_postgresql(server: str, seed: int, times: str) -> None:
     played = play(seed)
     with psycopg.connect(server, autocommit=True) as database:
@@ -242,3 +244,98 @@ def test_what_a_warehouse_got_late_is_asked_for_by_days() -> None:
 def received_day(request: bytes) -> str:
     found: str = orjson.loads(request)["receivedAt"][:10]
     return found
+
+
+# --- what complete means --------------------------------------------------------------------------
+
+
+@define
+class Reality:
+    """Adds up what happened, heard of or not, by view and week; of counts not raised to a floor.
+
+    Of windows at the end of a stream that were lost nobody can know: they are left out.
+    """
+
+    waiting: defaultdict[tuple[str, str], list[Sent]] = field(factory=lambda: defaultdict(list))
+    happened: defaultdict[tuple[str, int], Counter[tuple[str, ...]]] = field(
+        factory=lambda: defaultdict(Counter)
+    )
+    active: defaultdict[int, set[str]] = field(factory=lambda: defaultdict(set))
+
+    def take(self, sent: Sent, fate: Fate) -> None:
+        waiting = self.waiting[sent.installation, sent.stream]
+        waiting.append(sent)
+        if any(fate.copies[sent.identity_calls :]):
+            for one in waiting:
+                self._add(one)
+            waiting.clear()
+
+    def _add(self, sent: Sent) -> None:
+        week = week_of(sent.start)
+        if sent.version is not None:
+            self.active[week].add(sent.installation)
+        for (event, _, properties), count in sent.hidden.items():
+            self._count(week, event, dict(properties), count)
+        for fact in sent.facts:
+            self._count(week, fact.event, fact.properties, fact.count)
+
+    def _count(self, week: int, event: str, said: Mapping[str, Any], count: int) -> None:
+        if event == "Command executed":
+            self.happened["commands", week][said["platform"], said["command"]] += count
+        elif event == "Event handled":
+            self.happened["events_per_day", week][said["platform"],] += count
+        elif event == "Notification failed":
+            cell = said["platform"], said["what"], said["reason"]
+            self.happened["notification_failures", week][cell] += count
+        elif event == "Configuration error":
+            cell = said["reason"], said["field"], said.get("platform")
+            self.happened["configuration_errors", week][cell] += count
+        elif event == CRASHED:
+            self.happened["crashes", week]["all",] += count
+
+
+SUMS = {
+    "commands": (("platform", "command"), "count"),
+    "events_per_day": (("platform",), "total"),
+    "notification_failures": (("platform", "what", "reason"), "failed_all"),
+    "configuration_errors": (("reason", "field", "platform"), "count"),
+}
+
+
+def test_what_is_called_complete_is_what_happened() -> None:
+    seen: Counter[tuple[str, bool]] = Counter()
+    for seed in range(60):
+        # Small and quiet, so that some weeks are whole and others only just not.
+        fleet = Fleet(Setting(seed, 16, trouble=0.05, is_exact=False), 1 + seed % 2)
+        truth, reality = Truth(), Reality()
+        for _ in fleet.requests(truth, reality):
+            pass
+        check_complete(truth.answers(), reality, seen)
+    for view in (*SUMS, "active_installations", "crashes"):
+        assert seen[view, True] > 5, view
+        assert seen[view, False] > 5, view
+
+
+def check_complete(
+    answers: Mapping[str, list[Row]], reality: Reality, seen: Counter[tuple[str, bool]]
+) -> None:
+    for view, rows in answers.items():
+        seen.update((view, row["is_complete"]) for row in rows)
+    for row in answers["active_installations"]:
+        if row["is_complete"]:
+            assert row["installations"] == len(reality.active[row["week"]])
+    for view, (names, measure) in SUMS.items():
+        complete: defaultdict[int, dict[tuple[Any, ...], int]] = defaultdict(dict)
+        for row in answers[view]:
+            if row["is_complete"]:
+                complete[row["week"]][tuple(row[name] for name in names)] = row[measure]
+        for week, cells in complete.items():
+            happened = reality.happened[view, week]
+            # A platform that is on and does nothing has a row of its own.
+            assert {key: sum_ for key, sum_ in cells.items() if sum_} == happened
+    by_week: defaultdict[int, list[Row]] = defaultdict(list)
+    for row in answers["crashes"]:
+        by_week[row["week"]].append(row)
+    for week, rows in by_week.items():
+        if all(row["is_complete"] for row in rows):
+            assert sum(row["crashes"] for row in rows) == reality.happened["crashes", week]["all",]
