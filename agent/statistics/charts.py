@@ -1,4 +1,4 @@
-"""The charts as inline SVG, 320 units wide so that their words can be read on a phone. Pure.
+"""The charts as inline SVG, 280 units wide so that their words can be read on a phone. Pure.
 
 What is not whole is hatched, what is withheld is a hatched stump of one size, and each drawing says
 in its description what can be seen in it. It is given only what may be told.
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from datetime import date
     from xml.etree.ElementTree import Element
 
-WIDTH = 320
+WIDTH = 280
 _STUMP = 24
 _ROW = 40
-_LABEL, _VALUE = 88, 62
+_LABEL, _VALUE = 78, 58
 
 
 @frozen
@@ -210,7 +210,7 @@ def _stump(x: float, y: float) -> Element:
 
 
 def _path(d: str, kind: str, width: str = "") -> Element:
-    more = {"stroke_width": width} if width else {}
+    more = {"style": f"stroke-width:{width}"} if width else {}
     return tag("path", d=d, class_=kind, **more)
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence, Set
 from itertools import count
 from math import inf
 from typing import TypeAlias
@@ -38,9 +38,14 @@ class Cell:
     cost: float = 1.0
 
 
-def hide(cells: Sequence[Cell], least: int) -> frozenset[Hashable] | None:
-    """Return the names of all cells that must be hidden; None if that is not enough."""
-    hidden = {one.name for one in cells if one.is_small}
+def hide(
+    cells: Sequence[Cell], least: int, also: Set[Hashable] = frozenset()
+) -> frozenset[Hashable] | None:
+    """Return the names of all cells that must be hidden; None if that is not enough.
+
+    `also` are hidden already, for what they would tell of others elsewhere.
+    """
+    hidden = {one.name for one in cells if one.is_small or one.name in also}
     for one in sorted((one for one in cells if one.is_small), key=_order):
         ring = _ring(one, cells, hidden, least)
         if ring is None:
@@ -67,9 +72,9 @@ def _ring(
     down, up = room(cell.value, least)
     ways: defaultdict[Node, list[tuple[Node, float, Hashable]]] = defaultdict(list)
     for one in cells:
-        if one.name == cell.name or one.cost == inf:
-            continue
         cost = _HIDDEN_ALREADY if one.name in hidden else one.cost
+        if one.name == cell.name or cost == inf:
+            continue
         if one.value > down:  # it falls when the cell does
             ways[one.tail].append((one.head, cost, one.name))
         if one.value > up:  # it falls when the cell rises

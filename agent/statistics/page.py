@@ -47,7 +47,7 @@ MAX_OPEN = 15
 """Rows of a table that is open at once."""
 
 _MORE_STYLE = """\
-svg.chart{height:auto;max-width:34rem;overflow:visible}
+svg.chart{height:auto;max-width:24rem;overflow:visible}
 .chart text{fill:var(--text);font:12px system-ui,sans-serif}
 .chart text.small{fill:var(--soft);font-size:11px}
 .chart .bar,.chart .box{fill:var(--good)}
@@ -62,10 +62,10 @@ svg.chart{height:auto;max-width:34rem;overflow:visible}
 .note{color:var(--soft);font-size:.875rem}
 .wide{overflow-x:auto}
 .wide table{min-width:100%;width:auto}
-.wide tbody th{min-width:0}
-.figures td,.figures thead th+th{text-align:right;font-variant-numeric:tabular-nums;
+.wide tbody th{min-width:0;white-space:nowrap}
+.figures td,.figures thead th:not(.words){text-align:right;font-variant-numeric:tabular-nums;
 white-space:nowrap}
-.figures td.words{text-align:left}
+.figures td.words,.figures thead th.words{text-align:left}
 td.h1{background:color-mix(in srgb,var(--good) 8%,transparent)}
 td.h2{background:color-mix(in srgb,var(--good) 18%,transparent)}
 td.h3{background:color-mix(in srgb,var(--good) 28%,transparent)}
@@ -751,6 +751,8 @@ class _Page:
         ]
         table = head_and_body(caption, head, made)
         table.set("class", "figures")
+        for title, shown in zip(table.findall("thead/tr/th"), (rows or [head])[0], strict=False):
+            title.attrib.update(_kind(shown))
         details = tag(
             "details",
             tag("summary", f"Numbers: {caption[0].lower()}{caption[1:]}"),

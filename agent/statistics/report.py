@@ -33,6 +33,8 @@ MAX_SHOWN_FAULTS = 20
 def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
     """Write the report on exported events. Raises `OSError`."""
     errors = Console(stderr=True)
+    tables = output.with_name(f"{output.stem}-tables")
+    tables.mkdir(exist_ok=True)  # what cannot be written is known before anything is read
     try:
         with opened() as warehouse, _progress(errors) as progress:
             warehouse.run("tables.sql")
@@ -47,7 +49,6 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
             models(100)
     except WarehouseError as error:
         return _refuse(errors, str(error))
-    tables = output.with_name(f"{output.stem}-tables")
     about = About(
         [label(one) for one in sources],
         loaded.events,
@@ -59,7 +60,6 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
     page = render(shown, about)
     if page is None:
         return _refuse(errors, "no window was sent in these events")
-    tables.mkdir(exist_ok=True)
     for name, text in csv_files(shown):
         (tables / name).write_text(text, encoding="utf-8")
     output.write_bytes(page)

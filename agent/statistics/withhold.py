@@ -10,8 +10,9 @@ and of those only the small ones are withheld.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from datetime import date
+from math import inf
 from typing import Any, ClassVar, TypeVar
 
 from attrs import evolve, field, frozen
@@ -213,21 +214,23 @@ def _adoption(answers: Answers, left: _Left) -> Shown:
     places, pairs = _by_week(answers.kubernetes_adoption), _by_week(answers.version_by_kubernetes)
     versions = _by_week(answers.version_adoption)
     for week in sorted({*places, *pairs, *versions}):
-        tables = {
+        margins: dict[str, Sequence[Row]] = {
             "version_adoption": versions[week],
             "kubernetes_minors": _sum(places[week], _minor),
             "distributions": _sum(places[week], _distribution),
-            "kubernetes_adoption": places[week],
-            "version_by_minor": _sum(pairs[week], _pair),
         }
-        hidden = _hide_adoption(tables, left.least)
-        for name, rows in tables.items():
-            if hidden[name] is None:
-                left.too_few.add((name, week))
-            else:
-                shown[name] += _without(name, rows, hidden[name] or frozenset())
-    told: dict[str, Any] = {name: tuple(rows) for name, rows in shown.items()}
-    return Shown(left.least, **told)
+        fine = _sum(pairs[week], _pair)
+        crossed: dict[str, Sequence[Row]] = {
+            "kubernetes_adoption": places[week],
+            "version_by_minor": fine,
+        }
+        by_series = {**crossed, "version_by_minor": _sum(fine, _of_series)}
+        told, hidden = _hide_adoption(margins, (crossed, by_series), left.least)
+        for name, rows in told.items():
+            shown[name] += (_blank(one) if (name, *one.key) in hidden else one for one in rows)
+        left.too_few.update((name, week) for name in {*margins, *crossed} - told.keys())
+    adopted: dict[str, Any] = {name: tuple(rows) for name, rows in shown.items()}
+    return Shown(left.least, **adopted)
 
 
 def _minor(row: Kubernetes) -> Minor:
@@ -264,6 +267,16 @@ def _pair(row: Both) -> Pair:
     )
 
 
+def _of_series(row: Pair) -> Pair:
+    return evolve(row, botkube_version=series_of(row.botkube_version))
+
+
+def series_of(version: str) -> str:
+    """Return the minor of a version: v1.13.0 -> v1.13."""
+    parts = version.split(".")
+    return ".".join(parts[:2]) if len(parts) > 1 else version
+
+
 Fine = TypeVar("Fine", bound=Row)
 Coarse = TypeVar("Coarse", Minor, Distribution, Pair)
 
@@ -287,29 +300,49 @@ def _sum(rows: Iterable[Fine], coarse: Callable[[Fine], Coarse]) -> Sequence[Coa
     return tuple(found.values())
 
 
-def _without(name: str, rows: Iterable[Row], hidden: Hidden) -> list[Row]:
-    return [_blank(one) if (name, *one.key) in hidden else one for one in rows]
+def _hide_adoption(
+    margins: Mapping[str, Sequence[Row]],
+    crossings: Sequence[Mapping[str, Sequence[Row]]],
+    least: int,
+) -> tuple[Mapping[str, Sequence[Row]], Hidden]:
+    """Return the tables of a week that can be told, and what is hidden in them.
+
+    What the crossed tables tell is bought with nothing of the others: if it cannot be had without
+    hiding more there, it is told by series of versions, or not at all.
+    """
+    told: dict[str, Sequence[Row]] = {}
+    hidden: set[Hashable] = set()
+    for name, rows in margins.items():
+        alone = hide(_cells({name: rows}, least), least)
+        if alone is not None:
+            told[name] = rows
+            hidden |= alone
+    if len(told) < len(margins):
+        return told, frozenset(hidden)
+    pairs, places = "version_by_minor", "kubernetes_adoption"
+    for names in ((pairs, places), (pairs,), (places,)):
+        for crossed in crossings:
+            tables = {**told, **{name: crossed[name] for name in names}}
+            all_of_it = hide(_cells(tables, least, are_fixed=margins.keys()), least, hidden)
+            if all_of_it is not None:
+                return tables, all_of_it
+    return told, frozenset(hidden)
 
 
-def _hide_adoption(tables: Mapping[str, Sequence[Row]], least: int) -> Mapping[str, Hidden | None]:
-    """Hide in all tables of a week together; those go as a whole that make it impossible."""
-    fine = ("version_by_minor", "kubernetes_adoption")
-    coarse = ("version_adoption", "kubernetes_minors", "distributions")
-    found: dict[str, Hidden | None] = dict.fromkeys(tables)
-    for crossed in (fine, fine[:1], fine[1:], ()):
-        hidden = hide(_cells(tables, (*coarse, *crossed), least), least)
-        if hidden is not None:
-            return found | dict.fromkeys((*coarse, *crossed), hidden)
-    return found | {name: hide(_cells(tables, (name,), least), least) for name in coarse}
-
-
-def _cells(tables: Mapping[str, Sequence[Row]], names: Sequence[str], least: int) -> list[Cell]:
+def _cells(
+    tables: Mapping[str, Sequence[Row]], least: int, *, are_fixed: Set[str] = frozenset()
+) -> list[Cell]:
     """Return installations as they flow: all, by version, by minor, by distribution, all."""
-    has_pairs, has_places = "version_by_minor" in names, "kubernetes_adoption" in names
+    has_pairs, has_places = "version_by_minor" in tables, "kubernetes_adoption" in tables
+    told = {one.key[0] for one in tables.get("version_by_minor", ())}
+
+    def version(name: str) -> Hashable:
+        return ("version", name if name in told else series_of(name))
+
     ends: Mapping[str, Callable[[tuple[str, ...]], tuple[Hashable, Hashable, float]]] = {
         "version_adoption": lambda key: (
             "all",
-            ("version", key[0]) if has_pairs else "of versions",
+            version(key[0]) if has_pairs else "of versions",
             _VERSION,
         ),
         "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
@@ -326,9 +359,9 @@ def _cells(tables: Mapping[str, Sequence[Row]], names: Sequence[str], least: int
         ),
     }
     cells = []
-    for name in names:
-        everyone = sum(_int(one.installations) for one in tables[name]) or 1
-        for row in tables[name]:
+    for name, rows in tables.items():
+        everyone = sum(_int(one.installations) for one in rows) or 1
+        for row in rows:
             value = _int(row.installations)
             tail, head, cost = ends[name](row.key)
             cells.append(
@@ -338,7 +371,7 @@ def _cells(tables: Mapping[str, Sequence[Row]], names: Sequence[str], least: int
                     tail,
                     head,
                     is_small=_is_few(value, least),
-                    cost=cost * (1 + 10 * value / everyone),
+                    cost=inf if name in are_fixed else cost * (1 + 10 * value / everyone),
                 )
             )
     return cells
@@ -536,15 +569,6 @@ def _completeness(rows: Iterable[Completeness], left: _Left) -> Sequence[Complet
             continue
         shown += (_blank(one) if one.reason in hidden else one for one in those)
     return tuple(shown)
-
-
-def together(everyone: Told, rows: Iterable[Row]) -> tuple[int, int] | None:
-    """Return how many rows are withheld, and how many installations they have together."""
-    told = list(rows)
-    hidden = sum(one.installations is WITHHELD for one in told)
-    if not isinstance(everyone, int) or not hidden:
-        return None
-    return hidden, everyone - sum(_int(one.installations) for one in told)
 
 
 def count_withheld(shown: Shown) -> Counter[str]:
