@@ -132,6 +132,8 @@ class Setting:
     window_seconds: int = HOUR
     start: int = START
     trouble: float = 1.0
+    debug_share: float = 0.45
+    """How many log at debug, where alone events and commands show."""
     is_exact: bool = True
     """Whether the product's gate looks at each event; else a stand-in that knows what is wrong."""
 
@@ -218,7 +220,7 @@ class Installation:
             bots=bots,
             sinks=sinks,
             version=pick(rng, VERSIONS),
-            is_debug=rng.random() < 0.45,
+            is_debug=rng.random() < setting.debug_share,
             ends=setting.start + days * DAY,
         )
 
