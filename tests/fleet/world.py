@@ -26,7 +26,7 @@ from agent.withholding import Withholding
 from tests.shipped import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.gate import Gate
     from agent.sink.batch import Event
@@ -270,7 +270,6 @@ class Installation:
 
     def _happen(self, start: int) -> list[tuple[Lane, Instance]]:
         """Let happen what happens in a window; return the instances that crash in it."""
-        rng, met = self.rng, self.met
         if self.ahead:
             if start >= self.absurd_until:
                 # The clock was put right; the state of a future that never was is thrown away.
@@ -278,45 +277,44 @@ class Installation:
                 self.skew -= self.ahead
                 self.ahead, self.lanes = 0, []
             return []
-        if self._chance(900):
-            self._upgrade()
-        if self._chance(2500):
-            self.identity = evolve(self.identity, kubernetes_minor=rng.choice(("1.33", "1.34")))
-        if start >= self.stop_until and self._chance(700):
-            self._stop(start)
-        if self._chance(1500):
-            met["state lost"] += 1
-            lane = rng.choice(self.lanes)
-            fresh = self._lane()
-            fresh.state_lost = rng.randrange(60, self.seconds + 1)
-            fresh.instances = [self._pod(is_seen=rng.random() < 0.5) for _ in lane.instances[-1:]]
-            self.lanes[self.lanes.index(lane)] = fresh
-        if self._chance(3000):
-            met["new installation id"] += 1
-            self.identity = evolve(self.identity, installation_id=uuid(rng))
-            self.told = (None, 0)
-            self._begin()
-        if self._chance(2500):
-            self._restore()
-        if self._chance(4000):
-            met["opted out"] += 1
-            away = rng.randrange(2 * DAY, 20 * DAY)
-            self.off_until = start + self.seconds + away - away % self.seconds
-            # What was not sent is discarded; a new stream begins when it is on again.
-            self.lanes = []
-        elif self._chance(5000):
-            self._lose_time(start)
-        if self._chance(3000):
-            met["withheld"] += 1
-            event, name, word = rng.choice(
-                (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
-            )
-            self.withholding = Withholding({(event, name, word): start + DAY})
+        if self._chance(_HOURS):
+            pick(self.rng, _TROUBLES)(self, start)
         return self._restarts()
 
-    def _upgrade(self) -> None:
+    def _lose_state(self, _start: int) -> None:
+        self.met["state lost"] += 1
+        lane = self.rng.choice(self.lanes)
+        fresh = self._lane()
+        fresh.state_lost = self.rng.randrange(60, self.seconds + 1)
+        is_seen = self.rng.random() < 0.5
+        fresh.instances = [self._pod(is_seen=is_seen) for _ in lane.instances[-1:]]
+        self.lanes[self.lanes.index(lane)] = fresh
+
+    def _begin_anew(self, _start: int) -> None:
+        self.met["new installation id"] += 1
+        self.identity = evolve(self.identity, installation_id=uuid(self.rng))
+        self.told = (None, 0)
+        self._begin()
+
+    def _opt_out(self, start: int) -> None:
+        self.met["opted out"] += 1
+        away = self.rng.randrange(2 * DAY, 20 * DAY)
+        self.off_until = start + self.seconds + away - away % self.seconds
+        # What was not sent is discarded; a new stream begins when it is on again.
+        self.lanes = []
+
+    def _withhold_some(self, start: int) -> None:
+        self.met["withheld"] += 1
+        series = (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
+        self.withholding = Withholding({self.rng.choice(series): start + DAY})
+
+    def _upgrade_kubernetes(self, _start: int) -> None:
+        minor = self.rng.choice(("1.33", "1.34"))
+        self.identity = evolve(self.identity, kubernetes_minor=minor)
+
+    def _upgrade(self, _start: int) -> None:
         self.met["upgraded"] += 1
-        place = RELEASES.index(self.version) if self.version in RELEASES else 0
+        place = RELEASES.index(self.version) if self.version in RELEASES else -1
         # Most go to the newest; who is there already only changes a setting.
         self.version = self.rng.choice((*RELEASES[place:][:6], RELEASES[-1], RELEASES[-1]))
         if self.rng.random() < 0.3:
@@ -341,11 +339,13 @@ class Installation:
         target.instances.append(self._pod())
 
     def _stop(self, start: int) -> None:
+        if start < self.stop_until:
+            return
         self.met["scaled to zero"] += 1
         self.stop_from = start + self.rng.randrange(self.seconds)
         self.stop_until = self.stop_from + int(1200 * 2 ** self.rng.uniform(0, 8.5))
 
-    def _restore(self) -> None:
+    def _restore(self, _start: int) -> None:
         """Let somebody put an older state in place of the present one."""
         lane = self.rng.choice(self.lanes)
         if len(lane.backups) == lane.backups.maxlen:
@@ -567,6 +567,21 @@ class Installation:
             return []
         self.told = (self.identity, now)
         return build_identity(self.identity, agent_version=AGENT_VERSION, at_seconds=now)
+
+
+_TROUBLES: dict[Callable[[Installation, int], None], float] = {
+    Installation._upgrade: 1 / 900,
+    Installation._upgrade_kubernetes: 1 / 2500,
+    Installation._stop: 1 / 700,
+    Installation._lose_state: 1 / 1500,
+    Installation._begin_anew: 1 / 3000,
+    Installation._restore: 1 / 2500,
+    Installation._opt_out: 1 / 4000,
+    Installation._lose_time: 1 / 5000,
+    Installation._withhold_some: 1 / 3000,
+}
+"""How often what happens to an installation, by the hour."""
+_HOURS = 1 / sum(_TROUBLES.values())
 
 
 def uuid(rng: Random) -> str:
