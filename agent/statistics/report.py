@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
-from agent.statistics.sources import label, load
+from agent.statistics.sources import are_large, label, load
 from agent.statistics.warehouse import WarehouseError, opened
 from agent.statistics.withhold import SHOWN, withhold
 
@@ -36,7 +36,7 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
     tables = output.with_name(f"{output.stem}-tables")
     tables.mkdir(exist_ok=True)  # what cannot be written is known before anything is read
     try:
-        with opened() as warehouse, _progress(errors) as progress:
+        with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
             warehouse.run("tables.sql")
             loaded = load(sources, warehouse, lambda source: _task(progress, source))
             _say_faults(errors, loaded)

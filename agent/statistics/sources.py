@@ -36,6 +36,7 @@ Tell: TypeAlias = Callable[[float], None]
 
 MAX_LINE_BYTES = 8 << 20
 MAX_FAULTS = 1000
+LARGE_BYTES = 2 << 30
 MAX_NUMBER = 2**53
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
@@ -48,6 +49,21 @@ _CALL = {"id": "messageId", "anonymous_id": "anonymousId", "group_id": "groupId"
 _TIMES = ("received_at", "sent_at", "original_timestamp", "timestamp")
 _OWN = (*_CALL, *_TIMES, "context_retried_late")
 _TRAITS = {"identifies": "identify", "groups": "group"}
+_TABLE = (
+    "case call.type when 'identify' then 'identifies' when 'group' then 'groups'"
+    " when 'track' then coalesce(replace(lower(call.event), ' ', '_'), '') else"
+    " case when call.type is not null then '' end end"
+)
+_UNUSABLE = (
+    'coalesce(call."anonymousId" is null or call."messageId" is null or call.type = \'track\' and ('
+    f"coalesce(call.properties.seq not between 0 and {MAX_NUMBER}, true)"
+    f" or coalesce(call.properties.count not between 0 and {MAX_NUMBER},"
+    " coalesce(call.event, '') not ilike 'collection_report')"
+    " or call.properties.stream is null"
+    " or try_cast(call.properties.window_start as timestamptz) is null"
+    " or try_cast(call.properties.window_end as timestamptz) is null), false)"
+)
+"""The condition under which nothing can be made of a call."""
 
 
 @define
@@ -73,6 +89,19 @@ def label(source: str) -> str:
         parts = urlsplit(source)
         return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
     return source
+
+
+def are_large(sources: Iterable[str]) -> bool:
+    """Whether there is more than is held in memory, or nobody knows."""
+    return (
+        any(source == "-" or _is_address(source) for source in sources)
+        or sum(
+            one.stat().st_size
+            for source in map(Path, sources)
+            for one in (source.iterdir() if source.is_dir() else (source,))
+        )
+        > LARGE_BYTES
+    )
 
 
 def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
@@ -227,10 +256,10 @@ def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -
     columns = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in schema.items())
     own = '"sentAt" as sent, "receivedAt" as received, context.retried_late as late'
     into.connection.execute(
-        f"create or replace temp table {_CALLS} as"
-        f" select row_number() over () as line, {own}, {call_of} as call"
+        f"create or replace temp table {_CALLS} as select *, {_TABLE} as named, {_UNUSABLE} as bad"
+        f" from (select row_number() over () as line, {own}, {call_of} as call"
         f" from read_ndjson({_text(str(path))}, columns = {{{columns}}}, ignore_errors = true,"
-        f" maximum_object_size = {MAX_LINE_BYTES})"
+        f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
     into.connection.execute(
         f"create or replace temp table {_LINES} as"
@@ -250,35 +279,26 @@ def _spread(
     where: Sequence[int] | None = None,
 ) -> None:
     """Put each call into the table of its event."""
-    name = "replace(lower(call.event), ' ', '_')"
+    counts = dict(into.rows(f"select named, count(*) from {_CALLS} group by 1"))
+    listed = ", ".join(map(_text, tables))
+    for (line,) in into.rows(
+        f"select line from {_CALLS} where bad and named in ({listed}) order by 1"
+    ):
+        number = where[line - 1] if where else line
+        loaded.note(f"{shown}:{number}: an event that lacks who, which window, or a number")
     for table, columns in tables.items():
-        kind = _TRAITS.get(table)
-        is_it = f"call.type = '{kind}'" if kind else f"call.type = 'track' and {name} = '{table}'"
-        bad = _unusable(columns, is_track=kind is None)
-        faults = into.rows(f"select line from {_CALLS} where {is_it} and {bad} order by 1")
-        for (line,) in faults:
-            number = where[line - 1] if where else line
-            loaded.note(f"{shown}:{number}: an event that lacks who, which window, or a number")
-        bag = "traits" if kind else "properties"
-        values = [_value(column, bag) for column in columns]
-        cast = [
-            f"try_cast({value} as {kind})"
-            for value, kind in zip(values, columns.values(), strict=True)
-        ]
+        many = counts.pop(table, 0)
+        loaded.events += many
+        if not many:
+            continue
+        bag = "traits" if table in _TRAITS else "properties"
+        cast = [f"try_cast({_value(name, bag)} as {kind})" for name, kind in columns.items()]
         into.connection.execute(
             f"insert into {table} ({', '.join(map(_name, columns))})"
-            f" select {', '.join(cast)} from {_CALLS} where {is_it} and not {bad}"
+            f" select {', '.join(cast)} from {_CALLS} where named = '{table}' and not bad"
         )
-    total = into.rows(f"select count(*) from {_CALLS} where call.type is not null")[0][0]
-    ours = " or ".join(
-        f"(call.type = 'track' and {name} = '{table}')"
-        if table not in _TRAITS
-        else f"call.type = '{_TRAITS[table]}'"
-        for table in tables
-    )
-    ours_total = into.rows(f"select count(*) from {_CALLS} where {ours}")[0][0]
-    loaded.events += ours_total
-    loaded.others += total - ours_total
+    counts.pop(None, 0)
+    loaded.others += sum(counts.values())
 
 
 def _value(column: str, bag: str) -> str:
@@ -303,23 +323,6 @@ def _value(column: str, bag: str) -> str:
     if column in _CALL:
         return f'call."{_CALL[column]}"'
     return f"call.{bag}.{_name(column)}"
-
-
-def _unusable(columns: Mapping[str, str], *, is_track: bool) -> str:
-    """Return the condition under which nothing can be made of a call."""
-    wrong = ['call."anonymousId" is null', 'call."messageId" is null']
-    if is_track:
-        wrong += [
-            f"coalesce(call.properties.{name} not between 0 and {MAX_NUMBER}, true)"
-            for name in ("seq", "count")
-            if name in columns
-        ]
-        wrong += [
-            f"try_cast(call.properties.{name} as timestamptz) is null"
-            for name in ("window_start", "window_end")
-        ]
-        wrong.append("call.properties.stream is null")
-    return f"({' or '.join(wrong)})"
 
 
 @define
