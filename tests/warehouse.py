@@ -145,8 +145,8 @@ def _calls() -> Iterator[str]:
     yield "\n    union all\n".join(_branch(table, own, report) for table in names)
     yield "  ) as raw"
     yield ") as told"
-    yield f"where stream <> '{ZERO}' and seq > 0 and window_end > window_start"
-    yield "  and installation <> '' and stream <> '';"
+    yield f"where stream <> '{ZERO}' and stream <> '' and seq > 0 and installation <> ''"
+    yield "  and (window_end > window_start or event = 'identifies' or event = 'groups');"
 
 
 IMPLAUSIBLE = "window_end > received + 86400 or window_end < received - 7776000"
@@ -199,7 +199,7 @@ def _branch(table: str, own: tuple[str, ...], report: dict[str, str]) -> str:
     lines.append("cast(received_at as timestamp) as received_at")
     if is_identity:
         day = "coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp))"
-        lines += [f"{day} as window_start_at", f"{day} + interval '1' day as window_end_at"]
+        lines += [f"{day} as window_start_at", f"{day} as window_end_at"]
     else:
         lines += [
             "cast(window_start as timestamp) as window_start_at",

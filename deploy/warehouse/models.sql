@@ -61,12 +61,13 @@ select
   application_crashed_delta, command_executed_delta, command_refused_delta,
   configuration_error_delta, event_handled_delta, integration_enabled_delta,
   notification_failed_delta,
-  application_crashed_total, command_executed_total, command_refused_total,
-  configuration_error_total, event_handled_total, integration_enabled_total,
-  notification_failed_total,
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
-  notification_failed_withheld
+  notification_failed_withheld,
+  coalesce(application_crashed_total, 0) + coalesce(command_executed_total, 0)
+  + coalesce(command_refused_total, 0) + coalesce(configuration_error_total, 0)
+  + coalesce(event_handled_total, 0) + coalesce(integration_enabled_total, 0)
+  + coalesce(notification_failed_total, 0) as total
 from calls
 where arrived >= (select max(from_arrived) from bound)
   and received_day >= (select max(from_day) from bound)
@@ -114,10 +115,23 @@ create table if not exists touched_counts as select * from stage_touched_counts 
 
 -- Intervals: what was observed, what was observable, what is missing ------------------------------
 
-create view stage_pieces as
+-- Windows whose report arrived more than once.
+create view stage_touched_doubles as
+select day, is_implausible, installation, stream, seq, window_start, window_end, count(*) as copies
+from reports
+where exists (
+    select 1 from touched where touched.installation = reports.installation and touched.day = reports.day
+  )
+group by day, is_implausible, installation, stream, seq, window_start, window_end
+having count(*) > 1;
+
+create table if not exists touched_doubles as select * from stage_touched_doubles where false;
+
+-- One report per window. Most came once; to compare all columns of all reports would cost far more.
+create view stage_touched_reports as
 select
-  day, is_implausible, installation, stream, seq, window_start, window_end, is_late,
-  1 as reports, 1 as copies, 0 as keys,
+  day, is_implausible, installation, stream, seq, window_start, window_end,
+  cast(1 as bigint) as copies, is_late,
   botkube_version, kubernetes_minor, distribution, agent_version,
   commands_observable, events_observable, events_discarded,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
@@ -127,205 +141,148 @@ select
   application_crashed_delta, command_executed_delta, command_refused_delta,
   configuration_error_delta, event_handled_delta, integration_enabled_delta,
   notification_failed_delta,
-  application_crashed_total, command_executed_total, command_refused_total,
-  configuration_error_total, event_handled_total, integration_enabled_total,
-  notification_failed_total,
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
-  cast(0 as bigint) as application_crashed, cast(0 as bigint) as command_executed,
-  cast(0 as bigint) as command_refused, cast(0 as bigint) as configuration_error,
-  cast(0 as bigint) as event_handled, cast(0 as bigint) as integration_enabled,
-  cast(0 as bigint) as notification_failed
-from reports
+  total
+from reports as r
 where exists (
-    select 1 from touched where touched.installation = reports.installation and touched.day = reports.day
+    select 1 from touched where touched.installation = r.installation and touched.day = r.day
+  )
+  and not exists (
+    select 1 from touched_doubles as d
+    where d.day = r.day and d.installation = r.installation and d.stream = r.stream and d.seq = r.seq
+      and d.window_start = r.window_start and d.window_end = r.window_end
   )
 union all
 select
-  day, is_implausible, installation, stream, seq, window_start, window_end, is_late,
-  0, copies, 1,
-  cast(null as varchar), cast(null as varchar), cast(null as varchar), cast(null as varchar),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  cast(null as bigint), cast(null as bigint), cast(null as bigint),
-  case when event = 'application_crashed' then count else 0 end,
-  case when event = 'command_executed' then count else 0 end,
-  case when event = 'command_refused' then count else 0 end,
-  case when event = 'configuration_error' then count else 0 end,
-  case when event = 'event_handled' then count else 0 end,
-  case when event = 'integration_enabled' then count else 0 end,
-  case when event = 'notification_failed' then count else 0 end
-from touched_counts;
+  r.day, r.is_implausible, r.installation, r.stream, r.seq, r.window_start, r.window_end,
+  count(*), max(r.is_late),
+  case
+    when min(r.botkube_version) <> max(r.botkube_version) then 'several' else max(r.botkube_version)
+  end,
+  max(r.kubernetes_minor), max(r.distribution), max(r.agent_version),
+  min(r.commands_observable), min(r.events_observable), max(r.events_discarded),
+  max(r.slack_enabled), max(r.socket_slack_enabled), max(r.cloud_slack_enabled),
+  max(r.mattermost_enabled), max(r.teams_enabled), max(r.cloud_teams_enabled),
+  max(r.discord_enabled), max(r.elasticsearch_enabled), max(r.webhook_enabled),
+  max(r.pager_duty_enabled),
+  max(r.gap_seconds_rotated), max(r.gap_seconds_overtaken), max(r.gap_seconds_backpressure),
+  max(r.gap_seconds_restarted), max(r.gap_seconds_unreadable), max(r.gap_seconds_pod_gone),
+  max(r.gap_seconds_stopped), max(r.gap_seconds_state_lost),
+  max(r.application_crashed_delta), max(r.command_executed_delta), max(r.command_refused_delta),
+  max(r.configuration_error_delta), max(r.event_handled_delta), max(r.integration_enabled_delta),
+  max(r.notification_failed_delta),
+  max(r.application_crashed_withheld), max(r.command_executed_withheld),
+  max(r.command_refused_withheld), max(r.configuration_error_withheld),
+  max(r.event_handled_withheld), max(r.integration_enabled_withheld),
+  max(r.notification_failed_withheld),
+  max(r.total)
+from reports as r
+join touched_doubles as d
+  on d.day = r.day and d.is_implausible = r.is_implausible and d.installation = r.installation
+  and d.stream = r.stream and d.seq = r.seq
+  and d.window_start = r.window_start and d.window_end = r.window_end
+group by
+  r.day, r.is_implausible, r.installation, r.stream, r.seq, r.window_start, r.window_end;
 
--- Everything that arrived of a window, its counts summed by event beside its report; of one seq with
--- several windows on a day the one with a report goes on, and the others are only counted.
-create view stage_touched_intervals as
-select *
-from (
-  select
-    day, day - mod(day + 3, 7) as week, is_implausible,
-    installation, stream, seq, window_start, window_end, window_end - window_start as length,
-    case when reports > 0 then 1 else 0 end as has_report,
-    row_number() over same_seq as nth_variant,
-    count(*) over (partition by day, installation, stream, seq) as variants,
-    copies, copies - keys - case when reports > 0 then 1 else 0 end as doubled, is_late,
-    botkube_version, kubernetes_minor, distribution, agent_version,
-    commands_observable, events_observable, events_discarded,
-    slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
-    cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled,
-    pager_duty_enabled,
-    gap_seconds_rotated, gap_seconds_overtaken, gap_seconds_backpressure, gap_seconds_restarted,
-    gap_seconds_unreadable, gap_seconds_pod_gone, gap_seconds_stopped, gap_seconds_state_lost,
-    gap_seconds_rotated + gap_seconds_overtaken + gap_seconds_backpressure + gap_seconds_restarted
-    + gap_seconds_unreadable + gap_seconds_pod_gone + gap_seconds_stopped
-    + gap_seconds_state_lost as gap_seconds,
-    application_crashed, command_executed, command_refused, configuration_error, event_handled,
-    integration_enabled, notification_failed,
-    case when reports > 0 then application_crashed - application_crashed_delta end as application_crashed_off,
-    case when reports > 0 then command_executed - command_executed_delta end as command_executed_off,
-    case when reports > 0 then command_refused - command_refused_delta end as command_refused_off,
-    case when reports > 0 then configuration_error - configuration_error_delta end as configuration_error_off,
-    case when reports > 0 then event_handled - event_handled_delta end as event_handled_off,
-    case when reports > 0 then integration_enabled - integration_enabled_delta end as integration_enabled_off,
-    case when reports > 0 then notification_failed - notification_failed_delta end as notification_failed_off,
-    application_crashed_withheld, command_executed_withheld, command_refused_withheld,
-    configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
-    notification_failed_withheld,
-    application_crashed + command_executed + command_refused + configuration_error + event_handled
-    + integration_enabled + notification_failed as counted,
-    application_crashed_total + command_executed_total + command_refused_total
-    + configuration_error_total + event_handled_total + integration_enabled_total
-    + notification_failed_total as total
-  from (
-    select
-      day, is_implausible, installation, stream, seq, window_start, window_end,
-      sum(reports) as reports, max(is_late) as is_late,
-      cast(sum(copies) as bigint) as copies, cast(sum(keys) as bigint) as keys,
-      case
-        when min(botkube_version) <> max(botkube_version) then 'several' else max(botkube_version)
-      end as botkube_version,
-      max(kubernetes_minor) as kubernetes_minor, max(distribution) as distribution,
-      max(agent_version) as agent_version,
-      min(commands_observable) as commands_observable, min(events_observable) as events_observable,
-      coalesce(max(events_discarded), 0) as events_discarded,
-      max(slack_enabled) as slack_enabled, max(socket_slack_enabled) as socket_slack_enabled,
-      max(cloud_slack_enabled) as cloud_slack_enabled,
-      max(mattermost_enabled) as mattermost_enabled, max(teams_enabled) as teams_enabled,
-      max(cloud_teams_enabled) as cloud_teams_enabled, max(discord_enabled) as discord_enabled,
-      max(elasticsearch_enabled) as elasticsearch_enabled, max(webhook_enabled) as webhook_enabled,
-      max(pager_duty_enabled) as pager_duty_enabled,
-      coalesce(max(gap_seconds_rotated), 0) as gap_seconds_rotated,
-      coalesce(max(gap_seconds_overtaken), 0) as gap_seconds_overtaken,
-      coalesce(max(gap_seconds_backpressure), 0) as gap_seconds_backpressure,
-      coalesce(max(gap_seconds_restarted), 0) as gap_seconds_restarted,
-      coalesce(max(gap_seconds_unreadable), 0) as gap_seconds_unreadable,
-      coalesce(max(gap_seconds_pod_gone), 0) as gap_seconds_pod_gone,
-      coalesce(max(gap_seconds_stopped), 0) as gap_seconds_stopped,
-      coalesce(max(gap_seconds_state_lost), 0) as gap_seconds_state_lost,
-      coalesce(max(application_crashed_delta), 0) as application_crashed_delta,
-      coalesce(max(command_executed_delta), 0) as command_executed_delta,
-      coalesce(max(command_refused_delta), 0) as command_refused_delta,
-      coalesce(max(configuration_error_delta), 0) as configuration_error_delta,
-      coalesce(max(event_handled_delta), 0) as event_handled_delta,
-      coalesce(max(integration_enabled_delta), 0) as integration_enabled_delta,
-      coalesce(max(notification_failed_delta), 0) as notification_failed_delta,
-      coalesce(max(application_crashed_total), 0) as application_crashed_total,
-      coalesce(max(command_executed_total), 0) as command_executed_total,
-      coalesce(max(command_refused_total), 0) as command_refused_total,
-      coalesce(max(configuration_error_total), 0) as configuration_error_total,
-      coalesce(max(event_handled_total), 0) as event_handled_total,
-      coalesce(max(integration_enabled_total), 0) as integration_enabled_total,
-      coalesce(max(notification_failed_total), 0) as notification_failed_total,
-      coalesce(max(application_crashed_withheld), 0) as application_crashed_withheld,
-      coalesce(max(command_executed_withheld), 0) as command_executed_withheld,
-      coalesce(max(command_refused_withheld), 0) as command_refused_withheld,
-      coalesce(max(configuration_error_withheld), 0) as configuration_error_withheld,
-      coalesce(max(event_handled_withheld), 0) as event_handled_withheld,
-      coalesce(max(integration_enabled_withheld), 0) as integration_enabled_withheld,
-      coalesce(max(notification_failed_withheld), 0) as notification_failed_withheld,
-      cast(sum(application_crashed) as bigint) as application_crashed,
-      cast(sum(command_executed) as bigint) as command_executed,
-      cast(sum(command_refused) as bigint) as command_refused,
-      cast(sum(configuration_error) as bigint) as configuration_error,
-      cast(sum(event_handled) as bigint) as event_handled,
-      cast(sum(integration_enabled) as bigint) as integration_enabled,
-      cast(sum(notification_failed) as bigint) as notification_failed
-    from stage_pieces
-    group by day, is_implausible, installation, stream, seq, window_start, window_end
-  ) as windows
-  window same_seq as (
-    partition by day, installation, stream, seq
-    order by case when reports > 0 then 0 else 1 end, window_start, window_end
-  )
-) as variants
-where nth_variant = 1;
+-- What arrived of a window beside its report, summed by event.
+create view stage_touched_sums as
+select
+  day, is_implausible, installation, stream, seq, window_start, window_end,
+  cast(sum(case when event = 'application_crashed' then count else 0 end) as bigint) as application_crashed,
+  cast(sum(case when event = 'command_executed' then count else 0 end) as bigint) as command_executed,
+  cast(sum(case when event = 'command_refused' then count else 0 end) as bigint) as command_refused,
+  cast(sum(case when event = 'configuration_error' then count else 0 end) as bigint) as configuration_error,
+  cast(sum(case when event = 'event_handled' then count else 0 end) as bigint) as event_handled,
+  cast(sum(case when event = 'integration_enabled' then count else 0 end) as bigint) as integration_enabled,
+  cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint) as notification_failed,
+  cast(sum(count) as bigint) as counted, max(is_late) as is_late,
+  cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
+from touched_counts
+group by day, is_implausible, installation, stream, seq, window_start, window_end;
 
-create table if not exists touched_intervals as select * from stage_touched_intervals where false;
+-- Both, whichever arrived.
+create view stage_touched_windows as
+select
+  coalesce(r.day, s.day) as day,
+  coalesce(r.day, s.day) - mod(coalesce(r.day, s.day) + 3, 7) as week,
+  coalesce(r.is_implausible, s.is_implausible) as is_implausible,
+  coalesce(r.installation, s.installation) as installation, coalesce(r.stream, s.stream) as stream,
+  coalesce(r.seq, s.seq) as seq,
+  coalesce(r.window_start, s.window_start) as window_start,
+  coalesce(r.window_end, s.window_end) as window_end,
+  coalesce(r.window_end, s.window_end) - coalesce(r.window_start, s.window_start) as length,
+  case when r.seq is null then 0 else 1 end as has_report,
+  coalesce(r.copies, 0) + coalesce(s.copies, 0) as copies,
+  coalesce(r.copies - 1, 0) + coalesce(s.doubled, 0) as doubled,
+  greatest(coalesce(r.is_late, 0), coalesce(s.is_late, 0)) as is_late,
+  r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
+  r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
+  r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,
+  r.teams_enabled, r.cloud_teams_enabled, r.discord_enabled, r.elasticsearch_enabled,
+  r.webhook_enabled, r.pager_duty_enabled,
+  coalesce(r.gap_seconds_rotated, 0) as gap_seconds_rotated,
+  coalesce(r.gap_seconds_overtaken, 0) as gap_seconds_overtaken,
+  coalesce(r.gap_seconds_backpressure, 0) as gap_seconds_backpressure,
+  coalesce(r.gap_seconds_restarted, 0) as gap_seconds_restarted,
+  coalesce(r.gap_seconds_unreadable, 0) as gap_seconds_unreadable,
+  coalesce(r.gap_seconds_pod_gone, 0) as gap_seconds_pod_gone,
+  coalesce(r.gap_seconds_stopped, 0) as gap_seconds_stopped,
+  coalesce(r.gap_seconds_state_lost, 0) as gap_seconds_state_lost,
+  coalesce(r.gap_seconds_rotated, 0) + coalesce(r.gap_seconds_overtaken, 0)
+  + coalesce(r.gap_seconds_backpressure, 0) + coalesce(r.gap_seconds_restarted, 0)
+  + coalesce(r.gap_seconds_unreadable, 0) + coalesce(r.gap_seconds_pod_gone, 0)
+  + coalesce(r.gap_seconds_stopped, 0) + coalesce(r.gap_seconds_state_lost, 0) as gap_seconds,
+  case when r.seq is not null then coalesce(s.application_crashed, 0) - coalesce(r.application_crashed_delta, 0) end as application_crashed_off,
+  case when r.seq is not null then coalesce(s.command_executed, 0) - coalesce(r.command_executed_delta, 0) end as command_executed_off,
+  case when r.seq is not null then coalesce(s.command_refused, 0) - coalesce(r.command_refused_delta, 0) end as command_refused_off,
+  case when r.seq is not null then coalesce(s.configuration_error, 0) - coalesce(r.configuration_error_delta, 0) end as configuration_error_off,
+  case when r.seq is not null then coalesce(s.event_handled, 0) - coalesce(r.event_handled_delta, 0) end as event_handled_off,
+  case when r.seq is not null then coalesce(s.integration_enabled, 0) - coalesce(r.integration_enabled_delta, 0) end as integration_enabled_off,
+  case when r.seq is not null then coalesce(s.notification_failed, 0) - coalesce(r.notification_failed_delta, 0) end as notification_failed_off,
+  coalesce(r.application_crashed_withheld, 0) as application_crashed_withheld,
+  coalesce(r.command_executed_withheld, 0) as command_executed_withheld,
+  coalesce(r.command_refused_withheld, 0) as command_refused_withheld,
+  coalesce(r.configuration_error_withheld, 0) as configuration_error_withheld,
+  coalesce(r.event_handled_withheld, 0) as event_handled_withheld,
+  coalesce(r.integration_enabled_withheld, 0) as integration_enabled_withheld,
+  coalesce(r.notification_failed_withheld, 0) as notification_failed_withheld,
+  coalesce(s.application_crashed, 0) as application_crashed,
+  coalesce(s.counted, 0) as counted, r.total
+from stage_touched_reports as r
+full join stage_touched_sums as s
+  on s.day = r.day and s.is_implausible = r.is_implausible and s.installation = r.installation
+  and s.stream = r.stream and s.seq = r.seq
+  and s.window_start = r.window_start and s.window_end = r.window_end;
+
+create table if not exists touched_intervals as select * from stage_touched_windows where false;
+
+-- A seq with several windows on a day: the one with a report goes on, then the earlier one, and the
+-- refresh deletes the others. The key is one number, so that nothing has to be sorted.
+create view stage_touched_reused as
+select
+  day, installation, stream, seq, count(*) - 1 as others,
+  min(((1 - has_report) * 100000000000 + window_start) * 100000 + length) as first_key
+from touched_intervals
+group by day, installation, stream, seq
+having count(*) > 1;
+
+create table if not exists touched_reused as select * from stage_touched_reused where false;
 
 create table if not exists intervals as select * from touched_intervals where false;
-
--- Time that is covered by windows of any stream, told once: by windows with a report, by those that
--- could show commands, and by those whose report names a version.
-create view stage_touched_cover as
-select
-  day, week, installation, what, botkube_version,
-  cast(sum(greatest(0, window_end - greatest(window_start, before))) as bigint) as seconds,
-  cast(sum(gap) as bigint) as gap, cast(sum(crashes) as bigint) as crashes
-from (
-  select
-    day, week, installation, what, botkube_version, window_start, window_end, gap, crashes,
-    coalesce(
-      max(window_end) over (
-        partition by installation, day, what, botkube_version
-        order by window_start, window_end rows between unbounded preceding and 1 preceding
-      ),
-      0
-    ) as before
-  from (
-    select
-      day, week, installation, 'report' as what, '' as botkube_version, window_start, window_end,
-      least(length, gap_seconds) as gap, cast(0 as bigint) as crashes
-    from touched_intervals where has_report = 1 and is_implausible = 0
-    union all
-    select day, week, installation, 'commands', '', window_start, window_end, 0, 0
-    from touched_intervals
-    where commands_observable = 1 and command_executed_withheld = 0 and is_implausible = 0
-    union all
-    select
-      day, week, installation, 'version', coalesce(botkube_version, 'unknown'),
-      window_start, window_end, least(length, gap_seconds), application_crashed
-    from touched_intervals where has_report = 1 and is_implausible = 0
-  ) as told
-) as ordered
-group by day, week, installation, what, botkube_version;
-
-create table if not exists touched_cover as select * from stage_touched_cover where false;
-
-create view stage_version_days as
-select day, week, installation, botkube_version, seconds, gap, crashes
-from touched_cover where what = 'version';
-
-create table if not exists version_days as select * from stage_version_days where false;
 
 -- One row per installation, stream and day: what the neighbours of a hole are.
 create view stage_stream_days as
 select
   day, week, installation, stream, count(*) as windows,
-  min(seq) as first_seq, max(seq) as last_seq,
+  -- In the order of time: a restored state counts the same seqs again.
+  max(case when seq_before is null then seq end) as first_seq,
+  max(case when seq_after is null then seq end) as last_seq, max(seq) as highest_seq,
   min(window_start) as first_start, max(window_end) as last_end,
-  max(case when nth = 1 then length end) as first_length,
-  max(case when nth = 1 and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
-  max(case when nth_last = 1 and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
+  max(case when seq_before is null then length end) as first_length,
+  max(case when seq_before is null and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
+  max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
   cast(sum(case when seq > seq_before + 1 then seq - seq_before - 1 else 0 end) as bigint)
     as missing_windows,
   cast(sum(case when seq > seq_before + 1 then greatest(0, window_start - end_before) else 0 end) as bigint)
@@ -343,28 +300,111 @@ select
     end
   ) as bigint) as hole_seconds,
   cast(sum(greatest(0, end_before - window_start)) as bigint) as overlap_seconds,
-  cast(sum(doubled) as bigint) as doubled, cast(sum(variants - 1) as bigint) as reused,
+  cast(sum(doubled) as bigint) as doubled, cast(sum(others) as bigint) as reused,
   cast(sum(1 - has_report) as bigint) as unreported,
   cast(sum(counted) as bigint) as counted, max(total) as total,
   cast(sum(is_late) as bigint) as retried_late
 from (
   select
-    day, week, installation, stream, seq, window_start, window_end, length, gap_seconds_stopped,
-    doubled, variants, has_report, counted, total, is_late,
-    row_number() over in_order as nth,
-    row_number() over (
-      partition by installation, stream, day order by window_start desc, seq desc
-    ) as nth_last,
-    lag(seq) over in_order as seq_before,
-    lag(window_end) over in_order as end_before,
-    lag(gap_seconds_stopped) over in_order as stopped_before
-  from touched_intervals
-  where is_implausible = 0
-  window in_order as (partition by installation, stream, day order by window_start, seq)
+    i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
+    i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late,
+    coalesce(r.others, 0) as others,
+    lag(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_before,
+    lead(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_after,
+    lag(i.window_end) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as end_before,
+    lag(i.gap_seconds_stopped) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as stopped_before
+  from touched_intervals as i
+  left join touched_reused as r
+    on r.day = i.day and r.installation = i.installation and r.stream = i.stream and r.seq = i.seq
+  where i.is_implausible = 0
 ) as ordered
 group by day, week, installation, stream;
 
 create table if not exists stream_days as select * from stage_stream_days where false;
+
+-- Days of one stream whose windows do not overlap: there the time covered is the sum of the windows.
+create view stage_touched_plain as
+select installation, day
+from stream_days
+where exists (
+    select 1 from touched
+    where touched.installation = stream_days.installation and touched.day = stream_days.day
+  )
+group by installation, day
+having count(*) = 1 and sum(overlap_seconds) = 0;
+
+create table if not exists touched_plain as select * from stage_touched_plain where false;
+
+-- Time that is covered by windows of any stream, told once: by those whose report names a version
+-- (what is covered by any report is the sum of these on a plain day), and by those that could show
+-- commands.
+create view stage_touched_cover as
+with plain as (
+  select
+    day, week, installation, coalesce(botkube_version, 'unknown') as botkube_version,
+    cast(sum(length) as bigint) as seconds,
+    cast(sum(
+      case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
+    ) as bigint) as commands_seconds,
+    cast(sum(least(length, gap_seconds)) as bigint) as gap,
+    cast(sum(application_crashed) as bigint) as crashes
+  from touched_intervals as i
+  where has_report = 1 and is_implausible = 0 and exists (
+      select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
+    )
+  group by day, week, installation, coalesce(botkube_version, 'unknown')
+)
+select day, week, installation, 'version' as what, botkube_version, seconds, gap, crashes
+from plain
+union all
+select
+  day, week, installation, 'report', '', cast(sum(seconds) as bigint), cast(sum(gap) as bigint), 0
+from plain group by day, week, installation
+union all
+select day, week, installation, 'commands', '', cast(sum(commands_seconds) as bigint), 0, 0
+from plain group by day, week, installation
+union all
+select
+  day, week, installation, what, botkube_version,
+  cast(sum(greatest(0, window_end - greatest(window_start, end_before))) as bigint),
+  cast(sum(gap) as bigint), cast(sum(crashes) as bigint)
+from (
+  select
+    day, week, installation, what, botkube_version, window_start, window_end, gap, crashes,
+    coalesce(
+      max(window_end) over (
+        partition by installation, day, what, botkube_version
+        order by window_start, window_end rows between unbounded preceding and 1 preceding
+      ),
+      0
+    ) as end_before
+  from (
+    select
+      i.day, i.week, i.installation, k.what,
+      case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
+        as botkube_version,
+      i.window_start, i.window_end, least(i.length, i.gap_seconds) as gap,
+      i.application_crashed as crashes
+    from touched_intervals as i
+    cross join (
+      select 'report' as what union all select 'version' union all select 'commands'
+    ) as k
+    where i.has_report = 1 and i.is_implausible = 0
+      and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
+      and not exists (
+        select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
+      )
+  ) as told
+) as ordered
+group by day, week, installation, what, botkube_version;
+
+create table if not exists touched_cover as select * from stage_touched_cover where false;
+
+create view stage_version_days as
+select day, week, installation, botkube_version, seconds, gap, crashes
+from touched_cover where what = 'version';
+
+create table if not exists version_days as select * from stage_version_days where false;
 
 -- Facts: one row per installation, day and key ----------------------------------------------------
 
@@ -405,10 +445,37 @@ group by
 
 create table if not exists facts as select * from stage_facts where false;
 
+-- What the last window of a day says: its last report of Kubernetes, and of BotKube the last that
+-- names exactly one version.
+create view stage_touched_latest as
+select
+  day, installation,
+  max(case when nth_named = 1 and botkube_version <> 'several' then botkube_version end)
+    as botkube_version,
+  max(case when nth = 1 then kubernetes_minor end) as kubernetes_minor,
+  max(case when nth = 1 then distribution end) as distribution
+from (
+  select
+    day, installation, botkube_version, kubernetes_minor, distribution,
+    row_number() over (
+      partition by installation, day order by window_end desc, seq desc, stream desc
+    ) as nth,
+    row_number() over (
+      partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
+      order by window_end desc, seq desc, stream desc
+    ) as nth_named
+  from touched_intervals
+  where has_report = 1 and is_implausible = 0
+) as ordered
+group by day, installation;
+
+create table if not exists touched_latest as select * from stage_touched_latest where false;
+
 -- One row per installation and day, over its streams.
 create view stage_touched_days as
 select
-  d.*, coalesce(r.seconds, 0) as report_seconds, coalesce(r.gap, 0) as gap_seconds,
+  d.*, l.botkube_version, l.kubernetes_minor, l.distribution,
+  coalesce(r.seconds, 0) as report_seconds, coalesce(r.gap, 0) as gap_seconds,
   coalesce(c.seconds, 0) as commands_seconds,
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
@@ -431,13 +498,7 @@ from (
     max(
       case when plausible = 1 and (botkube_version is not null or counted > 0) then 1 else 0 end
     ) as active,
-    max(case when plausible = 1 and nth_named = 1 and is_named = 1 then botkube_version end)
-      as botkube_version,
     max(case when plausible = 1 and botkube_version = 'several' then 1 else 0 end) as has_several,
-    max(case when plausible = 1 and nth_report = 1 and has_report = 1 then kubernetes_minor end)
-      as kubernetes_minor,
-    max(case when plausible = 1 and nth_report = 1 and has_report = 1 then distribution end)
-      as distribution,
     cast(sum(case when plausible = 1 and gap_seconds > 0 then 1 else 0 end) as bigint) as gaps,
     cast(sum(plausible * least(length, gap_seconds_rotated)) as bigint) as gap_seconds_rotated,
     cast(sum(plausible * least(length, gap_seconds_overtaken)) as bigint) as gap_seconds_overtaken,
@@ -490,24 +551,10 @@ from (
     max(case when plausible = 1 then elasticsearch_enabled end) as elasticsearch_enabled,
     max(case when plausible = 1 then webhook_enabled end) as webhook_enabled,
     max(case when plausible = 1 then pager_duty_enabled end) as pager_duty_enabled
-  from (
-    select
-      *, 1 - is_implausible as plausible,
-      case when botkube_version <> 'several' then 1 else 0 end as is_named,
-      row_number() over (
-        partition by installation, day
-        order by
-          is_implausible, case when botkube_version <> 'several' then 0 else 1 end,
-          window_end desc, seq desc, stream desc
-      ) as nth_named,
-      row_number() over (
-        partition by installation, day
-        order by is_implausible, has_report desc, window_end desc, seq desc, stream desc
-      ) as nth_report
-    from touched_intervals
-  ) as ordered
+  from (select *, 1 - is_implausible as plausible from touched_intervals) as i
   group by day, week, installation
 ) as d
+left join touched_latest as l on l.installation = d.installation and l.day = d.day
 left join touched_cover as r
   on r.installation = d.installation and r.day = d.day and r.what = 'report'
 left join touched_cover as c
@@ -644,10 +691,10 @@ select
 from (
   select
     installation, stream, week, first_seq, first_start, first_length,
-    lag(last_seq) over in_order as seq_before, lag(last_end) over in_order as end_before,
-    lag(week) over in_order as week_before
+    lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(week) over (partition by installation, stream order by day) as week_before
   from stream_days
-  window in_order as (partition by installation, stream order by day)
 ) as ordered
 where first_seq > coalesce(seq_before, 0) + 1
 union all
@@ -660,9 +707,9 @@ select
   installation, stream,
   date '1970-01-01' + cast(min(day) as integer) as first_day,
   date '1970-01-01' + cast(max(day) as integer) as last_day,
-  min(first_seq) as first_seq, max(last_seq) as last_seq,
+  min(first_seq) as first_seq, max(highest_seq) as last_seq,
   cast(sum(windows) as bigint) as windows,
-  max(last_seq) - cast(sum(windows) as bigint) as windows_missing,
+  greatest(0, max(highest_seq) - cast(sum(windows) as bigint)) as windows_missing,
   cast(sum(missing_seconds + case
     when first_seq > seq_before + 1 then greatest(0, first_start - end_before) else 0
   end) as bigint) as seconds_missing,
@@ -682,10 +729,10 @@ select
   cast(sum(retried_late) as bigint) as windows_retried_late
 from (
   select
-    *, lag(last_seq) over in_order as seq_before, lag(last_end) over in_order as end_before,
-    lag(last_stopped) over in_order as stopped_before
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
   from stream_days
-  window in_order as (partition by installation, stream order by day)
 ) as ordered
 group by installation, stream;
 
@@ -802,35 +849,35 @@ where nth = 1;
 create view active_installations as
 select
   weeks.monday as week,
-  weeks.is_first = 0 and weeks.ended = 1 and now.installations is null and last.installations is null
+  weeks.is_first = 0 and weeks.ended = 1 and this_week.week is null and last_week.week is null
     as is_complete,
   weeks.installations,
-  coalesce(i.new, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
+  coalesce(i.fresh, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
   coalesce(i.returned, 0) as installations_returned, coalesce(i.gone, 0) as installations_gone,
   coalesce(c.active, 0) as clusters,
-  coalesce(c.new, 0) as clusters_new, coalesce(c.kept, 0) as clusters_kept,
+  coalesce(c.fresh, 0) as clusters_new, coalesce(c.kept, 0) as clusters_kept,
   coalesce(c.returned, 0) as clusters_returned, coalesce(c.gone, 0) as clusters_gone,
-  coalesce(without.installations, 0) as installations_without_cluster
+  coalesce(alone.installations, 0) as installations_without_cluster
 from weeks
 left join (
   select
-    week, cast(sum(new) as bigint) as new, cast(sum(kept) as bigint) as kept,
+    week, cast(sum(fresh) as bigint) as fresh, cast(sum(kept) as bigint) as kept,
     cast(sum(returned) as bigint) as returned, cast(sum(gone) as bigint) as gone
   from (
     select
-      week, case when week_before is null then 1 else 0 end as new,
+      week, case when week_before is null then 1 else 0 end as fresh,
       case when week_before = week - 7 then 1 else 0 end as kept,
       case when week_before < week - 7 then 1 else 0 end as returned, 0 as gone
     from (
       select week, lag(week) over (partition by installation order by week) as week_before
       from installation_weeks where active = 1
-    ) as before
+    ) as earlier
     union all
     select week + 7, 0, 0, 0, 1
     from (
       select week, lead(week) over (partition by installation order by week) as week_after
       from installation_weeks where active = 1
-    ) as after
+    ) as later
     where week_after is null or week_after > week + 7
   ) as told
   group by week
@@ -839,23 +886,23 @@ left join (
 left join (
   select
     week, cast(sum(active) as bigint) as active,
-    cast(sum(new) as bigint) as new, cast(sum(kept) as bigint) as kept,
+    cast(sum(fresh) as bigint) as fresh, cast(sum(kept) as bigint) as kept,
     cast(sum(returned) as bigint) as returned, cast(sum(gone) as bigint) as gone
   from (
     select
-      week, 1 as active, case when week_before is null then 1 else 0 end as new,
+      week, 1 as active, case when week_before is null then 1 else 0 end as fresh,
       case when week_before = week - 7 then 1 else 0 end as kept,
       case when week_before < week - 7 then 1 else 0 end as returned, 0 as gone
     from (
       select week, lag(week) over (partition by group_id order by week) as week_before
       from (select distinct week, group_id from cluster_weeks where group_id is not null) as one
-    ) as before
+    ) as earlier
     union all
     select week + 7, 0, 0, 0, 0, 1
     from (
       select week, lead(week) over (partition by group_id order by week) as week_after
       from (select distinct week, group_id from cluster_weeks where group_id is not null) as one
-    ) as after
+    ) as later
     where week_after is null or week_after > week + 7
   ) as told
   group by week
@@ -863,10 +910,10 @@ left join (
   on c.week = weeks.week
 left join (
   select week, count(*) as installations from cluster_weeks where group_id is null group by week
-) as without
-  on without.week = weeks.week
-left join undecided as now on now.week = weeks.week
-left join undecided as last on last.week = weeks.week - 7;
+) as alone
+  on alone.week = weeks.week
+left join undecided as this_week on this_week.week = weeks.week
+left join undecided as last_week on last_week.week = weeks.week - 7;
 
 create view version_adoption as
 select
@@ -1176,10 +1223,11 @@ from (
       first_start - end_before
     from (
       select
-        *, lag(week) over in_order as week_before, lag(last_seq) over in_order as seq_before,
-        lag(last_end) over in_order as end_before, lag(last_stopped) over in_order as stopped_before
+        *, lag(week) over (partition by installation, stream order by day) as week_before,
+        lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+        lag(last_end) over (partition by installation, stream order by day) as end_before,
+        lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
       from stream_days
-      window in_order as (partition by installation, stream order by day)
     ) as ordered
     where week_before = week
   ) as between_windows

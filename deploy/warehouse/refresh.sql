@@ -35,12 +35,30 @@ insert into touched select * from stage_touched;
 -- What that touched, each from the one before.
 delete from touched_counts where true;
 insert into touched_counts select * from stage_touched_counts;
+delete from touched_doubles where true;
+insert into touched_doubles select * from stage_touched_doubles;
 delete from touched_intervals where true;
-insert into touched_intervals select * from stage_touched_intervals;
+insert into touched_intervals select * from stage_touched_windows;
+delete from touched_reused where true;
+insert into touched_reused select * from stage_touched_reused;
+delete from touched_intervals where exists (
+    select 1 from touched_reused as r
+    where r.day = touched_intervals.day and r.installation = touched_intervals.installation
+      and r.stream = touched_intervals.stream and r.seq = touched_intervals.seq
+      and r.first_key <> ((1 - touched_intervals.has_report) * 100000000000
+        + touched_intervals.window_start) * 100000 + touched_intervals.length
+  );
 delete from intervals where exists (
     select 1 from touched where touched.installation = intervals.installation and touched.day = intervals.day
   );
 insert into intervals select * from touched_intervals;
+delete from stream_days where exists (
+    select 1 from touched
+    where touched.installation = stream_days.installation and touched.day = stream_days.day
+  );
+insert into stream_days select * from stage_stream_days;
+delete from touched_plain where true;
+insert into touched_plain select * from stage_touched_plain;
 delete from touched_cover where true;
 insert into touched_cover select * from stage_touched_cover;
 delete from version_days where exists (
@@ -48,15 +66,12 @@ delete from version_days where exists (
     where touched.installation = version_days.installation and touched.day = version_days.day
   );
 insert into version_days select * from stage_version_days;
-delete from stream_days where exists (
-    select 1 from touched
-    where touched.installation = stream_days.installation and touched.day = stream_days.day
-  );
-insert into stream_days select * from stage_stream_days;
 delete from facts where exists (
     select 1 from touched where touched.installation = facts.installation and touched.day = facts.day
   );
 insert into facts select * from stage_facts;
+delete from touched_latest where true;
+insert into touched_latest select * from stage_touched_latest;
 delete from touched_days where true;
 insert into touched_days select * from stage_touched_days;
 delete from installation_days where exists (
@@ -81,6 +96,10 @@ delete from touched_counts where true;
 delete from touched_intervals where true;
 delete from touched_cover where true;
 delete from touched_days where true;
+delete from touched_doubles where true;
+delete from touched_reused where true;
+delete from touched_plain where true;
+delete from touched_latest where true;
 delete from touched where true;
 delete from refresh where true;
 

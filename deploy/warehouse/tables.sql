@@ -25,12 +25,17 @@ drop view if exists holes;
 drop view if exists stage_touched_weeks;
 drop view if exists stage_platform_days;
 drop view if exists stage_touched_days;
+drop view if exists stage_touched_latest;
 drop view if exists stage_facts;
-drop view if exists stage_stream_days;
 drop view if exists stage_version_days;
 drop view if exists stage_touched_cover;
-drop view if exists stage_touched_intervals;
-drop view if exists stage_pieces;
+drop view if exists stage_touched_plain;
+drop view if exists stage_stream_days;
+drop view if exists stage_touched_reused;
+drop view if exists stage_touched_windows;
+drop view if exists stage_touched_sums;
+drop view if exists stage_touched_reports;
+drop view if exists stage_touched_doubles;
 drop view if exists stage_touched_counts;
 drop view if exists stage_touched;
 drop view if exists stage_identities;
@@ -655,7 +660,7 @@ from (
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
       coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) + interval '1' day as window_end_at
+      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
     from identifies
     union all
     select
@@ -697,9 +702,9 @@ from (
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
       coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) + interval '1' day as window_end_at
+      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
     from groups
   ) as raw
 ) as told
-where stream <> '00000000-0000-0000-0000-000000000000' and seq > 0 and window_end > window_start
-  and installation <> '' and stream <> '';
+where stream <> '00000000-0000-0000-0000-000000000000' and stream <> '' and seq > 0 and installation <> ''
+  and (window_end > window_start or event = 'identifies' or event = 'groups');

@@ -1,0 +1,674 @@
+"""What every answer of the warehouse must say of a fleet, worked out without a database.
+
+Owns the definitions of the answers in Python, from what `world` sent and what `deliver` let arrive:
+it reads no event and no table. A day of an installation is worked out when its next day begins, so
+that of a long history only sums by week are kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from math import ceil, inf
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from attrs import define, field
+
+from agent.model import CRASHED
+from tests.fleet.world import BOTS, DAY, HOUR, SINKS, WEEK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tests.fleet.deliver import Fate
+    from tests.fleet.world import Said, Sent
+
+Row: TypeAlias = dict[str, Any]
+FROM_MONDAY = 4 * DAY
+"""1970 began with a Thursday: weeks are counted from the Monday after."""
+COMMAND, HANDLED, FAILED = "Command executed", "Event handled", "Notification failed"
+FAULTY = "Configuration error"
+PLATFORMS = (*(("bot", one) for one in BOTS), *(("sink", one) for one in SINKS))
+SETTLED_DAYS = 40
+"""Nothing is away for longer: what is missing on a day is known so much later."""
+QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
+
+
+def week_of(seconds: float) -> int:
+    return int((seconds - FROM_MONDAY) // WEEK)
+
+
+def start_of(week: int) -> int:
+    return week * WEEK + FROM_MONDAY
+
+
+@define
+class Arrived:
+    """One window as far as it arrived; without its report nothing but its facts is known."""
+
+    stream: str
+    seq: int
+    start: int
+    end: int
+    facts: list[Said]
+    has_report: bool
+    version: str | None = None
+    is_observable: bool | None = None
+    enabled: dict[str, bool] = field(factory=dict)
+    gaps: dict[str, int] = field(factory=dict)
+    place: tuple[str | None, str | None] = (None, None)
+    withheld: frozenset[str] = frozenset()
+    discarded: int = 0
+    short: frozenset[str] = frozenset()
+    """The events of which fewer arrived than its report says."""
+
+    @property
+    def seconds(self) -> int:
+        return self.end - self.start
+
+    @property
+    def key(self) -> tuple[int, int, str]:
+        return self.end, self.seq, self.stream
+
+    @property
+    def is_stopped(self) -> bool:
+        return "stopped" in self.gaps
+
+    def shows(self, event: str) -> bool:
+        """Whether everything of an event that is written at debug only is in it."""
+        return self.is_observable is True and event not in self.withheld
+
+    @property
+    def gap(self) -> int:
+        return min(self.seconds, sum(self.gaps.values()))
+
+
+@define
+class OfWeek:
+    """What is known of one installation in one week."""
+
+    is_active: bool = False
+    version: tuple[tuple[int, int, str], str] | None = None
+    is_several: bool = False
+    place: tuple[tuple[int, int, str], tuple[str | None, str | None]] | None = None
+    enabled: set[str] = field(factory=set)
+    disabled: set[str] = field(factory=set)
+    shows_commands: bool = False
+    observed: Counter[str | None] = field(factory=Counter)
+    """Seconds by version, None for all; gaps in streams that overlap can make them negative."""
+    first: int = 0
+    last: int = 0
+
+
+@define
+class Known:
+    """What is kept of one installation."""
+
+    day: int = 0
+    windows: list[Arrived] = field(factory=list)
+    """Of that day alone."""
+    week: int = 0
+    of_week: OfWeek | None = None
+    last: dict[str, Arrived] = field(factory=dict)
+    """By stream, the newest window before that day."""
+    group: str | None = None
+    days: deque[tuple[int, Counter[str]]] = field(factory=deque)
+    """Days of which all seems to be there, with their events; of older ones that is sure."""
+    holes: list[tuple[int, int]] = field(factory=list)
+    touched: set[int] = field(factory=set)
+    """The weeks that something missing reaches into."""
+
+
+@define
+class Weekly:
+    """Sums over all installations of one week."""
+
+    active: set[str] = field(factory=set)
+    present: set[str] = field(factory=set)
+    versions: Counter[str] = field(factory=Counter)
+    places: Counter[tuple[str, str]] = field(factory=Counter)
+    both: Counter[tuple[str, str, str]] = field(factory=Counter)
+    enabled: Counter[str] = field(factory=Counter)
+    disabled: Counter[str] = field(factory=Counter)
+    command_seconds: int = 0
+    show_commands: int = 0
+    commands: defaultdict[tuple[str, str], Counter[str]] = field(
+        factory=lambda: defaultdict(Counter)
+    )
+    behind: defaultdict[tuple[Any, ...], set[str]] = field(factory=lambda: defaultdict(set))
+    """By view and cell, which installations are behind it."""
+    per_day: defaultdict[str, list[int]] = field(factory=lambda: defaultdict(list))
+    days_left_out: int = 0
+    attempts: Counter[str] = field(factory=Counter)
+    failed: defaultdict[tuple[str, str, str], Counter[str]] = field(
+        factory=lambda: defaultdict(Counter)
+    )
+    errors: Counter[tuple[str, str, str | None]] = field(factory=Counter)
+    crashes: Counter[str] = field(factory=Counter)
+    crash_seconds: Counter[str] = field(factory=Counter)
+    kinds: Counter[tuple[str, str]] = field(factory=Counter)
+    lacking: Counter[str] = field(factory=Counter)
+    span: int = 0
+    spoilt: set[str] = field(factory=set)
+    """What keeps the week's answers from being complete."""
+
+
+@define
+class Truth:
+    """Is told of every window; `answers` says what each view must hold."""
+
+    known: defaultdict[str, Known] = field(factory=lambda: defaultdict(Known))
+    weeks: defaultdict[int, Weekly] = field(factory=lambda: defaultdict(Weekly))
+    begins: int | None = None
+    ends: int = 0
+
+    # --- one window at a time ---------------------------------------------------------------------
+
+    def take(self, sent: Sent, fate: Fate) -> None:
+        """Note a window and what became of it."""
+        if fate.is_lost:
+            return
+        known = self.known[sent.installation]
+        if sent.group is not None and any(fate.copies[: sent.identity_calls]):
+            known.group = sent.group
+        if not any(fate.copies[sent.identity_calls :]):
+            return
+        if not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
+            # Nobody knows when it was: it stands where it was received, on each day anew.
+            for day in {int(at // DAY) for at in fate.arrivals}:
+                week = self.weeks[week_of(day * DAY)]
+                week.spoilt.add("implausible")
+                week.lacking["implausible"] += sent.end - sent.start
+                week.behind["completeness", "implausible"].add(sent.installation)
+            return
+        day = sent.start // DAY
+        if day != known.day:
+            self._end_day(sent.installation, known)
+            known.day = day
+        known.windows.append(arrived(sent, fate))
+
+    def _end_day(self, installation: str, known: Known) -> None:
+        """Work out the day of an installation that is over."""
+        chosen: dict[tuple[str, int], Arrived] = {}
+        for one in sorted(known.windows, key=lambda one: (not one.has_report, one.start, one.end)):
+            chosen.setdefault((one.stream, one.seq), one)
+        windows = sorted(chosen.values(), key=lambda one: (one.start, one.seq))
+        known.windows = []
+        if not windows:
+            return
+        week = week_of(windows[0].start)
+        if known.of_week is None or week != known.week:
+            self._end_week(installation, known)
+            known.week, known.of_week = week, OfWeek(first=windows[0].start)
+        assert known.of_week is not None
+        begins = min(one.start for one in windows)
+        self.begins = begins if self.begins is None else min(self.begins, begins)
+        known.of_week.last = max(known.of_week.last, *(one.end for one in windows))
+        self.ends = max(self.ends, known.of_week.last)
+        of_all = self.weeks[week]
+        of_all.present.add(installation)
+        for one in windows:
+            self._follow(installation, known, one)
+            _note(known.of_week, one)
+            _count(of_all, installation, one)
+        _add_hours(known.of_week, of_all, windows)
+        counted = events_of_day(windows)
+        if counted is not None:
+            known.days.append((known.day, counted))
+        elif any(one.version is not None for one in windows):
+            of_all.days_left_out += 1
+        self._settle_days(installation, known, before=known.day - SETTLED_DAYS)
+
+    def _settle_days(self, installation: str, known: Known, *, before: float) -> None:
+        """Add the days in which nothing was found to be missing later on."""
+        while known.days and known.days[0][0] < before:
+            day, counted = known.days.popleft()
+            week = self.weeks[week_of(day * DAY)]
+            start = day * DAY
+            if any(begin < start + DAY and start < end for begin, end in known.holes):
+                week.days_left_out += 1
+                continue
+            for platform, count in counted.items():
+                week.per_day[platform].append(count)
+                week.behind["events_per_day", platform].add(installation)
+
+    def _follow(self, installation: str, known: Known, one: Arrived) -> None:
+        """Find what is missing between a window and the one before it in its stream."""
+        before = known.last.get(one.stream)
+        known.last[one.stream] = one
+        if before is None:
+            if one.seq > 1:
+                self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
+            return
+        between = one.start - before.end
+        if between <= 0:
+            return
+        of_all = self.weeks[week_of(one.start)]
+        if one.seq > before.seq + 1:
+            self._miss(known, before.end, one.start)
+            reason = "delivery"
+        else:
+            reason = "stopped" if one.is_stopped or before.is_stopped else "hole"
+        if week_of(before.start) == week_of(one.start):
+            of_all.lacking[reason] += between
+            of_all.behind["completeness", reason].add(installation)
+
+    def _miss(self, known: Known, start: int, end: int) -> None:
+        known.holes.append((start, end))
+        known.touched.update(range(week_of(start), week_of(end - 1) + 1))
+
+    def _end_week(self, installation: str, known: Known) -> None:
+        """Add what is known of an installation to the week that is over."""
+        one, week = known.of_week, self.weeks[known.week]
+        if one is None:
+            return
+        week.span += one.last - one.first
+        for version, seconds in one.observed.items():
+            if version is not None:
+                week.crash_seconds[version] += max(0, seconds)
+                week.behind["crashes", version].add(installation)
+            elif seconds > 0:
+                week.lacking["observed"] += seconds
+                week.behind["completeness", "observed"].add(installation)
+        if not one.is_active:
+            return
+        week.active.add(installation)
+        version = one.version[1] if one.version else "several" if one.is_several else "unknown"
+        minor, distribution = (word or "unknown" for word in (one.place or (0, (None, None)))[1])
+        week.versions[version] += 1
+        week.places[minor, distribution] += 1
+        week.both[version, minor, distribution] += 1
+        week.enabled.update(one.enabled)
+        week.disabled.update(one.disabled - one.enabled)
+        week.show_commands += one.shows_commands
+
+    # --- the answers ------------------------------------------------------------------------------
+
+    def answers(self) -> dict[str, list[Row]]:
+        """Return the rows of every answer view, by its name. Nothing can be told afterwards."""
+        for installation, known in self.known.items():
+            self._end_day(installation, known)
+            self._end_week(installation, known)
+            self._settle_days(installation, known, before=inf)
+            known.of_week = None
+        found: dict[str, list[Row]] = {name: [] for name in VIEWS}
+        touched = {week for known in self.known.values() for week in known.touched}
+        for number in touched & self.weeks.keys():
+            self.weeks[number].spoilt.add("missing")
+        for number, week in sorted(self.weeks.items()):
+            for view, rows in VIEWS.items():
+                for row in rows(self, number, week):
+                    found[view].append({"week": number, **row})
+        return found
+
+    @property
+    def first_week(self) -> int | None:
+        return None if self.begins is None else week_of(self.begins)
+
+    def begun(self, week: int) -> bool:
+        return self.begins is not None and self.begins <= start_of(week)
+
+    def ended(self, week: int) -> bool:
+        return self.ends >= start_of(week + 1)
+
+    def is_decided(self, week: int) -> bool:
+        """Whether it is known of every installation that it was active, or that it was not."""
+        active = self.weeks[week].active if week in self.weeks else set()
+        present = self.weeks[week].present if week in self.weeks else set()
+        return not any(
+            installation not in active and (week in known.touched or installation in present)
+            for installation, known in self.known.items()
+        )
+
+    def is_lossless(self, week: int) -> bool:
+        lost = {"missing", "no_report", "gap", "discarded", "short", "implausible"}
+        return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
+
+
+def arrived(sent: Sent, fate: Fate) -> Arrived:
+    """Return what is known of a window, given what arrived of it."""
+    copies = fate.copies[sent.identity_calls :]
+    facts = [one for one, times in zip(sent.facts, copies, strict=False) if times]
+    where = (sent.stream, sent.seq, sent.start, sent.end)
+    if not copies[-1]:
+        return Arrived(*where, facts, has_report=False)
+    return Arrived(
+        *where,
+        facts,
+        has_report=True,
+        version=sent.version,
+        is_observable=sent.is_observable,
+        enabled=sent.enabled,
+        gaps=sent.gaps,
+        place=(sent.kubernetes_minor, sent.distribution),
+        withheld=sent.withheld,
+        discarded=sent.discarded,
+        short=frozenset(
+            one.event for one, times in zip(sent.facts, copies, strict=False) if not times
+        ),
+    )
+
+
+def _note(one: OfWeek, window: Arrived) -> None:
+    """Add a window to what is known of its installation in this week."""
+    one.first = min(one.first, window.start)
+    one.is_active |= window.version is not None or bool(window.facts)
+    if window.version == "several":
+        one.is_several = True
+    elif window.version is not None and (one.version is None or one.version[0] < window.key):
+        one.version = (window.key, window.version)
+    if window.has_report and (one.place is None or one.place[0] < window.key):
+        one.place = (window.key, window.place)
+    for platform, is_on in window.enabled.items():
+        (one.enabled if is_on else one.disabled).add(platform)
+    one.shows_commands |= window.shows(COMMAND)
+
+
+def _count(week: Weekly, installation: str, window: Arrived) -> None:
+    """Add up the facts of a window, and what it lacks."""
+
+    def lack(reason: str, seconds: int) -> None:
+        week.lacking[reason] += seconds
+        week.behind["completeness", reason].add(installation)
+
+    for reason, seconds in window.gaps.items():
+        week.spoilt.add("gap")
+        lack(reason, min(window.seconds, seconds))
+    for reason, is_so in (
+        ("no_report", not window.has_report),
+        ("short", bool(window.short)),
+        ("withheld", bool(window.withheld)),
+        ("discarded", bool(window.discarded)),
+    ):
+        if is_so:
+            week.spoilt.add(reason)
+            lack(reason, window.seconds)
+    week.spoilt |= {f"withheld {event}" for event in window.withheld}
+    if window.version is not None and not window.is_observable:
+        week.spoilt.add("not observable")
+    for fact in window.facts:
+        _count_fact(week, installation, window, fact)
+
+
+def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) -> None:
+    said, count = fact.properties, fact.count
+    cell: tuple[Any, ...]
+    if fact.event == COMMAND and window.shows(COMMAND):
+        command = said["platform"], said["command"]
+        sums = week.commands[command]
+        sums["count"] += count
+        sums["count_failed"] += count * (said["result"] == "failed")
+        sums["count_at_most"] += count * fact.is_floor
+        week.behind["commands", *command].add(installation)
+    elif fact.event == FAILED:
+        cell = said["platform"], said["what"], said["reason"]
+        is_shown = window.shows(HANDLED) and FAILED not in window.withheld
+        week.failed[cell]["failed_all"] += count
+        week.behind["notification_failures", *cell].add(installation)
+        if is_shown:
+            week.failed[cell]["failed"] += count
+            week.attempts[said["platform"]] += count * (said["what"] == "event")
+    elif fact.event == HANDLED and window.shows(HANDLED) and FAILED not in window.withheld:
+        week.attempts[said["platform"]] += count
+    elif fact.event == FAULTY:
+        cell = said["reason"], said["field"], said.get("platform")
+        week.errors[cell] += count
+        week.behind["configuration_errors", *cell].add(installation)
+    elif fact.event == CRASHED:
+        if window.has_report:
+            week.crashes[window.version or "unknown"] += count
+        # Which of several it was the crash itself says.
+        week.kinds[fact.version, said["kind"]] += count
+        week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
+
+
+def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
+    """Add the time of a day that was observed: streams that overlap count once."""
+    by_version: defaultdict[str | None, list[Arrived]] = defaultdict(list)
+    for window in windows:
+        if window.has_report:
+            by_version[None].append(window)
+            by_version[window.version or "unknown"].append(window)
+    for version, some in by_version.items():
+        one.observed[version] += union(some) - sum(window.gap for window in some)
+    week.command_seconds += union(window for window in windows if window.shows(COMMAND))
+
+
+def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
+    """Return an installation's events of a day by platform, None where not all can be known.
+
+    What is on and delivers nothing has a true zero.
+    """
+    seeing = [one for one in windows if one.version is not None]
+    is_whole = union(one for one in windows if one.has_report) == DAY
+    if not seeing or not is_whole or not all(one.is_observable for one in seeing):
+        return None
+    if any(
+        not one.has_report or one.gaps or one.discarded or HANDLED in one.short | one.withheld
+        for one in windows
+    ):
+        return None
+    counted = Counter({name: 0 for one in windows for name, is_on in one.enabled.items() if is_on})
+    for one in windows:
+        for fact in one.facts:
+            if fact.event == HANDLED:
+                counted[fact.properties["platform"]] += fact.count
+    return counted
+
+
+def union(windows: Iterable[Arrived]) -> int:
+    """Return how many seconds at least one of the windows covers."""
+    seconds, until = 0, 0
+    for start, end in sorted((one.start, one.end) for one in windows):
+        seconds += max(0, end - max(start, until))
+        until = max(until, end)
+    return seconds
+
+
+# --- one view each --------------------------------------------------------------------------------
+
+
+def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    if not week.active:
+        return
+
+    def clusters(installations: set[str]) -> set[str]:
+        return {group for one in installations if (group := truth.known[one].group) is not None}
+
+    earlier = set().union(*(one.active for at, one in truth.weeks.items() if at < number))
+    last = truth.weeks[number - 1].active if number - 1 in truth.weeks else set()
+    row: Row = {
+        "is_complete": truth.ended(number)
+        and number != truth.first_week
+        and truth.is_decided(number)
+        and truth.is_decided(number - 1),
+        "installations_without_cluster": sum(truth.known[one].group is None for one in week.active),
+    }
+    for name, now, before, ever in (
+        ("installations", week.active, last, earlier),
+        ("clusters", clusters(week.active), clusters(last), clusters(earlier)),
+    ):
+        row[name] = len(now)
+        row[f"{name}_new"] = len(now - ever)
+        row[f"{name}_kept"] = len(now & before)
+        row[f"{name}_returned"] = len((now & ever) - before)
+        row[f"{name}_gone"] = len(before - now)
+    yield row
+
+
+def _shares(
+    week: Weekly, cells: Counter[Any], names: tuple[str, ...], *, is_complete: bool
+) -> Iterator[Row]:
+    for cell, count in cells.items():
+        values = cell if isinstance(cell, tuple) else (cell,)
+        yield {
+            **dict(zip(names, values, strict=True)),
+            "is_complete": is_complete,
+            "installations": count,
+            "installations_all": len(week.active),
+            "share": count / len(week.active),
+        }
+
+
+def _is_sure(truth: Truth, number: int) -> bool:
+    return truth.begun(number) and truth.ended(number) and truth.is_decided(number)
+
+
+def _versions(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = _is_sure(truth, number) and not {"several", "unknown"} & week.versions.keys()
+    return _shares(week, week.versions, ("botkube_version",), is_complete=is_complete)
+
+
+def _kubernetes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = _is_sure(truth, number) and all("unknown" not in one for one in week.places)
+    names = ("kubernetes_minor", "distribution")
+    return _shares(week, week.places, names, is_complete=is_complete)
+
+
+def _both(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = _is_sure(truth, number) and not any(
+        {"several", "unknown"} & set(one) for one in week.both
+    )
+    names = ("botkube_version", "kubernetes_minor", "distribution")
+    return _shares(week, week.both, names, is_complete=is_complete)
+
+
+def _integrations(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    for kind, platform in PLATFORMS if week.active else ():
+        on, off, everyone = week.enabled[platform], week.disabled[platform], len(week.active)
+        yield {
+            "kind": kind,
+            "platform": platform,
+            "is_complete": _is_sure(truth, number) and on + off == everyone,
+            "installations": on,
+            "installations_disabled": off,
+            "installations_unknown": everyone - on - off,
+            "installations_all": everyone,
+            "share": on / (on + off) if kind == "bot" and on + off else None,
+            "share_at_least": on / everyone,
+        }
+
+
+def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    unseen = {"not observable", f"withheld {COMMAND}"}
+    is_complete = truth.is_lossless(number) and not unseen & week.spoilt
+    for (platform, command), sums in week.commands.items():
+        yield {
+            "platform": platform,
+            "command": command,
+            "is_complete": is_complete,
+            **{name: sums[name] for name in ("count", "count_failed", "count_at_most")},
+            "installations": len(week.behind["commands", platform, command]),
+            "installations_observable": week.show_commands,
+            "hours_observable": week.command_seconds / HOUR,
+        }
+
+
+def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = not week.days_left_out and (
+        truth.begun(number) and truth.ended(number) and "missing" not in week.spoilt
+    )
+    for platform, counts in week.per_day.items():
+        counts.sort()
+        yield {
+            "platform": platform,
+            "is_complete": is_complete,
+            "installation_days": len(counts),
+            "installations": len(week.behind["events_per_day", platform]),
+            "total": sum(counts),
+            # The smallest of which enough are not greater.
+            **{
+                name: counts[max(1, ceil(len(counts) * hundredth / 100)) - 1]
+                for name, hundredth in QUANTILES.items()
+            },
+            "days_left_out": week.days_left_out,
+        }
+
+
+def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    unseen = {"not observable", f"withheld {HANDLED}", f"withheld {FAILED}"}
+    is_complete = truth.is_lossless(number) and not unseen & week.spoilt
+    for (platform, what, reason), sums in week.failed.items():
+        # Of replies and other messages nobody says how many were tried.
+        is_event = what == "event" and platform != "unknown"
+        attempts = week.attempts[platform] if is_event and platform in week.attempts else None
+        yield {
+            "platform": platform,
+            "what": what,
+            "reason": reason,
+            "is_complete": is_complete,
+            "failed": sums["failed"] if is_event else None,
+            "attempts": attempts,
+            "rate": sums["failed"] / attempts if attempts else None,
+            "installations": len(week.behind["notification_failures", platform, what, reason]),
+            "failed_all": sums["failed_all"],
+        }
+
+
+def _errors(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = truth.is_lossless(number) and f"withheld {FAULTY}" not in week.spoilt
+    for (reason, at, platform), count in week.errors.items():
+        installations = len(week.behind["configuration_errors", reason, at, platform])
+        yield {
+            "reason": reason,
+            "field": at,
+            "platform": platform,
+            "is_complete": is_complete,
+            "count": count,
+            "installations": installations,
+            "installations_all": len(week.active),
+            "share": installations / len(week.active),
+        }
+
+
+def _crashes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = truth.is_lossless(number) and f"withheld {CRASHED}" not in week.spoilt
+    for version in week.crash_seconds.keys() | week.crashes.keys():
+        hours, crashes = week.crash_seconds[version] / HOUR, week.crashes[version]
+        yield {
+            "botkube_version": version,
+            "is_complete": is_complete,
+            "crashes": crashes,
+            "installation_hours": hours,
+            "per_1000_hours": crashes * 1000 / hours if hours else None,
+            "installations": len(week.behind["crashes", version]),
+            "installations_all": len(week.active),
+        }
+
+
+def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_complete = truth.is_lossless(number) and f"withheld {CRASHED}" not in week.spoilt
+    for (version, kind), count in week.kinds.items():
+        yield {
+            "botkube_version": version,
+            "kind": kind,
+            "is_complete": is_complete,
+            "crashes": count,
+            "installations": len(week.behind["crash_kinds", version, kind]),
+        }
+
+
+def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    for reason, seconds in week.lacking.items():
+        yield {
+            "reason": reason,
+            "is_complete": truth.begun(number) and truth.ended(number),
+            "hours": seconds / HOUR,
+            "installations": len(week.behind["completeness", reason]),
+            "share": seconds / week.span if week.span else None,
+        }
+
+
+VIEWS = {
+    "active_installations": _active,
+    "version_adoption": _versions,
+    "kubernetes_adoption": _kubernetes,
+    "version_by_kubernetes": _both,
+    "integrations": _integrations,
+    "commands": _commands,
+    "events_per_day": _events_per_day,
+    "notification_failures": _failures,
+    "configuration_errors": _errors,
+    "crashes": _crashes,
+    "crash_kinds": _crash_kinds,
+    "completeness": _completeness,
+}

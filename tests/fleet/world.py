@@ -1,0 +1,582 @@
+"""Installations that upgrade, crash, move, stop and come back, window by window.
+
+Owns what happens in a simulated cluster and which clock its agent has. What the agent sends of it
+is made by the product: `aggregate.Windows` closes each window, `reports.Origin` and
+`sink.batch.build_window` make the calls. Nothing is read from a log. All chance comes from the
+seed, and each installation has its own, so that one can be played without the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from math import exp, sqrt
+from random import Random
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from attrs import Factory, define, evolve, field, frozen
+
+from agent.aggregate import Instance, SeriesKey, Window, Windows
+from agent.disclosure import event_names
+from agent.gate import make_gate
+from agent.model import CRASHED, Identity
+from agent.reports import Origin
+from agent.sink.batch import build_identity, build_window
+from agent.withholding import Withholding
+from tests.shipped import RULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from agent.gate import Gate
+    from agent.sink.batch import Event
+
+HOUR, DAY, WEEK = 3600, 86_400, 7 * 86_400
+START = 1_788_307_200
+"""2026-09-02 00:00 UTC, a Wednesday: the first week of the data is not a whole one."""
+AGENT_VERSION = "1.0.0"
+EVENTS = event_names(RULES)
+RELEASES = tuple(RULES.vocabularies["releases"].words)
+SHOWN_AT_INFO = frozenset(RELEASES[: RELEASES.index("v0.13.0")])
+"""Those of which Mattermost's events are told at any level."""
+BOTS, SINKS = RULES.bots, RULES.sinks
+UNDECLARED = "zulip"
+"""A word that no rule declares: the gate refuses an event that says it."""
+GAPS = ("rotated", "overtaken", "backpressure", "restarted", "unreadable", "pod_gone")
+
+COMMANDS = ("get", "kubectl get", "describe", "logs", "kubectl logs", "ping", "help", "list", "top")
+REASONS = ("channel_not_found", "not_in_channel", "rate_limited", "server_error", "unreachable")
+KINDS = ("panic", "configuration", "oom", "unknown", "nil_pointer", "connection")
+FAULTY = (("invalid_credentials", "Token"), ("wrong_type", "Channels"), ("warning", "none"))
+DISTRIBUTIONS = ("eks", "gke", "aks", "k3s", "kind", "openshift", "other", None)
+
+# By hour of the local day, times a weekend's quiet.
+_LOAD = [0.3 + (1.7 if 8 <= hour < 19 else 0.0) for hour in range(24)]
+_ZIPF = [1 / rank for rank in range(1, len(COMMANDS) + 1)]
+
+
+@frozen
+class Said:
+    """One counted event as it was sent."""
+
+    event: str
+    version: str
+    properties: dict[str, Any]
+    count: int
+    is_floor: bool
+
+
+@define
+class Sent:
+    """One window of one stream as it was sent, and what its Collection report says.
+
+    `calls` are the product's: identity calls first, then one for each of `facts`, then the report.
+    `closed_seconds` is the true time at which it was made, `skew_seconds` how far the agent's clock
+    was ahead then.
+    """
+
+    installation: str
+    stream: str
+    seq: int
+    start: int
+    end: int
+    facts: list[Said]
+    version: str | None
+    is_observable: bool | None
+    enabled: dict[str, bool]
+    gaps: dict[str, int]
+    kubernetes_minor: str | None
+    distribution: str | None
+    withheld: frozenset[str]
+    discarded: int
+    hidden: Counter[SeriesKey]
+    """What happened beside `facts`, and was not written, not read or not to be told."""
+    group: str | None
+    """The cluster that a `group` call in front names."""
+    identity_calls: int
+    calls: list[Event]
+    closed_seconds: int
+    skew_seconds: int
+
+
+@define
+class Lane:
+    """One state object: a lineage of counts, and the BotKube pods whose logs it reads."""
+
+    stream: str
+    windows: Windows
+    instances: list[Instance] = field(factory=list)
+    seq: int = 0
+    totals: Counter[str] = field(factory=Counter)
+    backups: deque[tuple[int, Counter[str]]] = Factory(lambda: deque(maxlen=3))
+    is_left: bool = False
+    state_lost: int = 0
+    """For how many seconds of the window that is open its state was lost."""
+
+
+@define
+class Setting:
+    """What a fleet is made with. `trouble` scales how often anything goes wrong."""
+
+    seed: int
+    days: int
+    window_seconds: int = HOUR
+    start: int = START
+    trouble: float = 1.0
+    is_exact: bool = True
+    """Whether the product's gate looks at each event; else a stand-in that knows what is wrong."""
+
+    def gate(self) -> Gate:
+        if self.is_exact:
+            return make_gate(RULES, agent_version=AGENT_VERSION)
+        return lambda call: "platform" if call["properties"].get("platform") == UNDECLARED else None
+
+
+@define
+class Installation:
+    """One installation with its cluster, its BotKube pods and its agent."""
+
+    index: int
+    setting: Setting
+    gate: Gate
+    met: Counter[str]
+    """How often what happened, over the whole fleet."""
+    rng: Random
+    identity: Identity
+    seconds: int
+    at: int
+    """Where the next window begins, by the agent's clock."""
+    skew: int
+    load: float
+    commands: float
+    zone: int
+    minimum: int
+    slots: int
+    bots: tuple[str, ...]
+    sinks: tuple[str, ...]
+    version: str
+    is_debug: bool
+    ends: int
+    lanes: list[Lane] = field(factory=list)
+    withholding: Withholding = field(factory=Withholding)
+    stop_until: int = 0
+    """Until when, by the agent's clock, it is scaled to zero."""
+    stop_from: int = 0
+    off_until: int = 0
+    ahead: int = 0
+    """By how much its clock is wrong beyond all reason, and until when by itself."""
+    absurd_until: int = 0
+    told: tuple[Identity | None, int] = (None, 0)
+    origin: Origin | None = None
+
+    # --- what is there ----------------------------------------------------------------------------
+
+    @classmethod
+    def make(cls, index: int, setting: Setting, gate: Gate, met: Counter[str]) -> Installation:
+        rng = Random(f"{setting.seed}/{index}")
+        seconds = setting.window_seconds
+        days = setting.days
+        begins = 0 if rng.random() < 0.6 else rng.randrange(days * DAY)
+        if index == 5 or rng.random() < 0.03:
+            seconds = DAY
+        elif index == 7:
+            # Twelve times as many events: one of them, for a while, is enough.
+            seconds, begins = 300, days * DAY * 3 // 4
+        begins -= begins % seconds
+        bots = tuple(sorted(rng.sample(BOTS, rng.choice((1, 1, 1, 2)))))
+        sinks = tuple(sorted(rng.sample(SINKS, rng.choice((0, 0, 1, 2)))))
+        return cls(
+            index=index,
+            setting=setting,
+            gate=gate,
+            met=met,
+            rng=rng,
+            identity=Identity(
+                uuid(rng),
+                uuid(rng) if rng.random() < 0.8 else None,
+                rng.choice(("1.29", "1.31", "1.32", "1.33", "1.34", None)),
+                rng.choice(DISTRIBUTIONS),
+            ),
+            seconds=seconds,
+            at=setting.start + begins,
+            skew=rng.randrange(-600, 600) if rng.random() < 0.3 else 0,
+            # One large installation outweighs a thousand small ones.
+            load=min(2000.0, 0.4 * rng.paretovariate(0.8)),
+            commands=min(20.0, 0.05 * rng.paretovariate(0.9)),
+            zone=rng.randrange(-11, 13),
+            minimum=5 if rng.random() < 0.08 else 0,
+            slots=rng.choice((2, 3)) if rng.random() < 0.12 else 1,
+            bots=bots,
+            sinks=sinks,
+            version=rng.choice(RELEASES[4:]),
+            is_debug=rng.random() < 0.45,
+            ends=setting.start + days * DAY,
+        )
+
+    def _begin(self) -> None:
+        """Find the BotKube pods that are there: some started long before the agent came."""
+        pods = 2 if self.slots > 1 and self.rng.random() < 0.4 else 1
+        self.lanes = [self._lane() for _ in range(pods)]
+        for lane in self.lanes:
+            lane.instances = [self._pod(is_seen=self.rng.random() < 0.6)]
+
+    def _lane(self) -> Lane:
+        return Lane(uuid(self.rng), Windows(self.seconds))
+
+    def _pod(self, *, is_seen: bool = True) -> Instance:
+        """Return a container instance as the agent knows it at its start or when it is found."""
+        one = Instance(version=self.version)
+        if is_seen:
+            one.started = True
+            one.bots = set(self.bots)
+            # The first debug entry can come later than the start does.
+            one.debug = self.is_debug and self.rng.random() < 0.95
+        return one
+
+    # --- what happens -----------------------------------------------------------------------------
+
+    def advance(self, until: int) -> Iterator[Sent]:
+        """Yield what is sent before a true time, in the order in which it is made."""
+        while self.at + self.seconds - self.skew + 120 <= until and not self._is_over():
+            start, self.at = self.at, self.at + self.seconds
+            if start < self.off_until:
+                continue
+            if not self.lanes:
+                self._begin()
+            restarts = self._happen(start)
+            for lane in list(self.lanes):
+                sent = self._close(lane, start, restarts)
+                if sent is not None:
+                    yield sent
+            self.lanes = [one for one in self.lanes if not one.is_left or one.instances]
+
+    def _is_over(self) -> bool:
+        return self.at - self.ahead >= self.ends
+
+    def _chance(self, hours: float) -> bool:
+        """Whether something happens in this window that happens every so many hours."""
+        return self.rng.random() * hours < self.setting.trouble * self.seconds / HOUR
+
+    def _happen(self, start: int) -> list[tuple[Lane, Instance]]:
+        """Let happen what happens in a window; return the instances that crash in it."""
+        rng, met = self.rng, self.met
+        if self.ahead:
+            if start >= self.absurd_until:
+                # The clock was put right; the state of a future that never was is thrown away.
+                self.at -= self.ahead
+                self.skew -= self.ahead
+                self.ahead, self.lanes = 0, []
+            return []
+        if self._chance(900):
+            self._upgrade()
+        if self._chance(2500):
+            self.identity = evolve(self.identity, kubernetes_minor=rng.choice(("1.33", "1.34")))
+        if start >= self.stop_until and self._chance(700):
+            self._stop(start)
+        if self._chance(1500):
+            met["state lost"] += 1
+            lane = rng.choice(self.lanes)
+            fresh = self._lane()
+            fresh.state_lost = rng.randrange(60, self.seconds + 1)
+            fresh.instances = [self._pod(is_seen=rng.random() < 0.5) for _ in lane.instances[-1:]]
+            self.lanes[self.lanes.index(lane)] = fresh
+        if self._chance(3000):
+            met["new installation id"] += 1
+            self.identity = evolve(self.identity, installation_id=uuid(rng))
+            self.told = (None, 0)
+            self._begin()
+        if self._chance(2500):
+            self._restore()
+        if self._chance(4000):
+            met["opted out"] += 1
+            away = rng.randrange(2 * DAY, 20 * DAY)
+            self.off_until = start + self.seconds + away - away % self.seconds
+            # What was not sent is discarded; a new stream begins when it is on again.
+            self.lanes = []
+        elif self._chance(5000):
+            self._lose_time(start)
+        if self._chance(3000):
+            met["withheld"] += 1
+            event, name, word = rng.choice(
+                (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
+            )
+            self.withholding = Withholding({(event, name, word): start + DAY})
+        return self._restarts()
+
+    def _upgrade(self) -> None:
+        self.met["upgraded"] += 1
+        place = RELEASES.index(self.version) if self.version in RELEASES else 0
+        later = RELEASES[place + 1 :] or ("other",)
+        self.version = self.rng.choice(later[:6])
+        if self.rng.random() < 0.3:
+            self.met["level changed"] += 1
+            self.is_debug = not self.is_debug
+        if self.rng.random() < 0.2:
+            self.bots = tuple(sorted(self.rng.sample(BOTS, 1)))
+        for lane in self.lanes:
+            self._replace(lane)
+
+    def _replace(self, lane: Lane) -> None:
+        """Let the pod of a lane end and another start, on another node if there are more."""
+        for one in lane.instances:
+            if one.ended_seconds is None:
+                one.ended_seconds = self.at - self.rng.randrange(1, self.seconds)
+        target = lane
+        if self.slots > 1 and self.rng.random() < 0.5:
+            self.met["moved to another slot"] += 1
+            target = self._lane()
+            self.lanes.append(target)
+            lane.is_left = True
+        target.instances.append(self._pod())
+
+    def _stop(self, start: int) -> None:
+        self.met["scaled to zero"] += 1
+        self.stop_from = start + self.rng.randrange(self.seconds)
+        self.stop_until = self.stop_from + int(1200 * 2 ** self.rng.uniform(0, 8.5))
+
+    def _restore(self) -> None:
+        """Let somebody put an older state in place of the present one."""
+        lane = self.rng.choice(self.lanes)
+        if len(lane.backups) == lane.backups.maxlen:
+            self.met["restored state"] += 1
+            lane.seq, totals = lane.backups[0]
+            lane.totals = Counter(totals)
+            lane.backups.clear()
+
+    def _lose_time(self, start: int) -> None:
+        """Set the clock ahead by weeks or years; the state is lost with it."""
+        self.met["absurd clock"] += 1
+        self.ahead = self.rng.randrange(40, 700) * DAY
+        self.skew += self.ahead
+        self.at += self.ahead
+        self.absurd_until = start + self.ahead + max(2 * self.seconds, 30 * HOUR)
+        self.lanes = []
+
+    def _restarts(self) -> list[tuple[Lane, Instance]]:
+        crashed = []
+        for lane in list(self.lanes):
+            alive = [one for one in lane.instances if one.ended_seconds is None]
+            hours = 60 if self.version in {"v1.13.0", "v0.13.0"} else 400
+            if alive and self._chance(hours):
+                self.met["crashed"] += 1
+                crashed.append((lane, alive[-1]))
+                self._replace(lane)
+        return crashed
+
+    # --- what is sent -----------------------------------------------------------------------------
+
+    def _close(self, lane: Lane, start: int, crashed: list[tuple[Lane, Instance]]) -> Sent | None:
+        end = start + self.seconds
+        window = lane.windows.open[start] = Window()
+        stopped = min(end, self.stop_until) - max(start, self.stop_from)
+        if stopped >= self.seconds:
+            del lane.windows.open[start]
+            return None
+        if stopped > 0:
+            window.gaps["stopped"] = stopped
+        self._tear(lane, window)
+        share = max(0.0, 1 - sum(window.gaps.values()) / self.seconds)
+        # As `reports.present` has it: what ended before the window is not there.
+        lane.instances = [
+            one for one in lane.instances if one.ended_seconds is None or one.ended_seconds >= start
+        ]
+        counts, hidden = window.counts, Counter[SeriesKey]()
+        for one in lane.instances:
+            part = self.seconds / HOUR / len(lane.instances)
+            self._happen_in(counts, hidden, one, start, hours=part * share)
+            if share < 1:
+                # What is in a gap happens, too; nobody hears of it.
+                self._happen_in(hidden, hidden, one, start, hours=part * (1 - share))
+        for place, one in crashed:
+            if place is lane:
+                kind = self.rng.choice(KINDS)
+                counts[CRASHED, one.version, (("kind", kind),)] += 1
+        self._withhold(counts, hidden, start)
+        if self._chance(1000):
+            self.met["discarded"] += 1
+            counts["Event handled", self.version, (("platform", UNDECLARED),)] += 2
+        window.matched = counts.total()
+        window.lines = 3 * window.matched + 1
+        return self._send(lane, start, hidden)
+
+    def _tear(self, lane: Lane, window: Window) -> None:
+        """Let parts of a window be unreadable."""
+        if lane.state_lost:
+            window.gaps["state_lost"], lane.state_lost = lane.state_lost, 0
+        if self._chance(150):
+            reason = self.rng.choice(GAPS)
+            self.met[f"gap {reason}"] += 1
+            window.gaps[reason] = self.rng.randrange(1, self.seconds)
+
+    def _withhold(self, counts: Counter[SeriesKey], hidden: Counter[SeriesKey], start: int) -> None:
+        if self.withholding.latest > start:
+            for event, version, properties in list(counts):
+                if self.withholding.of(event, properties) > start:
+                    hidden[event, version, properties] += counts.pop((event, version, properties))
+
+    def _happen_in(
+        self,
+        seen: Counter[SeriesKey],
+        hidden: Counter[SeriesKey],
+        pod: Instance,
+        start: int,
+        *,
+        hours: float,
+    ) -> None:
+        """Let one BotKube do what it does in so many hours; only some of it is written and read."""
+        rng, version = self.rng, pod.version
+        if hours <= 0:
+            return
+        local = start // HOUR + self.zone
+        level = _LOAD[local % 24] if self.seconds <= HOUR else 1.0
+        if local // 24 % 7 in {2, 3}:  # 1970 began with a Thursday
+            level *= 0.4
+        if self.is_debug and seen is not hidden and not pod.debug and rng.random() < 0.8:
+            pod.debug = True
+        at_debug = seen if pod.debug else hidden
+        for platform in (*self.bots, *self.sinks):
+            happened = poisson(rng, self.load * level * hours)
+            if not happened:
+                continue
+            failed = min(happened, poisson(rng, happened * 0.01))
+            if happened > failed:
+                is_told = platform == "mattermost" and version in SHOWN_AT_INFO
+                counts = seen if is_told else at_debug
+                counts["Event handled", version, (("platform", platform),)] += happened - failed
+                if counts is not hidden:
+                    (pod.sinks if platform in SINKS else pod.bots).add(platform)
+            if failed:
+                properties = (
+                    ("platform", platform if rng.random() < 0.95 else "unknown"),
+                    ("reason", rng.choice(REASONS)),
+                    ("what", "event" if rng.random() < 0.8 else "reply"),
+                )
+                seen["Notification failed", version, properties] += failed
+        if asked := poisson(rng, self.commands * level * hours):
+            for command in rng.choices(COMMANDS, _ZIPF, k=min(asked, 40)):
+                properties = (
+                    ("command", command),
+                    ("platform", self.bots[0]),
+                    ("result", "failed" if rng.random() < 0.1 else "ok"),
+                )
+                at_debug["Command executed", version, properties] += 1
+        self._happen_rarely(seen, at_debug, version, hours)
+
+    def _happen_rarely(
+        self,
+        seen: Counter[SeriesKey],
+        at_debug: Counter[SeriesKey],
+        version: str,
+        hours: float,
+    ) -> None:
+        rng = self.rng
+        rare = rng.random() / hours
+        if rare < 0.02:
+            reason, at = rng.choice(FAULTY)
+            where = (("platform", rng.choice(BOTS)),) if rng.random() < 0.5 else ()
+            seen["Configuration error", version, (("field", at), *where, ("reason", reason))] += 1
+        elif rare < 0.03:
+            asked_for = (("platform", self.bots[0]), ("reason", "unsupported"))
+            at_debug["Command refused", version, asked_for] += 1
+        elif rare < 0.04:
+            seen["Integration enabled", version, (("platform", self.bots[0]), ("type", "bot"))] += 1
+
+    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey]) -> Sent:
+        instances = lane.instances
+        identity = self.identity
+        origin = self.origin
+        if origin is None or (origin.identity, origin.withholding) != (identity, self.withholding):
+            origin = self.origin = Origin(
+                identity, RULES, AGENT_VERSION, self.gate, self.minimum, self.withholding
+            )
+        gaps = lane.windows.open[start].gaps
+        report = lane.windows.close(start, instances, bots=BOTS, sinks=SINKS)
+        end = report.end_seconds
+        lane.backups.append((lane.seq, lane.totals))
+        lane.seq += 1
+        calls, lane.totals = build_window(
+            origin.without_withheld(report),
+            identity=origin.known_at(start),
+            stream=lane.stream,
+            seq=lane.seq,
+            totals=lane.totals,
+            events=EVENTS,
+            gate=self.gate,
+            minimum=self.minimum,
+            agent_version=AGENT_VERSION,
+            rules_digest=RULES.digest,
+        )
+        facts, discarded, admitted = [], 0, []
+        for aggregate, call in zip(report.aggregates, calls, strict=False):
+            if ("platform", UNDECLARED) in aggregate.properties:
+                discarded += 1
+                continue
+            admitted.append(call)
+            facts.append(
+                Said(
+                    aggregate.event,
+                    aggregate.botkube_version,
+                    dict(aggregate.properties),
+                    max(aggregate.count, self.minimum),
+                    aggregate.count < self.minimum,
+                )
+            )
+        if any(one.is_floor for one in facts):
+            self.met["count floor"] += 1
+        told = self._tell(end)
+        levels = {one.level for one in instances}
+        versions = {one.version for one in instances}
+        return Sent(
+            installation=identity.installation_id,
+            stream=lane.stream,
+            seq=lane.seq,
+            start=start,
+            end=end,
+            facts=facts,
+            version=(versions.pop() if len(versions) == 1 else "several") if versions else None,
+            is_observable=None if not levels or "unknown" in levels else levels == {"debug"},
+            enabled=_enabled(instances),
+            gaps={name: -(-value // 60) * 60 for name, value in gaps.items()},
+            kubernetes_minor=identity.kubernetes_minor,
+            distribution=identity.distribution,
+            withheld=frozenset(self.withholding.events(start)),
+            discarded=discarded,
+            hidden=hidden,
+            group=identity.cluster_id if told else None,
+            identity_calls=len(told),
+            calls=[*told, *admitted, calls[-1]],
+            closed_seconds=end - self.skew + self.rng.randrange(5, 115),
+            skew_seconds=self.skew,
+        )
+
+    def _tell(self, now: int) -> list[Event]:
+        """Return the identity calls that are due, on change and once a day."""
+        told, at = self.told
+        if told == self.identity and now - at < DAY:
+            return []
+        self.told = (self.identity, now)
+        return build_identity(self.identity, agent_version=AGENT_VERSION, at_seconds=now)
+
+
+def uuid(rng: Random) -> str:
+    return str(UUID(int=rng.getrandbits(128), version=4))
+
+
+def poisson(rng: Random, mean: float) -> int:
+    if mean > 30:
+        return max(0, round(rng.gauss(mean, sqrt(mean))))
+    left, found = rng.random(), 0
+    floor = exp(-mean)
+    while left > floor:
+        left *= rng.random()
+        found += 1
+    return found
+
+
+def _enabled(instances: list[Instance]) -> dict[str, bool]:
+    """Return which platforms are known to be on or off: a sink is never known to be off."""
+    is_known = bool(instances) and all(one.started for one in instances)
+    found = dict.fromkeys(BOTS, False) if is_known else {}
+    for one in instances:
+        found |= dict.fromkeys(one.bots | one.sinks, True)
+    return found
