@@ -31,7 +31,7 @@ MAX_SHOWN_FAULTS = 20
 
 
 def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
-    """Write the report on exported events. Raises `OSError`."""
+    """Write the report on exported events."""
     errors = Console(stderr=True)
     tables = output.with_name(f"{output.stem}-tables")
     tables.mkdir(exist_ok=True)  # what cannot be written is known before anything is read
@@ -49,6 +49,8 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
             models(100)
     except WarehouseError as error:
         return _refuse(errors, str(error))
+    except OSError as error:
+        return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
     about = About(
         [label(one) for one in sources],
         loaded.events,
