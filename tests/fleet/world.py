@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from math import exp, sqrt
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from attrs import Factory, define, evolve, field, frozen
@@ -26,11 +26,12 @@ from agent.withholding import Withholding
 from tests.shipped import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.gate import Gate
     from agent.sink.batch import Event
 
+T = TypeVar("T")
 HOUR, DAY, WEEK = 3600, 86_400, 7 * 86_400
 START = 1_788_307_200
 """2026-09-02 00:00 UTC, a Wednesday: the first week of the data is not a whole one."""
@@ -48,7 +49,15 @@ COMMANDS = ("get", "kubectl get", "describe", "logs", "kubectl logs", "ping", "h
 REASONS = ("channel_not_found", "not_in_channel", "rate_limited", "server_error", "unreachable")
 KINDS = ("panic", "configuration", "oom", "unknown", "nil_pointer", "connection")
 FAULTY = (("invalid_credentials", "Token"), ("wrong_type", "Channels"), ("warning", "none"))
-DISTRIBUTIONS = ("eks", "gke", "aks", "k3s", "kind", "openshift", "other", None)
+DISTRIBUTIONS = {
+    "eks": 27, "gke": 18, "aks": 16, "k3s": 12, "openshift": 6, "rke2": 5, "kind": 4, "other": 4,
+    None: 8,
+}  # fmt: skip
+"""How many of a hundred clusters; None says nothing of itself."""
+MINORS = {"1.28": 3, "1.29": 6, "1.30": 11, "1.31": 20, "1.32": 24, "1.33": 20, "1.34": 9, None: 7}
+CHATS = dict(zip(BOTS, (8, 40, 8, 13, 12, 6, 13), strict=True))
+VERSIONS = {**{name: 0.8**age for age, name in enumerate(reversed(RELEASES))}, "other": 0.1}
+"""Half of all run one of the latest three or four; the old ones are a long tail."""
 
 # By hour of the local day, times a weekend's quiet.
 _LOAD = [0.3 + (1.7 if 8 <= hour < 19 else 0.0) for hour in range(24)]
@@ -123,6 +132,8 @@ class Setting:
     window_seconds: int = HOUR
     start: int = START
     trouble: float = 1.0
+    debug_share: float = 0.45
+    """How many log at debug, where alone events and commands show."""
     is_exact: bool = True
     """Whether the product's gate looks at each event; else a stand-in that knows what is wrong."""
 
@@ -183,7 +194,7 @@ class Installation:
             # Twelve times as many events: one of them, for a while, is enough.
             seconds, begins = 300, days * DAY * 3 // 4
         begins -= begins % seconds
-        bots = tuple(sorted(rng.sample(BOTS, rng.choice((1, 1, 1, 2)))))
+        bots = tuple(sorted({pick(rng, CHATS) for _ in range(rng.choice((1, 1, 1, 2)))}))
         sinks = tuple(sorted(rng.sample(SINKS, rng.choice((0, 0, 1, 2)))))
         return cls(
             index=index,
@@ -194,8 +205,8 @@ class Installation:
             identity=Identity(
                 uuid(rng),
                 uuid(rng) if rng.random() < 0.8 else None,
-                rng.choice(("1.29", "1.31", "1.32", "1.33", "1.34", None)),
-                rng.choice(DISTRIBUTIONS),
+                pick(rng, MINORS),
+                pick(rng, DISTRIBUTIONS),
             ),
             seconds=seconds,
             at=setting.start + begins,
@@ -208,8 +219,8 @@ class Installation:
             slots=rng.choice((2, 3)) if rng.random() < 0.12 else 1,
             bots=bots,
             sinks=sinks,
-            version=rng.choice(RELEASES[4:]),
-            is_debug=rng.random() < 0.45,
+            version=pick(rng, VERSIONS),
+            is_debug=rng.random() < setting.debug_share,
             ends=setting.start + days * DAY,
         )
 
@@ -259,7 +270,6 @@ class Installation:
 
     def _happen(self, start: int) -> list[tuple[Lane, Instance]]:
         """Let happen what happens in a window; return the instances that crash in it."""
-        rng, met = self.rng, self.met
         if self.ahead:
             if start >= self.absurd_until:
                 # The clock was put right; the state of a future that never was is thrown away.
@@ -267,52 +277,51 @@ class Installation:
                 self.skew -= self.ahead
                 self.ahead, self.lanes = 0, []
             return []
-        if self._chance(900):
-            self._upgrade()
-        if self._chance(2500):
-            self.identity = evolve(self.identity, kubernetes_minor=rng.choice(("1.33", "1.34")))
-        if start >= self.stop_until and self._chance(700):
-            self._stop(start)
-        if self._chance(1500):
-            met["state lost"] += 1
-            lane = rng.choice(self.lanes)
-            fresh = self._lane()
-            fresh.state_lost = rng.randrange(60, self.seconds + 1)
-            fresh.instances = [self._pod(is_seen=rng.random() < 0.5) for _ in lane.instances[-1:]]
-            self.lanes[self.lanes.index(lane)] = fresh
-        if self._chance(3000):
-            met["new installation id"] += 1
-            self.identity = evolve(self.identity, installation_id=uuid(rng))
-            self.told = (None, 0)
-            self._begin()
-        if self._chance(2500):
-            self._restore()
-        if self._chance(4000):
-            met["opted out"] += 1
-            away = rng.randrange(2 * DAY, 20 * DAY)
-            self.off_until = start + self.seconds + away - away % self.seconds
-            # What was not sent is discarded; a new stream begins when it is on again.
-            self.lanes = []
-        elif self._chance(5000):
-            self._lose_time(start)
-        if self._chance(3000):
-            met["withheld"] += 1
-            event, name, word = rng.choice(
-                (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
-            )
-            self.withholding = Withholding({(event, name, word): start + DAY})
+        if self._chance(_HOURS):
+            pick(self.rng, _TROUBLES)(self, start)
         return self._restarts()
 
-    def _upgrade(self) -> None:
+    def _lose_state(self, _start: int) -> None:
+        self.met["state lost"] += 1
+        lane = self.rng.choice(self.lanes)
+        fresh = self._lane()
+        fresh.state_lost = self.rng.randrange(60, self.seconds + 1)
+        is_seen = self.rng.random() < 0.5
+        fresh.instances = [self._pod(is_seen=is_seen) for _ in lane.instances[-1:]]
+        self.lanes[self.lanes.index(lane)] = fresh
+
+    def _begin_anew(self, _start: int) -> None:
+        self.met["new installation id"] += 1
+        self.identity = evolve(self.identity, installation_id=uuid(self.rng))
+        self.told = (None, 0)
+        self._begin()
+
+    def _opt_out(self, start: int) -> None:
+        self.met["opted out"] += 1
+        away = self.rng.randrange(2 * DAY, 20 * DAY)
+        self.off_until = start + self.seconds + away - away % self.seconds
+        # What was not sent is discarded; a new stream begins when it is on again.
+        self.lanes = []
+
+    def _withhold_some(self, start: int) -> None:
+        self.met["withheld"] += 1
+        series = (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
+        self.withholding = Withholding({self.rng.choice(series): start + DAY})
+
+    def _upgrade_kubernetes(self, _start: int) -> None:
+        minor = self.rng.choice(("1.33", "1.34"))
+        self.identity = evolve(self.identity, kubernetes_minor=minor)
+
+    def _upgrade(self, _start: int) -> None:
         self.met["upgraded"] += 1
-        place = RELEASES.index(self.version) if self.version in RELEASES else 0
-        later = RELEASES[place + 1 :] or ("other",)
-        self.version = self.rng.choice(later[:6])
+        place = RELEASES.index(self.version) if self.version in RELEASES else -1
+        # Most go to the newest; who is there already only changes a setting.
+        self.version = self.rng.choice((*RELEASES[place:][:6], RELEASES[-1], RELEASES[-1]))
         if self.rng.random() < 0.3:
             self.met["level changed"] += 1
             self.is_debug = not self.is_debug
         if self.rng.random() < 0.2:
-            self.bots = tuple(sorted(self.rng.sample(BOTS, 1)))
+            self.bots = (pick(self.rng, CHATS),)
         for lane in self.lanes:
             self._replace(lane)
 
@@ -330,11 +339,13 @@ class Installation:
         target.instances.append(self._pod())
 
     def _stop(self, start: int) -> None:
+        if start < self.stop_until:
+            return
         self.met["scaled to zero"] += 1
         self.stop_from = start + self.rng.randrange(self.seconds)
         self.stop_until = self.stop_from + int(1200 * 2 ** self.rng.uniform(0, 8.5))
 
-    def _restore(self) -> None:
+    def _restore(self, _start: int) -> None:
         """Let somebody put an older state in place of the present one."""
         lane = self.rng.choice(self.lanes)
         if len(lane.backups) == lane.backups.maxlen:
@@ -558,8 +569,27 @@ class Installation:
         return build_identity(self.identity, agent_version=AGENT_VERSION, at_seconds=now)
 
 
+_TROUBLES: dict[Callable[[Installation, int], None], float] = {
+    Installation._upgrade: 1 / 900,
+    Installation._upgrade_kubernetes: 1 / 2500,
+    Installation._stop: 1 / 700,
+    Installation._lose_state: 1 / 1500,
+    Installation._begin_anew: 1 / 3000,
+    Installation._restore: 1 / 2500,
+    Installation._opt_out: 1 / 4000,
+    Installation._lose_time: 1 / 5000,
+    Installation._withhold_some: 1 / 3000,
+}
+"""How often what happens to an installation, by the hour."""
+_HOURS = 1 / sum(_TROUBLES.values())
+
+
 def uuid(rng: Random) -> str:
     return str(UUID(int=rng.getrandbits(128), version=4))
+
+
+def pick(rng: Random, weights: Mapping[T, float]) -> T:
+    return rng.choices(tuple(weights), tuple(weights.values()))[0]
 
 
 def poisson(rng: Random, mean: float) -> int:
