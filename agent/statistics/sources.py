@@ -10,10 +10,10 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -36,11 +36,13 @@ Tell: TypeAlias = Callable[[float], None]
 
 MAX_LINE_BYTES = 8 << 20
 MAX_FAULTS = 1000
+LARGE_BYTES = 2 << 30
 MAX_NUMBER = 2**53
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
 _SAMPLE = 100
+_LACKS = "an event that lacks who, which window, or a number"
 _CALLS = "botkube_analytics_export"
 _LINES = "botkube_analytics_lines"
 # How a column of Segment's own is called in a call; the others are properties.
@@ -48,6 +50,24 @@ _CALL = {"id": "messageId", "anonymous_id": "anonymousId", "group_id": "groupId"
 _TIMES = ("received_at", "sent_at", "original_timestamp", "timestamp")
 _OWN = (*_CALL, *_TIMES, "context_retried_late")
 _TRAITS = {"identifies": "identify", "groups": "group"}
+_KINDS = ("track", "identify", "group", "page", "screen", "alias")
+# A row of a warehouse may have a `type` too, of an integration.
+_IS_NONE = f"coalesce(call.type not in {_KINDS}, true)"
+_TABLE = (
+    "case call.type when 'identify' then 'identifies' when 'group' then 'groups'"
+    " when 'track' then coalesce(replace(lower(call.event), ' ', '_'), '') else"
+    f" case when not {_IS_NONE} then '' end end"
+)
+_UNUSABLE = (
+    'coalesce(call."anonymousId" is null or call."messageId" is null or call.type = \'track\' and ('
+    f"coalesce(call.properties.seq not between 0 and {MAX_NUMBER}, true)"
+    f" or coalesce(call.properties.count not between 0 and {MAX_NUMBER},"
+    " coalesce(call.event, '') not ilike 'collection_report')"
+    " or call.properties.stream is null"
+    " or try_cast(call.properties.window_start as timestamptz) is null"
+    " or try_cast(call.properties.window_end as timestamptz) is null), false)"
+)
+"""The condition under which nothing can be made of a call."""
 
 
 @define
@@ -75,6 +95,19 @@ def label(source: str) -> str:
     return source
 
 
+def are_large(sources: Iterable[str]) -> bool:
+    """Whether there is more than is held in memory, or nobody knows."""
+    return (
+        any(source == "-" or _is_address(source) for source in sources)
+        or sum(
+            one.stat().st_size
+            for source in map(Path, sources)
+            for one in (source.iterdir() if source.is_dir() else (source,))
+        )
+        > LARGE_BYTES
+    )
+
+
 def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
     """Read all sources into Segment's tables. Raises `OSError` and `WarehouseError`."""
     loaded = Loaded()
@@ -85,8 +118,13 @@ def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -
             if _is_address(source):
                 _load_postgres(source, into, tables, loaded)
             else:
-                for path in _files(source, into.folder):
-                    _load_file(path, into, tables, loaded)
+                paths = list(_files(source, into.folder))
+                entries = [one for one in paths if one.suffix == ".report"]
+                if entries:
+                    _load_ledger(entries, into, tables, loaded)
+                for path in paths:
+                    if path.suffix != ".report":
+                        _load_file(path, into, tables, loaded)
         progress(100)
     return loaded
 
@@ -139,9 +177,7 @@ def _is_export(name: str) -> bool:
 def _load_file(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     with path.open("rb") as file:
         begin = file.read(16)
-    if path.suffix == ".report":
-        _load_entry(path, into, tables, loaded)
-    elif begin.startswith(b"PAR1"):
+    if begin.startswith(b"PAR1"):
         _load_parquet(path, into, tables, loaded)
     elif begin[8:12] == b"DUCK":
         _load_duckdb(path, into, tables, loaded)
@@ -162,9 +198,8 @@ def _load_lines(
     loaded: Loaded,
     *,
     is_zipped: bool,
-    name: str | None = None,
 ) -> None:
-    shown = name or str(path)
+    shown = str(path)
     if is_zipped and path.suffix != ".gz":
         # DuckDB goes by the name.
         link = into.folder / "export.gz"
@@ -174,15 +209,16 @@ def _load_lines(
     are_requests = _are_requests(path, is_zipped=is_zipped)
     _parse(path, into, tables, are_requests=are_requests)
     unread = [number for (number,) in into.rows(f"select line from {_LINES} order by 1")]
-    _spread(shown, into, tables, loaded)
-    if unread and name is None:
-        spool = into.folder / "lines.ndjson"
-        again = _Again(shown, spool, loaded, are_requests=are_requests)
+    unusable = _spread(into, tables, loaded)
+    spool = into.folder / "lines.ndjson"
+    again = _Again(shown, spool, loaded, are_requests=are_requests)
+    if unread or unusable:
         with closing(_open(path, is_zipped=is_zipped)) as file:
-            again.look(file, unread)
-        if again.where:
-            _parse(spool, into, tables, are_requests=True)
-            _spread(shown, into, tables, loaded, again.where)
+            again.look(file, frozenset(unread), frozenset(unusable))
+    if again.where:
+        _parse(spool, into, tables, are_requests=True)
+        for row in _spread(into, tables, loaded):
+            loaded.note(f"{shown}:{again.where[row - 1]}: {_LACKS}")
 
 
 def _are_requests(path: Path, *, is_zipped: bool) -> bool:
@@ -227,14 +263,14 @@ def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -
     columns = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in schema.items())
     own = '"sentAt" as sent, "receivedAt" as received, context.retried_late as late'
     into.connection.execute(
-        f"create or replace temp table {_CALLS} as"
-        f" select row_number() over () as line, {own}, {call_of} as call"
+        f"create or replace temp table {_CALLS} as select *, {_TABLE} as named, {_UNUSABLE} as bad"
+        f" from (select row_number() over () as line, {own}, {call_of} as call"
         f" from read_ndjson({_text(str(path))}, columns = {{{columns}}}, ignore_errors = true,"
-        f" maximum_object_size = {MAX_LINE_BYTES})"
+        f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
     into.connection.execute(
         f"create or replace temp table {_LINES} as"
-        f" select distinct line from {_CALLS} where call.type is null"
+        f" select distinct line from {_CALLS} where {_IS_NONE}"
     )
 
 
@@ -242,43 +278,27 @@ def _struct(kinds: Mapping[str, str]) -> str:
     return f"STRUCT({', '.join(f'{_name(name)} {kind}' for name, kind in kinds.items())})"
 
 
-def _spread(
-    shown: str,
-    into: Warehouse,
-    tables: Tables,
-    loaded: Loaded,
-    where: Sequence[int] | None = None,
-) -> None:
-    """Put each call into the table of its event."""
-    name = "replace(lower(call.event), ' ', '_')"
+def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
+    """Put each call into the table of its event; return the lines with one that is unusable."""
+    counts = dict(into.rows(f"select named, count(*) from {_CALLS} group by 1"))
+    listed = ", ".join(map(_text, tables))
+    unusable = into.rows(
+        f"select distinct line from {_CALLS} where bad and named in ({listed}) order by 1"
+    )
     for table, columns in tables.items():
-        kind = _TRAITS.get(table)
-        is_it = f"call.type = '{kind}'" if kind else f"call.type = 'track' and {name} = '{table}'"
-        bad = _unusable(columns, is_track=kind is None)
-        faults = into.rows(f"select line from {_CALLS} where {is_it} and {bad} order by 1")
-        for (line,) in faults:
-            number = where[line - 1] if where else line
-            loaded.note(f"{shown}:{number}: an event that lacks who, which window, or a number")
-        bag = "traits" if kind else "properties"
-        values = [_value(column, bag) for column in columns]
-        cast = [
-            f"try_cast({value} as {kind})"
-            for value, kind in zip(values, columns.values(), strict=True)
-        ]
+        many = counts.pop(table, 0)
+        loaded.events += many
+        if not many:
+            continue
+        bag = "traits" if table in _TRAITS else "properties"
+        cast = [f"try_cast({_value(name, bag)} as {kind})" for name, kind in columns.items()]
         into.connection.execute(
             f"insert into {table} ({', '.join(map(_name, columns))})"
-            f" select {', '.join(cast)} from {_CALLS} where {is_it} and not {bad}"
+            f" select {', '.join(cast)} from {_CALLS} where named = '{table}' and not bad"
         )
-    total = into.rows(f"select count(*) from {_CALLS} where call.type is not null")[0][0]
-    ours = " or ".join(
-        f"(call.type = 'track' and {name} = '{table}')"
-        if table not in _TRAITS
-        else f"call.type = '{_TRAITS[table]}'"
-        for table in tables
-    )
-    ours_total = into.rows(f"select count(*) from {_CALLS} where {ours}")[0][0]
-    loaded.events += ours_total
-    loaded.others += total - ours_total
+    counts.pop(None, 0)
+    loaded.others += sum(counts.values())
+    return [line for (line,) in unusable]
 
 
 def _value(column: str, bag: str) -> str:
@@ -305,23 +325,6 @@ def _value(column: str, bag: str) -> str:
     return f"call.{bag}.{_name(column)}"
 
 
-def _unusable(columns: Mapping[str, str], *, is_track: bool) -> str:
-    """Return the condition under which nothing can be made of a call."""
-    wrong = ['call."anonymousId" is null', 'call."messageId" is null']
-    if is_track:
-        wrong += [
-            f"coalesce(call.properties.{name} not between 0 and {MAX_NUMBER}, true)"
-            for name in ("seq", "count")
-            if name in columns
-        ]
-        wrong += [
-            f"try_cast(call.properties.{name} as timestamptz) is null"
-            for name in ("window_start", "window_end")
-        ]
-        wrong.append("call.properties.stream is null")
-    return f"({' or '.join(wrong)})"
-
-
 @define
 class _Again:
     """Lines that DuckDB could not read as what the others are: what can be made of them.
@@ -335,18 +338,18 @@ class _Again:
     are_requests: bool = field(kw_only=True)
     where: list[int] = field(factory=list)
 
-    def look(self, file: IO[bytes], unread: Sequence[int]) -> None:
-        """Look at those lines of a file, blank ones not counted."""
-        wanted = iter(unread)
-        nth, seen = next(wanted), 0
+    def look(self, file: IO[bytes], unread: Set[int], unusable: Set[int]) -> None:
+        """Look at those lines of a file, blank ones not counted, and name the unusable."""
+        rows = count(1)
         with self.spool.open("wb") as out:
             for number, line in enumerate(_lines(file), 1):
                 if not line.strip():
                     continue
-                seen += 1
-                if seen != nth:
+                row = next(rows)
+                if row in unusable:
+                    self.loaded.note(f"{self.shown}:{number}: {_LACKS}")
+                if row not in unread:
                     continue
-                nth = next(wanted, 0)
                 found = _request(line, are_read=self.are_requests)
                 if isinstance(found, str):
                     self.loaded.note(f"{self.shown}:{number}: {found}")
@@ -383,7 +386,7 @@ def _request(line: bytes, *, are_read: bool) -> dict[str, Any] | str:
     if not isinstance(calls, list) or not all(isinstance(one, dict) for one in calls):
         return "neither an event nor a request of events"
     made = [_call(one) for one in calls]
-    if not all(isinstance(one.get("type"), str) for one in made):
+    if not all(one.get("type") in _KINDS for one in made):
         return "neither an event nor a request of events"
     return (found if isinstance(found, dict) and "batch" in found else {}) | {"batch": made}
 
@@ -391,7 +394,7 @@ def _request(line: bytes, *, are_read: bool) -> dict[str, Any] | str:
 def _call(found: dict[str, Any]) -> dict[str, Any]:
     """Return a call; one that is a row of a warehouse is made one again."""
     if "anonymous_id" not in found or "properties" in found:
-        return found
+        return found  # a call already, or nothing
     rest = {name: value for name, value in found.items() if name not in RESERVED}
     kind = "track" if "event" in found else "group" if "group_id" in found else "identify"
     return {
@@ -409,17 +412,24 @@ def _call(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _load_entry(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
-    """Read one kept report of a ledger."""
-    try:
-        entry = decode(path.read_bytes())
-    except EntryError as error:
-        loaded.note(f"{path}:1: {error}")
-        return
-    at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat()
-    spool = into.folder / "entry.ndjson"
-    spool.write_bytes(b'{"receivedAt":"%b","batch":%b}\n' % (at.encode(), entry.array))
-    _load_lines(spool, into, tables, loaded, is_zipped=False, name=str(path))
+def _load_ledger(paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+    """Read kept reports, each as a request."""
+    spool = into.folder / "ledger.ndjson"
+    read: list[Path] = []
+    with spool.open("wb") as out:
+        for path in paths:
+            try:
+                entry = decode(path.read_bytes())
+            except EntryError as error:
+                loaded.note(f"{path}:1: {error}")
+                continue
+            at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat().encode()
+            out.write(b'{"receivedAt":"%b","batch":%b}\n' % (at, entry.array.replace(b"\n", b" ")))
+            read.append(path)
+    _parse(spool, into, tables, are_requests=True)
+    unread = into.rows(f"select line from {_LINES} order by 1")
+    for row in [*(row for (row,) in unread), *_spread(into, tables, loaded)]:
+        loaded.note(f"{read[row - 1]}:2: {_LACKS}")
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -502,10 +512,10 @@ def _insert(
 ) -> int:
     names = [one for one in columns if one in set(has)]
     listed = ", ".join(f"try_cast({_name(one)} as {columns[one]})" for one in names)
-    count: int = into.rows(
+    inserted: int = into.rows(
         f"insert into {table} ({', '.join(map(_name, names))}) select {listed} from {relation}"
     )[0][0]
-    return count
+    return inserted
 
 
 def _name(name: str) -> str:
