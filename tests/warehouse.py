@@ -47,7 +47,9 @@ def tables() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for one in disclosures(RULES):
         if one.event in (*event_names(RULES), REPORT):
-            columns = found.setdefault(snake(one.event), {**AROUND, "context_retried_late": BOOLEAN})
+            columns = found.setdefault(
+                snake(one.event), {**AROUND, "context_retried_late": BOOLEAN}
+            )
             columns[snake(one.name)] = _type(one)
     around = {**AROUND, "original_timestamp": TIME}
     found["identifies"] = {**around, "kubernetes_minor": TEXT, "distribution": TEXT}
@@ -87,6 +89,7 @@ HEAD = """\
 -- with the first value that it sees; what it has not made yet is added here, empty. Then `calls`,
 -- the one view that reads those tables. The views of models.sql are dropped first and made anew there.
 """
+
 
 def write_tables() -> str:
     """Return tables.sql."""
@@ -188,7 +191,9 @@ def _branch(table: str, own: tuple[str, ...], report: dict[str, str]) -> str:
         ]
     lines.append(_text("botkube_version", columns))
     lines += [_text(name, columns) for name in own]
-    lines.append("cast(count as bigint) as count" if "count" in columns else "cast(0 as bigint) as count")
+    lines.append(
+        "cast(count as bigint) as count" if "count" in columns else "cast(0 as bigint) as count"
+    )
     lines.append(
         "case when count_floor then 1 else 0 end as is_floor"
         if "count_floor" in columns
