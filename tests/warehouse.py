@@ -1,27 +1,30 @@
-"""The warehouse's SQL: its generated parts, and how a test runs it on DuckDB and PostgreSQL.
+"""The warehouse's SQL: what of it is generated, and the order in which it runs.
 
-`python -m tests.warehouse --write` writes `deploy/warehouse/tables.sql` anew from the shipped rules.
+`python -m tests.warehouse --write` writes `deploy/warehouse/tables.sql` anew from the rules.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from agent.disclosure import _NUMBERS, disclosures, event_names
+from agent.disclosure import disclosures, event_names
 from agent.model import REPORT
 from agent.names import ADDED, snake
 from tests.shipped import ROOT, RULES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from agent.disclosure import Disclosure
 
 FOLDER = ROOT / "deploy" / "warehouse"
 FILES = ("tables.sql", "models.sql", "refresh.sql")
 """In the order in which they run."""
 
+REPORTS = snake(REPORT)
+LATE = "context_retried_late"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
 TEXT, NUMBER, BOOLEAN, TIME = "varchar", "bigint", "boolean", "timestamp"
@@ -47,9 +50,7 @@ def tables() -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for one in disclosures(RULES):
         if one.event in (*event_names(RULES), REPORT):
-            columns = found.setdefault(
-                snake(one.event), {**AROUND, "context_retried_late": BOOLEAN}
-            )
+            columns = found.setdefault(snake(one.event), {**AROUND, LATE: BOOLEAN})
             columns[snake(one.name)] = _type(one)
     around = {**AROUND, "original_timestamp": TIME}
     found["identifies"] = {**around, "kubernetes_minor": TEXT, "distribution": TEXT}
@@ -68,18 +69,32 @@ def own_columns() -> tuple[str, ...]:
     columns = (
         name
         for table, found in tables().items()
-        if table not in (snake(REPORT), "identifies", "groups")
+        if table not in (REPORTS, "identifies", "groups")
         for name in found
-        if name not in {*AROUND, *COUNTS, "context_retried_late"}
+        if name not in {*AROUND, *COUNTS, LATE}
     )
     return tuple(dict.fromkeys(columns))
 
 
 def report_columns() -> dict[str, str]:
-    """Return what only a Collection report says, with types; lines are no business of the models."""
-    skipped = {*AROUND, *COUNTS, "context_retried_late", "rules_changed", "rules_digest", *_NUMBERS}
-    found = tables()[snake(REPORT)]
+    """Return what only a Collection report says, with types; lines are not the models' business."""
+    found = tables()[REPORTS]
+    lines = {
+        one.name for one in disclosures(RULES) if one.event == REPORT and one.shape == "number"
+    }
+    skipped = {*AROUND, *COUNTS, LATE, "rules_changed", "rules_digest", *lines}
     return {name: kind for name, kind in found.items() if name not in skipped}
+
+
+def install(execute: Callable[[str], Any]) -> None:
+    """Make the tables and views of the models, beside whatever raw tables there are."""
+    for name in ("tables.sql", "models.sql"):
+        execute((FOLDER / name).read_text(encoding="utf-8"))
+
+
+def refresh(execute: Callable[[str], Any]) -> None:
+    """Bring them up to date."""
+    execute((FOLDER / "refresh.sql").read_text(encoding="utf-8"))
 
 
 HEAD = """\
@@ -87,7 +102,7 @@ HEAD = """\
 --
 -- The tables that Segment writes, as far as the models read them. Segment makes a table or a column
 -- with the first value that it sees; what it has not made yet is added here, empty. Then `calls`,
--- the one view that reads those tables. The views of models.sql are dropped first and made anew there.
+-- the one view that reads those tables. The views of models.sql are dropped first; it makes them.
 """
 
 
@@ -109,10 +124,17 @@ def view_names(sql: str) -> list[str]:
 
 
 def _made() -> Iterator[str]:
-    for table, columns in tables().items():
-        yield f"create table if not exists {table} (id varchar);"
+    # The report comes first: every window has one, so its times tell how this warehouse keeps them.
+    for table in sorted(tables(), key=lambda name: name != REPORTS):
+        columns = tables()[table]
+        if table == REPORTS:
+            yield f"create table if not exists {table} (id varchar);"
+        else:
+            base = f"select id, {', '.join(AROUND)} from {REPORTS} where false"  # noqa: S608 ours
+            yield f"create table if not exists {table} as {base};"
         for name, kind in columns.items():
-            yield f"alter table {table} add column if not exists {name} {kind};"
+            if name not in AROUND or table == REPORTS:
+                yield f"alter table {table} add column if not exists {name} {kind};"
         yield ""
 
 
@@ -144,12 +166,12 @@ def _calls() -> Iterator[str]:
     )
     yield "  from ("
     # The report has every column that is no text, so it goes first and gives the types.
-    names = sorted(tables(), key=lambda name: name != snake(REPORT))
+    names = sorted(tables(), key=lambda name: name != REPORTS)
     yield "\n    union all\n".join(_branch(table, own, report) for table in names)
     yield "  ) as raw"
     yield ") as told"
-    yield f"where stream <> '{ZERO}' and seq > 0 and window_end > window_start"
-    yield "  and installation <> '' and stream <> '';"
+    yield f"where stream <> '{ZERO}' and stream <> '' and seq > 0 and installation <> ''"
+    yield "  and (window_end > window_start or event = 'identifies' or event = 'groups');"
 
 
 IMPLAUSIBLE = "window_end > received + 86400 or window_end < received - 7776000"
@@ -204,7 +226,7 @@ def _branch(table: str, own: tuple[str, ...], report: dict[str, str]) -> str:
     lines.append("cast(received_at as timestamp) as received_at")
     if is_identity:
         day = "coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp))"
-        lines += [f"{day} as window_start_at", f"{day} + interval '1' day as window_end_at"]
+        lines += [f"{day} as window_start_at", f"{day} as window_end_at"]
     else:
         lines += [
             "cast(window_start as timestamp) as window_start_at",

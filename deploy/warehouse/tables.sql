@@ -2,7 +2,7 @@
 --
 -- The tables that Segment writes, as far as the models read them. Segment makes a table or a column
 -- with the first value that it sees; what it has not made yet is added here, empty. Then `calls`,
--- the one view that reads those tables. The views of models.sql are dropped first and made anew there.
+-- the one view that reads those tables. The views of models.sql are dropped first; it makes them.
 
 drop view if exists completeness;
 drop view if exists crash_kinds;
@@ -43,105 +43,6 @@ drop view if exists stage_reports;
 drop view if exists stage_counts;
 drop view if exists stage_bound;
 drop view if exists calls;
-
-create table if not exists command_executed (id varchar);
-alter table command_executed add column if not exists anonymous_id varchar;
-alter table command_executed add column if not exists received_at timestamp;
-alter table command_executed add column if not exists context_retried_late boolean;
-alter table command_executed add column if not exists platform varchar;
-alter table command_executed add column if not exists command varchar;
-alter table command_executed add column if not exists result varchar;
-alter table command_executed add column if not exists count bigint;
-alter table command_executed add column if not exists count_floor boolean;
-alter table command_executed add column if not exists botkube_version varchar;
-alter table command_executed add column if not exists stream varchar;
-alter table command_executed add column if not exists seq bigint;
-alter table command_executed add column if not exists window_start timestamp;
-alter table command_executed add column if not exists window_end timestamp;
-
-create table if not exists command_refused (id varchar);
-alter table command_refused add column if not exists anonymous_id varchar;
-alter table command_refused add column if not exists received_at timestamp;
-alter table command_refused add column if not exists context_retried_late boolean;
-alter table command_refused add column if not exists platform varchar;
-alter table command_refused add column if not exists reason varchar;
-alter table command_refused add column if not exists count bigint;
-alter table command_refused add column if not exists count_floor boolean;
-alter table command_refused add column if not exists botkube_version varchar;
-alter table command_refused add column if not exists stream varchar;
-alter table command_refused add column if not exists seq bigint;
-alter table command_refused add column if not exists window_start timestamp;
-alter table command_refused add column if not exists window_end timestamp;
-
-create table if not exists event_handled (id varchar);
-alter table event_handled add column if not exists anonymous_id varchar;
-alter table event_handled add column if not exists received_at timestamp;
-alter table event_handled add column if not exists context_retried_late boolean;
-alter table event_handled add column if not exists platform varchar;
-alter table event_handled add column if not exists count bigint;
-alter table event_handled add column if not exists count_floor boolean;
-alter table event_handled add column if not exists botkube_version varchar;
-alter table event_handled add column if not exists stream varchar;
-alter table event_handled add column if not exists seq bigint;
-alter table event_handled add column if not exists window_start timestamp;
-alter table event_handled add column if not exists window_end timestamp;
-
-create table if not exists notification_failed (id varchar);
-alter table notification_failed add column if not exists anonymous_id varchar;
-alter table notification_failed add column if not exists received_at timestamp;
-alter table notification_failed add column if not exists context_retried_late boolean;
-alter table notification_failed add column if not exists platform varchar;
-alter table notification_failed add column if not exists what varchar;
-alter table notification_failed add column if not exists reason varchar;
-alter table notification_failed add column if not exists count bigint;
-alter table notification_failed add column if not exists count_floor boolean;
-alter table notification_failed add column if not exists botkube_version varchar;
-alter table notification_failed add column if not exists stream varchar;
-alter table notification_failed add column if not exists seq bigint;
-alter table notification_failed add column if not exists window_start timestamp;
-alter table notification_failed add column if not exists window_end timestamp;
-
-create table if not exists integration_enabled (id varchar);
-alter table integration_enabled add column if not exists anonymous_id varchar;
-alter table integration_enabled add column if not exists received_at timestamp;
-alter table integration_enabled add column if not exists context_retried_late boolean;
-alter table integration_enabled add column if not exists platform varchar;
-alter table integration_enabled add column if not exists type varchar;
-alter table integration_enabled add column if not exists count bigint;
-alter table integration_enabled add column if not exists count_floor boolean;
-alter table integration_enabled add column if not exists botkube_version varchar;
-alter table integration_enabled add column if not exists stream varchar;
-alter table integration_enabled add column if not exists seq bigint;
-alter table integration_enabled add column if not exists window_start timestamp;
-alter table integration_enabled add column if not exists window_end timestamp;
-
-create table if not exists configuration_error (id varchar);
-alter table configuration_error add column if not exists anonymous_id varchar;
-alter table configuration_error add column if not exists received_at timestamp;
-alter table configuration_error add column if not exists context_retried_late boolean;
-alter table configuration_error add column if not exists reason varchar;
-alter table configuration_error add column if not exists field varchar;
-alter table configuration_error add column if not exists platform varchar;
-alter table configuration_error add column if not exists count bigint;
-alter table configuration_error add column if not exists count_floor boolean;
-alter table configuration_error add column if not exists botkube_version varchar;
-alter table configuration_error add column if not exists stream varchar;
-alter table configuration_error add column if not exists seq bigint;
-alter table configuration_error add column if not exists window_start timestamp;
-alter table configuration_error add column if not exists window_end timestamp;
-
-create table if not exists application_crashed (id varchar);
-alter table application_crashed add column if not exists anonymous_id varchar;
-alter table application_crashed add column if not exists received_at timestamp;
-alter table application_crashed add column if not exists context_retried_late boolean;
-alter table application_crashed add column if not exists kind varchar;
-alter table application_crashed add column if not exists count bigint;
-alter table application_crashed add column if not exists count_floor boolean;
-alter table application_crashed add column if not exists botkube_version varchar;
-alter table application_crashed add column if not exists stream varchar;
-alter table application_crashed add column if not exists seq bigint;
-alter table application_crashed add column if not exists window_start timestamp;
-alter table application_crashed add column if not exists window_end timestamp;
 
 create table if not exists collection_report (id varchar);
 alter table collection_report add column if not exists anonymous_id varchar;
@@ -204,16 +105,97 @@ alter table collection_report add column if not exists seq bigint;
 alter table collection_report add column if not exists window_start timestamp;
 alter table collection_report add column if not exists window_end timestamp;
 
-create table if not exists identifies (id varchar);
-alter table identifies add column if not exists anonymous_id varchar;
-alter table identifies add column if not exists received_at timestamp;
+create table if not exists command_executed as select id, anonymous_id, received_at from collection_report where false;
+alter table command_executed add column if not exists context_retried_late boolean;
+alter table command_executed add column if not exists platform varchar;
+alter table command_executed add column if not exists command varchar;
+alter table command_executed add column if not exists result varchar;
+alter table command_executed add column if not exists count bigint;
+alter table command_executed add column if not exists count_floor boolean;
+alter table command_executed add column if not exists botkube_version varchar;
+alter table command_executed add column if not exists stream varchar;
+alter table command_executed add column if not exists seq bigint;
+alter table command_executed add column if not exists window_start timestamp;
+alter table command_executed add column if not exists window_end timestamp;
+
+create table if not exists command_refused as select id, anonymous_id, received_at from collection_report where false;
+alter table command_refused add column if not exists context_retried_late boolean;
+alter table command_refused add column if not exists platform varchar;
+alter table command_refused add column if not exists reason varchar;
+alter table command_refused add column if not exists count bigint;
+alter table command_refused add column if not exists count_floor boolean;
+alter table command_refused add column if not exists botkube_version varchar;
+alter table command_refused add column if not exists stream varchar;
+alter table command_refused add column if not exists seq bigint;
+alter table command_refused add column if not exists window_start timestamp;
+alter table command_refused add column if not exists window_end timestamp;
+
+create table if not exists event_handled as select id, anonymous_id, received_at from collection_report where false;
+alter table event_handled add column if not exists context_retried_late boolean;
+alter table event_handled add column if not exists platform varchar;
+alter table event_handled add column if not exists count bigint;
+alter table event_handled add column if not exists count_floor boolean;
+alter table event_handled add column if not exists botkube_version varchar;
+alter table event_handled add column if not exists stream varchar;
+alter table event_handled add column if not exists seq bigint;
+alter table event_handled add column if not exists window_start timestamp;
+alter table event_handled add column if not exists window_end timestamp;
+
+create table if not exists notification_failed as select id, anonymous_id, received_at from collection_report where false;
+alter table notification_failed add column if not exists context_retried_late boolean;
+alter table notification_failed add column if not exists platform varchar;
+alter table notification_failed add column if not exists what varchar;
+alter table notification_failed add column if not exists reason varchar;
+alter table notification_failed add column if not exists count bigint;
+alter table notification_failed add column if not exists count_floor boolean;
+alter table notification_failed add column if not exists botkube_version varchar;
+alter table notification_failed add column if not exists stream varchar;
+alter table notification_failed add column if not exists seq bigint;
+alter table notification_failed add column if not exists window_start timestamp;
+alter table notification_failed add column if not exists window_end timestamp;
+
+create table if not exists integration_enabled as select id, anonymous_id, received_at from collection_report where false;
+alter table integration_enabled add column if not exists context_retried_late boolean;
+alter table integration_enabled add column if not exists platform varchar;
+alter table integration_enabled add column if not exists type varchar;
+alter table integration_enabled add column if not exists count bigint;
+alter table integration_enabled add column if not exists count_floor boolean;
+alter table integration_enabled add column if not exists botkube_version varchar;
+alter table integration_enabled add column if not exists stream varchar;
+alter table integration_enabled add column if not exists seq bigint;
+alter table integration_enabled add column if not exists window_start timestamp;
+alter table integration_enabled add column if not exists window_end timestamp;
+
+create table if not exists configuration_error as select id, anonymous_id, received_at from collection_report where false;
+alter table configuration_error add column if not exists context_retried_late boolean;
+alter table configuration_error add column if not exists reason varchar;
+alter table configuration_error add column if not exists field varchar;
+alter table configuration_error add column if not exists platform varchar;
+alter table configuration_error add column if not exists count bigint;
+alter table configuration_error add column if not exists count_floor boolean;
+alter table configuration_error add column if not exists botkube_version varchar;
+alter table configuration_error add column if not exists stream varchar;
+alter table configuration_error add column if not exists seq bigint;
+alter table configuration_error add column if not exists window_start timestamp;
+alter table configuration_error add column if not exists window_end timestamp;
+
+create table if not exists application_crashed as select id, anonymous_id, received_at from collection_report where false;
+alter table application_crashed add column if not exists context_retried_late boolean;
+alter table application_crashed add column if not exists kind varchar;
+alter table application_crashed add column if not exists count bigint;
+alter table application_crashed add column if not exists count_floor boolean;
+alter table application_crashed add column if not exists botkube_version varchar;
+alter table application_crashed add column if not exists stream varchar;
+alter table application_crashed add column if not exists seq bigint;
+alter table application_crashed add column if not exists window_start timestamp;
+alter table application_crashed add column if not exists window_end timestamp;
+
+create table if not exists identifies as select id, anonymous_id, received_at from collection_report where false;
 alter table identifies add column if not exists original_timestamp timestamp;
 alter table identifies add column if not exists kubernetes_minor varchar;
 alter table identifies add column if not exists distribution varchar;
 
-create table if not exists groups (id varchar);
-alter table groups add column if not exists anonymous_id varchar;
-alter table groups add column if not exists received_at timestamp;
+create table if not exists groups as select id, anonymous_id, received_at from collection_report where false;
 alter table groups add column if not exists original_timestamp timestamp;
 alter table groups add column if not exists group_id varchar;
 alter table groups add column if not exists kubernetes_minor varchar;
@@ -660,7 +642,7 @@ from (
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
       coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) + interval '1' day as window_end_at
+      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
     from identifies
     union all
     select
@@ -702,9 +684,9 @@ from (
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
       coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) + interval '1' day as window_end_at
+      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
     from groups
   ) as raw
 ) as told
-where stream <> '00000000-0000-0000-0000-000000000000' and seq > 0 and window_end > window_start
-  and installation <> '' and stream <> '';
+where stream <> '00000000-0000-0000-0000-000000000000' and stream <> '' and seq > 0 and installation <> ''
+  and (window_end > window_start or event = 'identifies' or event = 'groups');
