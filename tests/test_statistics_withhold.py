@@ -491,7 +491,7 @@ def test_a_quantile_is_told_only_if_as_many_may_lie_beyond_it() -> None:
     active = [Active(week=WEEK, installations=50)]
     (told,) = withhold(Answers(active, events_per_day=[row]), 5).events_per_day
 
-    # 28 days may be those of four installations: 30 lie beyond the 90 %, and 3 beyond the 99 %.
+    # The days of five installations lie beyond the 90 %; 28 left out may be those of four.
     assert (told.p10, told.p90, told.p99, told.days_left_out) == (7, 7, WITHHELD, WITHHELD)
 
 

@@ -43,7 +43,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 Hidden = frozenset[Hashable]
 
 DAYS = 7
-_QUANTILES = {"p10": 0.10, "p25": 0.25, "median": 0.50, "p75": 0.75, "p90": 0.90, "p99": 0.99}
+_QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 _PARTS = ("new", "kept", "returned", "gone")
 OTHERS = "all others"
 _SERIES = (12, 8, 6, 4, 3, 2, 1)
@@ -464,14 +464,14 @@ def _per_day(row: PerDay, least: int) -> PerDay:
     """Withhold quantiles: one is of somebody, so as many must lie on either side of it."""
     if _is_few(row.installations, least):
         return _blank(row)
-    most = DAYS * (least - 1)  # days of one installation fewer
-    days = _int(row.installation_days)
     told: dict[str, Told] = {
         name: WITHHELD
         for name, at in _QUANTILES.items()
-        if least > 1 and min(at, 1 - at) * days <= most and getattr(row, name) is not None
+        if min(at, 100 - at) * _int(row.installations) < 100 * least
+        and getattr(row, name) is not None
     }
-    if 0 < _int(row.days_left_out) <= most:
+    # Of so few days each may be of the same installations.
+    if 0 < _int(row.days_left_out) <= DAYS * (least - 1):
         told["days_left_out"] = WITHHELD
     return _change(row, told)
 
