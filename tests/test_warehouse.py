@@ -173,13 +173,14 @@ class Stream:
         hours: int,
         *counts: Aggregate,
         said: Mapping[str, Value] = DEBUG,
+        length: int = HOUR,
         **more: Value,
     ) -> list[Event]:
-        """Return the calls of so many hourly windows, all alike."""
+        """Return the calls of so many windows, all alike."""
         return [
             call
             for hour in range(hours)
-            for call in self.window(start + hour * HOUR, *counts, said=said, **more)
+            for call in self.window(start + hour * length, *counts, said=said, length=length, **more)
         ]
 
 
@@ -652,8 +653,8 @@ def test_a_week_in_which_all_of_an_installation_was_lost_is_not_complete(
 
 def test_an_upgrade_within_a_week_counts_once(database: Database) -> None:
     stream = Stream()
-    new = {**DEBUG, "botkube_version": "v1.13.0"}
-    both = {**DEBUG, "botkube_version": "several"}
+    new: Mapping[str, Value] = {**DEBUG, "botkube_version": "v1.13.0"}
+    both: Mapping[str, Value] = {**DEBUG, "botkube_version": "several"}
     database.take(
         stream.hours(MONDAY, 20, crash()),
         stream.hours(MONDAY + 20 * HOUR, 1, said=both),
@@ -669,7 +670,7 @@ def test_an_upgrade_within_a_week_counts_once(database: Database) -> None:
 
 
 def test_an_integration_is_on_off_or_not_known(database: Database) -> None:
-    unsure = {"botkube_version": "v1.14.0", "webhook_enabled": True}
+    unsure: Mapping[str, Value] = {"botkube_version": "v1.14.0", "webhook_enabled": True}
     database.take(
         Stream("a", "a").window(MONDAY),
         Stream("b", "b").window(MONDAY, said={**DEBUG, "slack_enabled": False}),

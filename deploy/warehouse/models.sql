@@ -29,7 +29,8 @@ from (
   select
     greatest(
       -500000,
-      coalesce(max(received_day), 0) - greatest(2, coalesce((select max(days_back) from refresh), 2))
+      coalesce(max(received_day), 0)
+      - greatest(2, coalesce((select max(days_back) from refresh), 2))
     ) as from_day
   from loads where calls > 0
 ) as newest;
@@ -105,7 +106,7 @@ select
   max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies
 from counts
 where exists (
-    select 1 from touched where touched.installation = counts.installation and touched.day = counts.day
+    select 1 from touched as t where t.installation = counts.installation and t.day = counts.day
   )
 group by
   day, is_implausible, installation, stream, seq, window_start, window_end,
@@ -120,7 +121,7 @@ create view stage_touched_doubles as
 select day, is_implausible, installation, stream, seq, window_start, window_end, count(*) as copies
 from reports
 where exists (
-    select 1 from touched where touched.installation = reports.installation and touched.day = reports.day
+    select 1 from touched as t where t.installation = reports.installation and t.day = reports.day
   )
 group by day, is_implausible, installation, stream, seq, window_start, window_end
 having count(*) > 1;
@@ -147,12 +148,12 @@ select
   total
 from reports as r
 where exists (
-    select 1 from touched where touched.installation = r.installation and touched.day = r.day
+    select 1 from touched as t where t.installation = r.installation and t.day = r.day
   )
   and not exists (
     select 1 from touched_doubles as d
-    where d.day = r.day and d.installation = r.installation and d.stream = r.stream and d.seq = r.seq
-      and d.window_start = r.window_start and d.window_end = r.window_end
+    where d.day = r.day and d.installation = r.installation and d.stream = r.stream
+      and d.seq = r.seq and d.window_start = r.window_start and d.window_end = r.window_end
   )
 union all
 select
@@ -190,13 +191,20 @@ group by
 create view stage_touched_sums as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
-  cast(sum(case when event = 'application_crashed' then count else 0 end) as bigint) as application_crashed,
-  cast(sum(case when event = 'command_executed' then count else 0 end) as bigint) as command_executed,
-  cast(sum(case when event = 'command_refused' then count else 0 end) as bigint) as command_refused,
-  cast(sum(case when event = 'configuration_error' then count else 0 end) as bigint) as configuration_error,
-  cast(sum(case when event = 'event_handled' then count else 0 end) as bigint) as event_handled,
-  cast(sum(case when event = 'integration_enabled' then count else 0 end) as bigint) as integration_enabled,
-  cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint) as notification_failed,
+  cast(sum(case when event = 'application_crashed' then count else 0 end) as bigint)
+    as application_crashed,
+  cast(sum(case when event = 'command_executed' then count else 0 end) as bigint)
+    as command_executed,
+  cast(sum(case when event = 'command_refused' then count else 0 end) as bigint)
+    as command_refused,
+  cast(sum(case when event = 'configuration_error' then count else 0 end) as bigint)
+    as configuration_error,
+  cast(sum(case when event = 'event_handled' then count else 0 end) as bigint)
+    as event_handled,
+  cast(sum(case when event = 'integration_enabled' then count else 0 end) as bigint)
+    as integration_enabled,
+  cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
+    as notification_failed,
   cast(sum(count) as bigint) as counted, max(is_late) as is_late,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
@@ -234,13 +242,20 @@ select
   + coalesce(r.gap_seconds_backpressure, 0) + coalesce(r.gap_seconds_restarted, 0)
   + coalesce(r.gap_seconds_unreadable, 0) + coalesce(r.gap_seconds_pod_gone, 0)
   + coalesce(r.gap_seconds_stopped, 0) + coalesce(r.gap_seconds_state_lost, 0) as gap_seconds,
-  case when r.seq is not null then coalesce(s.application_crashed, 0) - coalesce(r.application_crashed_delta, 0) end as application_crashed_off,
-  case when r.seq is not null then coalesce(s.command_executed, 0) - coalesce(r.command_executed_delta, 0) end as command_executed_off,
-  case when r.seq is not null then coalesce(s.command_refused, 0) - coalesce(r.command_refused_delta, 0) end as command_refused_off,
-  case when r.seq is not null then coalesce(s.configuration_error, 0) - coalesce(r.configuration_error_delta, 0) end as configuration_error_off,
-  case when r.seq is not null then coalesce(s.event_handled, 0) - coalesce(r.event_handled_delta, 0) end as event_handled_off,
-  case when r.seq is not null then coalesce(s.integration_enabled, 0) - coalesce(r.integration_enabled_delta, 0) end as integration_enabled_off,
-  case when r.seq is not null then coalesce(s.notification_failed, 0) - coalesce(r.notification_failed_delta, 0) end as notification_failed_off,
+  case when r.seq is not null then coalesce(s.application_crashed, 0) end
+    - coalesce(r.application_crashed_delta, 0) as application_crashed_off,
+  case when r.seq is not null then coalesce(s.command_executed, 0) end
+    - coalesce(r.command_executed_delta, 0) as command_executed_off,
+  case when r.seq is not null then coalesce(s.command_refused, 0) end
+    - coalesce(r.command_refused_delta, 0) as command_refused_off,
+  case when r.seq is not null then coalesce(s.configuration_error, 0) end
+    - coalesce(r.configuration_error_delta, 0) as configuration_error_off,
+  case when r.seq is not null then coalesce(s.event_handled, 0) end
+    - coalesce(r.event_handled_delta, 0) as event_handled_off,
+  case when r.seq is not null then coalesce(s.integration_enabled, 0) end
+    - coalesce(r.integration_enabled_delta, 0) as integration_enabled_off,
+  case when r.seq is not null then coalesce(s.notification_failed, 0) end
+    - coalesce(r.notification_failed_delta, 0) as notification_failed_off,
   coalesce(r.application_crashed_withheld, 0) as application_crashed_withheld,
   coalesce(r.command_executed_withheld, 0) as command_executed_withheld,
   coalesce(r.command_refused_withheld, 0) as command_refused_withheld,
@@ -285,8 +300,9 @@ select
   max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
   cast(sum(case when seq > seq_before + 1 then seq - seq_before - 1 else 0 end) as bigint)
     as missing_windows,
-  cast(sum(case when seq > seq_before + 1 then greatest(0, window_start - end_before) else 0 end) as bigint)
-    as missing_seconds,
+  cast(sum(
+    case when seq > seq_before + 1 then greatest(0, window_start - end_before) else 0 end
+  ) as bigint) as missing_seconds,
   cast(sum(
     case
       when seq <= seq_before + 1 and (gap_seconds_stopped > 0 or stopped_before > 0)
@@ -309,10 +325,18 @@ from (
     i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
     i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late,
     coalesce(r.others, 0) as others,
-    lag(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_before,
-    lead(i.seq) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as seq_after,
-    lag(i.window_end) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as end_before,
-    lag(i.gap_seconds_stopped) over (partition by i.installation, i.stream, i.day order by i.window_start, i.seq) as stopped_before
+    lag(i.seq) over (
+      partition by i.installation, i.stream, i.day order by i.window_start, i.seq
+    ) as seq_before,
+    lead(i.seq) over (
+      partition by i.installation, i.stream, i.day order by i.window_start, i.seq
+    ) as seq_after,
+    lag(i.window_end) over (
+      partition by i.installation, i.stream, i.day order by i.window_start, i.seq
+    ) as end_before,
+    lag(i.gap_seconds_stopped) over (
+      partition by i.installation, i.stream, i.day order by i.window_start, i.seq
+    ) as stopped_before
   from touched_intervals as i
   left join touched_reused as r
     on r.day = i.day and r.installation = i.installation and r.stream = i.stream and r.seq = i.seq
@@ -322,7 +346,7 @@ group by day, week, installation, stream;
 
 create table if not exists stream_days as select * from stage_stream_days where false;
 
--- Days of one stream whose windows do not overlap: there the time covered is the sum of the windows.
+-- Days of one stream whose windows do not overlap: there the time covered is the windows' sum.
 create view stage_touched_plain as
 select installation, day
 from stream_days
@@ -500,14 +524,22 @@ from (
     ) as active,
     max(case when plausible = 1 and botkube_version = 'several' then 1 else 0 end) as has_several,
     cast(sum(case when plausible = 1 and gap_seconds > 0 then 1 else 0 end) as bigint) as gaps,
-    cast(sum(plausible * least(length, gap_seconds_rotated)) as bigint) as gap_seconds_rotated,
-    cast(sum(plausible * least(length, gap_seconds_overtaken)) as bigint) as gap_seconds_overtaken,
-    cast(sum(plausible * least(length, gap_seconds_backpressure)) as bigint) as gap_seconds_backpressure,
-    cast(sum(plausible * least(length, gap_seconds_restarted)) as bigint) as gap_seconds_restarted,
-    cast(sum(plausible * least(length, gap_seconds_unreadable)) as bigint) as gap_seconds_unreadable,
-    cast(sum(plausible * least(length, gap_seconds_pod_gone)) as bigint) as gap_seconds_pod_gone,
-    cast(sum(plausible * least(length, gap_seconds_stopped)) as bigint) as gap_seconds_stopped,
-    cast(sum(plausible * least(length, gap_seconds_state_lost)) as bigint) as gap_seconds_state_lost,
+    cast(sum(plausible * least(length, gap_seconds_rotated)) as bigint)
+      as gap_seconds_rotated,
+    cast(sum(plausible * least(length, gap_seconds_overtaken)) as bigint)
+      as gap_seconds_overtaken,
+    cast(sum(plausible * least(length, gap_seconds_backpressure)) as bigint)
+      as gap_seconds_backpressure,
+    cast(sum(plausible * least(length, gap_seconds_restarted)) as bigint)
+      as gap_seconds_restarted,
+    cast(sum(plausible * least(length, gap_seconds_unreadable)) as bigint)
+      as gap_seconds_unreadable,
+    cast(sum(plausible * least(length, gap_seconds_pod_gone)) as bigint)
+      as gap_seconds_pod_gone,
+    cast(sum(plausible * least(length, gap_seconds_stopped)) as bigint)
+      as gap_seconds_stopped,
+    cast(sum(plausible * least(length, gap_seconds_state_lost)) as bigint)
+      as gap_seconds_state_lost,
     cast(sum(plausible * events_discarded) as bigint) as events_discarded,
     cast(sum(case when plausible = 1 and events_discarded > 0 then length else 0 end) as bigint)
       as discarded_seconds,
@@ -518,16 +550,18 @@ from (
     cast(sum(plausible * event_handled_withheld) as bigint) as event_handled_withheld,
     cast(sum(plausible * integration_enabled_withheld) as bigint) as integration_enabled_withheld,
     cast(sum(plausible * notification_failed_withheld) as bigint) as notification_failed_withheld,
-    cast(sum(case when plausible = 1 and application_crashed_withheld + command_executed_withheld + command_refused_withheld + configuration_error_withheld + event_handled_withheld + integration_enabled_withheld + notification_failed_withheld > 0 then length else 0 end) as bigint)
+    cast(sum(case when plausible = 1 and withheld > 0 then length else 0 end) as bigint)
       as withheld_seconds,
-    cast(sum(case when plausible = 1 and (application_crashed_off <> 0 or command_executed_off <> 0 or command_refused_off <> 0 or configuration_error_off <> 0 or event_handled_off <> 0 or integration_enabled_off <> 0 or notification_failed_off <> 0) then 1 else 0 end) as bigint)
-      as off_windows,
-    cast(sum(case when plausible = 1 and (application_crashed_off < 0 or command_executed_off < 0 or command_refused_off < 0 or configuration_error_off < 0 or event_handled_off < 0 or integration_enabled_off < 0 or notification_failed_off < 0) then length else 0 end) as bigint)
+    cast(sum(case when plausible = 1 and is_off > 0 then 1 else 0 end) as bigint) as off_windows,
+    cast(sum(case when plausible = 1 and is_short > 0 then length else 0 end) as bigint)
       as short_seconds,
     cast(sum(case when plausible = 1 and event_handled_off < 0 then 1 else 0 end) as bigint)
       as event_handled_short,
     cast(sum(
-      case when plausible = 1 and commands_observable = 1 and command_executed_withheld = 0 then 1 else 0 end
+      case
+        when plausible = 1 and commands_observable = 1 and command_executed_withheld = 0
+        then 1 else 0
+      end
     ) as bigint) as commands_windows,
     cast(sum(
       case
@@ -551,7 +585,34 @@ from (
     max(case when plausible = 1 then elasticsearch_enabled end) as elasticsearch_enabled,
     max(case when plausible = 1 then webhook_enabled end) as webhook_enabled,
     max(case when plausible = 1 then pager_duty_enabled end) as pager_duty_enabled
-  from (select *, 1 - is_implausible as plausible from touched_intervals) as i
+  from (
+    select
+      *, 1 - is_implausible as plausible,
+      application_crashed_withheld + command_executed_withheld + command_refused_withheld
+      + configuration_error_withheld + event_handled_withheld + integration_enabled_withheld
+      + notification_failed_withheld as withheld,
+      case
+        when application_crashed_off <> 0
+          or command_executed_off <> 0
+          or command_refused_off <> 0
+          or configuration_error_off <> 0
+          or event_handled_off <> 0
+          or integration_enabled_off <> 0
+          or notification_failed_off <> 0
+        then 1 else 0
+      end as is_off,
+      case
+        when application_crashed_off < 0
+          or command_executed_off < 0
+          or command_refused_off < 0
+          or configuration_error_off < 0
+          or event_handled_off < 0
+          or integration_enabled_off < 0
+          or notification_failed_off < 0
+        then 1 else 0
+      end as is_short
+    from touched_intervals
+  ) as i
   group by day, week, installation
 ) as d
 left join touched_latest as l on l.installation = d.installation and l.day = d.day
@@ -571,39 +632,39 @@ select
   cast(sum(p.events) as bigint) as events
 from touched_days as d
 join (
-  select day, installation, 'slack' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where slack_enabled = 1
+  select day, installation, 'slack' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where slack_enabled = 1
   union all
-  select day, installation, 'socketSlack' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where socket_slack_enabled = 1
+  select day, installation, 'socketSlack' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where socket_slack_enabled = 1
   union all
-  select day, installation, 'cloudSlack' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where cloud_slack_enabled = 1
+  select day, installation, 'cloudSlack' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where cloud_slack_enabled = 1
   union all
-  select day, installation, 'mattermost' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where mattermost_enabled = 1
+  select day, installation, 'mattermost' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where mattermost_enabled = 1
   union all
-  select day, installation, 'teams' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where teams_enabled = 1
+  select day, installation, 'teams' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where teams_enabled = 1
   union all
-  select day, installation, 'cloudTeams' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where cloud_teams_enabled = 1
+  select day, installation, 'cloudTeams' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where cloud_teams_enabled = 1
   union all
-  select day, installation, 'discord' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where discord_enabled = 1
+  select day, installation, 'discord' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where discord_enabled = 1
   union all
-  select day, installation, 'elasticsearch' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where elasticsearch_enabled = 1
+  select day, installation, 'elasticsearch' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where elasticsearch_enabled = 1
   union all
-  select day, installation, 'webhook' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where webhook_enabled = 1
+  select day, installation, 'webhook' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where webhook_enabled = 1
   union all
-  select day, installation, 'pagerDuty' as platform, 1 as enabled,
-  cast(0 as bigint) as events from touched_days where pager_duty_enabled = 1
+  select day, installation, 'pagerDuty' as platform, 1 as enabled, cast(0 as bigint) as events
+  from touched_days where pager_duty_enabled = 1
   union all
   select facts.day, facts.installation, facts.platform, 0, sum(facts.count)
   from facts
-  join touched_days on touched_days.day = facts.day and touched_days.installation = facts.installation
+  join touched_days as t on t.day = facts.day and t.installation = facts.installation
   where facts.event = 'event_handled'
   group by facts.day, facts.installation, facts.platform
 ) as p
@@ -721,7 +782,8 @@ select
     when first_seq <= seq_before + 1 and first_stopped + stopped_before = 0
     then greatest(0, first_start - end_before) else 0
   end) as bigint) as seconds_unexplained,
-  cast(sum(overlap_seconds + greatest(0, end_before - first_start)) as bigint) as seconds_overlapping,
+  cast(sum(overlap_seconds + greatest(0, end_before - first_start)) as bigint)
+    as seconds_overlapping,
   cast(sum(unreported) as bigint) as windows_without_report,
   max(total) - cast(sum(counted) as bigint) as facts_missing,
   cast(sum(doubled) as bigint) as rows_doubled,
@@ -767,7 +829,8 @@ from (
     sum(case when active = 1 and botkube_version in ('several', 'unknown') then 1 else 0 end)
       as unknown_version,
     sum(case when active = 1 and kubernetes_minor = 'unknown' then 1 else 0 end) as unknown_minor,
-    sum(case when active = 1 and distribution = 'unknown' then 1 else 0 end) as unknown_distribution,
+    sum(case when active = 1 and distribution = 'unknown' then 1 else 0 end)
+      as unknown_distribution,
     cast(sum(case when commands_windows > 0 then 1 else 0 end) as bigint) as commands_windows,
     cast(sum(commands_seconds) as bigint) as commands_seconds,
     sum(commands_blind) as commands_blind, sum(events_blind) as events_blind,
@@ -965,6 +1028,7 @@ group by
   weeks.unknown_minor, weeks.unknown_distribution,
   w.botkube_version, w.kubernetes_minor, w.distribution, weeks.installations;
 
+-- What is asked of installations in a week is asked of these.
 create view active_weeks as select * from installation_weeks where active = 1;
 
 create view integrations as
@@ -979,45 +1043,65 @@ select
   case when p.kind = 'bot' then p.enabled * 1.0 / nullif(p.enabled + p.disabled, 0) end as share,
   p.enabled * 1.0 / nullif(weeks.installations, 0) as share_at_least
 from (
-  select week, 'bot' as kind, 'slack' as platform,
-  cast(coalesce(sum(slack_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - slack_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'slack' as platform,
+    cast(coalesce(sum(slack_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - slack_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'socketSlack' as platform,
-  cast(coalesce(sum(socket_slack_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - socket_slack_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'socketSlack' as platform,
+    cast(coalesce(sum(socket_slack_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - socket_slack_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'cloudSlack' as platform,
-  cast(coalesce(sum(cloud_slack_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - cloud_slack_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'cloudSlack' as platform,
+    cast(coalesce(sum(cloud_slack_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - cloud_slack_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'mattermost' as platform,
-  cast(coalesce(sum(mattermost_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - mattermost_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'mattermost' as platform,
+    cast(coalesce(sum(mattermost_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - mattermost_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'teams' as platform,
-  cast(coalesce(sum(teams_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - teams_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'teams' as platform,
+    cast(coalesce(sum(teams_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - teams_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'cloudTeams' as platform,
-  cast(coalesce(sum(cloud_teams_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - cloud_teams_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'cloudTeams' as platform,
+    cast(coalesce(sum(cloud_teams_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - cloud_teams_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'bot' as kind, 'discord' as platform,
-  cast(coalesce(sum(discord_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - discord_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'bot' as kind, 'discord' as platform,
+    cast(coalesce(sum(discord_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - discord_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'sink' as kind, 'elasticsearch' as platform,
-  cast(coalesce(sum(elasticsearch_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - elasticsearch_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'sink' as kind, 'elasticsearch' as platform,
+    cast(coalesce(sum(elasticsearch_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - elasticsearch_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'sink' as kind, 'webhook' as platform,
-  cast(coalesce(sum(webhook_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - webhook_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'sink' as kind, 'webhook' as platform,
+    cast(coalesce(sum(webhook_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - webhook_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
   union all
-  select week, 'sink' as kind, 'pagerDuty' as platform,
-  cast(coalesce(sum(pager_duty_enabled), 0) as bigint) as enabled,
-  cast(coalesce(sum(1 - pager_duty_enabled), 0) as bigint) as disabled from active_weeks group by week
+  select
+    week, 'sink' as kind, 'pagerDuty' as platform,
+    cast(coalesce(sum(pager_duty_enabled), 0) as bigint) as enabled,
+    cast(coalesce(sum(1 - pager_duty_enabled), 0) as bigint) as disabled
+  from active_weeks group by week
 ) as p
 join weeks on weeks.week = p.week
 left join undecided on undecided.week = weeks.week;

@@ -1,8 +1,8 @@
--- Brings the tables up to date with what was received since; run it as often as you like, once a day
--- is enough. It reads what was received from two days before the newest loaded day on, and makes
+-- Brings the tables up to date with what was received since; run it as often as you like; once a
+-- day is enough. It reads what was received from two days before the newest loaded day on, and makes
 -- anew what belongs to the installations and days that this touched. Run twice, it changes nothing.
 
--- Times without a zone are UTC. (Snowflake: alter session set timezone = 'UTC'; BigQuery: leave it out.)
+-- Times without a zone are UTC. This line is another on BigQuery and Snowflake, see README.md.
 set TimeZone = 'UTC';
 
 begin transaction;
@@ -49,12 +49,13 @@ delete from touched_intervals where exists (
         + touched_intervals.window_start) * 100000 + touched_intervals.length
   );
 delete from intervals where exists (
-    select 1 from touched where touched.installation = intervals.installation and touched.day = intervals.day
+    select 1 from touched as t
+    where t.installation = intervals.installation and t.day = intervals.day
   );
 insert into intervals select * from touched_intervals;
 delete from stream_days where exists (
-    select 1 from touched
-    where touched.installation = stream_days.installation and touched.day = stream_days.day
+    select 1 from touched as t
+    where t.installation = stream_days.installation and t.day = stream_days.day
   );
 insert into stream_days select * from stage_stream_days;
 delete from touched_plain where true;
@@ -62,12 +63,13 @@ insert into touched_plain select * from stage_touched_plain;
 delete from touched_cover where true;
 insert into touched_cover select * from stage_touched_cover;
 delete from version_days where exists (
-    select 1 from touched
-    where touched.installation = version_days.installation and touched.day = version_days.day
+    select 1 from touched as t
+    where t.installation = version_days.installation and t.day = version_days.day
   );
 insert into version_days select * from stage_version_days;
 delete from facts where exists (
-    select 1 from touched where touched.installation = facts.installation and touched.day = facts.day
+    select 1 from touched as t
+    where t.installation = facts.installation and t.day = facts.day
   );
 insert into facts select * from stage_facts;
 delete from touched_latest where true;
@@ -75,19 +77,19 @@ insert into touched_latest select * from stage_touched_latest;
 delete from touched_days where true;
 insert into touched_days select * from stage_touched_days;
 delete from installation_days where exists (
-    select 1 from touched
-    where touched.installation = installation_days.installation and touched.day = installation_days.day
+    select 1 from touched as t
+    where t.installation = installation_days.installation and t.day = installation_days.day
   );
 insert into installation_days select * from touched_days;
 delete from platform_days where exists (
-    select 1 from touched
-    where touched.installation = platform_days.installation and touched.day = platform_days.day
+    select 1 from touched as t
+    where t.installation = platform_days.installation and t.day = platform_days.day
   );
 insert into platform_days select * from stage_platform_days;
 delete from installation_weeks where exists (
-    select 1 from touched
-    where touched.installation = installation_weeks.installation
-      and touched.day - mod(touched.day + 3, 7) = installation_weeks.week
+    select 1 from touched as t
+    where t.installation = installation_weeks.installation
+      and t.day - mod(t.day + 3, 7) = installation_weeks.week
   );
 insert into installation_weeks select * from stage_touched_weeks;
 

@@ -17,7 +17,7 @@ from agent.model import CRASHED
 from tests.fleet.world import BOTS, DAY, HOUR, SINKS, WEEK
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tests.fleet.deliver import Fate
     from tests.fleet.world import Said, Sent
@@ -110,12 +110,19 @@ class Known:
     of_week: OfWeek | None = None
     last: dict[str, Arrived] = field(factory=dict)
     """By stream, the newest window before that day."""
-    group: str | None = None
+    groups: dict[int, str] = field(factory=dict)
+    """By day, which cluster it said it was in."""
     days: deque[tuple[int, Counter[str]]] = field(factory=deque)
     """Days of which all seems to be there, with their events; of older ones that is sure."""
     holes: list[tuple[int, int]] = field(factory=list)
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
+
+    def group(self, week: int) -> str | None:
+        """Return the cluster it was in at a week's end, as far as it said so until then."""
+        last = start_of(week + 1) // DAY
+        until = [day for day in self.groups if day < last]
+        return self.groups[max(until) if until else min(self.groups)] if self.groups else None
 
 
 @define
@@ -169,7 +176,11 @@ class Truth:
             return
         known = self.known[sent.installation]
         if sent.group is not None and any(fate.copies[: sent.identity_calls]):
-            known.group = sent.group
+            told, group = sent.group
+            for arrival in fate.arrivals:
+                # Of a day that has not begun when it is received the clock alone knows.
+                day = min(told, int(arrival // DAY))
+                known.groups[day] = max(group, known.groups.get(day, ""))
         if not any(fate.copies[sent.identity_calls :]):
             return
         if not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
@@ -471,26 +482,30 @@ def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     if not week.active:
         return
 
-    def clusters(installations: set[str]) -> set[str]:
-        return {group for one in installations if (group := truth.known[one].group) is not None}
+    def clusters(at: int) -> set[str]:
+        return {group for one in active(at) if (group := truth.known[one].group(at)) is not None}
 
-    earlier = set().union(*(one.active for at, one in truth.weeks.items() if at < number))
-    last = truth.weeks[number - 1].active if number - 1 in truth.weeks else set()
+    def ever(of: Callable[[int], set[str]]) -> set[str]:
+        return set().union(*(of(at) for at in truth.weeks if at < number))
+
+    def active(at: int) -> set[str]:
+        return truth.weeks[at].active if at in truth.weeks else set()
+
     row: Row = {
         "is_complete": truth.ended(number)
         and number != truth.first_week
         and truth.is_decided(number)
         and truth.is_decided(number - 1),
-        "installations_without_cluster": sum(truth.known[one].group is None for one in week.active),
+        "installations_without_cluster": sum(
+            truth.known[one].group(number) is None for one in week.active
+        ),
     }
-    for name, now, before, ever in (
-        ("installations", week.active, last, earlier),
-        ("clusters", clusters(week.active), clusters(last), clusters(earlier)),
-    ):
+    for name, of in (("installations", active), ("clusters", clusters)):
+        now, before, earlier = of(number), of(number - 1), ever(of)
         row[name] = len(now)
-        row[f"{name}_new"] = len(now - ever)
+        row[f"{name}_new"] = len(now - earlier)
         row[f"{name}_kept"] = len(now & before)
-        row[f"{name}_returned"] = len((now & ever) - before)
+        row[f"{name}_returned"] = len((now & earlier) - before)
         row[f"{name}_gone"] = len(before - now)
     yield row
 

@@ -100,8 +100,8 @@ class Sent:
     discarded: int
     hidden: Counter[SeriesKey]
     """What happened beside `facts`, and was not written, not read or not to be told."""
-    group: str | None
-    """The cluster that a `group` call in front names."""
+    group: tuple[int, str] | None
+    """The cluster that a `group` call in front names, and the day of which it says so."""
     identity_calls: int
     calls: list[Event]
     closed_seconds: int
@@ -307,6 +307,11 @@ class Installation:
         self.met["withheld"] += 1
         series = (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
         self.withholding = Withholding({self.rng.choice(series): start + DAY})
+
+    def _move(self, _start: int) -> None:
+        """Let the state be carried over to another cluster."""
+        self.met["moved to another cluster"] += 1
+        self.identity = evolve(self.identity, cluster_id=uuid(self.rng))
 
     def _upgrade_kubernetes(self, _start: int) -> None:
         minor = self.rng.choice(("1.33", "1.34"))
@@ -553,7 +558,7 @@ class Installation:
             withheld=frozenset(self.withholding.events(start)),
             discarded=discarded,
             hidden=hidden,
-            group=identity.cluster_id if told else None,
+            group=(end // DAY, identity.cluster_id) if told and identity.cluster_id else None,
             identity_calls=len(told),
             calls=[*told, *admitted, calls[-1]],
             closed_seconds=end - self.skew + self.rng.randrange(5, 115),
@@ -576,6 +581,7 @@ _TROUBLES: dict[Callable[[Installation, int], None], float] = {
     Installation._lose_state: 1 / 1500,
     Installation._begin_anew: 1 / 3000,
     Installation._restore: 1 / 2500,
+    Installation._move: 1 / 3000,
     Installation._opt_out: 1 / 4000,
     Installation._lose_time: 1 / 5000,
     Installation._withhold_some: 1 / 3000,
