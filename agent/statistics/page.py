@@ -43,6 +43,8 @@ Key: TypeAlias = tuple[str, ...]
 
 MAX_ROWS = 20
 """Of a chart. The table below it has all."""
+MAX_BARS = 12
+"""Of a chart that is about what is used or fails."""
 MAX_STUMPS = 3
 """Bars of what is withheld; more are one together."""
 MAX_OPEN = 15
@@ -375,7 +377,7 @@ class _Page:
                 getattr(before.get(one.key), "share_at_least", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in now[:MAX_ROWS]
+            for one in now[:MAX_BARS]
         ]
         title = "Bots and sinks that are switched on, as a share of all installations at least"
         return section(
@@ -465,7 +467,7 @@ class _Page:
                 getattr(before.get(one.key), "installations", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in rows[:MAX_ROWS]
+            for one in rows[:MAX_BARS]
         ]
         title = "Commands by installations that used them"
         return section(
@@ -508,7 +510,7 @@ class _Page:
             )
             for one in rows
             if one.what == "event" and one.rate is not None
-        ][:MAX_ROWS]
+        ][:MAX_BARS]
         title = "Events that could not be delivered, as a share of the attempts"
         return section(
             "failures",
@@ -542,13 +544,13 @@ class _Page:
         before = by_key(of_week(self.shown.configuration_errors, self.period.before))
         bars = [
             Bar(
-                f"{one.field}: {one.reason}",
+                f"{one.field}: {one.reason}, {one.platform}",
                 one.share,
                 percent(one.share),
                 getattr(before.get(one.key), "share", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in rows[:MAX_ROWS]
+            for one in rows[:MAX_BARS]
         ]
         title = "Faults of configuration by share of installations"
         return section(

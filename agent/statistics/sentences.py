@@ -93,7 +93,8 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
         if bounds is not None
     ]
     exact = [(one, bounds) for one, bounds in named if bounds[0] == bounds[1]]
-    chosen = exact if len(exact) >= min(2, len(named)) else named
+    told_ones = [pair for pair in named if is_number(pair[0].installations)]
+    chosen = exact if len(exact) >= min(2, len(named)) else told_ones or named
     # That all but the newest are older tells nothing.
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in chosen[:4] if bounds[0] < 1]
     if not told:
@@ -172,7 +173,7 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
         return "No fault was seen in enough installations to be told."
     most = max(now, key=lambda one: figure(one.installations))
     return (
-        f"Most often wrong is {most.field} ({most.reason}): in "
+        f"Most have {most.reason} (key {most.field}, platform {most.platform}): "
         f"{_many(most.installations, 'installation')}, {percent(_share(most))} of all."
     )
 
