@@ -34,8 +34,9 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
     """Write the report on exported events."""
     errors = Console(stderr=True)
     tables = output.with_name(f"{output.stem}-tables")
-    tables.mkdir(exist_ok=True)  # what cannot be written is known before anything is read
     try:
+        # What cannot be written is known before anything is read.
+        tables.mkdir(parents=True, exist_ok=True)
         with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
             warehouse.run("tables.sql")
             loaded = load(sources, warehouse, lambda source: _task(progress, source))

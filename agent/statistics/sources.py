@@ -44,11 +44,21 @@ _LOOK_SECONDS = 0.2
 _SAMPLE = 100
 _LACKS = "an event that lacks who, which window, or a number"
 _CALLS = "botkube_analytics_export"
-_LINES = "botkube_analytics_lines"
-# How a column of Segment's own is called in a call; the others are properties.
-_CALL = {"id": "messageId", "anonymous_id": "anonymousId", "group_id": "groupId"}
-_TIMES = ("received_at", "sent_at", "original_timestamp", "timestamp")
-_OWN = (*_CALL, *_TIMES, "context_retried_late")
+_BAGS = ("properties", "traits")
+_RECEIVED, _SENT, _ORIGINAL = (
+    f"try_cast({one} as timestamptz)" for one in ("received", "sent", "original")
+)
+# Where a column of Segment's own stands in a call; the others are properties.
+_FROM_CALL = {
+    "id": "id",
+    "anonymous_id": "anonymous_id",
+    "group_id": "group_id",
+    "received_at": _RECEIVED,
+    "sent_at": _SENT,
+    "original_timestamp": _ORIGINAL,
+    "timestamp": f"coalesce({_RECEIVED} - ({_SENT} - {_ORIGINAL}), {_ORIGINAL})",
+    "context_retried_late": "late",
+}
 _TRAITS = {"identifies": "identify", "groups": "group"}
 _KINDS = ("track", "identify", "group", "page", "screen", "alias")
 # A row of a warehouse may have a `type` too, of an integration.
@@ -58,16 +68,6 @@ _TABLE = (
     " when 'track' then coalesce(replace(lower(call.event), ' ', '_'), '') else"
     f" case when not {_IS_NONE} then '' end end"
 )
-_UNUSABLE = (
-    'coalesce(call."anonymousId" is null or call."messageId" is null or call.type = \'track\' and ('
-    f"coalesce(call.properties.seq not between 0 and {MAX_NUMBER}, true)"
-    f" or coalesce(call.properties.count not between 0 and {MAX_NUMBER},"
-    " coalesce(call.event, '') not ilike 'collection_report')"
-    " or call.properties.stream is null"
-    " or try_cast(call.properties.window_start as timestamptz) is null"
-    " or try_cast(call.properties.window_end as timestamptz) is null), false)"
-)
-"""The condition under which nothing can be made of a call."""
 
 
 @define
@@ -207,8 +207,8 @@ def _load_lines(
         link.symlink_to(path.resolve())
         path = link
     are_requests = _are_requests(path, is_zipped=is_zipped)
-    _parse(path, into, tables, are_requests=are_requests)
-    unread = [number for (number,) in into.rows(f"select line from {_LINES} order by 1")]
+    _parse(path, into, are_requests=are_requests)
+    unread = _unread(into)
     unusable = _spread(into, tables, loaded)
     spool = into.folder / "lines.ndjson"
     again = _Again(shown, spool, loaded, are_requests=are_requests)
@@ -216,7 +216,7 @@ def _load_lines(
         with closing(_open(path, is_zipped=is_zipped)) as file:
             again.look(file, frozenset(unread), frozenset(unusable))
     if again.where:
-        _parse(spool, into, tables, are_requests=True)
+        _parse(spool, into, are_requests=True)
         for row in _spread(into, tables, loaded):
             loaded.note(f"{shown}:{again.where[row - 1]}: {_LACKS}")
 
@@ -231,31 +231,18 @@ def _are_requests(path: Path, *, is_zipped: bool) -> bool:
     return False
 
 
-def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -> None:
-    """Read a file into one row a call; lines that are none are kept apart."""
-    kinds = {
-        column: "VARCHAR" if "TIME" in kind else kind
-        for table in tables.values()
-        for column, kind in table.items()
-        if column not in _OWN
-    }
+def _parse(path: Path, into: Warehouse, *, are_requests: bool) -> None:
+    """Read a file into one row a call, its properties still JSON; what is no call has no name."""
     texts = ("messageId", "anonymousId", "groupId", "timestamp", "sentAt", "receivedAt")
     context = "STRUCT(retried_late BOOLEAN)"
     call = {
         **dict.fromkeys(("type", "event", *texts, "originalTimestamp"), "VARCHAR"),
         "context": context,
-        "properties": _struct(kinds),
-        "traits": _struct(
-            {name: kind for one in _TRAITS for name, kind in tables.get(one, {}).items()}
-        ),
+        **dict.fromkeys(_BAGS, "JSON"),
     }
     if are_requests:
-        schema = {
-            "batch": f"{_struct(call)}[]",
-            "sentAt": "VARCHAR",
-            "receivedAt": "VARCHAR",
-            "context": context,
-        }
+        around = {"sentAt": "VARCHAR", "receivedAt": "VARCHAR", "context": context}
+        schema = {"batch": f"{_struct(call)}[]", **around}
         call_of = "unnest(coalesce(batch, [null]))"
     else:
         schema = call
@@ -263,15 +250,23 @@ def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -
     columns = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in schema.items())
     own = '"sentAt" as sent, "receivedAt" as received, context.retried_late as late'
     into.connection.execute(
-        f"create or replace temp table {_CALLS} as select *, {_TABLE} as named, {_UNUSABLE} as bad"
+        f"create or replace temp table {_CALLS} as select line, {_TABLE} as named,"
+        ' call."messageId" as id, call."anonymousId" as anonymous_id, call."groupId" as group_id,'
+        ' coalesce(call."receivedAt", received, call."sentAt", sent, call."timestamp") as received,'
+        ' coalesce(call."sentAt", sent) as sent,'
+        ' coalesce(call."originalTimestamp", call."timestamp") as original,'
+        " coalesce(call.context.retried_late, late) as late,"
+        f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
         f" from (select row_number() over () as line, {own}, {call_of} as call"
         f" from read_ndjson({_text(str(path))}, columns = {{{columns}}}, ignore_errors = true,"
         f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
-    into.connection.execute(
-        f"create or replace temp table {_LINES} as"
-        f" select distinct line from {_CALLS} where {_IS_NONE}"
-    )
+
+
+def _unread(into: Warehouse) -> list[int]:
+    """Return the lines in which something is no call."""
+    found = into.rows(f"select distinct line from {_CALLS} where named is null order by 1")
+    return [line for (line,) in found]
 
 
 def _struct(kinds: Mapping[str, str]) -> str:
@@ -281,48 +276,58 @@ def _struct(kinds: Mapping[str, str]) -> str:
 def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
     """Put each call into the table of its event; return the lines with one that is unusable."""
     counts = dict(into.rows(f"select named, count(*) from {_CALLS} group by 1"))
-    listed = ", ".join(map(_text, tables))
-    unusable = into.rows(
-        f"select distinct line from {_CALLS} where bad and named in ({listed}) order by 1"
-    )
+    unusable: set[int] = set()
     for table, columns in tables.items():
         many = counts.pop(table, 0)
-        loaded.events += many
         if not many:
             continue
-        bag = "traits" if table in _TRAITS else "properties"
-        cast = [f"try_cast({_value(name, bag)} as {kind})" for name, kind in columns.items()]
-        into.connection.execute(
-            f"insert into {table} ({', '.join(map(_name, columns))})"
-            f" select {', '.join(cast)} from {_CALLS} where named = '{table}' and not bad"
+        kinds = {
+            name: "VARCHAR" if "TIME" in kind else kind
+            for name, kind in columns.items()
+            if name not in _FROM_CALL
+        }
+        calls = (
+            f"(select *, json_transform(bag, {_text(orjson.dumps(kinds).decode())}) as own"
+            f" from {_CALLS} where named = '{table}')"
         )
+        named = ", ".join(map(_name, columns))
+        listed = ", ".join(
+            f"try_cast({_value(name)} as {kind}) as {_name(name)}" for name, kind in columns.items()
+        )
+        into.connection.execute(f"insert into {table} ({named}) select {listed} from {calls}")
+        bad = _unusable(columns)
+        wrong = into.rows(f"select count(*) from {table} where {bad}")[0][0]
+        if wrong:
+            lines = into.rows(
+                f"select line from (select line as line, {listed} from {calls}) where {bad}"
+            )
+            unusable.update(line for (line,) in lines)
+            into.connection.execute(f"delete from {table} where {bad}")
+        loaded.events += many - wrong
     counts.pop(None, 0)
     loaded.others += sum(counts.values())
-    return [line for (line,) in unusable]
+    return sorted(unusable)
 
 
-def _value(column: str, bag: str) -> str:
+def _value(column: str) -> str:
     """Return where a column stands in a call, as Segment fills it."""
-    at = 'call."receivedAt", received, call."sentAt", sent, call."timestamp"'
-    received = f"try_cast(coalesce({at}) as timestamptz)"
-    sent = 'try_cast(coalesce(call."sentAt", sent) as timestamptz)'
-    original = 'try_cast(coalesce(call."originalTimestamp", call."timestamp") as timestamptz)'
-    match column:
-        case "received_at":
-            return received
-        case "sent_at":
-            return sent
-        case "original_timestamp":
-            return original
-        case "timestamp":
-            return f"coalesce({received} - ({sent} - {original}), {original})"
-        case "context_retried_late":
-            return "coalesce(call.context.retried_late, late)"
-        case _:
-            pass
-    if column in _CALL:
-        return f'call."{_CALL[column]}"'
-    return f"call.{bag}.{_name(column)}"
+    if column in _FROM_CALL:
+        return _FROM_CALL[column]
+    return f"own.{_name(column)}"
+
+
+def _unusable(columns: Iterable[str]) -> str:
+    """Return the condition under which nothing can be made of a row."""
+    wrong = {
+        "id": "id is null",
+        "anonymous_id": "anonymous_id is null",
+        "stream": "stream is null",
+        "seq": f"coalesce(seq not between 0 and {MAX_NUMBER}, true)",
+        "count": f'coalesce("count" not between 0 and {MAX_NUMBER}, true)',
+        "window_start": "window_start is null",
+        "window_end": "window_end is null",
+    }
+    return f"({' or '.join(wrong[one] for one in columns if one in wrong)})"
 
 
 @define
@@ -426,9 +431,8 @@ def _load_ledger(paths: Sequence[Path], into: Warehouse, tables: Tables, loaded:
             at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat().encode()
             out.write(b'{"receivedAt":"%b","batch":%b}\n' % (at, entry.array.replace(b"\n", b" ")))
             read.append(path)
-    _parse(spool, into, tables, are_requests=True)
-    unread = into.rows(f"select line from {_LINES} order by 1")
-    for row in [*(row for (row,) in unread), *_spread(into, tables, loaded)]:
+    _parse(spool, into, are_requests=True)
+    for row in [*_unread(into), *_spread(into, tables, loaded)]:
         loaded.note(f"{read[row - 1]}:2: {_LACKS}")
 
 
