@@ -13,7 +13,7 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-cluster test-image faults bench lint fmt lock manifests wheel image sbom \
+.PHONY: help venv demo demo-report test test-cluster test-image faults bench fleet lint fmt lock manifests wheel image sbom \
   clean
 
 help: ## list the targets
@@ -31,6 +31,12 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## run the agent against a simulated cluster and a local collector, about a minute
 	$(BIN)/python -m tests.demo
+
+demo-report: $(STAMP) ## write the report on a simulated fleet and open it, about a minute
+	mkdir -p build/report
+	$(BIN)/python -m tests.fleet --installations 300 --days 35 --seed 1 -o build/report/events.ndjson
+	$(BIN)/botkube-analytics report build/report/events.ndjson -o build/report/report.html
+	@test ! -t 1 || $(BIN)/python -m webbrowser "file://$(CURDIR)/build/report/report.html"
 
 # Three processes to a core of CI's: most wait most of the time, and each pays for its own imports.
 # Bytecode is kept, for each of the many agents that are started would compile all of it again.
@@ -54,6 +60,15 @@ faults: $(STAMP) ## play other schedules of faults than the default suite, about
 # size of logs, BENCH_TURNS how often each is measured, BENCH_SECONDS how long is idled, BENCH_CONTAINERS how many.
 bench: $(STAMP) ## measure speed, CPU and memory beside grep, ripgrep, mtail, curl and kubectl, about half an hour
 	$(BIN)/python -m tests.bench
+
+# FLEET_WINDOW is the length of a window in seconds. One line for each day; ends with 1 if any answer is not true.
+FLEET_INSTALLATIONS ?= 10000
+FLEET_DAYS ?= 90
+FLEET_WINDOW ?= 3600
+FLEET_SEED ?= 1
+fleet: $(STAMP) ## hold the warehouse's answers about 10,000 simulated installations against the truth, some hours
+	$(BIN)/python -m tests.fleet.proof --installations $(FLEET_INSTALLATIONS) --days $(FLEET_DAYS) \
+	  --window-seconds $(FLEET_WINDOW) --seed $(FLEET_SEED)
 
 lint: $(STAMP) ## check format, lint, types and import direction
 	$(BIN)/ruff format --check

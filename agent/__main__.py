@@ -195,6 +195,17 @@ def _audit(arguments: argparse.Namespace) -> int:
     return show_audit(arguments.files, is_part=arguments.part, as_json=arguments.format == "json")
 
 
+def _report(arguments: argparse.Namespace) -> int:
+    from agent.statistics.report import show_report
+
+    return show_report(
+        arguments.sources,
+        Path(arguments.output),
+        least=arguments.suppress_below,
+        agent_version=__version__,
+    )
+
+
 def _status(arguments: argparse.Namespace) -> int:
     import asyncio
 
@@ -315,6 +326,7 @@ COMMANDS = {
     "prove": _prove,
     "plan": _plan,
     "audit": _audit,
+    "report": _report,
     "status": _status,
     "doctor": _doctor,
     "ledger": _ledger,

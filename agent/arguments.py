@@ -14,6 +14,9 @@ from agent.workbench import command_line as workbench
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 
+MAX_INSTALLATIONS = 1000
+"""Below which a report can withhold numbers."""
+
 EXIT_CODES = """\
 exit codes:
   0    done, and nothing is wrong
@@ -111,6 +114,29 @@ def make_parser(
     audit.add_argument("--format", choices=("table", "json"), default="table")
     audit.set_defaults(command=commands["audit"])
 
+    report = subparsers.add_parser(
+        "report",
+        help="answer from exported events what is used where, as one HTML page",
+        description="Read received events and write one HTML page, with its tables as CSV in a "
+        "folder beside it. A source is a file of JSON lines (Segment calls, arrays or requests of "
+        "them, rows of a warehouse; gzip, too), a folder of such files, a ledger's folder, "
+        "Parquet, a DuckDB file, or postgresql://... Needs pip install "
+        "'botkube-analytics[report]'.",
+        epilog="exit codes:\n  0  written; lines that could not be used are named\n"
+        "  2  nothing could be read, or DuckDB is missing; nothing was written\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    report.add_argument("sources", nargs="+", metavar="SOURCE", help="exports; -: stdin")
+    report.add_argument("-o", "--output", required=True, metavar="FILE", help="report.html")
+    report.add_argument(
+        "--suppress-below",
+        type=_installations,
+        default=5,
+        metavar="N",
+        help="withhold numbers of fewer installations, and what they follow from (5)",
+    )
+    report.set_defaults(command=commands["report"])
+
     workbench.add_commands(
         subparsers.add_parser(
             "rules",
@@ -165,3 +191,10 @@ def make_parser(
     show.add_argument("report", metavar="NUMBER|DIGEST", help="from the list")
     add_flags(show)
     return parser
+
+
+def _installations(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= MAX_INSTALLATIONS:
+        raise ValueError
+    return number

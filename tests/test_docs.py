@@ -29,7 +29,8 @@ from agent import __main__ as command_line
 from agent import __version__, auditing, instances, logs, previewing, settings
 from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
-from agent.counting import Counting
+from agent.around import around
+from agent.counting import OUTBOX_BYTES, Counting
 from agent.disclosure import (
     CALL,
     GROUP,
@@ -46,9 +47,12 @@ from agent.disclosure import (
     texts,
 )
 from agent.doctor.rights import RIGHTS
+from agent.follow.instance import Pace
+from agent.ledger.ledger import MAX_BYTES, MAX_ENTRIES
 from agent.model import CRASHED, REPORT, Format, Identity
 from agent.plan import bounds
 from agent.preview import preview
+from agent.resume import MAX_HASHES
 from agent.rulefiles import load_rules, shipped_folder
 from agent.rules import pairing, rule, shared, try_examples
 from agent.sink.batch import batch_array, build_identity, envelope, seal
@@ -506,7 +510,7 @@ def shown_commands() -> list[str]:
         if (
             found := re.search(
                 r"botkube-analytics "
-                r"((?:run|preview|audit|prove|plan|rules|status|doctor|ledger)\b.*)",
+                r"((?:run|preview|audit|report|prove|plan|rules|status|doctor|ledger)\b.*)",
                 line,
             )
         )
@@ -730,6 +734,19 @@ def test_a_crash_without_words_has_a_listed_kind(
 
     assert {(CRASHED, "other", (("kind", expected),)): 1} == counted
     assert expected in KILLED_KINDS
+
+
+def test_what_privacy_md_says_in_prose_is_what_the_code_does() -> None:
+    text = (ROOT / "PRIVACY.md").read_text()
+    added = {(kind, one.name): one.values for kind in KINDS for one in around((), kind)}
+
+    assert f"hashes of the last {MAX_HASHES} lines" in text
+    assert f"keeps the last {MAX_ENTRIES} reports, at most {MAX_BYTES >> 20} MiB" in text
+    assert f"at most {OUTBOX_BYTES >> 10} KiB" in text
+    assert f"`$ip` is `{added['posthog', '$ip'][0]}`" in text
+    assert f"`engagement_time_msec`, always {added['ga4', 'engagement_time_msec'][0]}" in text
+    assert "again every half minute" in text
+    assert Pace().switches == 30
 
 
 def test_the_readmes_table_of_what_is_sent_has_every_event() -> None:

@@ -115,18 +115,29 @@ class Way:
         self, sent: Sent, calls: Sequence[Event], arrival: float, *, is_repeat: bool
     ) -> Request:
         sealed = sent.closed_seconds + sent.skew_seconds
-        batch = Batch(sent.seq, 0, _EMPTY, 0, sealed, attempted=is_repeat)
-        around = envelope(
-            batch, sent_seconds=arrival - 0.2 + sent.skew_seconds, agent_version=AGENT_VERSION
+        sent_at = arrival - 0.2 + sent.skew_seconds
+        around = (
+            _around(sent_at, sealed) if is_repeat else _FIRST.replace(_NEVER, iso(int(sent_at)))
         )
         body = around.replace(b"[]", b"[%s]" % b",".join(map(orjson.dumps, calls)), 1)
         if b'"retried_late"' in body:
             self.met["retried late"] += 1
-        return arrival, b'%s,"receivedAt":"%s"}' % (body[:-1], iso(arrival).encode())
+        return arrival, b'%s,"receivedAt":"%s"}' % (body[:-1], iso(arrival))
 
 
-def iso(at: float) -> str:
-    """Return a time as a collector writes it."""
+def _around(sent_at: float, sealed: int) -> bytes:
+    """Return the product's envelope for no call at all, that of a repeat."""
+    batch = Batch(1, 0, _EMPTY, 0, sealed, attempted=True)
+    return envelope(batch, sent_seconds=sent_at, agent_version=AGENT_VERSION)
+
+
+def iso(at: float) -> bytes:
+    """Return a time as a collector writes it, whole seconds as an agent does."""
     whole = int(at)
     text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    return f"{text}.{int((at - whole) * 1000):03d}Z"
+    return (text + ("Z" if isinstance(at, int) else f".{int((at - whole) * 1000):03d}Z")).encode()
+
+
+_NEVER = iso(0)
+_FIRST = _around(0, 0)
+"""What is around the calls of a first attempt; all but the time is always the same."""

@@ -34,9 +34,9 @@ _KINDS = {bool: "boolean", int: "bigint", str: "text"}
 
 
 class Warehouse(Protocol):
-    """Where rows go."""
+    """Where rows go. The models may have made a table or a column before."""
 
-    def create(self, table: str, columns: dict[str, str]) -> None: ...
+    def create(self, table: str) -> None: ...
 
     def add_column(self, table: str, column: str, kind: str) -> None: ...
 
@@ -116,21 +116,16 @@ class Loader:
             for name, value in row.items()
             if name not in known
         }
-        if known:
-            for name, kind in new.items():
-                self.warehouse.add_column(table, name, kind)
-        else:
-            self.warehouse.create(table, new)
+        if not known:
+            self.warehouse.create(table)
+        for name, kind in new.items():
+            self.warehouse.add_column(table, name, kind)
         known |= new
 
     def _flush(self, table: str) -> None:
         rows = self.rows.pop(table, [])
         if rows:
             self.warehouse.insert(table, self.columns[table], rows)
-
-
-def _definition(columns: dict[str, str]) -> str:
-    return ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
 
 
 @define
@@ -140,11 +135,11 @@ class DuckDB:
     connection: duckdb.DuckDBPyConnection
     directory: Path
 
-    def create(self, table: str, columns: dict[str, str]) -> None:
-        self.connection.execute(f"create table {table} ({_definition(columns)})")
+    def create(self, table: str) -> None:
+        self.connection.execute(f"create table if not exists {table} (id text)")
 
     def add_column(self, table: str, column: str, kind: str) -> None:
-        self.connection.execute(f'alter table {table} add column "{column}" {kind}')
+        self.connection.execute(f'alter table {table} add column if not exists "{column}" {kind}')
 
     def insert(self, table: str, columns: dict[str, str], rows: list[Row]) -> None:
         path = self.directory / "rows.ndjson"
@@ -164,11 +159,13 @@ class PostgreSQL:
 
     connection: psycopg.Connection[Any]
 
-    def create(self, table: str, columns: dict[str, str]) -> None:
-        self.connection.execute(f"create table {table} ({_definition(columns)})".encode())
+    def create(self, table: str) -> None:
+        self.connection.execute(f"create table if not exists {table} (id text)".encode())
 
     def add_column(self, table: str, column: str, kind: str) -> None:
-        self.connection.execute(f'alter table {table} add column "{column}" {kind}'.encode())
+        self.connection.execute(
+            f'alter table {table} add column if not exists "{column}" {kind}'.encode()
+        )
 
     def insert(self, table: str, columns: dict[str, str], rows: list[Row]) -> None:
         names = ", ".join(f'"{name}"' for name in columns)

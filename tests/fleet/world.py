@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from math import exp, sqrt
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 from attrs import Factory, define, evolve, field, frozen
@@ -26,11 +26,12 @@ from agent.withholding import Withholding
 from tests.shipped import RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from agent.gate import Gate
     from agent.sink.batch import Event
 
+T = TypeVar("T")
 HOUR, DAY, WEEK = 3600, 86_400, 7 * 86_400
 START = 1_788_307_200
 """2026-09-02 00:00 UTC, a Wednesday: the first week of the data is not a whole one."""
@@ -42,13 +43,23 @@ SHOWN_AT_INFO = frozenset(RELEASES[: RELEASES.index("v0.13.0")])
 BOTS, SINKS = RULES.bots, RULES.sinks
 UNDECLARED = "zulip"
 """A word that no rule declares: the gate refuses an event that says it."""
+READ_AGAIN_SECONDS = 6 * HOUR
+"""How far back logs are read again at most."""
 GAPS = ("rotated", "overtaken", "backpressure", "restarted", "unreadable", "pod_gone")
 
 COMMANDS = ("get", "kubectl get", "describe", "logs", "kubectl logs", "ping", "help", "list", "top")
 REASONS = ("channel_not_found", "not_in_channel", "rate_limited", "server_error", "unreachable")
 KINDS = ("panic", "configuration", "oom", "unknown", "nil_pointer", "connection")
 FAULTY = (("invalid_credentials", "Token"), ("wrong_type", "Channels"), ("warning", "none"))
-DISTRIBUTIONS = ("eks", "gke", "aks", "k3s", "kind", "openshift", "other", None)
+DISTRIBUTIONS = {
+    "eks": 27, "gke": 18, "aks": 16, "k3s": 12, "openshift": 6, "rke2": 5, "kind": 4, "other": 4,
+    None: 8,
+}  # fmt: skip
+"""How many of a hundred clusters; None says nothing of itself."""
+MINORS = {"1.28": 3, "1.29": 6, "1.30": 11, "1.31": 20, "1.32": 24, "1.33": 20, "1.34": 9, None: 7}
+CHATS = dict(zip(BOTS, (8, 40, 8, 13, 12, 6, 13), strict=True))
+VERSIONS = {**{name: 0.8**age for age, name in enumerate(reversed(RELEASES))}, "other": 0.1}
+"""Half of all run one of the latest three or four; the old ones are a long tail."""
 
 # By hour of the local day, times a weekend's quiet.
 _LOAD = [0.3 + (1.7 if 8 <= hour < 19 else 0.0) for hour in range(24)]
@@ -89,14 +100,25 @@ class Sent:
     distribution: str | None
     withheld: frozenset[str]
     discarded: int
-    hidden: Counter[SeriesKey]
-    """What happened beside `facts`, and was not written, not read or not to be told."""
-    group: str | None
-    """The cluster that a `group` call in front names."""
+    hidden: Counter[SeriesKey] | None
+    """What happened beside `facts`, and was not written, not read or not to be told; None where a
+    window is sent once more."""
+    group: tuple[int, str] | None
+    """The cluster that a `group` call in front names, and the day of which it says so."""
     identity_calls: int
     calls: list[Event]
     closed_seconds: int
     skew_seconds: int
+
+
+@frozen
+class Backup:
+    """A state as it stood before a window, and what was counted in that window then."""
+
+    seq: int
+    totals: Counter[str]
+    start: int
+    counts: Counter[SeriesKey]
 
 
 @define
@@ -108,7 +130,9 @@ class Lane:
     instances: list[Instance] = field(factory=list)
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
-    backups: deque[tuple[int, Counter[str]]] = Factory(lambda: deque(maxlen=3))
+    backups: deque[Backup] = Factory(lambda: deque(maxlen=3))
+    again: list[Backup] = field(factory=list)
+    """Windows that were sent and will be once more."""
     is_left: bool = False
     state_lost: int = 0
     """For how many seconds of the window that is open its state was lost."""
@@ -123,6 +147,8 @@ class Setting:
     window_seconds: int = HOUR
     start: int = START
     trouble: float = 1.0
+    debug_share: float = 0.45
+    """How many log at debug, where alone events and commands show."""
     is_exact: bool = True
     """Whether the product's gate looks at each event; else a stand-in that knows what is wrong."""
 
@@ -183,7 +209,7 @@ class Installation:
             # Twelve times as many events: one of them, for a while, is enough.
             seconds, begins = 300, days * DAY * 3 // 4
         begins -= begins % seconds
-        bots = tuple(sorted(rng.sample(BOTS, rng.choice((1, 1, 1, 2)))))
+        bots = tuple(sorted({pick(rng, CHATS) for _ in range(rng.choice((1, 1, 1, 2)))}))
         sinks = tuple(sorted(rng.sample(SINKS, rng.choice((0, 0, 1, 2)))))
         return cls(
             index=index,
@@ -194,8 +220,8 @@ class Installation:
             identity=Identity(
                 uuid(rng),
                 uuid(rng) if rng.random() < 0.8 else None,
-                rng.choice(("1.29", "1.31", "1.32", "1.33", "1.34", None)),
-                rng.choice(DISTRIBUTIONS),
+                pick(rng, MINORS),
+                pick(rng, DISTRIBUTIONS),
             ),
             seconds=seconds,
             at=setting.start + begins,
@@ -208,8 +234,8 @@ class Installation:
             slots=rng.choice((2, 3)) if rng.random() < 0.12 else 1,
             bots=bots,
             sinks=sinks,
-            version=rng.choice(RELEASES[4:]),
-            is_debug=rng.random() < 0.45,
+            version=pick(rng, VERSIONS),
+            is_debug=rng.random() < setting.debug_share,
             ends=setting.start + days * DAY,
         )
 
@@ -245,6 +271,7 @@ class Installation:
                 self._begin()
             restarts = self._happen(start)
             for lane in list(self.lanes):
+                yield from self._read_again(lane)
                 sent = self._close(lane, start, restarts)
                 if sent is not None:
                     yield sent
@@ -259,7 +286,6 @@ class Installation:
 
     def _happen(self, start: int) -> list[tuple[Lane, Instance]]:
         """Let happen what happens in a window; return the instances that crash in it."""
-        rng, met = self.rng, self.met
         if self.ahead:
             if start >= self.absurd_until:
                 # The clock was put right; the state of a future that never was is thrown away.
@@ -267,52 +293,56 @@ class Installation:
                 self.skew -= self.ahead
                 self.ahead, self.lanes = 0, []
             return []
-        if self._chance(900):
-            self._upgrade()
-        if self._chance(2500):
-            self.identity = evolve(self.identity, kubernetes_minor=rng.choice(("1.33", "1.34")))
-        if start >= self.stop_until and self._chance(700):
-            self._stop(start)
-        if self._chance(1500):
-            met["state lost"] += 1
-            lane = rng.choice(self.lanes)
-            fresh = self._lane()
-            fresh.state_lost = rng.randrange(60, self.seconds + 1)
-            fresh.instances = [self._pod(is_seen=rng.random() < 0.5) for _ in lane.instances[-1:]]
-            self.lanes[self.lanes.index(lane)] = fresh
-        if self._chance(3000):
-            met["new installation id"] += 1
-            self.identity = evolve(self.identity, installation_id=uuid(rng))
-            self.told = (None, 0)
-            self._begin()
-        if self._chance(2500):
-            self._restore()
-        if self._chance(4000):
-            met["opted out"] += 1
-            away = rng.randrange(2 * DAY, 20 * DAY)
-            self.off_until = start + self.seconds + away - away % self.seconds
-            # What was not sent is discarded; a new stream begins when it is on again.
-            self.lanes = []
-        elif self._chance(5000):
-            self._lose_time(start)
-        if self._chance(3000):
-            met["withheld"] += 1
-            event, name, word = rng.choice(
-                (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
-            )
-            self.withholding = Withholding({(event, name, word): start + DAY})
+        if self._chance(_HOURS):
+            pick(self.rng, _TROUBLES)(self, start)
         return self._restarts()
 
-    def _upgrade(self) -> None:
+    def _lose_state(self, _start: int) -> None:
+        self.met["state lost"] += 1
+        lane = self.rng.choice(self.lanes)
+        fresh = self._lane()
+        fresh.state_lost = self.rng.randrange(60, self.seconds + 1)
+        is_seen = self.rng.random() < 0.5
+        fresh.instances = [self._pod(is_seen=is_seen) for _ in lane.instances[-1:]]
+        self.lanes[self.lanes.index(lane)] = fresh
+
+    def _begin_anew(self, _start: int) -> None:
+        self.met["new installation id"] += 1
+        self.identity = evolve(self.identity, installation_id=uuid(self.rng))
+        self.told = (None, 0)
+        self._begin()
+
+    def _opt_out(self, start: int) -> None:
+        self.met["opted out"] += 1
+        away = self.rng.randrange(2 * DAY, 20 * DAY)
+        self.off_until = start + self.seconds + away - away % self.seconds
+        # What was not sent is discarded; a new stream begins when it is on again.
+        self.lanes = []
+
+    def _withhold_some(self, start: int) -> None:
+        self.met["withheld"] += 1
+        series = (("Command executed", "command", "get"), ("Event handled", "platform", "webhook"))
+        self.withholding = Withholding({self.rng.choice(series): start + DAY})
+
+    def _move(self, _start: int) -> None:
+        """Let the state be carried over to another cluster."""
+        self.met["moved to another cluster"] += 1
+        self.identity = evolve(self.identity, cluster_id=uuid(self.rng))
+
+    def _upgrade_kubernetes(self, _start: int) -> None:
+        minor = self.rng.choice(("1.33", "1.34"))
+        self.identity = evolve(self.identity, kubernetes_minor=minor)
+
+    def _upgrade(self, _start: int) -> None:
         self.met["upgraded"] += 1
-        place = RELEASES.index(self.version) if self.version in RELEASES else 0
-        later = RELEASES[place + 1 :] or ("other",)
-        self.version = self.rng.choice(later[:6])
+        place = RELEASES.index(self.version) if self.version in RELEASES else -1
+        # Most go to the newest; who is there already only changes a setting.
+        self.version = self.rng.choice((*RELEASES[place:][:6], RELEASES[-1], RELEASES[-1]))
         if self.rng.random() < 0.3:
             self.met["level changed"] += 1
             self.is_debug = not self.is_debug
         if self.rng.random() < 0.2:
-            self.bots = tuple(sorted(self.rng.sample(BOTS, 1)))
+            self.bots = (pick(self.rng, CHATS),)
         for lane in self.lanes:
             self._replace(lane)
 
@@ -330,18 +360,26 @@ class Installation:
         target.instances.append(self._pod())
 
     def _stop(self, start: int) -> None:
+        if start < self.stop_until:
+            return
         self.met["scaled to zero"] += 1
         self.stop_from = start + self.rng.randrange(self.seconds)
         self.stop_until = self.stop_from + int(1200 * 2 ** self.rng.uniform(0, 8.5))
 
-    def _restore(self) -> None:
+    def _restore(self, _start: int) -> None:
         """Let somebody put an older state in place of the present one."""
         lane = self.rng.choice(self.lanes)
-        if len(lane.backups) == lane.backups.maxlen:
+        if len(lane.backups) < 3:
+            return
+        oldest = lane.backups[0]
+        lane.seq, lane.totals = oldest.seq, oldest.totals
+        if self.rng.random() < 0.5 and oldest.start >= self.at - READ_AGAIN_SECONDS:
+            # The logs are still there, from the restored cursors on.
+            self.met["restored state, read again"] += 1
+            lane.again = list(lane.backups)
+        else:
             self.met["restored state"] += 1
-            lane.seq, totals = lane.backups[0]
-            lane.totals = Counter(totals)
-            lane.backups.clear()
+        lane.backups.clear()
 
     def _lose_time(self, start: int) -> None:
         """Set the clock ahead by weeks or years; the state is lost with it."""
@@ -398,6 +436,19 @@ class Installation:
         window.matched = counts.total()
         window.lines = 3 * window.matched + 1
         return self._send(lane, start, hidden)
+
+    def _read_again(self, lane: Lane) -> Iterator[Sent]:
+        """Send windows once more, with what can still be read of them."""
+        again, lane.again = lane.again, []
+        is_all = self.rng.random() < 0.5
+        for one in again:
+            window = lane.windows.open[one.start] = Window(Counter(one.counts))
+            if not is_all:
+                window.gaps["rotated"] = self.rng.randrange(60, self.seconds)
+                for key, count in one.counts.items():
+                    window.counts[key] = self.rng.randrange(count + 1)
+                window.counts += Counter()
+            yield self._send(lane, one.start, None)
 
     def _tear(self, lane: Lane, window: Window) -> None:
         """Let parts of a window be unreadable."""
@@ -481,7 +532,7 @@ class Installation:
         elif rare < 0.04:
             seen["Integration enabled", version, (("platform", self.bots[0]), ("type", "bot"))] += 1
 
-    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey]) -> Sent:
+    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey] | None) -> Sent:
         instances = lane.instances
         identity = self.identity
         origin = self.origin
@@ -489,10 +540,10 @@ class Installation:
             origin = self.origin = Origin(
                 identity, RULES, AGENT_VERSION, self.gate, self.minimum, self.withholding
             )
-        gaps = lane.windows.open[start].gaps
+        window = lane.windows.open[start]
         report = lane.windows.close(start, instances, bots=BOTS, sinks=SINKS)
         end = report.end_seconds
-        lane.backups.append((lane.seq, lane.totals))
+        lane.backups.append(Backup(lane.seq, lane.totals, start, window.counts))
         lane.seq += 1
         calls, lane.totals = build_window(
             origin.without_withheld(report),
@@ -523,7 +574,7 @@ class Installation:
             )
         if any(one.is_floor for one in facts):
             self.met["count floor"] += 1
-        told = self._tell(end)
+        told = self._tell(self.at)
         levels = {one.level for one in instances}
         versions = {one.version for one in instances}
         return Sent(
@@ -536,16 +587,16 @@ class Installation:
             version=(versions.pop() if len(versions) == 1 else "several") if versions else None,
             is_observable=None if not levels or "unknown" in levels else levels == {"debug"},
             enabled=_enabled(instances),
-            gaps={name: -(-value // 60) * 60 for name, value in gaps.items()},
+            gaps={name: -(-value // 60) * 60 for name, value in window.gaps.items()},
             kubernetes_minor=identity.kubernetes_minor,
             distribution=identity.distribution,
             withheld=frozenset(self.withholding.events(start)),
             discarded=discarded,
             hidden=hidden,
-            group=identity.cluster_id if told else None,
+            group=(self.at // DAY, identity.cluster_id) if told and identity.cluster_id else None,
             identity_calls=len(told),
             calls=[*told, *admitted, calls[-1]],
-            closed_seconds=end - self.skew + self.rng.randrange(5, 115),
+            closed_seconds=self.at - self.skew + self.rng.randrange(5, 115),
             skew_seconds=self.skew,
         )
 
@@ -558,8 +609,28 @@ class Installation:
         return build_identity(self.identity, agent_version=AGENT_VERSION, at_seconds=now)
 
 
+_TROUBLES: dict[Callable[[Installation, int], None], float] = {
+    Installation._upgrade: 1 / 900,
+    Installation._upgrade_kubernetes: 1 / 2500,
+    Installation._stop: 1 / 700,
+    Installation._lose_state: 1 / 1500,
+    Installation._begin_anew: 1 / 3000,
+    Installation._restore: 1 / 2500,
+    Installation._move: 1 / 3000,
+    Installation._opt_out: 1 / 4000,
+    Installation._lose_time: 1 / 5000,
+    Installation._withhold_some: 1 / 3000,
+}
+"""How often what happens to an installation, by the hour."""
+_HOURS = 1 / sum(_TROUBLES.values())
+
+
 def uuid(rng: Random) -> str:
     return str(UUID(int=rng.getrandbits(128), version=4))
+
+
+def pick(rng: Random, weights: Mapping[T, float]) -> T:
+    return rng.choices(tuple(weights), tuple(weights.values()))[0]
 
 
 def poisson(rng: Random, mean: float) -> int:

@@ -1,0 +1,101 @@
+"""Which numbers must be hidden besides the small ones, so that no sum gives these away. Pure.
+
+Numbers that add up are edges of a graph, sums its nodes: what goes into a node is as much as what
+comes out of it. A small number is safe if it lies on a ring of hidden ones: all of the ring can be
+other numbers together, and nothing that is told changes. So for each small number the ring is
+found that hides the least, of numbers that are large enough to give way.
+
+What it promises: by addition and subtraction of all that is told, a hidden number up to `least` can
+still be each from 1 to `least`; and any other can be at least `least` different numbers.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence, Set
+from itertools import count
+from math import inf
+from typing import TypeAlias
+
+from attrs import frozen
+
+Node: TypeAlias = Hashable
+OUTSIDE: Node = None
+"""Where numbers come from and go to that are in no other sum."""
+_HIDDEN_ALREADY = 1e-3
+
+
+@frozen
+class Cell:
+    """A number: from which sum it comes, into which it goes, and what hiding it would cost."""
+
+    name: Hashable
+    value: int
+    tail: Node
+    head: Node
+    is_small: bool = False
+    cost: float = 1.0
+
+
+def hide(
+    cells: Sequence[Cell], least: int, also: Set[Hashable] = frozenset()
+) -> frozenset[Hashable] | None:
+    """Return the names of all cells that must be hidden; None if that is not enough.
+
+    `also` are hidden already, for what they would tell of others elsewhere.
+    """
+    hidden = {one.name for one in cells if one.is_small or one.name in also}
+    for one in sorted((one for one in cells if one.is_small), key=_order):
+        ring = _ring(one, cells, hidden, least)
+        if ring is None:
+            return None
+        hidden.update(ring)
+    return frozenset(hidden)
+
+
+def _order(cell: Cell) -> tuple[int, str]:
+    return cell.value, repr(cell.name)
+
+
+def room(value: int, least: int) -> tuple[int, int]:
+    """Return how far a small number must be able to go down and up."""
+    if value <= least:
+        return max(0, value - 1), least - value
+    return least - 1, 0
+
+
+def _ring(
+    cell: Cell, cells: Iterable[Cell], hidden: set[Hashable], least: int
+) -> Sequence[Hashable] | None:
+    """Return the cheapest way from a cell's head back to its tail."""
+    down, up = room(cell.value, least)
+    ways: defaultdict[Node, list[tuple[Node, float, Hashable]]] = defaultdict(list)
+    for one in cells:
+        cost = _HIDDEN_ALREADY if one.name in hidden else one.cost
+        if one.name == cell.name or cost == inf:
+            continue
+        if one.value > down:  # it falls when the cell does
+            ways[one.tail].append((one.head, cost, one.name))
+        if one.value > up:  # it falls when the cell rises
+            ways[one.head].append((one.tail, cost, one.name))
+    return _cheapest(ways, cell.head, cell.tail)
+
+
+def _cheapest(
+    ways: defaultdict[Node, list[tuple[Node, float, Hashable]]], start: Node, end: Node
+) -> Sequence[Hashable] | None:
+    number = count()  # nodes need not have an order
+    waiting: list[tuple[float, int, Node, tuple[Hashable, ...]]] = [(0.0, 0, start, ())]
+    done: set[Node] = set()
+    while waiting:
+        cost, _, node, way = heapq.heappop(waiting)
+        if node == end:
+            return way
+        if node in done:
+            continue
+        done.add(node)
+        for to, more, name in ways[node]:
+            if to not in done:
+                heapq.heappush(waiting, (cost + more, next(number) + 1, to, (*way, name)))
+    return None

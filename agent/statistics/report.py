@@ -1,0 +1,123 @@
+"""What `report` does: reads the sources, asks the models, writes the page and the tables.
+
+Owns files, the progress bar and what is said at the terminal. Nothing is written before all is
+made. Blocks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from agent.statistics.answers import WITHHELD, columns
+from agent.statistics.page import About, render
+from agent.statistics.sources import are_large, label, load
+from agent.statistics.warehouse import WarehouseError, opened
+from agent.statistics.withhold import SHOWN, withhold
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from agent.statistics.answers import Row
+    from agent.statistics.sources import Loaded, Tell
+    from agent.statistics.withhold import Shown
+
+MAX_SHOWN_FAULTS = 20
+
+
+def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
+    """Write the report on exported events."""
+    errors = Console(stderr=True)
+    tables = output.with_name(f"{output.stem}-tables")
+    try:
+        # What cannot be written is known before anything is read.
+        tables.mkdir(parents=True, exist_ok=True)
+        with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
+            warehouse.run("tables.sql")
+            loaded = load(sources, warehouse, lambda source: _task(progress, source))
+            _say_faults(errors, loaded)
+            if not loaded.events:
+                return _refuse(errors, "no event of this agent could be read")
+            models = _task(progress, "the models")
+            warehouse.run("models.sql")
+            warehouse.run("refresh.sql")
+            shown = withhold(warehouse.answers(), least)
+            models(100)
+    except WarehouseError as error:
+        return _refuse(errors, str(error))
+    except OSError as error:
+        return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
+    about = About(
+        [label(one) for one in sources],
+        loaded.events,
+        loaded.others,
+        len(loaded.faults) + loaded.more_faults,
+        agent_version,
+        tables.name,
+    )
+    page = render(shown, about)
+    if page is None:
+        return _refuse(errors, "no window was sent in these events")
+    for name, text in csv_files(shown):
+        (tables / name).write_text(text, encoding="utf-8")
+    output.write_bytes(page)
+    print(output)
+    return 0
+
+
+def csv_files(shown: Shown) -> Iterator[tuple[str, str]]:
+    """Yield name and text of each table."""
+    for name, view in SHOWN.items():
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(columns(view))
+        rows: Sequence[Row] = getattr(shown, name)
+        for one in rows:
+            writer.writerow([_cell(getattr(one, column)) for column in columns(view)])
+        yield f"{name}.csv", out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if value is WITHHELD:
+        return "withheld"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"  # a sheet would take it for a formula
+    return value
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+def _task(progress: Progress, source: str) -> Tell:
+    task = progress.add_task(source, total=100)
+    return lambda done: progress.update(task, completed=done)
+
+
+def _say_faults(errors: Console, loaded: Loaded) -> None:
+    for fault in loaded.faults[:MAX_SHOWN_FAULTS]:
+        errors.print(f"botkube-analytics: {fault}", markup=False, soft_wrap=True)
+    more = len(loaded.faults) + loaded.more_faults - MAX_SHOWN_FAULTS
+    if more > 0:
+        errors.print(f"botkube-analytics: and {more} more lines like these")
+
+
+def _refuse(errors: Console, message: str) -> int:
+    errors.print(f"botkube-analytics: {message}", markup=False, soft_wrap=True)
+    return 2

@@ -1,0 +1,120 @@
+"""A warehouse for the time of one command: DuckDB in a temporary directory, and our models in it.
+
+Owns how much memory it may take, after which it writes to the disk, and where the models stand.
+Must not know where events come from, nor what the answers mean. Blocks.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from agent.statistics.answers import VIEWS, Answers, columns, make_row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import duckdb
+
+MEMORY = "1GiB"
+WEEKS = 14
+"""Thirteen whole ones and the one that has begun."""
+
+
+class WarehouseError(Exception):
+    """The warehouse cannot be had or used; the message says why."""
+
+
+@frozen(eq=False)
+class Warehouse:
+    """An open database of ours alone; `folder` is for what else is written meanwhile."""
+
+    connection: duckdb.DuckDBPyConnection
+    folder: Path
+
+    def run(self, script: str) -> None:
+        """Run one of the files of the models."""
+        self.connection.execute(_script(script))
+
+    def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return what a query gives."""
+        return self.connection.execute(query, values).fetchall()
+
+    def tables(self) -> Mapping[str, Mapping[str, str]]:
+        """Return the columns of Segment's tables, with their types."""
+        found: dict[str, dict[str, str]] = {}
+        for table, column, kind in self.rows(
+            "select table_name, column_name, data_type from information_schema.columns"
+            " join information_schema.tables using (table_catalog, table_schema, table_name)"
+            " where table_type = 'BASE TABLE' order by table_name, ordinal_position"
+        ):
+            found.setdefault(table, {})[column] = kind
+        return {table: kinds for table, kinds in found.items() if "anonymous_id" in kinds}
+
+    def answers(self) -> Answers:
+        """Return the answers of the last weeks."""
+        last = self.rows("select max(week) from active_installations")[0][0]
+        found: dict[str, Any] = {}
+        for name, view in VIEWS.items():
+            order = ", ".join(map(_quote, ("week", *view.KEYS)))
+            rows = self.rows(
+                f"select {', '.join(map(_quote, columns(view)))} from {name}"
+                f" where week > cast(? as date) - {7 * WEEKS} order by {order}",
+                [last],
+            )
+            found[name] = tuple(make_row(view, row) for row in rows)
+        return Answers(**found)
+
+
+def _quote(name: str) -> str:
+    return f'"{name}"'
+
+
+@contextmanager
+def opened(*, is_large: bool) -> Iterator[Warehouse]:
+    """Open a warehouse and remove it afterwards. Raises `WarehouseError`.
+
+    A large one is packed into a file, which takes longer and a tenth of the room.
+    """
+    try:
+        import duckdb  # noqa: PLC0415 an extra: what does not need it works without it
+    except ImportError as error:
+        raise WarehouseError(
+            "the report needs DuckDB: pip install 'botkube-analytics[report]'"
+        ) from error
+    with TemporaryDirectory(prefix="botkube-analytics-") as name:
+        folder = Path(name)
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY,
+            "temp_directory": str(folder / "spill"),
+            # Extensions come from elsewhere: nothing is downloaded.
+            "autoinstall_known_extensions": "false",
+        }
+        place = str(folder / "warehouse.duckdb") if is_large else ":memory:"
+        connection = duckdb.connect(place, config=settings)
+        try:
+            connection.execute("set TimeZone = 'UTC'")
+            yield Warehouse(connection, folder)
+        except duckdb.OutOfMemoryException as error:
+            raise WarehouseError(f"the events need more than memory and {folder} hold") from error
+        except duckdb.IOException as error:
+            raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
+        finally:
+            connection.close()
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, without what it quotes below."""
+    return str(error).partition("\n")[0]
+
+
+def _script(name: str) -> str:
+    """Return a file of the models, which lie beside the code in a wheel."""
+    package = Path(__file__).parent.parent
+    inside = package / "warehouse"
+    folder = inside if inside.is_dir() else package.parent / "deploy" / "warehouse"
+    return (folder / name).read_text(encoding="utf-8")
