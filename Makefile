@@ -13,7 +13,7 @@ COMPILE = build/lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow
   --no-header --no-emit-index-url --no-emit-trusted-host --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test test-cluster test-image faults bench fleet lint fmt lock manifests wheel image sbom \
+.PHONY: help venv demo demo-report test test-cluster test-image faults bench fleet lint fmt lock manifests wheel image sbom \
   clean
 
 help: ## list the targets
@@ -31,6 +31,12 @@ $(STAMP): pyproject.toml
 
 demo: $(STAMP) ## run the agent against a simulated cluster and a local collector, about a minute
 	$(BIN)/python -m tests.demo
+
+demo-report: $(STAMP) ## write the report on a simulated fleet and open it, about a minute
+	mkdir -p build/report
+	$(BIN)/python -m tests.fleet --installations 300 --days 35 --seed 1 -o build/report/events.ndjson
+	$(BIN)/botkube-analytics report build/report/events.ndjson -o build/report/report.html
+	@test ! -t 1 || $(BIN)/python -m webbrowser "file://$(CURDIR)/build/report/report.html"
 
 # Three processes to a core of CI's: most wait most of the time, and each pays for its own imports.
 # Bytecode is kept, for each of the many agents that are started would compile all of it again.

@@ -99,6 +99,7 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         "run",
         "preview",
         "audit",
+        "report",
         "prove",
         "plan",
         "rules",

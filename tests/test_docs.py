@@ -510,7 +510,7 @@ def shown_commands() -> list[str]:
         if (
             found := re.search(
                 r"botkube-analytics "
-                r"((?:run|preview|audit|prove|plan|rules|status|doctor|ledger)\b.*)",
+                r"((?:run|preview|audit|report|prove|plan|rules|status|doctor|ledger)\b.*)",
                 line,
             )
         )

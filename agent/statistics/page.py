@@ -43,9 +43,17 @@ Key: TypeAlias = tuple[str, ...]
 
 MAX_ROWS = 20
 """Of a chart. The table below it has all."""
+MAX_BARS = 12
+"""Of a chart that is about what is used or fails."""
+MAX_STUMPS = 3
+"""Bars of what is withheld; more are one together."""
 MAX_OPEN = 15
 """Rows of a table that is open at once."""
 
+_INCOMPLETE = (
+    "Not complete: something of this week could not be observed or has not arrived, so there may "
+    "be more."
+)
 _MORE_STYLE = """\
 svg.chart{height:auto;max-width:24rem;overflow:visible}
 .chart text{fill:var(--text);font:12px system-ui,sans-serif}
@@ -63,7 +71,8 @@ svg.chart{height:auto;max-width:24rem;overflow:visible}
 .wide{overflow-x:auto}
 .wide table{min-width:100%;width:auto}
 .wide tbody th{min-width:0;white-space:nowrap}
-.figures td,.figures thead th:not(.words){text-align:right;font-variant-numeric:tabular-nums;
+.figures thead th:first-child{text-align:left}
+.figures td,.figures thead th+th:not(.words){text-align:right;font-variant-numeric:tabular-nums;
 white-space:nowrap}
 .figures td.words,.figures thead th.words{text-align:left}
 td.h1{background:color-mix(in srgb,var(--good) 8%,transparent)}
@@ -71,7 +80,7 @@ td.h2{background:color-mix(in srgb,var(--good) 18%,transparent)}
 td.h3{background:color-mix(in srgb,var(--good) 28%,transparent)}
 td.w{color:var(--soft);font-style:italic}
 .both{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1rem}
-figure{justify-content:flex-start;margin:.5rem 0}
+figure{justify-content:flex-start;margin:.5rem 0;max-width:30rem}
 @media (max-width:32rem){th,td{font-size:.85rem}}
 @media print{:root{color-scheme:light;--text:#000;--soft:#444;--back:#fff;--card:#fff;
 --line:#999;--link:#000;--good:#1a4fa0;--other:#a04a00}
@@ -204,7 +213,6 @@ class _Page:
         if not now:
             return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
         before = by_key(of_week(rows, self.period.before))
-        charted = self._largest(now)
         older = or_older(now, self._everyone())
         figures = [
             (
@@ -223,8 +231,8 @@ class _Page:
             tag("p", sentences.droppable(rows, self.period, self._everyone(), what), class_="said"),
             tag(
                 "div",
-                self._share_bars(f"{what} by share of installations", charted, before),
-                self._trend(f"{what} by share of installations, week by week", charted, rows),
+                self._share_bars(f"{what} by share of installations", now, before),
+                self._trend(f"{what} by share of installations, week by week", now, rows),
                 class_="both",
             ),
             self._table(
@@ -232,6 +240,7 @@ class _Page:
                 (what, "installations", "share", "points", "it or older"),
                 figures,
                 table,
+                of=now,
             ),
         )
 
@@ -278,7 +287,7 @@ class _Page:
             "distributions",
             "Whose Kubernetes is it?",
             tag("p", sentences.adoption(rows, self.period, "Kubernetes of"), class_="said"),
-            self._share_bars("Distributions by share of installations", now[:MAX_ROWS], before),
+            self._share_bars("Distributions by share of installations", now, before),
             self._table(
                 f"Distributions in the week of {self.period.this}",
                 ("distribution", "installations", "share", "points"),
@@ -292,6 +301,7 @@ class _Page:
                     for one in now
                 ],
                 "distributions",
+                of=now,
             ),
             self._table(
                 f"By minor and distribution, week of {self.period.this}",
@@ -306,6 +316,7 @@ class _Page:
                     for one in places
                 ],
                 "kubernetes_adoption",
+                of=places,
             ),
         )
 
@@ -350,6 +361,7 @@ class _Page:
                 ),
                 figures,
                 "active_installations",
+                of=of_week(rows, self.period.this),
             ),
         )
 
@@ -365,7 +377,7 @@ class _Page:
                 getattr(before.get(one.key), "share_at_least", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in now[:MAX_ROWS]
+            for one in now[:MAX_BARS]
         ]
         title = "Bots and sinks that are switched on, as a share of all installations at least"
         return section(
@@ -389,6 +401,7 @@ class _Page:
                     for one in now
                 ],
                 "integrations",
+                of=now,
             ),
         )
 
@@ -436,8 +449,9 @@ class _Page:
                     for one in rows
                 ],
                 "events_per_day",
-                note="Only days that were observed as a whole count; a quantile is withheld where "
-                "fewer installations may lie beyond it.",
+                of=rows,
+                note="Only days that were observed as a whole count; a quantile is withheld unless "
+                f"the days of {self.shown.least} installations lie on either side of it.",
             ),
         )
 
@@ -453,7 +467,7 @@ class _Page:
                 getattr(before.get(one.key), "installations", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in rows[:MAX_ROWS]
+            for one in rows[:MAX_BARS]
         ]
         title = "Commands by installations that used them"
         return section(
@@ -476,6 +490,7 @@ class _Page:
                     for one in rows
                 ],
                 "commands",
+                of=rows,
                 note="Commands are seen only where BotKube logs at debug: others are not counted "
                 "as zero but left out.",
             ),
@@ -495,7 +510,7 @@ class _Page:
             )
             for one in rows
             if one.what == "event" and one.rate is not None
-        ][:MAX_ROWS]
+        ][:MAX_BARS]
         title = "Events that could not be delivered, as a share of the attempts"
         return section(
             "failures",
@@ -518,6 +533,7 @@ class _Page:
                     for one in rows
                 ],
                 "notification_failures",
+                of=rows,
                 note="Failed counts all that was seen; the rate only where attempts were seen too.",
             ),
         )
@@ -528,13 +544,13 @@ class _Page:
         before = by_key(of_week(self.shown.configuration_errors, self.period.before))
         bars = [
             Bar(
-                f"{one.field}: {one.reason}",
+                f"{one.field}: {one.reason}, {one.platform}",
                 one.share,
                 percent(one.share),
                 getattr(before.get(one.key), "share", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in rows[:MAX_ROWS]
+            for one in rows[:MAX_BARS]
         ]
         title = "Faults of configuration by share of installations"
         return section(
@@ -557,6 +573,7 @@ class _Page:
                     for one in rows
                 ],
                 "configuration_errors",
+                of=rows,
             ),
         )
 
@@ -600,6 +617,7 @@ class _Page:
                     for one in rows
                 ],
                 "crashes",
+                of=rows,
             ),
             self._table(
                 f"Kinds of crashes in the week of {self.period.this}",
@@ -614,6 +632,7 @@ class _Page:
                     for one in kinds
                 ],
                 "crash_kinds",
+                of=kinds,
             ),
         )
 
@@ -651,6 +670,7 @@ class _Page:
                     for one in now
                 ],
                 "completeness",
+                of=now,
             ),
         )
 
@@ -692,22 +712,35 @@ class _Page:
         return [one for one in rows if one.key in keys]
 
     def _share_bars(self, title: str, rows: Sequence[Row], before: Mapping[Key, Row]) -> Element:
+        """Return a bar a row; many that are withheld are one, of what the others leave."""
+        is_doubtful = self.period.this in self.period.doubtful
+        hidden = sum(one.installations is WITHHELD for one in rows)
+        charted = rows if hidden <= MAX_STUMPS else [one for one in rows if _is_told(one)]
         bars = [
             Bar(
                 " ".join(one.key),
                 _share(one),
                 percent(_share(one)) + self._few(one),
                 _share(before[one.key]) if one.key in before else None,
-                self.period.this in self.period.doubtful,
+                is_doubtful,
             )
-            for one in rows
+            for one in self._largest(charted)
         ]
+        everyone = self._everyone()
+        if len(charted) < len(rows) and isinstance(everyone, int):
+            rest = 1 - sum(figure(one.installations) for one in rows) / everyone
+            together = f"{hidden} withheld, together"
+            bars.append(Bar(together, rest, percent(rest), is_doubtful=True))
         return self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks())
 
     def _trend(self, title: str, now: Sequence[Row], rows: Sequence[Row]) -> Element:
         weeks = self.period.weeks
         values = series(rows, weeks, "share")
-        trends = [Trend(one.key[0], values.get(one.key, []), percent(_share(one))) for one in now]
+        trends = [
+            Trend(one.key[0], values.get(one.key, []), percent(_share(one)))
+            for one in self._largest(now)
+            if _is_told(one) or any(map(is_number, values.get(one.key, ())))
+        ]
         described = "; ".join(
             f"{one.label}: {percent(next((v for v in one.values if v is not None), None))} "
             f"first, {one.text} in the week of {self.period.this}"
@@ -739,8 +772,11 @@ class _Page:
         rows: Sequence[Sequence[str]],
         name: str,
         *,
+        of: Sequence[Row],
         note: str = "",
     ) -> Element:
+        if not all(one.is_complete for one in of):
+            note = f"{note} {_INCOMPLETE}".strip()
         made = [
             tag(
                 "tr",
@@ -755,7 +791,7 @@ class _Page:
             title.attrib.update(_kind(shown))
         details = tag(
             "details",
-            tag("summary", f"Numbers: {caption[0].lower()}{caption[1:]}"),
+            tag("summary", f"Numbers: {caption}"),
             self._scrolled(table, caption) if rows else tag("p", "None."),
             tag("p", f"{note} " if note else "", self._file(name), class_="note"),
         )
@@ -806,6 +842,10 @@ def _heat(cell: Pair | None, most: float) -> Element:
         return tag("td", tag("abbr", "w", title="withheld"), class_="w")
     part = figure(cell.installations) / most
     return tag("td", number(cell.installations), class_=f"h{1 + int(min(part, 0.99) * 3)}")
+
+
+def _is_told(row: Row) -> bool:
+    return row.installations is not WITHHELD
 
 
 def _share(row: Row | None) -> Told:

@@ -124,9 +124,9 @@ def percent(value: Told) -> str:
     """Return a share as text."""
     if not isinstance(value, int | float):
         return number(value)
-    if 0 < value < 0.001:  # noqa: PLR2004 what would round to 0.0
-        return "under 0.1 %"
-    return f"{100 * value:.1f} %"
+    if 0 < value < 0.0001:  # noqa: PLR2004 what would round to nothing
+        return "under 0.01 %"
+    return f"{100 * value:.{2 if 0 < value < 0.01 else 1}f} %"  # noqa: PLR2004 as above
 
 
 def change(now: Told, before: Told) -> str:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
-from agent.statistics.sources import label, load
+from agent.statistics.sources import are_large, label, load
 from agent.statistics.warehouse import WarehouseError, opened
 from agent.statistics.withhold import SHOWN, withhold
 
@@ -31,12 +31,13 @@ MAX_SHOWN_FAULTS = 20
 
 
 def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
-    """Write the report on exported events. Raises `OSError`."""
+    """Write the report on exported events."""
     errors = Console(stderr=True)
     tables = output.with_name(f"{output.stem}-tables")
-    tables.mkdir(exist_ok=True)  # what cannot be written is known before anything is read
     try:
-        with opened() as warehouse, _progress(errors) as progress:
+        # What cannot be written is known before anything is read.
+        tables.mkdir(parents=True, exist_ok=True)
+        with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
             warehouse.run("tables.sql")
             loaded = load(sources, warehouse, lambda source: _task(progress, source))
             _say_faults(errors, loaded)
@@ -49,6 +50,8 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
             models(100)
     except WarehouseError as error:
         return _refuse(errors, str(error))
+    except OSError as error:
+        return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
     about = About(
         [label(one) for one in sources],
         loaded.events,

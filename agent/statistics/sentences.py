@@ -36,6 +36,7 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
+from agent.statistics.withhold import OTHERS
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 NOTHING = "Nothing of it is told of the week."
@@ -91,15 +92,20 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
         for one, bounds in zip(now, or_older(now, everyone), strict=True)
         if bounds is not None
     ]
-    told = [f"{one.key[0]} and older: {between(bounds)}" for one, bounds in named[:4]]
+    exact = [(one, bounds) for one, bounds in named if bounds[0] == bounds[1]]
+    told_ones = [pair for pair in named if is_number(pair[0].installations)]
+    chosen = exact if len(exact) >= min(2, len(named)) else told_ones or named
+    # That all but the newest are older tells nothing.
+    told = [f"{one.key[0]} {between(bounds)}" for one, bounds in chosen[:4] if bounds[0] < 1]
     if not told:
         return ""
-    return f"Dropping support would leave behind, of all installations: {what} {'; '.join(told)}."
+    return f"On this {what} or an older one are, of all installations: {'; '.join(told)}."
 
 
 def pairs(rows: Sequence[Row], period: Period) -> str:
     """Say which pair most have."""
-    return adoption(rows, period, "BotKube").replace(" on ", " on Kubernetes ", 1)
+    named = [one for one in rows if one.key[0] != OTHERS]
+    return adoption(named, period, "BotKube").replace(" on ", " on Kubernetes ", 1)
 
 
 def integrations(rows: Sequence[Integration], period: Period) -> str:
@@ -167,7 +173,7 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
         return "No fault was seen in enough installations to be told."
     most = max(now, key=lambda one: figure(one.installations))
     return (
-        f"Most often wrong is {most.field} ({most.reason}): in "
+        f"Most have {most.reason} (key {most.field}, platform {most.platform}): "
         f"{_many(most.installations, 'installation')}, {percent(_share(most))} of all."
     )
 

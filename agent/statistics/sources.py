@@ -10,10 +10,10 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from threading import Event, Thread
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
@@ -36,18 +36,38 @@ Tell: TypeAlias = Callable[[float], None]
 
 MAX_LINE_BYTES = 8 << 20
 MAX_FAULTS = 1000
+LARGE_BYTES = 2 << 30
 MAX_NUMBER = 2**53
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
 _SAMPLE = 100
+_LACKS = "an event that lacks who, which window, or a number"
 _CALLS = "botkube_analytics_export"
-_LINES = "botkube_analytics_lines"
-# How a column of Segment's own is called in a call; the others are properties.
-_CALL = {"id": "messageId", "anonymous_id": "anonymousId", "group_id": "groupId"}
-_TIMES = ("received_at", "sent_at", "original_timestamp", "timestamp")
-_OWN = (*_CALL, *_TIMES, "context_retried_late")
+_BAGS = ("properties", "traits")
+_RECEIVED, _SENT, _ORIGINAL = (
+    f"try_cast({one} as timestamptz)" for one in ("received", "sent", "original")
+)
+# Where a column of Segment's own stands in a call; the others are properties.
+_FROM_CALL = {
+    "id": "id",
+    "anonymous_id": "anonymous_id",
+    "group_id": "group_id",
+    "received_at": _RECEIVED,
+    "sent_at": _SENT,
+    "original_timestamp": _ORIGINAL,
+    "timestamp": f"coalesce({_RECEIVED} - ({_SENT} - {_ORIGINAL}), {_ORIGINAL})",
+    "context_retried_late": "late",
+}
 _TRAITS = {"identifies": "identify", "groups": "group"}
+_KINDS = ("track", "identify", "group", "page", "screen", "alias")
+# A row of a warehouse may have a `type` too, of an integration.
+_IS_NONE = f"coalesce(call.type not in {_KINDS}, true)"
+_TABLE = (
+    "case call.type when 'identify' then 'identifies' when 'group' then 'groups'"
+    " when 'track' then coalesce(replace(lower(call.event), ' ', '_'), '') else"
+    f" case when not {_IS_NONE} then '' end end"
+)
 
 
 @define
@@ -75,6 +95,19 @@ def label(source: str) -> str:
     return source
 
 
+def are_large(sources: Iterable[str]) -> bool:
+    """Whether there is more than is held in memory, or nobody knows."""
+    return (
+        any(source == "-" or _is_address(source) for source in sources)
+        or sum(
+            one.stat().st_size
+            for source in map(Path, sources)
+            for one in (source.iterdir() if source.is_dir() else (source,))
+        )
+        > LARGE_BYTES
+    )
+
+
 def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
     """Read all sources into Segment's tables. Raises `OSError` and `WarehouseError`."""
     loaded = Loaded()
@@ -85,8 +118,13 @@ def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -
             if _is_address(source):
                 _load_postgres(source, into, tables, loaded)
             else:
-                for path in _files(source, into.folder):
-                    _load_file(path, into, tables, loaded)
+                paths = list(_files(source, into.folder))
+                entries = [one for one in paths if one.suffix == ".report"]
+                if entries:
+                    _load_ledger(entries, into, tables, loaded)
+                for path in paths:
+                    if path.suffix != ".report":
+                        _load_file(path, into, tables, loaded)
         progress(100)
     return loaded
 
@@ -139,9 +177,7 @@ def _is_export(name: str) -> bool:
 def _load_file(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     with path.open("rb") as file:
         begin = file.read(16)
-    if path.suffix == ".report":
-        _load_entry(path, into, tables, loaded)
-    elif begin.startswith(b"PAR1"):
+    if begin.startswith(b"PAR1"):
         _load_parquet(path, into, tables, loaded)
     elif begin[8:12] == b"DUCK":
         _load_duckdb(path, into, tables, loaded)
@@ -162,9 +198,8 @@ def _load_lines(
     loaded: Loaded,
     *,
     is_zipped: bool,
-    name: str | None = None,
 ) -> None:
-    shown = name or str(path)
+    shown = str(path)
     if is_zipped and path.suffix != ".gz":
         # DuckDB goes by the name.
         link = into.folder / "export.gz"
@@ -172,17 +207,18 @@ def _load_lines(
         link.symlink_to(path.resolve())
         path = link
     are_requests = _are_requests(path, is_zipped=is_zipped)
-    _parse(path, into, tables, are_requests=are_requests)
-    unread = [number for (number,) in into.rows(f"select line from {_LINES} order by 1")]
-    _spread(shown, into, tables, loaded)
-    if unread and name is None:
-        spool = into.folder / "lines.ndjson"
-        again = _Again(shown, spool, loaded, are_requests=are_requests)
+    _parse(path, into, are_requests=are_requests)
+    unread = _unread(into)
+    unusable = _spread(into, tables, loaded)
+    spool = into.folder / "lines.ndjson"
+    again = _Again(shown, spool, loaded, are_requests=are_requests)
+    if unread or unusable:
         with closing(_open(path, is_zipped=is_zipped)) as file:
-            again.look(file, unread)
-        if again.where:
-            _parse(spool, into, tables, are_requests=True)
-            _spread(shown, into, tables, loaded, again.where)
+            again.look(file, frozenset(unread), frozenset(unusable))
+    if again.where:
+        _parse(spool, into, are_requests=True)
+        for row in _spread(into, tables, loaded):
+            loaded.note(f"{shown}:{again.where[row - 1]}: {_LACKS}")
 
 
 def _are_requests(path: Path, *, is_zipped: bool) -> bool:
@@ -195,31 +231,18 @@ def _are_requests(path: Path, *, is_zipped: bool) -> bool:
     return False
 
 
-def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -> None:
-    """Read a file into one row a call; lines that are none are kept apart."""
-    kinds = {
-        column: "VARCHAR" if "TIME" in kind else kind
-        for table in tables.values()
-        for column, kind in table.items()
-        if column not in _OWN
-    }
+def _parse(path: Path, into: Warehouse, *, are_requests: bool) -> None:
+    """Read a file into one row a call, its properties still JSON; what is no call has no name."""
     texts = ("messageId", "anonymousId", "groupId", "timestamp", "sentAt", "receivedAt")
     context = "STRUCT(retried_late BOOLEAN)"
     call = {
         **dict.fromkeys(("type", "event", *texts, "originalTimestamp"), "VARCHAR"),
         "context": context,
-        "properties": _struct(kinds),
-        "traits": _struct(
-            {name: kind for one in _TRAITS for name, kind in tables.get(one, {}).items()}
-        ),
+        **dict.fromkeys(_BAGS, "JSON"),
     }
     if are_requests:
-        schema = {
-            "batch": f"{_struct(call)}[]",
-            "sentAt": "VARCHAR",
-            "receivedAt": "VARCHAR",
-            "context": context,
-        }
+        around = {"sentAt": "VARCHAR", "receivedAt": "VARCHAR", "context": context}
+        schema = {"batch": f"{_struct(call)}[]", **around}
         call_of = "unnest(coalesce(batch, [null]))"
     else:
         schema = call
@@ -227,99 +250,84 @@ def _parse(path: Path, into: Warehouse, tables: Tables, *, are_requests: bool) -
     columns = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in schema.items())
     own = '"sentAt" as sent, "receivedAt" as received, context.retried_late as late'
     into.connection.execute(
-        f"create or replace temp table {_CALLS} as"
-        f" select row_number() over () as line, {own}, {call_of} as call"
+        f"create or replace temp table {_CALLS} as select line, {_TABLE} as named,"
+        ' call."messageId" as id, call."anonymousId" as anonymous_id, call."groupId" as group_id,'
+        ' coalesce(call."receivedAt", received, call."sentAt", sent, call."timestamp") as received,'
+        ' coalesce(call."sentAt", sent) as sent,'
+        ' coalesce(call."originalTimestamp", call."timestamp") as original,'
+        " coalesce(call.context.retried_late, late) as late,"
+        f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
+        f" from (select row_number() over () as line, {own}, {call_of} as call"
         f" from read_ndjson({_text(str(path))}, columns = {{{columns}}}, ignore_errors = true,"
-        f" maximum_object_size = {MAX_LINE_BYTES})"
+        f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
-    into.connection.execute(
-        f"create or replace temp table {_LINES} as"
-        f" select distinct line from {_CALLS} where call.type is null"
-    )
+
+
+def _unread(into: Warehouse) -> list[int]:
+    """Return the lines in which something is no call."""
+    found = into.rows(f"select distinct line from {_CALLS} where named is null order by 1")
+    return [line for (line,) in found]
 
 
 def _struct(kinds: Mapping[str, str]) -> str:
     return f"STRUCT({', '.join(f'{_name(name)} {kind}' for name, kind in kinds.items())})"
 
 
-def _spread(
-    shown: str,
-    into: Warehouse,
-    tables: Tables,
-    loaded: Loaded,
-    where: Sequence[int] | None = None,
-) -> None:
-    """Put each call into the table of its event."""
-    name = "replace(lower(call.event), ' ', '_')"
+def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
+    """Put each call into the table of its event; return the lines with one that is unusable."""
+    counts = dict(into.rows(f"select named, count(*) from {_CALLS} group by 1"))
+    unusable: set[int] = set()
     for table, columns in tables.items():
-        kind = _TRAITS.get(table)
-        is_it = f"call.type = '{kind}'" if kind else f"call.type = 'track' and {name} = '{table}'"
-        bad = _unusable(columns, is_track=kind is None)
-        faults = into.rows(f"select line from {_CALLS} where {is_it} and {bad} order by 1")
-        for (line,) in faults:
-            number = where[line - 1] if where else line
-            loaded.note(f"{shown}:{number}: an event that lacks who, which window, or a number")
-        bag = "traits" if kind else "properties"
-        values = [_value(column, bag) for column in columns]
-        cast = [
-            f"try_cast({value} as {kind})"
-            for value, kind in zip(values, columns.values(), strict=True)
-        ]
-        into.connection.execute(
-            f"insert into {table} ({', '.join(map(_name, columns))})"
-            f" select {', '.join(cast)} from {_CALLS} where {is_it} and not {bad}"
+        many = counts.pop(table, 0)
+        if not many:
+            continue
+        kinds = {
+            name: "VARCHAR" if "TIME" in kind else kind
+            for name, kind in columns.items()
+            if name not in _FROM_CALL
+        }
+        calls = (
+            f"(select *, json_transform(bag, {_text(orjson.dumps(kinds).decode())}) as own"
+            f" from {_CALLS} where named = '{table}')"
         )
-    total = into.rows(f"select count(*) from {_CALLS} where call.type is not null")[0][0]
-    ours = " or ".join(
-        f"(call.type = 'track' and {name} = '{table}')"
-        if table not in _TRAITS
-        else f"call.type = '{_TRAITS[table]}'"
-        for table in tables
-    )
-    ours_total = into.rows(f"select count(*) from {_CALLS} where {ours}")[0][0]
-    loaded.events += ours_total
-    loaded.others += total - ours_total
+        named = ", ".join(map(_name, columns))
+        listed = ", ".join(
+            f"try_cast({_value(name)} as {kind}) as {_name(name)}" for name, kind in columns.items()
+        )
+        into.connection.execute(f"insert into {table} ({named}) select {listed} from {calls}")
+        bad = _unusable(columns)
+        wrong = into.rows(f"select count(*) from {table} where {bad}")[0][0]
+        if wrong:
+            lines = into.rows(
+                f"select line from (select line as line, {listed} from {calls}) where {bad}"
+            )
+            unusable.update(line for (line,) in lines)
+            into.connection.execute(f"delete from {table} where {bad}")
+        loaded.events += many - wrong
+    counts.pop(None, 0)
+    loaded.others += sum(counts.values())
+    return sorted(unusable)
 
 
-def _value(column: str, bag: str) -> str:
+def _value(column: str) -> str:
     """Return where a column stands in a call, as Segment fills it."""
-    at = 'call."receivedAt", received, call."sentAt", sent, call."timestamp"'
-    received = f"try_cast(coalesce({at}) as timestamptz)"
-    sent = 'try_cast(coalesce(call."sentAt", sent) as timestamptz)'
-    original = 'try_cast(coalesce(call."originalTimestamp", call."timestamp") as timestamptz)'
-    match column:
-        case "received_at":
-            return received
-        case "sent_at":
-            return sent
-        case "original_timestamp":
-            return original
-        case "timestamp":
-            return f"coalesce({received} - ({sent} - {original}), {original})"
-        case "context_retried_late":
-            return "coalesce(call.context.retried_late, late)"
-        case _:
-            pass
-    if column in _CALL:
-        return f'call."{_CALL[column]}"'
-    return f"call.{bag}.{_name(column)}"
+    if column in _FROM_CALL:
+        return _FROM_CALL[column]
+    return f"own.{_name(column)}"
 
 
-def _unusable(columns: Mapping[str, str], *, is_track: bool) -> str:
-    """Return the condition under which nothing can be made of a call."""
-    wrong = ['call."anonymousId" is null', 'call."messageId" is null']
-    if is_track:
-        wrong += [
-            f"coalesce(call.properties.{name} not between 0 and {MAX_NUMBER}, true)"
-            for name in ("seq", "count")
-            if name in columns
-        ]
-        wrong += [
-            f"try_cast(call.properties.{name} as timestamptz) is null"
-            for name in ("window_start", "window_end")
-        ]
-        wrong.append("call.properties.stream is null")
-    return f"({' or '.join(wrong)})"
+def _unusable(columns: Iterable[str]) -> str:
+    """Return the condition under which nothing can be made of a row."""
+    wrong = {
+        "id": "id is null",
+        "anonymous_id": "anonymous_id is null",
+        "stream": "stream is null",
+        "seq": f"coalesce(seq not between 0 and {MAX_NUMBER}, true)",
+        "count": f'coalesce("count" not between 0 and {MAX_NUMBER}, true)',
+        "window_start": "window_start is null",
+        "window_end": "window_end is null",
+    }
+    return f"({' or '.join(wrong[one] for one in columns if one in wrong)})"
 
 
 @define
@@ -335,18 +343,18 @@ class _Again:
     are_requests: bool = field(kw_only=True)
     where: list[int] = field(factory=list)
 
-    def look(self, file: IO[bytes], unread: Sequence[int]) -> None:
-        """Look at those lines of a file, blank ones not counted."""
-        wanted = iter(unread)
-        nth, seen = next(wanted), 0
+    def look(self, file: IO[bytes], unread: Set[int], unusable: Set[int]) -> None:
+        """Look at those lines of a file, blank ones not counted, and name the unusable."""
+        rows = count(1)
         with self.spool.open("wb") as out:
             for number, line in enumerate(_lines(file), 1):
                 if not line.strip():
                     continue
-                seen += 1
-                if seen != nth:
+                row = next(rows)
+                if row in unusable:
+                    self.loaded.note(f"{self.shown}:{number}: {_LACKS}")
+                if row not in unread:
                     continue
-                nth = next(wanted, 0)
                 found = _request(line, are_read=self.are_requests)
                 if isinstance(found, str):
                     self.loaded.note(f"{self.shown}:{number}: {found}")
@@ -383,7 +391,7 @@ def _request(line: bytes, *, are_read: bool) -> dict[str, Any] | str:
     if not isinstance(calls, list) or not all(isinstance(one, dict) for one in calls):
         return "neither an event nor a request of events"
     made = [_call(one) for one in calls]
-    if not all(isinstance(one.get("type"), str) for one in made):
+    if not all(one.get("type") in _KINDS for one in made):
         return "neither an event nor a request of events"
     return (found if isinstance(found, dict) and "batch" in found else {}) | {"batch": made}
 
@@ -391,7 +399,7 @@ def _request(line: bytes, *, are_read: bool) -> dict[str, Any] | str:
 def _call(found: dict[str, Any]) -> dict[str, Any]:
     """Return a call; one that is a row of a warehouse is made one again."""
     if "anonymous_id" not in found or "properties" in found:
-        return found
+        return found  # a call already, or nothing
     rest = {name: value for name, value in found.items() if name not in RESERVED}
     kind = "track" if "event" in found else "group" if "group_id" in found else "identify"
     return {
@@ -409,17 +417,23 @@ def _call(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _load_entry(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
-    """Read one kept report of a ledger."""
-    try:
-        entry = decode(path.read_bytes())
-    except EntryError as error:
-        loaded.note(f"{path}:1: {error}")
-        return
-    at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat()
-    spool = into.folder / "entry.ndjson"
-    spool.write_bytes(b'{"receivedAt":"%b","batch":%b}\n' % (at.encode(), entry.array))
-    _load_lines(spool, into, tables, loaded, is_zipped=False, name=str(path))
+def _load_ledger(paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+    """Read kept reports, each as a request."""
+    spool = into.folder / "ledger.ndjson"
+    read: list[Path] = []
+    with spool.open("wb") as out:
+        for path in paths:
+            try:
+                entry = decode(path.read_bytes())
+            except EntryError as error:
+                loaded.note(f"{path}:1: {error}")
+                continue
+            at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat().encode()
+            out.write(b'{"receivedAt":"%b","batch":%b}\n' % (at, entry.array.replace(b"\n", b" ")))
+            read.append(path)
+    _parse(spool, into, are_requests=True)
+    for row in [*_unread(into), *_spread(into, tables, loaded)]:
+        loaded.note(f"{read[row - 1]}:2: {_LACKS}")
 
 
 # --- tables ---------------------------------------------------------------------------------------
@@ -502,10 +516,10 @@ def _insert(
 ) -> int:
     names = [one for one in columns if one in set(has)]
     listed = ", ".join(f"try_cast({_name(one)} as {columns[one]})" for one in names)
-    count: int = into.rows(
+    inserted: int = into.rows(
         f"insert into {table} ({', '.join(map(_name, names))}) select {listed} from {relation}"
     )[0][0]
-    return count
+    return inserted
 
 
 def _name(name: str) -> str:

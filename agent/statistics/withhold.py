@@ -10,8 +10,9 @@ and of those only the small ones are withheld.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
+from functools import partial
 from math import inf
 from typing import Any, ClassVar, TypeVar
 
@@ -42,8 +43,11 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 Hidden = frozenset[Hashable]
 
 DAYS = 7
-_QUANTILES = {"p10": 0.10, "p25": 0.25, "median": 0.50, "p75": 0.75, "p90": 0.90, "p99": 0.99}
+_QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 _PARTS = ("new", "kept", "returned", "gone")
+OTHERS = "all others"
+_SERIES = (12, 8, 6, 4, 3, 2, 1)
+"""How many series of versions are told apart where not all can be."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
 _MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
 
@@ -219,13 +223,11 @@ def _adoption(answers: Answers, left: _Left) -> Shown:
             "kubernetes_minors": _sum(places[week], _minor),
             "distributions": _sum(places[week], _distribution),
         }
-        fine = _sum(pairs[week], _pair)
-        crossed: dict[str, Sequence[Row]] = {
+        crossed = {
             "kubernetes_adoption": places[week],
-            "version_by_minor": fine,
+            "version_by_minor": _sum(pairs[week], _pair),
         }
-        by_series = {**crossed, "version_by_minor": _sum(fine, _of_series)}
-        told, hidden = _hide_adoption(margins, (crossed, by_series), left.least)
+        told, hidden = _hide_adoption(margins, crossed, left.least)
         for name, rows in told.items():
             shown[name] += (_blank(one) if (name, *one.key) in hidden else one for one in rows)
         left.too_few.update((name, week) for name in {*margins, *crossed} - told.keys())
@@ -267,14 +269,25 @@ def _pair(row: Both) -> Pair:
     )
 
 
-def _of_series(row: Pair) -> Pair:
-    return evolve(row, botkube_version=series_of(row.botkube_version))
-
-
 def series_of(version: str) -> str:
     """Return the minor of a version: v1.13.0 -> v1.13."""
-    parts = version.split(".")
-    return ".".join(parts[:2]) if len(parts) > 1 else version
+    return ".".join(version.split(".")[:2])
+
+
+def _groupings(versions: Sequence[Row]) -> Iterator[Callable[[str], str]]:
+    """Yield ever coarser ways to put versions together for the table that crosses them."""
+    yield str
+    yield series_of
+    series: Counter[str] = Counter()
+    for one in versions:
+        series[series_of(one.key[0])] += _int(one.installations)
+    for many in _SERIES:
+        if many < len(series):
+            yield partial(_told_apart, {name for name, _ in series.most_common(many)})
+
+
+def _told_apart(series: Set[str], version: str) -> str:
+    return name if (name := series_of(version)) in series else OTHERS
 
 
 Fine = TypeVar("Fine", bound=Row)
@@ -302,13 +315,13 @@ def _sum(rows: Iterable[Fine], coarse: Callable[[Fine], Coarse]) -> Sequence[Coa
 
 def _hide_adoption(
     margins: Mapping[str, Sequence[Row]],
-    crossings: Sequence[Mapping[str, Sequence[Row]]],
+    crossed: Mapping[str, Sequence[Row]],
     least: int,
 ) -> tuple[Mapping[str, Sequence[Row]], Hidden]:
     """Return the tables of a week that can be told, and what is hidden in them.
 
     What the crossed tables tell is bought with nothing of the others: if it cannot be had without
-    hiding more there, it is told by series of versions, or not at all.
+    hiding more there, it is told by fewer groups of versions, or not at all.
     """
     told: dict[str, Sequence[Row]] = {}
     hidden: set[Hashable] = set()
@@ -319,30 +332,36 @@ def _hide_adoption(
             hidden |= alone
     if len(told) < len(margins):
         return told, frozenset(hidden)
-    pairs, places = "version_by_minor", "kubernetes_adoption"
-    for names in ((pairs, places), (pairs,), (places,)):
-        for crossed in crossings:
+    for names in (tuple(crossed), ("version_by_minor",), ("kubernetes_adoption",)):
+        for group in _groupings(margins["version_adoption"]):
             tables = {**told, **{name: crossed[name] for name in names}}
-            all_of_it = hide(_cells(tables, least, are_fixed=margins.keys()), least, hidden)
+            if "version_by_minor" in tables:
+                tables["version_by_minor"] = _grouped(tables["version_by_minor"], group)
+            cells = _cells(tables, least, group, are_fixed=margins.keys())
+            all_of_it = hide(cells, least, hidden)
             if all_of_it is not None:
                 return tables, all_of_it
     return told, frozenset(hidden)
 
 
+def _grouped(rows: Iterable[Row], group: Callable[[str], str]) -> Sequence[Row]:
+    pairs = (one for one in rows if isinstance(one, Pair))
+    return _sum(pairs, lambda one: evolve(one, botkube_version=group(one.botkube_version)))
+
+
 def _cells(
-    tables: Mapping[str, Sequence[Row]], least: int, *, are_fixed: Set[str] = frozenset()
+    tables: Mapping[str, Sequence[Row]],
+    least: int,
+    group: Callable[[str], str] = str,
+    *,
+    are_fixed: Set[str] = frozenset(),
 ) -> list[Cell]:
     """Return installations as they flow: all, by version, by minor, by distribution, all."""
     has_pairs, has_places = "version_by_minor" in tables, "kubernetes_adoption" in tables
-    told = {one.key[0] for one in tables.get("version_by_minor", ())}
-
-    def version(name: str) -> Hashable:
-        return ("version", name if name in told else series_of(name))
-
     ends: Mapping[str, Callable[[tuple[str, ...]], tuple[Hashable, Hashable, float]]] = {
         "version_adoption": lambda key: (
             "all",
-            version(key[0]) if has_pairs else "of versions",
+            ("version", group(key[0])) if has_pairs else "of versions",
             _VERSION,
         ),
         "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
@@ -445,14 +464,14 @@ def _per_day(row: PerDay, least: int) -> PerDay:
     """Withhold quantiles: one is of somebody, so as many must lie on either side of it."""
     if _is_few(row.installations, least):
         return _blank(row)
-    most = DAYS * (least - 1)  # days of one installation fewer
-    days = _int(row.installation_days)
     told: dict[str, Told] = {
         name: WITHHELD
         for name, at in _QUANTILES.items()
-        if least > 1 and min(at, 1 - at) * days <= most and getattr(row, name) is not None
+        if min(at, 100 - at) * _int(row.installations) < 100 * least
+        and getattr(row, name) is not None
     }
-    if 0 < _int(row.days_left_out) <= most:
+    # Of so few days each may be of the same installations.
+    if 0 < _int(row.days_left_out) <= DAYS * (least - 1):
         told["days_left_out"] = WITHHELD
     return _change(row, told)
 

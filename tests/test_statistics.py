@@ -1,0 +1,385 @@
+"""The command `report`: every form of an export gives the same answers, and the page is sound."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import re
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import date, datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import orjson
+import pytest
+
+from agent.__main__ import main
+from agent.ledger.entries import Answer, Entry, digest_of, encode
+from agent.statistics.answers import WITHHELD, Active, Answers, Completeness, Version
+from agent.statistics.page import About, render
+from agent.statistics.periods import or_older
+from agent.statistics.report import csv_files
+from agent.statistics.withhold import Minor, withhold
+from tests.browser import Tab, browser, find
+from tests.fleet.fleet import generate
+from tests.fleet.load import load_duckdb, load_postgresql, rows_of
+from tests.postgres import postgresql
+
+duckdb = pytest.importorskip("duckdb", reason="the report needs the extra: pip install '.[report]'")
+
+DAY = 86_400
+WEEK = date(2026, 11, 2)
+ABOUT = About(["events.ndjson"], 9, 0, 0, "1.0.0", "report-tables")
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[bytes]:
+    """Return what a small fleet sent, with little in the way."""
+    return list(generate(1, 30, 22, window_seconds=DAY, trouble=0.3).requests())
+
+
+def report(folder: Path, *sources: str, least: int = 2) -> dict[str, str]:
+    """Return the tables that the command writes."""
+    folder.mkdir(exist_ok=True)
+    page = folder / "report.html"
+    assert main(["report", *sources, "-o", str(page), "--suppress-below", str(least)]) == 0
+    assert page.read_bytes().startswith(b"<!DOCTYPE html>")
+    tables = sorted((folder / "report-tables").iterdir())
+    return {one.name: one.read_text(encoding="utf-8") for one in tables}
+
+
+def write(path: Path, lines: Sequence[bytes]) -> str:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def expected(requests: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("expected")
+    return report(folder, write(folder / "events.ndjson", requests))
+
+
+# --- sources --------------------------------------------------------------------------------------
+
+
+def calls(request: bytes) -> list[dict[str, Any]]:
+    """Return the calls of a request, each with what the collector knows of it."""
+    found = orjson.loads(request)
+    around = {name: value for name, value in found.items() if name != "batch"}
+    return [{**around, **one} for one in found["batch"]]
+
+
+def as_calls(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    lines = [orjson.dumps(one) for request in requests for one in calls(request)]
+    return [write(folder / "calls.jsonl", lines)]
+
+
+def as_arrays(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    return [write(folder / "arrays", [orjson.dumps(calls(one)) for one in requests])]
+
+
+def as_rows(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    rows = [
+        row if table in {"identifies", "groups"} else {**row, "event": table}
+        for one in requests
+        for table, row in rows_of(one)
+    ]
+    return [write(folder / "rows.json", [orjson.dumps(row) for row in rows])]
+
+
+def as_mixed(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    lines = [orjson.dumps(one) for request in requests[:9] for one in calls(request)]
+    return [write(folder / "mixed", [*lines, b"", *requests[9:]])]
+
+
+def as_folder(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    source = folder / "exports"
+    source.mkdir()
+    write(source / "one.ndjson", requests[:50])
+    (source / "two.ndjson.gz").write_bytes(gzip.compress(b"\n".join(requests[50:])))
+    (source / "notes.txt").write_text("not an export")
+    return [str(source)]
+
+
+def as_unnamed_gzip(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    (folder / "it's packed").write_bytes(gzip.compress(b"\n".join(requests)))
+    return [str(folder / "it's packed")]
+
+
+def as_database(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    with duckdb.connect(str(folder / "export.db")) as database:
+        load_duckdb(database, requests)
+    return [str(folder / "export.db")]
+
+
+def as_parquet(folder: Path, requests: Sequence[bytes]) -> list[str]:
+    source = folder / "tables"
+    source.mkdir()
+    with duckdb.connect() as database:
+        load_duckdb(database, requests, times="varchar")
+        for (table,) in database.execute("select table_name from duckdb_tables()").fetchall():
+            database.execute(f"copy {table} to '{source}/{table}.parquet'")
+    return [str(source)]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [as_calls, as_arrays, as_rows, as_mixed, as_folder, as_unnamed_gzip, as_database, as_parquet],
+)
+def test_every_form_of_an_export_gives_the_same_answers(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    form: Callable[[Path, Sequence[bytes]], list[str]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = report(tmp_path / "out", *form(tmp_path, requests))
+
+    assert found == expected
+    assert capsys.readouterr().err == ""
+
+
+def test_a_database_of_postgresql_gives_the_same_answers(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with postgresql() as address:
+        with psycopg.connect(address) as database:
+            load_postgresql(database, requests)
+        found = report(tmp_path / "out", _url(address))
+
+    assert found == expected
+
+
+def _url(address: str) -> str:
+    """Return a connection string as the URL that it is for the command."""
+    if "://" in address:
+        return address
+    parts = dict(one.split("=", 1) for one in address.split())
+    host = parts.pop("host", "").replace("/", "%2F")
+    user, name = parts.pop("user", "postgres"), parts.pop("dbname", "postgres")
+    more = "&".join(f"{key}={value}" for key, value in parts.items())
+    return f"postgresql://{user}@{host}/{name}?{more}"
+
+
+def test_a_ledger_gives_what_it_kept(requests: list[bytes], tmp_path: Path) -> None:
+    source = tmp_path / "ledger"
+    source.mkdir()
+    for number, request in enumerate(requests, 1):
+        found = orjson.loads(request)
+        array = orjson.dumps(found["batch"])
+        at = int(datetime.fromisoformat(found["receivedAt"]).timestamp())
+        entry = Entry(
+            number, digest_of(array), digest_of(array), gzip.compress(array), len(array),
+            len(found["batch"]), at, at, "segment", Answer.DELIVERED,
+        )  # fmt: skip
+        (source / f"{number:08}.report").write_bytes(encode(entry))
+    (source / "00009999.report").write_bytes(b"{}\n[]")
+    found = report(tmp_path / "out", str(source))
+
+    assert len(found["active_installations.csv"].splitlines()) > 2
+
+
+def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = orjson.loads(requests[1])
+    bad["batch"][0]["properties"] = {"seq": "many"}
+    bad["batch"][0]["type"] = "track"
+    bad["batch"][0]["event"] = "Event handled"
+    del bad["batch"][1:]
+    other = b'{"batch":[{"type":"track","event":"Somebody else\'s","anonymousId":"1"}]}'
+    lines = [
+        requests[0], b'{"half', b"", orjson.dumps(bad), b"[7]", other, b"\xff\xfe", *requests[1:]
+    ]  # fmt: skip
+    source = write(tmp_path / "events", lines)
+    found = report(tmp_path / "out", source)
+    said = capsys.readouterr().err
+
+    assert found == expected
+    assert sorted(said.splitlines()) == [
+        f"botkube-analytics: {source}:2: not JSON",
+        f"botkube-analytics: {source}:4: an event that lacks who, which window, or a number",
+        f"botkube-analytics: {source}:5: neither an event nor a request of events",
+        f"botkube-analytics: {source}:7: not JSON",
+    ]
+    assert "many" not in said
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "1 others are not of this agent, and 4 lines or events could not be used" in page
+
+
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00" * 99, b"7" * (9 << 20), b"[]"])
+def test_nothing_that_can_be_read_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "events").write_bytes(content)
+    code = main(["report", str(tmp_path / "events"), "-o", str(tmp_path / "report.html")])
+    said = capsys.readouterr()
+
+    assert (code, said.out) == (2, "")
+    assert "no event of this agent could be read" in said.err
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_file_that_is_not_there_ends_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["report", "nowhere.ndjson", "-o", str(tmp_path / "report.html")])
+
+    assert code == 2
+    assert "cannot use nowhere.ndjson: No such file or directory" in capsys.readouterr().err
+
+
+def test_without_duckdb_it_says_what_to_install(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    code = main(["report", write(tmp_path / "events", []), "-o", str(tmp_path / "report.html")])
+
+    assert code == 2
+    assert "pip install 'botkube-analytics[report]'" in capsys.readouterr().err
+
+
+def test_a_password_of_an_address_is_not_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("psycopg")
+    source = "postgresql://me:canary@127.0.0.1:1/analytics?connect_timeout=1"
+    code = main(["report", source, "-o", str(tmp_path / "report.html")])
+    said = capsys.readouterr().err
+
+    assert code == 2
+    assert "postgresql://127.0.0.1/analytics: " in said
+    assert "canary" not in said
+
+
+# --- the page -------------------------------------------------------------------------------------
+
+
+def test_a_share_or_older_is_told_within_what_is_known() -> None:
+    rows = [
+        Minor(week=WEEK, kubernetes_minor=minor, installations=many)
+        for minor, many in (("1.28", WITHHELD), ("1.29", 20), ("1.30", WITHHELD), ("1.31", 70))
+    ]
+
+    # Both that are withheld are ten together, and each of them has one.
+    assert or_older(rows, 100) == [(0.01, 0.09), (0.21, 0.29), (0.30, 0.30), (1.0, 1.0)]
+
+
+def test_values_of_a_source_are_text_wherever_they_stand() -> None:
+    evil = '</title></svg><script>alert(1)</script>"&'
+    answers = Answers(
+        [Active(week=WEEK, installations=50)],
+        [
+            Version(
+                week=WEEK,
+                botkube_version=evil,
+                installations=50,
+                installations_all=50,
+                share=1.0,
+            )
+        ],
+    )
+    page = render(withhold(answers, 5), ABOUT)
+
+    assert page is not None
+    assert b"<script" not in page
+    assert page.count(b"&lt;script&gt;") > 3
+
+
+def test_a_sheet_takes_no_value_for_a_formula() -> None:
+    answers = Answers(
+        [Active(week=WEEK, installations=50)],
+        [Version(week=WEEK, botkube_version="=cmd()", installations=50, installations_all=50)],
+    )
+    text = dict(csv_files(withhold(answers, 5)))["version_adoption.csv"]
+
+    assert next(csv.DictReader(text.splitlines()))["botkube_version"] == "'=cmd()"
+
+
+def test_weeks_that_are_not_whole_are_marked_and_not_compared() -> None:
+    weeks = [WEEK + timedelta(weeks=number) for number in range(3)]
+    answers = Answers(
+        [Active(week=week, installations=40 + 10 * n) for n, week in enumerate(weeks)],
+        completeness=[
+            Completeness(
+                week=week,
+                is_complete=week != weeks[-1],
+                reason="observed",
+                hours=700,
+                share=0.7 if week == weeks[0] else 1.0,
+                installations=40,
+            )
+            for week in weeks
+        ],
+    )
+    page = (render(withhold(answers, 5), ABOUT) or b"").decode()
+
+    assert f"The week of {weeks[1]}, compared with that of {weeks[0]} (70.0 % observed)" in page
+    assert "50 installations reported in the week of 2026-11-09; 10 more than the week" in page
+    assert f"Hatched: {weeks[0]} (70.0 % observed), {weeks[2]} (not whole)" in page
+
+
+@pytest.fixture
+async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
+    found = find()
+    if found is None:
+        pytest.skip("no chromium here: apt-get install chromium to run this")
+    async with browser(found, tmp_path / "profile") as opened:
+        yield opened
+
+
+def _make(folder: Path, requests: Sequence[bytes], least: int) -> None:
+    report(folder / "out", write(folder / "events", requests), least=least)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("least", [0, 5])
+async def test_it_fits_asks_nobody_and_axe_finds_nothing(
+    tab: Tab, requests: list[bytes], tmp_path: Path, least: int
+) -> None:
+    await asyncio.to_thread(_make, tmp_path, requests, least)
+    page = (tmp_path / "out" / "report.html").as_uri()
+    axe = (files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8")
+    for width, scheme in ((320, "light"), (1280, "dark")):
+        await tab.show(page, width=width, scheme=scheme)
+        await tab.find("document.querySelectorAll('details').forEach(one => one.open = true)")
+        assert await tab.find("document.documentElement.scrollWidth") == width
+        await tab.find(f"{axe};0")
+        found = await tab.find(
+            "axe.run().then(found => found.violations.map(one =>"
+            " [one.id, ...one.nodes.map(node => node.target.join(' '))]))"
+        )
+        assert found == []
+
+    assert tab.console == []
+    assert {one.partition("#")[0] for one in tab.requests} == {page}
+
+
+def test_every_chart_has_a_title_a_description_and_its_numbers(
+    requests: list[bytes], tmp_path: Path
+) -> None:
+    report(tmp_path / "out", write(tmp_path / "events", requests))
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    drawings = re.findall(r"<svg.*?</svg>", page, re.DOTALL)
+    sections = re.findall(r"<section.*?</section>", page, re.DOTALL)
+    ids = re.findall(r' id="([^"]+)"', page)
+
+    assert len(drawings) > 9
+    for one in drawings:
+        root = ET.fromstring(one)  # noqa: S314 our own page
+        title, described = root.find("title"), root.find("desc")
+        assert title is not None and title.text  # noqa: PT018
+        assert described is not None and described.text  # noqa: PT018
+        assert root.get("aria-labelledby") == title.get("id")
+    assert all("<table" in one for one in sections if "<svg" in one)
+    assert all('class="said"' in one for one in sections[:-1])
+    assert len(ids) == len(set(ids))
+    assert not re.search(r"<(script|link|img|iframe|object)\b|@import|url\(", page)

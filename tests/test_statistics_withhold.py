@@ -1,0 +1,536 @@
+"""What is withheld cannot be found again from all that is told.
+
+The attacker here reads the tables that are written, knows which numbers add up to which, and tries
+every whole number in the place of a withheld one; nothing of the code that withholds is used.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
+from datetime import date, timedelta
+from itertools import product
+from typing import Any, TypeAlias
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.statistics.answers import (
+    WITHHELD,
+    Active,
+    Answers,
+    Both,
+    Completeness,
+    Crashes,
+    CrashKind,
+    Failure,
+    Integration,
+    Kubernetes,
+    PerDay,
+    Version,
+)
+from agent.statistics.hiding import Cell, hide
+from agent.statistics.report import csv_files
+from agent.statistics.withhold import Shown, withhold
+
+WEEK = date(2026, 11, 2)
+MOST = 5000
+Table: TypeAlias = list[dict[str, str]]
+Sum: TypeAlias = tuple[Mapping[Any, int], int]
+"""Unknown numbers with their signs, and what they add up to."""
+
+
+def written(shown: Shown) -> dict[str, Table]:
+    """Return the tables as somebody reads them."""
+    return {
+        name.removesuffix(".csv"): list(csv.DictReader(io.StringIO(text)))
+        for name, text in csv_files(shown)
+    }
+
+
+def equation(total: tuple[Any, str], parts: Iterable[tuple[Any, str]]) -> Sum:
+    """Return what is known of a sum: what is told goes to the other side."""
+    signs: Counter[Any] = Counter()
+    known = 0
+    for sign, (name, text) in [(-1, total), *((1, part) for part in parts)]:
+        if text == "withheld":
+            signs[name] += sign
+        else:
+            known -= sign * int(float(text or 0))
+    return signs, known
+
+
+def can_be(
+    sums: Sequence[Sum], domains: Mapping[Any, tuple[int, int]], name: object, value: int
+) -> bool:
+    """Whether numbers exist that fit all sums with this one among them."""
+    bounds = {**domains, name: (value, value)}
+    return _search(sums, bounds)
+
+
+def _search(sums: Sequence[Sum], bounds: dict[Any, tuple[int, int]]) -> bool:
+    bounds = dict(bounds)
+    changed = True
+    while changed:
+        changed = False
+        for signs, total in sums:
+            least = sum(s * bounds[n][0 if s > 0 else 1] for n, s in signs.items())
+            most = sum(s * bounds[n][1 if s > 0 else 0] for n, s in signs.items())
+            if not least <= total <= most:
+                return False
+            for one, sign in signs.items():
+                low, high = bounds[one]
+                if sign > 0:
+                    new = (max(low, high - (most - total)), min(high, low + (total - least)))
+                else:
+                    new = (max(low, high - (total - least)), min(high, low + (most - total)))
+                if new != (low, high):
+                    if new[0] > new[1]:
+                        return False
+                    bounds[one] = new
+                    changed = True
+                    break
+    open_ones = [one for one, (low, high) in bounds.items() if low < high]
+    if not open_ones:
+        return True
+    one = min(open_ones, key=lambda name: bounds[name][1] - bounds[name][0])
+    low, high = bounds[one]
+    return any(_search(sums, {**bounds, one: (v, v)}) for v in range(low, high + 1))
+
+
+def check(
+    sums: Sequence[Sum],
+    truth: Mapping[Any, int],
+    least: int,
+    *,
+    low: int = 1,
+    small: Set[Any] | None = None,
+) -> None:
+    """Fail if a withheld number could be known better than is promised."""
+    if small is None:
+        small = {name for name, value in truth.items() if 0 < value < least}
+    names = {name for signs, _ in sums for name in signs}
+    domains = dict.fromkeys(names, (low, MOST))
+    for name in names:
+        if not truth[name]:
+            continue  # that there is none tells of nobody
+        if name in small and truth[name] <= least:
+            wanted = range(1, least + 1)
+            assert all(can_be(sums, domains, name, v) for v in wanted), (name, truth[name])
+        else:
+            near = range(max(low, truth[name] - least), truth[name] + least + 1)
+            possible = sum(can_be(sums, domains, name, v) for v in near)
+            assert possible >= least, (name, truth[name])
+
+
+counts = st.dictionaries(
+    st.tuples(
+        st.sampled_from(("v1.13.0", "v1.13.1", "v1.14.0", "other")),
+        st.sampled_from(("1.29", "1.30", "unknown")),
+        st.sampled_from(("eks", "kind")),
+    ),
+    st.one_of(st.integers(1, 9), st.integers(1, 60)),
+    min_size=1,
+    max_size=10,
+)
+
+
+def _grouped(joint: Mapping[Any, int], *places: int) -> Counter[tuple[str, ...]]:
+    found: Counter[tuple[str, ...]] = Counter()
+    for key, count in joint.items():
+        found[tuple(key[place] for place in places)] += count
+    return found
+
+
+def adoption(joint: Mapping[tuple[str, str, str], int]) -> Answers:
+    total = sum(joint.values())
+
+    def told(count: int) -> dict[str, Any]:
+        return {
+            "week": WEEK,
+            "installations": count,
+            "installations_all": total,
+            "share": count / total,
+        }
+
+    return Answers(
+        active_installations=[Active(week=WEEK, installations=total)],
+        version_adoption=[
+            Version(botkube_version=key[0], **told(count))
+            for key, count in sorted(_grouped(joint, 0).items())
+        ],
+        kubernetes_adoption=[
+            Kubernetes(kubernetes_minor=key[0], distribution=key[1], **told(count))
+            for key, count in sorted(_grouped(joint, 1, 2).items())
+        ],
+        version_by_kubernetes=[
+            Both(botkube_version=key[0], kubernetes_minor=key[1], distribution=key[2], **told(n))
+            for key, n in sorted(joint.items())
+        ],
+    )
+
+
+def _series(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def groups(table: Table, versions: Iterable[str]) -> dict[str, str]:
+    """Return the row of the crossed table in which each version stands, as its names tell."""
+    named = {row["botkube_version"] for row in table}
+    return {
+        one: one if one in named else _series(one) if _series(one) in named else "all others"
+        for one in versions
+    }
+
+
+@given(counts, st.integers(2, 5))
+@settings(deadline=None)
+def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five tables' sums
+    joint: dict[tuple[str, str, str], int], least: int
+) -> None:
+    shown = withhold(adoption(joint), least)
+    tables = written(shown)
+    total = sum(joint.values())
+
+    if total < least:
+        assert all(not rows for name, rows in tables.items() if name != "active_installations")
+        assert tables["active_installations"][0]["installations"] == "withheld"
+        return
+    keys = {
+        "version_adoption": ("botkube_version",),
+        "kubernetes_minors": ("kubernetes_minor",),
+        "distributions": ("distribution",),
+        "kubernetes_adoption": ("kubernetes_minor", "distribution"),
+        "version_by_minor": ("botkube_version", "kubernetes_minor"),
+    }
+    places = {"botkube_version": 0, "kubernetes_minor": 1, "distribution": 2}
+    group = groups(tables["version_by_minor"], {version for version, _, _ in joint})
+    by_group: Counter[tuple[str, ...]] = Counter()
+    for (v, m, d), count in joint.items():
+        by_group[group[v], m, d] += count
+    cells: dict[str, dict[tuple[str, ...], str]] = {}
+    truth: dict[Any, int] = {}
+    for name, columns in keys.items():
+        cells[name] = {tuple(r[c] for c in columns): r["installations"] for r in tables[name]}
+        source: Mapping[Any, int] = by_group if name == "version_by_minor" else joint
+        true = _grouped(source, *(places[c] for c in columns))
+        truth |= {(name, key): count for key, count in true.items()}
+        for row in tables[name]:
+            key = tuple(row[c] for c in columns)
+            assert row["installations"] in {"withheld", str(true[key])}
+            assert (row["share"] == "withheld") == (row["installations"] == "withheld")
+            assert row["installations"] == "withheld" or true[key] >= least
+
+    def named(table: str, *, where: Mapping[int, str]) -> list[tuple[Any, str]]:
+        return [
+            ((table, key), text)
+            for key, text in cells[table].items()
+            if all(key[at] == word for at, word in where.items())
+        ]
+
+    sums = [
+        equation(("all", str(total)), named(table, where={}))
+        for table in ("version_adoption", "kubernetes_minors", "distributions")
+        if cells[table]
+    ]
+    for (minor,), text in cells["kubernetes_minors"].items():
+        whole = (("kubernetes_minors", (minor,)), text)
+        for table, at in (("kubernetes_adoption", 0), ("version_by_minor", 1)):
+            if cells[table]:
+                sums.append(equation(whole, named(table, where={at: minor})))
+    for (distribution,), text in cells["distributions"].items():
+        if cells["kubernetes_adoption"]:
+            whole = (("distributions", (distribution,)), text)
+            sums.append(equation(whole, named("kubernetes_adoption", where={1: distribution})))
+    if cells["version_by_minor"]:
+        versions: defaultdict[str, list[tuple[Any, str]]] = defaultdict(list)
+        for (version,), text in cells["version_adoption"].items():
+            versions[group[version]].append((("version_adoption", (version,)), text))
+        for version, parts in versions.items():
+            signs, known = equation(("", "0"), parts)
+            others, taken = equation(("", "0"), named("version_by_minor", where={0: version}))
+            both: Counter[Any] = Counter(signs)
+            both.subtract(others)
+            sums.append((both, known - taken))
+    check([(signs, known) for signs, known in sums if signs], truth, least)
+
+
+def test_what_can_be_told_is_told() -> None:
+    joint = {("v1.14.0", "1.30", "eks"): 60, ("v1.14.0", "1.29", "eks"): 40}
+    joint |= {("v1.13.0", "1.30", "eks"): 30, ("v1.13.0", "1.29", "eks"): 2}
+    shown = withhold(adoption(joint), 5)
+
+    assert [one.installations for one in shown.version_adoption] == [32, 100]
+    assert [one.installations for one in shown.kubernetes_minors] == [42, 90]
+    # The two, and what it takes to tell 32, 100, 42 and 90 nevertheless.
+    assert {one.installations for one in shown.version_by_minor} == {WITHHELD}
+    assert len(shown.kubernetes_adoption) == 2
+
+
+def test_nothing_is_withheld_below_nothing() -> None:
+    joint = {("v1.14.0", "1.30", "eks"): 1, ("v1.13.0", "1.29", "kind"): 2}
+    told = written(withhold(adoption(joint), 0))
+
+    assert "withheld" not in str(told)
+
+
+@given(
+    st.lists(st.sets(st.integers(0, 40), max_size=30), min_size=2, max_size=5), st.integers(2, 5)
+)
+def test_who_came_and_went_cannot_be_found_by_subtraction(
+    weeks: list[set[int]], least: int
+) -> None:
+    rows = []
+    seen: set[int] = set()
+    before: set[int] = set()
+    for number, those in enumerate(weeks):
+        parts: dict[str, Any] = {
+            "installations": len(those),
+            "installations_new": len(those - seen),
+            "installations_kept": len(those & before),
+            "installations_returned": len((those & seen) - before),
+            "installations_gone": len(before - those),
+        }
+        rows.append(Active(week=WEEK + timedelta(weeks=number), **parts))
+        seen, before = seen | those, those
+    told = written(withhold(Answers(active_installations=rows), least))["active_installations"]
+
+    truth: dict[Any, int] = {}
+    sums = []
+    for number, (row, true) in enumerate(zip(told, rows, strict=True)):
+        at = {name: (number, name) for name in row}
+        truth |= {
+            at[name]: getattr(true, name)
+            for name in row
+            if name.startswith("installations") and getattr(true, name) is not None
+        }
+        came = [f"installations_{one}" for one in ("new", "kept", "returned")]
+        total = (at["installations"], row["installations"])
+        sums.append(equation(total, ((at[one], row[one]) for one in came)))
+        if number:
+            last = ((number - 1, "installations"), told[number - 1]["installations"])
+            both = ("installations_kept", "installations_gone")
+            sums.append(equation(last, ((at[one], row[one]) for one in both)))
+        for name in ("installations", *came, "installations_gone"):
+            assert row[name] == "withheld" or not 0 < truth[at[name]] < least
+    # A week of which nothing is told may have zeros among it.
+    check([one for one in sums if one[0]], truth, least, low=0)
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(2, 5))
+def test_users_of_a_platform_cannot_be_found_by_subtraction(
+    on: int, off: int, unknown: int, least: int
+) -> None:
+    total = on + off + unknown
+    if total < least:
+        return
+    row = Integration(
+        week=WEEK,
+        kind="bot",
+        platform="slack",
+        installations=on,
+        installations_disabled=off,
+        installations_unknown=unknown,
+        installations_all=total,
+        share=on / (on + off) if on + off else None,
+        share_at_least=on / total,
+    )
+    active = [Active(week=WEEK, installations=total)]
+    (told,) = written(withhold(Answers(active, integrations=[row]), least))["integrations"]
+    names = ("installations", "installations_disabled", "installations_unknown")
+
+    truth = dict(zip(names, (on, off, unknown), strict=True))
+    one = equation(("all", str(total)), ((name, told[name]) for name in names))
+    check([one] if one[0] else [], truth, least, low=0)
+    if "withheld" in {told["installations"], told["installations_disabled"]}:
+        assert told["share"] == "withheld"
+    if told["installations"] == "withheld":
+        assert told["share_at_least"] == "withheld"
+
+
+some_failures = st.dictionaries(
+    st.sampled_from(("timeout", "rate_limited", "not_found", "unknown")),
+    st.tuples(st.integers(1, 40), st.integers(1, 60)),
+    min_size=1,
+)
+
+
+@given(some_failures, st.integers(0, 200), st.integers(2, 5))
+def test_failures_of_few_cannot_be_found_by_subtraction(
+    failed: dict[str, tuple[int, int]], handled: int, least: int
+) -> None:
+    attempts = handled + sum(many for many, _ in failed.values())
+    rows = [
+        Failure(
+            week=WEEK,
+            platform="slack",
+            what="event",
+            reason=reason,
+            failed=many,
+            failed_all=many,
+            attempts=attempts,
+            rate=many / attempts,
+            installations=whose,
+        )
+        for reason, (many, whose) in failed.items()
+    ]
+    active = [Active(week=WEEK, installations=99)]
+    tables = written(withhold(Answers(active, notification_failures=rows), least))
+    told = tables["notification_failures"]
+
+    truth: dict[Any, int] = {reason: many for reason, (many, _) in failed.items()}
+    truth["attempts"] = attempts
+    # Whoever knows how many were handled knows how many failed, if the attempts are told.
+    shown = {row["attempts"] for row in told} - {"withheld"}
+    total = (str(attempts - handled), "told") if shown else ("withheld", "")
+    names = [(row["reason"], row["failed"]) for row in told]
+    sums = [equation(("all", total[0]), names)] if shown else []
+    small = {reason for reason, (_, whose) in failed.items() if whose < least}
+    check([one for one in sums if one[0]], truth, least, small=small)
+    for row in told:
+        few = failed[row["reason"]][1] < least
+        assert not few or {row["failed"], row["failed_all"], row["rate"]} == {"withheld"}
+        assert row["rate"] == "withheld" or shown
+
+
+some_kinds = st.dictionaries(
+    st.sampled_from(("panic", "oom", "killed")), st.tuples(st.integers(1, 20), st.integers(1, 20))
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(("v1.12.0", "v1.13.0", "v1.14.0")),
+        st.tuples(st.integers(1, 40), st.integers(1, 500), some_kinds),
+        min_size=1,
+    ),
+    st.integers(2, 5),
+)
+def test_crashes_of_few_cannot_be_found_by_subtraction(
+    versions: dict[str, tuple[int, int, dict[str, tuple[int, int]]]], least: int
+) -> None:
+    total = sum(whose for whose, _, _ in versions.values())
+    if total < least:
+        return
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=total)],
+        version_adoption=[
+            Version(week=WEEK, botkube_version=one, installations=whose, installations_all=total)
+            for one, (whose, _, _) in versions.items()
+        ],
+        crashes=[
+            Crashes(
+                week=WEEK,
+                botkube_version=one,
+                crashes=sum(many for many, _ in kinds.values()),
+                installation_hours=hours,
+                per_1000_hours=1.0,
+                installations=whose,
+            )
+            for one, (whose, hours, kinds) in versions.items()
+        ],
+        crash_kinds=[
+            CrashKind(week=WEEK, botkube_version=one, kind=kind, crashes=many, installations=who)
+            for one, (_, _, kinds) in versions.items()
+            for kind, (many, who) in kinds.items()
+        ],
+    )
+    tables = written(withhold(answers, least))
+
+    hidden = {
+        row["botkube_version"]
+        for row in tables["version_adoption"]
+        if row["installations"] == "withheld"
+    }
+    hours = [("all", str(sum(hours for _, hours, _ in versions.values())))]
+    parts = [(row["botkube_version"], row["installation_hours"]) for row in tables["crashes"]]
+    if parts:
+        one = equation(hours[0], parts)
+        true = {version: hours for version, (_, hours, _) in versions.items()}
+        check([one] if one[0] else [], true, least, small=hidden)
+    for row in tables["crashes"]:
+        version = row["botkube_version"]
+        those = [r for r in tables["crash_kinds"] if r["botkube_version"] == version]
+        if version in hidden:
+            assert {row["installations"], row["crashes"], row["installation_hours"]} == {"withheld"}
+            assert those == []
+            continue
+        kinds = {kind: many for kind, (many, _) in versions[version][2].items()}
+        truth: dict[Any, int] = {**kinds, "all": sum(kinds.values())}
+        if those:
+            one = equation(("all", row["crashes"]), ((r["kind"], r["crashes"]) for r in those))
+            small = {kind for kind, (_, who) in versions[version][2].items() if who < least}
+            check([one] if one[0] else [], truth, least, small=small)
+        assert (row["per_1000_hours"] == "withheld") == (row["crashes"] == "withheld")
+        for r in those:
+            assert r["crashes"] == "withheld" or versions[version][2][r["kind"]][1] >= least
+
+
+def test_hours_of_few_are_not_what_is_left_of_all() -> None:
+    rows = [
+        Completeness(week=WEEK, reason=reason, hours=hours, share=hours / 1000, installations=whose)
+        for reason, hours, whose in (
+            ("observed", 900, 50),
+            ("rotated", 80, 20),
+            ("no_report", 20, 2),
+        )
+    ]
+    active = [Active(week=WEEK, installations=50)]
+    shown = withhold(Answers(active, completeness=rows), 5)
+
+    assert [one.hours for one in shown.completeness] == [900, WITHHELD, WITHHELD]
+    assert [one.share for one in shown.completeness] == [0.9, WITHHELD, WITHHELD]
+
+
+def test_a_quantile_is_told_only_if_as_many_may_lie_beyond_it() -> None:
+    named: dict[str, Any] = dict.fromkeys(("p10", "p25", "median", "p75", "p90", "p99"), 7)
+    days: dict[str, Any] = {"installations": 50, "installation_days": 300, "days_left_out": 3}
+    row = PerDay(week=WEEK, platform="slack", total=9, **days, **named)
+    active = [Active(week=WEEK, installations=50)]
+    (told,) = withhold(Answers(active, events_per_day=[row]), 5).events_per_day
+
+    # The days of five installations lie beyond the 90 %; 28 left out may be those of four.
+    assert (told.p10, told.p90, told.p99, told.days_left_out) == (7, 7, WITHHELD, WITHHELD)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(1, 12)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(2, 5),
+)
+def test_any_sums_hold_what_is_promised(edges: list[tuple[int, int, int]], least: int) -> None:
+    cells = [
+        Cell(number, value, f"{tail}", f"{head}", is_small=value < least)
+        for number, (tail, head, value) in enumerate(edges)
+    ]
+    hidden = hide(cells, least)
+    if hidden is None:
+        return
+    nodes = {node for one in cells for node in (one.tail, one.head)}
+    sums = []
+    for node in nodes:
+        signs: Counter[Any] = Counter()
+        total = 0
+        for one in cells:
+            sign = (one.head == node) - (one.tail == node)
+            # What comes from outside keeps the sum as it is.
+            total += sign * one.value
+            if one.name in hidden:
+                signs[one.name] += sign
+            else:
+                total -= sign * one.value
+        sums.append(({name: sign for name, sign in signs.items() if sign}, total))
+    check([one for one in sums if one[0]], {one.name: one.value for one in cells}, least)
+
+
+def test_the_attacker_finds_what_is_hidden_alone() -> None:
+    joint = list(product(("a", "b"), ("x", "y")))
+    sums = [equation(("all", "10"), [(joint[0], "withheld"), (joint[1], "8")])]
+
+    assert not can_be(sums, {joint[0]: (1, MOST)}, joint[0], 3)
+    assert can_be(sums, {joint[0]: (1, MOST)}, joint[0], 2)
