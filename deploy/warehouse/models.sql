@@ -1331,7 +1331,7 @@ from (
   where seconds > 0
 ) as t
 cross join reach
-left join (
+join (
   select week, cast(sum(last_end - first_start) as bigint) as seconds
   from installation_weeks where windows > 0 group by week
 ) as spans

@@ -31,14 +31,19 @@ where arrived >= (select max(from_arrived) from bound)
   and received_day >= (select max(from_day) from bound)
 group by received_day;
 insert into touched select * from stage_touched;
+-- A planner that knows nothing of a table takes it for small, and joins it row by row.
+analyze touched;
 
 -- What that touched, each from the one before.
 truncate table touched_counts;
 insert into touched_counts select * from stage_touched_counts;
+analyze touched_counts;
 truncate table touched_doubles;
 insert into touched_doubles select * from stage_touched_doubles;
+analyze touched_doubles;
 truncate table touched_intervals;
 insert into touched_intervals select * from stage_touched_windows;
+analyze touched_intervals;
 truncate table touched_reused;
 insert into touched_reused select * from stage_touched_reused;
 delete from touched_intervals where exists (
@@ -60,8 +65,10 @@ delete from stream_days where exists (
 insert into stream_days select * from stage_stream_days;
 truncate table touched_plain;
 insert into touched_plain select * from stage_touched_plain;
+analyze touched_plain;
 truncate table touched_cover;
 insert into touched_cover select * from stage_touched_cover;
+analyze touched_cover;
 delete from version_days where exists (
     select 1 from touched as t
     where t.installation = version_days.installation and t.day = version_days.day
