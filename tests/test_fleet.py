@@ -334,7 +334,7 @@ def test_every_answer_about_a_quiet_fleet_is_true() -> None:
 
 def test_what_is_called_complete_is_what_happened() -> None:
     seen: Counter[tuple[str, bool]] = Counter()
-    for seed in range(48):
+    for seed in range(32):
         fleet = quiet(seed)
         truth, reality = Truth(), Reality()
         for _ in fleet.requests(truth, reality):

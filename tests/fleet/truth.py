@@ -711,13 +711,14 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    for reason, seconds in week.lacking.items():
+    # Of a week in which nothing was that is plausible there is no time to compare with.
+    for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
             "is_complete": truth.begun(number) and truth.ended(number),
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
-            "share": seconds / week.span if week.span else None,
+            "share": seconds / week.span,
         }
 
 
