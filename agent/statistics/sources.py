@@ -304,6 +304,7 @@ def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
             unusable.update(line for (line,) in lines)
             into.connection.execute(f"delete from {table} where {bad}")
         loaded.events += many - wrong
+    into.connection.execute(f"drop table {_CALLS}")
     counts.pop(None, 0)
     loaded.others += sum(counts.values())
     return sorted(unusable)

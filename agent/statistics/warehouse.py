@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-MEMORY = "1GiB"
+MEMORY = "2GiB"
 WEEKS = 14
 """Thirteen whole ones and the one that has begun."""
 
