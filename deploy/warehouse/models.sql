@@ -488,8 +488,15 @@ from (
       partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
       order by window_end desc, seq desc, stream desc
     ) as nth_named
-  from touched_intervals
-  where has_report = 1 and is_implausible = 0
+  from (
+    -- What one stream said the same of all day is one row: few are left to be sorted.
+    select
+      day, installation, stream, botkube_version, kubernetes_minor, distribution,
+      max(window_end) as window_end, max(seq) as seq
+    from touched_intervals
+    where has_report = 1 and is_implausible = 0
+    group by day, installation, stream, botkube_version, kubernetes_minor, distribution
+  ) as said
 ) as ordered
 group by day, installation;
 
@@ -800,6 +807,13 @@ group by installation, stream;
 
 -- Answers -----------------------------------------------------------------------------------------
 
+-- From when to when there is data.
+create view reach as
+select
+  min(first_start) as first_start, max(last_end) as last_end,
+  min(case when windows > 0 then week end) as first_week
+from installation_weeks;
+
 -- The weeks that anything is known of, and what keeps a week's answers from being whole.
 create view weeks as
 select
@@ -845,12 +859,7 @@ from (
   group by week
   having sum(windows) > 0
 ) as w
-cross join (
-  select
-    min(first_start) as first_start, max(last_end) as last_end,
-    min(case when windows > 0 then week end) as first_week
-  from installation_weeks
-) as bounds
+cross join reach as bounds
 left join (
   select distinct all_weeks.week
   from (select distinct week from installation_weeks) as all_weeks
@@ -1243,7 +1252,11 @@ group by
 
 create view completeness as
 select
-  weeks.monday as week, weeks.begun = 1 and weeks.ended = 1 as is_complete, t.reason,
+  date '1970-01-01' + cast(t.week as integer) as week,
+  coalesce(
+    reach.first_start <= t.week * 86400 and reach.last_end >= (t.week + 7) * 86400, false
+  ) as is_complete,
+  t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
 from (
@@ -1317,10 +1330,10 @@ from (
   ) as between_windows
   where seconds > 0
 ) as t
-join weeks on weeks.week = t.week
-join (
+cross join reach
+left join (
   select week, cast(sum(last_end - first_start) as bigint) as seconds
   from installation_weeks where windows > 0 group by week
 ) as spans
   on spans.week = t.week
-group by weeks.monday, weeks.begun, weeks.ended, t.reason, spans.seconds;
+group by t.week, reach.first_start, reach.last_end, t.reason, spans.seconds;
