@@ -35,6 +35,7 @@ RUN set -eu; \
 COPY pyproject.toml README.md LICENSE ./
 COPY agent ./agent
 COPY rules ./rules
+COPY deploy/warehouse/*.sql ./deploy/warehouse/
 RUN set -eu; \
     python -m pip --python /build/tools/bin/python wheel --no-build-isolation --no-deps --no-index \
       --wheel-dir dist .; \

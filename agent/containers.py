@@ -131,7 +131,7 @@ class Containers:
                 if follow is None and not self._has_ended(container.key):
                     follow = self._start(container, pod, status)
                 if follow is not None:
-                    follow.take_status(status, is_deleting=pod.is_deleting)
+                    follow.take_picture(status, pod)
             self._leave_others(pod, status, set(ids))
 
     def pod_gone(self, uid: str) -> None:
@@ -218,7 +218,7 @@ class Containers:
             other = follow.container
             is_same = (other.pod_uid, other.name) == (pod.uid, status.name)
             if is_same and other.container_id not in ids:
-                follow.take_status(status, is_deleting=pod.is_deleting)
+                follow.take_picture(status, pod)
 
     def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
         # A container that its runtime has lost ends in a status without an id.
@@ -273,7 +273,7 @@ class Containers:
         )
         follow.may_finish.set()
         self.follows[container.key] = follow
-        follow.take_status(status, is_deleting=pod.is_deleting)
+        follow.take_picture(status, pod)
         self._begin(self._run(follow, pod, status), "follow")
         return follow
 

@@ -140,7 +140,8 @@ def count_restarts(
     is_told = is_over and before[1] not in document.cursors
     if instance is not None and instance.counted_by is not None:
         # Its crash is in the count before; one that went back, as it was found, has it to come.
-        seen |= {before[1]} if instance.counted_by > before[0] else set()
+        is_to_come = instance.counted_by > before[0]
+        seen = seen | {before[1]} if is_to_come else seen - {before[1]}
     elif is_told or before[1] in ended:
         seen |= {before[1]} - {current}
     skipped = restarts - before[0] - len(seen)

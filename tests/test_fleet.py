@@ -51,6 +51,7 @@ FAULTS = {
     "new installation id",
     "opted out",
     "restored state",
+    "restored state, read again",
     "retried late",
     "scaled to zero",
     "state lost",
@@ -151,25 +152,26 @@ def check_stream(stream: list[tuple[Sent, Fate]], findings: list[Finding]) -> No
     said = {(one.kind, one.first_seq) for one in findings if one.first_seq == one.last_seq}
     missing = [one for one in findings if one.kind is Kind.NO_WINDOW]
     gone = {seq for one in missing for seq in range(one.first_seq, one.last_seq + 1)}
-    arrived: Counter[int] = Counter()
+    arrived: defaultdict[int, set[int]] = defaultdict(set)
     for sent, fate in stream:
-        arrived[sent.seq] += any(fate.copies[sent.identity_calls :])
+        arrived[sent.seq] |= {sent.start} if any(fate.copies[sent.identity_calls :]) else set()
+    times = Counter(sent.seq for sent, _ in stream)
     spoilt = set()
     for sent, fate in stream:
         tracks = fate.copies[sent.identity_calls :]
-        if arrived[sent.seq] == 1 and any(tracks) and not all(tracks):
-            spoilt.add(sent.seq)
-            assert (Kind.SHORT if tracks[-1] else Kind.NO_REPORT, sent.seq) in said
-        if arrived[sent.seq] == 1 and max(tracks) > 1:
-            spoilt.add(sent.seq)
-            assert (Kind.SAME_CONTENT if fate.ids > 1 else Kind.SAME_ID, sent.seq) in said
         if not any(tracks):
             spoilt.add(sent.seq)
+        elif times[sent.seq] == 1 and not all(tracks):
+            spoilt.add(sent.seq)
+            assert (Kind.SHORT if tracks[-1] else Kind.NO_REPORT, sent.seq) in said
+        if times[sent.seq] == 1 and max(tracks) > 1:
+            spoilt.add(sent.seq)
+            assert (Kind.SAME_CONTENT if fate.ids > 1 else Kind.SAME_ID, sent.seq) in said
     newest = max((seq for seq, windows in arrived.items() if windows), default=0)
     assert gone == {seq for seq, windows in arrived.items() if not windows and seq < newest}
-    twice = {seq for seq, windows in arrived.items() if windows > 1}
+    twice = {seq for seq, windows in arrived.items() if len(windows) > 1}
     assert twice == {one.first_seq for one in findings if one.kind is Kind.REUSED}
-    if len({sent.seq for sent, _ in stream}) < len(stream):
+    if len(times) < len(stream):
         # Nothing else about a stream that was told twice is sure.
         return
     for one in findings:
@@ -266,6 +268,8 @@ class Reality:
     active: defaultdict[int, set[str]] = field(factory=lambda: defaultdict(set))
 
     def take(self, sent: Sent, fate: Fate) -> None:
+        if sent.hidden is None:
+            return
         waiting = self.waiting[sent.installation, sent.stream]
         waiting.append(sent)
         if any(fate.copies[sent.identity_calls :]):
@@ -277,7 +281,7 @@ class Reality:
         week = week_of(sent.start)
         if sent.version is not None:
             self.active[week].add(sent.installation)
-        for (event, _, properties), count in sent.hidden.items():
+        for (event, _, properties), count in (sent.hidden or {}).items():
             self._count(week, event, dict(properties), count)
         for fact in sent.facts:
             self._count(week, fact.event, fact.properties, fact.count)

@@ -270,6 +270,11 @@ FOUND = ("uid/1", "")
             [(1, LOST), (3, ("uid/4", "uid/3"))], {"oom": 1, "unseen": 1}, id="next-but-one-ended"
         ),
         pytest.param([(1, LOST), (2, LOST)], {"oom": 1, "unseen": 1}, id="next-lost"),
+        pytest.param(
+            [(1, LOST), (2, ("uid/3", "uid/1"))],
+            {"oom": 1, "unseen": 1},
+            id="found-and-ended-unseen-and-the-next-lost",
+        ),
         pytest.param([(1, LOST), (0, FOUND), (1, LOST)], {"oom": 1}, id="lost-twice"),
         pytest.param(
             [(1, LOST), (0, FOUND), (1, ("uid/2", "uid/1"))], {"oom": 1}, id="found-and-ended"

@@ -145,6 +145,34 @@ async def test_what_the_agent_before_commits_during_a_take_over_is_not_written_o
         await commit(first)
 
 
+@define
+class Unread(FaultyStore):
+    """A store that cannot be read for a while."""
+
+    is_unread: bool = False
+
+    async def load(self) -> Stored:
+        if self.is_unread:
+            raise StateError("no answer")
+        return await super().load()
+
+
+async def test_a_commit_whose_answer_was_lost_is_no_other_agents_because_nobody_can_look() -> None:
+    """The next one meets another version, and finds out whose it is once the store is read."""
+    store, ids = Unread(), iter(map(str, range(100)))
+    keeper = Keeper(store, lambda: next(ids), lambda: b"key")
+    await keeper.load(window_seconds=60)
+    store.fault, store.is_unread = "lost", True
+    for _ in range(2):
+        with pytest.raises(StateError) as raised:
+            await commit(keeper)
+        assert not isinstance(raised.value, Conflict)
+    store.is_unread = False
+    await commit(keeper)
+
+    assert decode(store.data or b"").commits == keeper.committed == 3
+
+
 @pytest.mark.parametrize("commits", [1, 2])
 async def test_an_older_copy_that_somebody_puts_back_is_written_over(commits: int) -> None:
     """What the agent before has written as often as this one is none."""

@@ -180,7 +180,9 @@ class Stream:
         return [
             call
             for hour in range(hours)
-            for call in self.window(start + hour * length, *counts, said=said, length=length, **more)
+            for call in self.window(
+                start + hour * length, *counts, said=said, length=length, **more
+            )
         ]
 
 
@@ -201,25 +203,6 @@ def under_other_ids(calls: Sequence[Event]) -> list[Event]:
 
 
 @define
-class Tables:
-    """Adds to raw tables that may be there already, as Segment does from day to day."""
-
-    warehouse: Warehouse
-    execute: Callable[[str], Any]
-
-    def create(self, table: str, columns: dict[str, str]) -> None:
-        self.execute(f"create table if not exists {table} (id varchar)")
-        for name, kind in columns.items():
-            self.add_column(table, name, kind)
-
-    def add_column(self, table: str, column: str, kind: str) -> None:
-        self.execute(f'alter table {table} add column if not exists "{column}" {kind}')
-
-    def insert(self, table: str, columns: dict[str, str], rows: list[Row]) -> None:
-        self.warehouse.insert(table, columns, rows)
-
-
-@define
 class Database:
     """A warehouse, and how it is asked."""
 
@@ -237,7 +220,7 @@ class Database:
 
     def load(self, requests: Sequence[bytes], times: str = "timestamptz") -> None:
         self.execute("set TimeZone = 'UTC'")
-        Loader(Tables(self.warehouse, self.execute), times).load(requests)
+        Loader(self.warehouse, times).load(requests)
 
     def take(self, *requests: bytes | Sequence[Event]) -> None:
         """Load requests, or calls that arrive in time, and bring the models up to date."""

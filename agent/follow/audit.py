@@ -112,9 +112,11 @@ def _is_open(one: Follow) -> bool:
 async def look_between(one: Follow, suspect: Suspect) -> None:
     """Ask whether two lines are neighbours; if not, files between them were skipped."""
     asked_first = one.asked.setdefault(suspect, one.monotonic())
-    previous = not one.is_current()
+    previous, version = not one.is_current(), one.version
     neighbours = await _ask(one, suspect, previous=previous)
-    is_conclusive = neighbours.is_conclusive and await one.is_answered(previous=previous)
+    is_conclusive = neighbours.is_conclusive and await one.is_answered(
+        previous=previous, version=version
+    )
     waited = one.monotonic() - asked_first
     # A reply that broke off, or that the next instance gave, proves nothing; but windows do not
     # wait for ever.

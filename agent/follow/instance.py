@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agent.model import Container
     from agent.reader import Reader
     from agent.source.api import ApiError, Client
-    from agent.source.discovery import ContainerStatus, Ended
+    from agent.source.discovery import ContainerStatus, Ended, Pod
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ PAUSE_SECONDS = 0.4
 """Longer than chunks are gathered: what comes after it was not there before."""
 MAX_SKEW_SECONDS = 120.0
 """How far the clocks of agent and node may be apart before lines come late."""
+
+MAX_CHANGES = 10
+"""So many replies in a row are not believed because the object has changed meanwhile."""
 
 
 @frozen
@@ -65,19 +68,19 @@ class Pace:
 class Follow:
     """One container instance that is being read.
 
-    `status` is the latest picture of its container, None once the pod is gone; `ended` is how the
-    instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to which
-    nothing is left to read. `before` is the previous instance of the same container while it is
-    still being read, and `asking` how many later ones ask whose its last lines are; `has_stopped`
-    says that its stream has ended, `was_put_down` that it left, and is not read on. `last_bytes`,
-    `last_audit` and since when a suspect is `asked` about are times of the clock that nobody sets.
-    `steps` counts the steps back of its stream that were looked into, `doubts` the short reads
-    since the last one that showed that nothing follows which failed, or found the stream dead.
-    `has_spoken` says that the stream has brought a byte.
-    `saw_end` says that the stream came to its end, at `end_seconds` by the node's clock, at least,
-    with `at_end`, as far as the log was read then. By `node_ahead` that clock is before the one
-    that nobody sets, at least. The follow `is_in_question` while the object is asked whether the
-    log is its own.
+    `status` is the latest picture of its container, None once the pod is gone; `version` is the pod
+    object's, and `changes` counts the replies in a row behind which that was another. `ended` is
+    how the instance ended, if a picture ever said so. `clear_seconds` is the agent's time up to
+    which nothing is left to read. `before` is the previous instance of the same container while it
+    is still being read, and `asking` how many later ones ask whose its last lines are;
+    `has_stopped` says that its stream has ended, `was_put_down` that it left, and is not read on.
+    `last_bytes`, `last_audit` and since when a suspect is `asked` about are times of the clock that
+    nobody sets. `steps` counts the steps back of its stream that were looked into, `doubts` the
+    short reads since the last one that showed that nothing follows which failed, or found the
+    stream dead. `has_spoken` says that the stream has brought a byte. `saw_end` says that the
+    stream came to its end, at `end_seconds` by the node's clock, at least, with `at_end`, as far as
+    the log was read then. By `node_ahead` that clock is before the one that nobody sets, at least.
+    The follow `is_in_question` while the object is asked whether the log is its own.
     """
 
     container: Container
@@ -96,6 +99,8 @@ class Follow:
     asking: int = 0
     has_stopped: asyncio.Event = field(factory=asyncio.Event)
     status: ContainerStatus | None = None
+    version: int = 0
+    changes: int = 0
     ended: Ended | None = None
     is_deleting: bool = False
     is_done: bool = False
@@ -126,8 +131,13 @@ class Follow:
     scope: asyncio.Timeout | None = None
     _changed: asyncio.Event = field(factory=asyncio.Event)
 
+    def take_picture(self, status: ContainerStatus, pod: Pod) -> None:
+        """Take a new picture of the container, from that of its pod."""
+        self.version = pod.version
+        self.take_status(status, is_deleting=pod.is_deleting)
+
     def take_status(self, status: ContainerStatus | None, *, is_deleting: bool) -> None:
-        """Take a new picture of the container."""
+        """Take what is known of the container by now."""
         if status != self.status:
             self._changed.set()
         self.status, self.is_deleting = status, is_deleting
@@ -148,10 +158,22 @@ class Follow:
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
 
-    async def is_answered(self, *, previous: bool) -> bool:
-        """Whether a reply was this instance's log: it does not say, so the object is asked."""
-        is_known = await self.refresh(self) is not None
+    async def is_answered(self, *, previous: bool, version: int) -> bool:
+        """Whether a reply was this instance's log: it does not say, so the object is asked.
+
+        Only if that is as it was before the request (`version`), does it tell of the moment of the
+        answer: a runtime that had lost the container by then may have found it since.
+        """
+        is_known = await self.refresh(self) is not None and self.is_as_before(version)
         return is_known and (self.is_previous() if previous else self.is_current())
+
+    def is_as_before(self, version: int) -> bool:
+        """Whether the object is as it was before a request.
+
+        One that changes with each is believed in the end.
+        """
+        self.changes = 0 if self.version == version else self.changes + 1
+        return not 0 < self.changes <= MAX_CHANGES
 
     def may_return(self) -> bool:
         """Whether nobody says that it has ended, though its runtime may have lost it."""

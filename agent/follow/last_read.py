@@ -100,14 +100,15 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
     Raises `ApiError` where the reply is not, or may not be, this instance's log as it stands.
     """
     since = one.reader.cursor().since_seconds
-    previous = not one.is_current()
+    previous, version = not one.is_current(), one.version
     unstamped: int | None = None
     stamped = 0
     async for chunk in podlogs.read_chunks(
         one.client, one.container, since_seconds=since, previous=previous
     ):
         if unstamped is None:
-            if not await one.is_answered(previous=previous) or _is_anothers(one, chunk):
+            is_its = await one.is_answered(previous=previous, version=version)
+            if not is_its or _is_anothers(one, chunk):
                 raise ApiError(0, "another instance")
             # Only now, because what was read before is all there is if nothing comes.
             reason = one.gap_reason("rotated")

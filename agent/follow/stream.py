@@ -95,7 +95,7 @@ async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
     one.saw_end = one.is_live = one.has_spoken = False
     one.last_bytes = one.monotonic()
     age = one.random.uniform(*one.pace.max_age)
-    unstamped, is_asked = reader.unstamped, False
+    unstamped, version, is_asked = reader.unstamped, one.version, False
     try:
         async with asyncio.timeout(None) as one.scope:
             async for chunk in podlogs.follow(
@@ -108,7 +108,7 @@ async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
                 one.last_bytes = one.monotonic()
                 if not is_asked and (accept_gap or not reader.lines_read):
                     is_asked = True
-                    if not await _is_its_own(one):
+                    if not await _is_its_own(one, version):
                         return
                 await one.take(chunk, now_ns=int(one.clock() * NANOS))
                 if reader.is_proved:
@@ -131,11 +131,11 @@ async def _attempt(one: Follow, read_before: int, *, accept_gap: bool) -> None:
         raise ApiError(0, "in-band text")
 
 
-async def _is_its_own(one: Follow) -> bool:
+async def _is_its_own(one: Follow, version: int) -> bool:
     """Whether a log that nothing proves is this instance's, as the object says by now.
 
-    The watch may be behind, and another pod have the name. Raises `ApiError` while nobody can be
-    asked; but windows do not wait for ever.
+    The watch may be behind, another pod have the name, and the object have changed since the
+    request. Raises `ApiError` while nobody can be asked; but windows do not wait for ever.
     """
     one.is_in_question = True
     try:
@@ -147,7 +147,7 @@ async def _is_its_own(one: Follow) -> bool:
         raise ApiError(0, "nobody says whose log it is")
     if uid == "" and not one.reader.lines_read:
         return True  # all that a pod has said which is gone by now
-    return one.is_current()
+    return one.is_as_before(version) and one.is_current()
 
 
 async def _take_over(before: Follow, after: Follow) -> None:
@@ -201,7 +201,7 @@ async def _ask_whose(before: Follow, after: Follow, *, believes_empty: bool) -> 
     if uid is None and not after.is_unreadable():
         # Lost by its runtime meanwhile, it would be answered for with the log of the one before.
         raise ApiError(0, "nobody says whose log it is")
-    previous = not after.is_current()
+    previous, version = not after.is_current(), after.version
     if previous and not after.is_previous():
         return  # no request is answered with its log any more
     for place in before.reader.places():
@@ -209,7 +209,7 @@ async def _ask_whose(before: Follow, after: Follow, *, believes_empty: bool) -> 
             after, place, previous=previous, believes_empty=believes_empty
         )
         part = before.reader.part_of(place) if place in before.reader.places() else 0
-        if is_its and not await after.is_answered(previous=previous):
+        if is_its and not await after.is_answered(previous=previous, version=version):
             raise ApiError(0, "another instance")
         if is_its and after.reader.take_over(before.reader, place):
             after.taken_over(before, after, part)

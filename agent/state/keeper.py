@@ -110,7 +110,12 @@ class Keeper:
         try:
             self._version = await self._save_in_time(data)
         except Conflict:
-            if not await self._is_ours(nonce):
+            is_ours = await self._is_ours(nonce)
+            if is_ours is None:
+                # What another one wrote stays as it is; the next commit looks again.
+                what = f"{self.store.where} was changed, by whom cannot be read"
+                raise StateError(what) from None
+            if not is_ours:
                 what = f"{self.store.where} belongs to another agent now"
                 raise Conflict(what) from None
             if not self._was_written:
@@ -139,14 +144,19 @@ class Keeper:
             what = f"{self.store.where} did not answer within {limit:.1f} s"
             raise StateError(what) from error
 
-    async def _is_ours(self, nonce: str) -> bool:
-        """Look whose commit stands in the store; learn its version and whether it is this one."""
+    async def _is_ours(self, nonce: str) -> bool | None:
+        """Look whose commit stands in the store; learn its version and whether it is this one.
+
+        None: nobody says.
+        """
         self._was_written = False
         try:
             async with asyncio.timeout(self._limit_seconds()):
                 stored = await self.store.load()
             found = decode(stored.data) if stored.data is not None else None
-        except (StateError, DocumentError, TimeoutError):
+        except (StateError, TimeoutError):
+            return None
+        except DocumentError:
             return False
         if stored.data is None:
             # Somebody has deleted the object: nothing of another agent stands there.

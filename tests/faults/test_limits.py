@@ -73,6 +73,22 @@ def test_a_line_stamped_before_the_second_that_its_stream_was_asked_from(world: 
     check_lost_in_silence(world, lines=1)
 
 
+def test_what_is_written_until_a_clock_that_was_set_back_is_where_it_was(world: World) -> None:
+    """What an open stream brings is counted, what comes once it is opened anew is not."""
+    world.append()
+    world.append(step_ns=60 * NANOS)
+    read(world)
+    world.append(step_ns=-30 * NANOS)
+    world.append(step_ns=5 * NANOS)
+    world.receive(1 << 20)
+    world.disconnect()
+    for _ in range(7):
+        world.append(step_ns=5 * NANOS)
+
+    # Those that are 20, 15, 10 and 5 seconds behind.
+    check_lost_in_silence(world, lines=4)
+
+
 def test_a_line_written_to_a_file_that_was_just_renamed(world: World) -> None:
     world.append()
     read(world)

@@ -7,15 +7,17 @@ none of the container has ended before.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import Counter
 
 import pytest
 
-from tests.agents import Agent
-from tests.faults.simulation import WINDOW_SECONDS
+from tests.agents import NAMESPACE, Agent
+from tests.faults.simulation import WINDOW_SECONDS, is_follow
 from tests.faults.test_late_status import Node, play
-from tests.faults.test_whose_lines import burst
-from tests.sim.faults import Answer, Fault, HalfOpen
+from tests.faults.test_whose_lines import burst, restart
+from tests.sim.faults import Answer, Call, Fault, HalfOpen, Reset
+from tests.sim.store import PODS
 
 sleep = asyncio.sleep
 
@@ -272,5 +274,60 @@ def test_one_whose_log_nobody_serves_while_it_is_lost_is_read_on_where_it_was(
             node.pod.find()
             await sleep(20)
             await node.settle()
+
+    play(scene)
+
+
+@pytest.mark.parametrize("lost_seconds", [0.01, 0.02, 0.03])
+@pytest.mark.parametrize("asks_follow", [True, False])
+def test_one_that_is_lost_while_a_request_is_answered_counts_no_lines_of_the_one_before(
+    lost_seconds: float, *, asks_follow: bool
+) -> None:
+    """The reply is the dead one's log; by the time that the object is asked, it is found again."""
+
+    def lose_for_a_moment(node: Node, call: Call) -> bool:
+        if is_follow(call) == asks_follow and call.query.get("previous") != "true" and pending:
+            pending.pop()
+            node.lab.cluster.server.expire_watches()  # which would tell in time, mostly
+            node.pod.lose()
+            asyncio.get_running_loop().call_later(lost_seconds, node.pod.find)
+        return False
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        async with node.lab.agent():
+            burst(node, 5)
+            await sleep(60)
+            faults.add(
+                Reset(), path="/log", times=None, when=lambda call: lose_for_a_moment(node, call)
+            )
+            restart(node)
+            burst(node, 3)
+            pending.append(None)
+            await sleep(60)
+            await node.settle()
+        assert not pending
+
+    pending: list[None] = []
+    play(scene)
+
+
+def test_a_log_is_read_although_its_pods_object_changes_with_every_request() -> None:
+    times = itertools.count()
+
+    def touch(node: Node) -> bool:
+        note = {"metadata": {"annotations": {"seen": str(next(times))}}}
+        node.lab.cluster.server.store.merge(PODS, NAMESPACE, node.pod.name, note)
+        return False
+
+    async def scene(node: Node) -> None:
+        faults = node.lab.cluster.server.faults
+        faults.add(Reset(), path="/log", times=None, when=lambda _call: touch(node))
+        async with node.lab.agent():
+            burst(node, 5)
+            await sleep(60)
+            restart(node)
+            await node.settle()
+        assert not node.lab.gaps()
 
     play(scene)

@@ -11,10 +11,10 @@ from collections import Counter, defaultdict, deque
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from agent.model import CRASHED
-from tests.fleet.world import BOTS, DAY, HOUR, SINKS, WEEK
+from tests.fleet.world import BOTS, DAY, HOUR, READ_AGAIN_SECONDS, SINKS, WEEK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -58,8 +58,8 @@ class Arrived:
     place: tuple[str | None, str | None] = (None, None)
     withheld: frozenset[str] = frozenset()
     discarded: int = 0
-    short: frozenset[str] = frozenset()
-    """The events of which fewer arrived than its report says."""
+    deltas: Counter[str] = field(factory=Counter)
+    """How much of each event its report says was sent."""
 
     @property
     def seconds(self) -> int:
@@ -72,6 +72,15 @@ class Arrived:
     @property
     def is_stopped(self) -> bool:
         return "stopped" in self.gaps
+
+    @property
+    def off(self) -> dict[str, int]:
+        """The events of which more or less arrived than its report says, and by how much."""
+        if not self.has_report:
+            return {}
+        counted = sum_by_event(self.facts)
+        names = self.deltas.keys() | counted.keys()
+        return {name: off for name in names if (off := counted[name] - self.deltas[name])}
 
     def shows(self, event: str) -> bool:
         """Whether everything of an event that is written at debug only is in it."""
@@ -103,9 +112,8 @@ class OfWeek:
 class Known:
     """What is kept of one installation."""
 
-    day: int = 0
-    windows: list[Arrived] = field(factory=list)
-    """Of that day alone."""
+    windows: dict[int, list[Arrived]] = field(factory=dict)
+    """By day, of those of which more may come."""
     week: int = 0
     of_week: OfWeek | None = None
     last: dict[str, Arrived] = field(factory=dict)
@@ -191,21 +199,21 @@ class Truth:
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
             return
-        day = sent.start // DAY
-        if day != known.day:
-            self._end_day(sent.installation, known)
-            known.day = day
-        known.windows.append(arrived(sent, fate))
+        known.windows.setdefault(sent.start // DAY, []).append(arrived(sent, fate))
+        over = (sent.start - READ_AGAIN_SECONDS) // DAY
+        for day in sorted(day for day in known.windows if day < over):
+            self._end_day(sent.installation, known, day)
 
-    def _end_day(self, installation: str, known: Known) -> None:
+    def _end_day(self, installation: str, known: Known, day: int) -> None:
         """Work out the day of an installation that is over."""
+        same: dict[tuple[str, int, int, int], Arrived] = {}
+        for one in known.windows.pop(day):
+            where = (one.stream, one.seq, one.start, one.end)
+            same[where] = merged(same[where], one) if where in same else one
         chosen: dict[tuple[str, int], Arrived] = {}
-        for one in sorted(known.windows, key=lambda one: (not one.has_report, one.start, one.end)):
+        for one in sorted(same.values(), key=lambda one: (not one.has_report, one.start, one.end)):
             chosen.setdefault((one.stream, one.seq), one)
         windows = sorted(chosen.values(), key=lambda one: (one.start, one.seq))
-        known.windows = []
-        if not windows:
-            return
         week = week_of(windows[0].start)
         if known.of_week is None or week != known.week:
             self._end_week(installation, known)
@@ -224,10 +232,10 @@ class Truth:
         _add_hours(known.of_week, of_all, windows)
         counted = events_of_day(windows)
         if counted is not None:
-            known.days.append((known.day, counted))
+            known.days.append((day, counted))
         elif any(one.version is not None for one in windows):
             of_all.days_left_out += 1
-        self._settle_days(installation, known, before=known.day - SETTLED_DAYS)
+        self._settle_days(installation, known, before=day - SETTLED_DAYS)
 
     def _settle_days(self, installation: str, known: Known, *, before: float) -> None:
         """Add the days in which nothing was found to be missing later on."""
@@ -297,7 +305,8 @@ class Truth:
     def answers(self) -> dict[str, list[Row]]:
         """Return the rows of every answer view, by its name. Nothing can be told afterwards."""
         for installation, known in self.known.items():
-            self._end_day(installation, known)
+            for day in sorted(known.windows):
+                self._end_day(installation, known, day)
             self._end_week(installation, known)
             self._settle_days(installation, known, before=inf)
             known.of_week = None
@@ -331,7 +340,7 @@ class Truth:
         )
 
     def is_lossless(self, week: int) -> bool:
-        lost = {"missing", "no_report", "gap", "discarded", "short", "implausible"}
+        lost = {"missing", "no_report", "gap", "discarded", "off", "implausible"}
         return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
 
 
@@ -353,10 +362,47 @@ def arrived(sent: Sent, fate: Fate) -> Arrived:
         place=(sent.kubernetes_minor, sent.distribution),
         withheld=sent.withheld,
         discarded=sent.discarded,
-        short=frozenset(
-            one.event for one, times in zip(sent.facts, copies, strict=False) if not times
-        ),
+        deltas=sum_by_event(sent.facts),
     )
+
+
+def sum_by_event(facts: Iterable[Said]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for one in facts:
+        found[one.event] += one.count
+    return found
+
+
+def merged(one: Arrived, other: Arrived) -> Arrived:
+    """Return what is known of a window that was told twice: of each thing the greater one."""
+    facts: dict[tuple[Any, ...], Said] = {}
+    for fact in (*one.facts, *other.facts):
+        key = (fact.event, fact.version, *sorted(fact.properties.items()))
+        known = facts.get(key, fact)
+        facts[key] = evolve(
+            fact,
+            count=max(known.count, fact.count),
+            is_floor=known.is_floor or fact.is_floor,
+        )
+    told = [each for each in (one, other) if each.has_report]
+    both = Arrived(one.stream, one.seq, one.start, one.end, list(facts.values()), bool(told))
+    for each in told:
+        for name, seconds in each.gaps.items():
+            both.gaps[name] = max(seconds, both.gaps.get(name, 0))
+        for name, is_on in each.enabled.items():
+            both.enabled[name] = is_on or both.enabled.get(name, False)
+        both.withheld |= each.withheld
+        both.discarded = max(both.discarded, each.discarded)
+        both.deltas |= each.deltas
+    versions = {each.version for each in told} - {None}
+    both.version = "several" if len(versions) > 1 else next(iter(versions), None)
+    seen = [each.is_observable for each in told if each.is_observable is not None]
+    both.is_observable = all(seen) if seen else None
+    minor, distribution = (
+        max((word for each in told if (word := each.place[at])), default=None) for at in (0, 1)
+    )
+    both.place = (minor, distribution)
+    return both
 
 
 def _note(one: OfWeek, window: Arrived) -> None:
@@ -386,13 +432,15 @@ def _count(week: Weekly, installation: str, window: Arrived) -> None:
         lack(reason, min(window.seconds, seconds))
     for reason, is_so in (
         ("no_report", not window.has_report),
-        ("short", bool(window.short)),
+        ("short", any(off < 0 for off in window.off.values())),
         ("withheld", bool(window.withheld)),
         ("discarded", bool(window.discarded)),
     ):
         if is_so:
             week.spoilt.add(reason)
             lack(reason, window.seconds)
+    if window.off:
+        week.spoilt.add("off")
     week.spoilt |= {f"withheld {event}" for event in window.withheld}
     if window.version is not None and not window.is_observable:
         week.spoilt.add("not observable")
@@ -454,7 +502,7 @@ def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
     if not seeing or not is_whole or not all(one.is_observable for one in seeing):
         return None
     if any(
-        not one.has_report or one.gaps or one.discarded or HANDLED in one.short | one.withheld
+        not one.has_report or one.gaps or one.discarded or HANDLED in {*one.off, *one.withheld}
         for one in windows
     ):
         return None
@@ -663,13 +711,14 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    for reason, seconds in week.lacking.items():
+    # Of a week in which nothing was that is plausible there is no time to compare with.
+    for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
             "is_complete": truth.begun(number) and truth.ended(number),
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
-            "share": seconds / week.span if week.span else None,
+            "share": seconds / week.span,
         }
 
 

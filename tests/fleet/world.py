@@ -43,6 +43,8 @@ SHOWN_AT_INFO = frozenset(RELEASES[: RELEASES.index("v0.13.0")])
 BOTS, SINKS = RULES.bots, RULES.sinks
 UNDECLARED = "zulip"
 """A word that no rule declares: the gate refuses an event that says it."""
+READ_AGAIN_SECONDS = 6 * HOUR
+"""How far back logs are read again at most."""
 GAPS = ("rotated", "overtaken", "backpressure", "restarted", "unreadable", "pod_gone")
 
 COMMANDS = ("get", "kubectl get", "describe", "logs", "kubectl logs", "ping", "help", "list", "top")
@@ -98,14 +100,25 @@ class Sent:
     distribution: str | None
     withheld: frozenset[str]
     discarded: int
-    hidden: Counter[SeriesKey]
-    """What happened beside `facts`, and was not written, not read or not to be told."""
+    hidden: Counter[SeriesKey] | None
+    """What happened beside `facts`, and was not written, not read or not to be told; None where a
+    window is sent once more."""
     group: tuple[int, str] | None
     """The cluster that a `group` call in front names, and the day of which it says so."""
     identity_calls: int
     calls: list[Event]
     closed_seconds: int
     skew_seconds: int
+
+
+@frozen
+class Backup:
+    """A state as it stood before a window, and what was counted in that window then."""
+
+    seq: int
+    totals: Counter[str]
+    start: int
+    counts: Counter[SeriesKey]
 
 
 @define
@@ -117,7 +130,9 @@ class Lane:
     instances: list[Instance] = field(factory=list)
     seq: int = 0
     totals: Counter[str] = field(factory=Counter)
-    backups: deque[tuple[int, Counter[str]]] = Factory(lambda: deque(maxlen=3))
+    backups: deque[Backup] = Factory(lambda: deque(maxlen=3))
+    again: list[Backup] = field(factory=list)
+    """Windows that were sent and will be once more."""
     is_left: bool = False
     state_lost: int = 0
     """For how many seconds of the window that is open its state was lost."""
@@ -256,6 +271,7 @@ class Installation:
                 self._begin()
             restarts = self._happen(start)
             for lane in list(self.lanes):
+                yield from self._read_again(lane)
                 sent = self._close(lane, start, restarts)
                 if sent is not None:
                     yield sent
@@ -353,11 +369,17 @@ class Installation:
     def _restore(self, _start: int) -> None:
         """Let somebody put an older state in place of the present one."""
         lane = self.rng.choice(self.lanes)
-        if len(lane.backups) == lane.backups.maxlen:
+        if len(lane.backups) < 3:
+            return
+        oldest = lane.backups[0]
+        lane.seq, lane.totals = oldest.seq, oldest.totals
+        if self.rng.random() < 0.5 and oldest.start >= self.at - READ_AGAIN_SECONDS:
+            # The logs are still there, from the restored cursors on.
+            self.met["restored state, read again"] += 1
+            lane.again = list(lane.backups)
+        else:
             self.met["restored state"] += 1
-            lane.seq, totals = lane.backups[0]
-            lane.totals = Counter(totals)
-            lane.backups.clear()
+        lane.backups.clear()
 
     def _lose_time(self, start: int) -> None:
         """Set the clock ahead by weeks or years; the state is lost with it."""
@@ -414,6 +436,19 @@ class Installation:
         window.matched = counts.total()
         window.lines = 3 * window.matched + 1
         return self._send(lane, start, hidden)
+
+    def _read_again(self, lane: Lane) -> Iterator[Sent]:
+        """Send windows once more, with what can still be read of them."""
+        again, lane.again = lane.again, []
+        is_all = self.rng.random() < 0.5
+        for one in again:
+            window = lane.windows.open[one.start] = Window(Counter(one.counts))
+            if not is_all:
+                window.gaps["rotated"] = self.rng.randrange(60, self.seconds)
+                for key, count in one.counts.items():
+                    window.counts[key] = self.rng.randrange(count + 1)
+                window.counts += Counter()
+            yield self._send(lane, one.start, None)
 
     def _tear(self, lane: Lane, window: Window) -> None:
         """Let parts of a window be unreadable."""
@@ -497,7 +532,7 @@ class Installation:
         elif rare < 0.04:
             seen["Integration enabled", version, (("platform", self.bots[0]), ("type", "bot"))] += 1
 
-    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey]) -> Sent:
+    def _send(self, lane: Lane, start: int, hidden: Counter[SeriesKey] | None) -> Sent:
         instances = lane.instances
         identity = self.identity
         origin = self.origin
@@ -505,10 +540,10 @@ class Installation:
             origin = self.origin = Origin(
                 identity, RULES, AGENT_VERSION, self.gate, self.minimum, self.withholding
             )
-        gaps = lane.windows.open[start].gaps
+        window = lane.windows.open[start]
         report = lane.windows.close(start, instances, bots=BOTS, sinks=SINKS)
         end = report.end_seconds
-        lane.backups.append((lane.seq, lane.totals))
+        lane.backups.append(Backup(lane.seq, lane.totals, start, window.counts))
         lane.seq += 1
         calls, lane.totals = build_window(
             origin.without_withheld(report),
@@ -539,7 +574,7 @@ class Installation:
             )
         if any(one.is_floor for one in facts):
             self.met["count floor"] += 1
-        told = self._tell(end)
+        told = self._tell(self.at)
         levels = {one.level for one in instances}
         versions = {one.version for one in instances}
         return Sent(
@@ -552,16 +587,16 @@ class Installation:
             version=(versions.pop() if len(versions) == 1 else "several") if versions else None,
             is_observable=None if not levels or "unknown" in levels else levels == {"debug"},
             enabled=_enabled(instances),
-            gaps={name: -(-value // 60) * 60 for name, value in gaps.items()},
+            gaps={name: -(-value // 60) * 60 for name, value in window.gaps.items()},
             kubernetes_minor=identity.kubernetes_minor,
             distribution=identity.distribution,
             withheld=frozenset(self.withholding.events(start)),
             discarded=discarded,
             hidden=hidden,
-            group=(end // DAY, identity.cluster_id) if told and identity.cluster_id else None,
+            group=(self.at // DAY, identity.cluster_id) if told and identity.cluster_id else None,
             identity_calls=len(told),
             calls=[*told, *admitted, calls[-1]],
-            closed_seconds=end - self.skew + self.rng.randrange(5, 115),
+            closed_seconds=self.at - self.skew + self.rng.randrange(5, 115),
             skew_seconds=self.skew,
         )
 
