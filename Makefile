@@ -66,7 +66,7 @@ FLEET_INSTALLATIONS ?= 10000
 FLEET_DAYS ?= 90
 FLEET_WINDOW ?= 3600
 FLEET_SEED ?= 1
-fleet: $(STAMP) ## hold the warehouse's answers about 10,000 simulated installations against the truth, some hours
+fleet: $(STAMP) ## hold the warehouse's answers about 10,000 simulated installations against the truth, about two hours
 	$(BIN)/python -m tests.fleet.proof --installations $(FLEET_INSTALLATIONS) --days $(FLEET_DAYS) \
 	  --window-seconds $(FLEET_WINDOW) --seed $(FLEET_SEED)
 

@@ -179,10 +179,8 @@ class Stream:
         """Return the calls of so many windows, all alike."""
         return [
             call
-            for hour in range(hours)
-            for call in self.window(
-                start + hour * length, *counts, said=said, length=length, **more
-            )
+            for at in range(start, start + hours * length, length)
+            for call in self.window(at, *counts, said=said, length=length, **more)
         ]
 
 

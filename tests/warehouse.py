@@ -141,6 +141,7 @@ def _made() -> Iterator[str]:
 def _calls() -> Iterator[str]:
     own, report = own_columns(), report_columns()
     told = ["event", "installation", "arrived", "is_late", "stream", "seq", "botkube_version"]
+    received = _day("received")
     told += [*own, "count", "is_floor", "group_id", *report]
     yield "create view calls as"
     yield "select"
@@ -148,11 +149,11 @@ def _calls() -> Iterator[str]:
         [
             *told,
             "received",
-            f"{_day('received')} as received_day",
+            f"{received} as received_day",
             "window_start",
             "window_end",
             f"case when {IMPLAUSIBLE} then 1 else 0 end as is_implausible",
-            f"case when {IMPLAUSIBLE} then {_day('received')} else {_day('window_start')} end as day",
+            f"case when {IMPLAUSIBLE} then {received} else {_day('window_start')} end as day",
         ],
         "  ",
     )

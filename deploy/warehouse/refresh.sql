@@ -13,7 +13,7 @@ select -1000000, min(arrived), 0
 from calls where not exists (select 1 from loads) having count(*) > 0;
 delete from bound where true;
 insert into bound select from_day, from_arrived from stage_bound;
-delete from touched where true;
+truncate table touched;
 insert into touched select * from stage_touched;
 
 -- What was received from there on.
@@ -33,13 +33,13 @@ group by received_day;
 insert into touched select * from stage_touched;
 
 -- What that touched, each from the one before.
-delete from touched_counts where true;
+truncate table touched_counts;
 insert into touched_counts select * from stage_touched_counts;
-delete from touched_doubles where true;
+truncate table touched_doubles;
 insert into touched_doubles select * from stage_touched_doubles;
-delete from touched_intervals where true;
+truncate table touched_intervals;
 insert into touched_intervals select * from stage_touched_windows;
-delete from touched_reused where true;
+truncate table touched_reused;
 insert into touched_reused select * from stage_touched_reused;
 delete from touched_intervals where exists (
     select 1 from touched_reused as r
@@ -58,9 +58,9 @@ delete from stream_days where exists (
     where t.installation = stream_days.installation and t.day = stream_days.day
   );
 insert into stream_days select * from stage_stream_days;
-delete from touched_plain where true;
+truncate table touched_plain;
 insert into touched_plain select * from stage_touched_plain;
-delete from touched_cover where true;
+truncate table touched_cover;
 insert into touched_cover select * from stage_touched_cover;
 delete from version_days where exists (
     select 1 from touched as t
@@ -72,9 +72,9 @@ delete from facts where exists (
     where t.installation = facts.installation and t.day = facts.day
   );
 insert into facts select * from stage_facts;
-delete from touched_latest where true;
+truncate table touched_latest;
 insert into touched_latest select * from stage_touched_latest;
-delete from touched_days where true;
+truncate table touched_days;
 insert into touched_days select * from stage_touched_days;
 delete from installation_days where exists (
     select 1 from touched as t
@@ -94,15 +94,15 @@ delete from installation_weeks where exists (
 insert into installation_weeks select * from stage_touched_weeks;
 
 -- Nothing is left of the steps between.
-delete from touched_counts where true;
-delete from touched_intervals where true;
-delete from touched_cover where true;
-delete from touched_days where true;
-delete from touched_doubles where true;
-delete from touched_reused where true;
-delete from touched_plain where true;
-delete from touched_latest where true;
-delete from touched where true;
+truncate table touched_counts;
+truncate table touched_intervals;
+truncate table touched_cover;
+truncate table touched_days;
+truncate table touched_doubles;
+truncate table touched_reused;
+truncate table touched_plain;
+truncate table touched_latest;
+truncate table touched;
 delete from refresh where true;
 
 commit;

@@ -42,7 +42,7 @@ def main() -> int:
     )
     fleet, truth, took, refreshes = Fleet(setting, given.installations), Truth(), Clock(), []
     loaded, started = 0, time.monotonic()
-    with opened() as warehouse:
+    with opened(is_large=True) as warehouse:
         for script in ("tables.sql", "models.sql"):
             warehouse.run(script)
         path = warehouse.folder / "day.ndjson"

@@ -711,14 +711,14 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    # Of a week in which nothing was that is plausible there is no time to compare with.
-    for reason, seconds in week.lacking.items() if week.span else ():
+    for reason, seconds in week.lacking.items():
         yield {
             "reason": reason,
             "is_complete": truth.begun(number) and truth.ended(number),
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
-            "share": seconds / week.span,
+            # There is no time to compare with where nothing plausible was.
+            "share": seconds / week.span if week.span else None,
         }
 
 
