@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
 import orjson
@@ -149,6 +150,9 @@ def test_a_database_of_postgresql_gives_the_same_answers(
     psycopg = pytest.importorskip("psycopg")
     with postgresql() as address:
         with psycopg.connect(address) as database:
+            database.execute("create schema segment")
+            database.execute("set search_path = segment")
+            database.execute("set timezone = 'Asia/Tokyo'")
             load_postgresql(database, requests)
         found = report(tmp_path / "out", _url(address))
 
@@ -156,14 +160,12 @@ def test_a_database_of_postgresql_gives_the_same_answers(
 
 
 def _url(address: str) -> str:
-    """Return a connection string as the URL that it is for the command."""
-    if "://" in address:
-        return address
-    parts = dict(one.split("=", 1) for one in address.split())
-    host = parts.pop("host", "").replace("/", "%2F")
-    user, name = parts.pop("user", "postgres"), parts.pop("dbname", "postgres")
-    more = "&".join(f"{key}={value}" for key, value in parts.items())
-    return f"postgresql://{user}@{host}/{name}?{more}"
+    """Return a connection string as the URL that it is for the command, and whose tables."""
+    parts = {
+        **dict(one.split("=", 1) for one in address.split()),
+        "options": "-csearch_path=segment",
+    }
+    return f"postgresql:///?{urlencode(parts)}"
 
 
 def test_a_ledger_gives_what_it_kept(requests: list[bytes], tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WIDTH = 280
 _STUMP = 24
 _ROW = 40
-_LABEL, _VALUE = 78, 58
+_LABEL, _VALUE = 84, 58
 
 
 @frozen

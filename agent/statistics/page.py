@@ -589,7 +589,7 @@ class _Page:
                 getattr(before.get(one.key), "per_1000_hours", None),
                 self.period.this in self.period.doubtful,
             )
-            for one in self._largest(rows)
+            for one in self._largest([one for one in rows if is_number(one.per_1000_hours)])
         ]
         kinds = of_week(self.shown.crash_kinds, self.period.this)
         kinds.sort(key=lambda one: (version_order(one.botkube_version), one.kind))
@@ -788,7 +788,8 @@ class _Page:
         table = head_and_body(caption, head, made)
         table.set("class", "figures")
         for title, shown in zip(table.findall("thead/tr/th"), (rows or [head])[0], strict=False):
-            title.attrib.update(_kind(shown))
+            if "class_" in _kind(shown):
+                title.set("class", _kind(shown)["class_"])
         details = tag(
             "details",
             tag("summary", f"Numbers: {caption}"),

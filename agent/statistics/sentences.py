@@ -193,7 +193,7 @@ def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period)
         f"{number(worst.per_1000_hours)} times in 1,000 hours"
     )
     if most is not None and figure(most.crashes):
-        said += f", most often by {most.kind}"
+        said += f", most often of kind {most.kind}"
     return f"{said}."
 
 

@@ -304,6 +304,7 @@ def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
             unusable.update(line for (line,) in lines)
             into.connection.execute(f"delete from {table} where {bad}")
         loaded.events += many - wrong
+    into.connection.execute(f"drop table {_CALLS}")
     counts.pop(None, 0)
     loaded.others += sum(counts.values())
     return sorted(unusable)
@@ -481,8 +482,9 @@ def _load_postgres(source: str, into: Warehouse, tables: Tables, loaded: Loaded)
         ) from error
     spool = into.folder / "copied.csv"
     try:
-        with psycopg.connect(source, options="-c timezone=UTC") as database:
+        with psycopg.connect(source) as database:
             database.read_only = True
+            database.execute("set timezone = 'UTC'")
             found = database.execute(
                 "select table_name, column_name from information_schema.columns"
                 " where table_schema = any(current_schemas(false))"

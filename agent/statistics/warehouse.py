@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-MEMORY = "1GiB"
+MEMORY = "2GiB"
 WEEKS = 14
 """Thirteen whole ones and the one that has begun."""
 
@@ -75,7 +75,7 @@ def _quote(name: str) -> str:
 
 
 @contextmanager
-def opened(*, is_large: bool) -> Iterator[Warehouse]:
+def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
     """Open a warehouse and remove it afterwards. Raises `WarehouseError`.
 
     A large one is packed into a file, which takes longer and a tenth of the room.
