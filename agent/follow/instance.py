@@ -158,13 +158,15 @@ class Follow:
         is_last = last is not None and last.container_id == self.container.container_id
         return is_last and not self.is_current()
 
-    async def is_answered(self, *, previous: bool, version: int) -> bool:
+    async def is_answered(self, *, previous: bool, version: int | None) -> bool:
         """Whether a reply was this instance's log: it does not say, so the object is asked.
 
         Only if that is as it was before the request (`version`), does it tell of the moment of the
-        answer: a runtime that had lost the container by then may have found it since.
+        answer: a runtime that had lost the container by then may have found it since. Where that
+        cannot be, there is no `version`.
         """
-        is_known = await self.refresh(self) is not None and self.is_as_before(version)
+        is_known = await self.refresh(self) is not None
+        is_known = is_known and (version is None or self.is_as_before(version))
         return is_known and (self.is_previous() if previous else self.is_current())
 
     def is_as_before(self, version: int) -> bool:

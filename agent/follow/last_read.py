@@ -100,7 +100,9 @@ async def _read_once(one: Follow, *, accept_gap: bool) -> tuple[int, bytes]:
     Raises `ApiError` where the reply is not, or may not be, this instance's log as it stands.
     """
     since = one.reader.cursor().since_seconds
-    previous, version = not one.is_current(), one.version
+    previous = not one.is_current()
+    # One that has ended is not lost and found again, and the next may take its log away meanwhile.
+    version = one.version if one.ended is None else None
     unstamped: int | None = None
     stamped = 0
     async for chunk in podlogs.read_chunks(

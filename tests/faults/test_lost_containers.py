@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
@@ -312,17 +313,18 @@ def test_one_that_is_lost_while_a_request_is_answered_counts_no_lines_of_the_one
     play(scene)
 
 
+def touch(node: Node, times: Iterator[int]) -> bool:
+    note = {"metadata": {"annotations": {"seen": str(next(times))}}}
+    node.lab.cluster.server.store.merge(PODS, NAMESPACE, node.pod.name, note)
+    return False
+
+
 def test_a_log_is_read_although_its_pods_object_changes_with_every_request() -> None:
     times = itertools.count()
 
-    def touch(node: Node) -> bool:
-        note = {"metadata": {"annotations": {"seen": str(next(times))}}}
-        node.lab.cluster.server.store.merge(PODS, NAMESPACE, node.pod.name, note)
-        return False
-
     async def scene(node: Node) -> None:
         faults = node.lab.cluster.server.faults
-        faults.add(Reset(), path="/log", times=None, when=lambda _call: touch(node))
+        faults.add(Reset(), path="/log", times=None, when=lambda _call: touch(node, times))
         async with node.lab.agent():
             burst(node, 5)
             await sleep(60)
@@ -331,3 +333,29 @@ def test_a_log_is_read_although_its_pods_object_changes_with_every_request() -> 
         assert not node.lab.gaps()
 
     play(scene)
+
+
+def test_the_log_of_one_that_has_ended_is_its_own_whatever_changes_meanwhile(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What is asked again waits, and the next crash takes the log away."""
+    times = itertools.count()
+
+    async def scene(node: Node) -> None:
+        node.lab.cluster.server.faults.add(
+            Reset(),
+            path="/log",
+            times=None,
+            when=lambda call: "previous" in call.query and touch(node, times),
+        )
+        async with node.lab.agent():
+            for _ in range(3):
+                burst(node, 5)
+                await sleep(20)
+                restart(node)
+            await node.settle()
+        assert not node.lab.gaps()
+
+    play(scene)
+    assert next(times) > 0
+    assert "cannot be read" not in caplog.text
