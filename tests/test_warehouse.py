@@ -759,7 +759,7 @@ def arrivals(draw: st.DrawFn) -> list[list[bytes]]:
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(arrivals())
 def test_refreshing_on_the_way_gives_what_refreshing_at_the_end_gives(
