@@ -261,3 +261,25 @@ def test_what_a_reply_without_the_known_lines_leaves_out_of_a_dead_container_is_
         node.truth -= lost
 
     play(scene)
+
+
+@pytest.mark.parametrize(("seconds", "gaps"), [(0, {"restarted"}), (1, set[str]())])
+def test_a_crash_just_after_a_rotation_and_a_start_in_the_same_instant(
+    seconds: int, gaps: set[str]
+) -> None:
+    """Nothing is lost, but nobody could ask whether the new file was empty to its end."""
+
+    async def scene(node: Node) -> None:
+        async with node.lab.agent():
+            await node.write(5)
+            await sleep(60)
+            node.pod.rotate()
+            await sleep(5)
+            node.crashes += 1
+            node.pod.crash(at=node.now())
+            await sleep(seconds)
+            node.pod.restart(at=node.now())
+            await node.settle()
+        assert set(node.lab.gaps()) == gaps
+
+    play(scene)
