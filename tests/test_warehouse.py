@@ -483,7 +483,8 @@ def test_an_installation_at_info_is_in_no_denominator(database: Database) -> Non
     failures = database.row("notification_failures")
     assert (failures["failed"], failures["attempts"], failures["failed_all"]) == (24, 240, 72)
     assert failures["rate"] == pytest.approx(0.1)
-    assert failures["installations"] == 2
+    # The rate tells of one of them alone.
+    assert (failures["installations"], failures["installations_observed"]) == (2, 1)
     events = database.row("events_per_day")
     assert (events["installation_days"], events["days_left_out"]) == (1, 1)
     assert events["median"] == 9 * 24
@@ -494,6 +495,7 @@ def test_a_failed_reply_has_no_denominator(database: Database) -> None:
 
     row = database.row("notification_failures")
     assert (row["failed"], row["attempts"], row["rate"], row["failed_all"]) == (None, None, None, 1)
+    assert (row["installations"], row["installations_observed"]) == (1, None)
 
 
 def test_a_silent_day_of_an_enabled_platform_is_a_true_zero(database: Database) -> None:

@@ -1184,7 +1184,7 @@ select
   f.platform, f.what, f.reason,
   case when f.what = 'event' and f.platform <> 'unknown' then coalesce(f.failed, 0) end as failed,
   a.attempts, f.failed * 1.0 / nullif(a.attempts, 0) as rate,
-  f.installations, f.failed_all
+  f.installations, a.installations as installations_observed, f.failed_all
 from (
   select
     week, platform, what, reason,
@@ -1195,7 +1195,9 @@ from (
 ) as f
 join weeks on weeks.week = f.week
 left join (
-  select week, platform, 'event' as what, cast(sum(count) as bigint) as attempts
+  select
+    week, platform, 'event' as what, cast(sum(count) as bigint) as attempts,
+    count(distinct installation) as installations
   from facts
   where observed = 1 and platform <> 'unknown'
     and (event = 'event_handled' or (event = 'notification_failed' and what = 'event'))

@@ -465,9 +465,12 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.behind["notification_failures", *cell].add(installation)
         if is_shown:
             week.failed[cell]["failed"] += count
-            week.attempts[said["platform"]] += count * (said["what"] == "event")
+            if said["what"] == "event":
+                week.attempts[said["platform"]] += count
+                week.behind["attempts", said["platform"]].add(installation)
     elif fact.event == HANDLED and window.shows(HANDLED) and FAILED not in window.withheld:
         week.attempts[said["platform"]] += count
+        week.behind["attempts", said["platform"]].add(installation)
     elif fact.event == FAULTY:
         cell = said["reason"], said["field"], said.get("platform")
         week.errors[cell] += count
@@ -663,6 +666,9 @@ def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "attempts": attempts,
             "rate": sums["failed"] / attempts if attempts else None,
             "installations": len(week.behind["notification_failures", platform, what, reason]),
+            "installations_observed": (
+                None if attempts is None else len(week.behind["attempts", platform])
+            ),
             "failed_all": sums["failed_all"],
         }
 
