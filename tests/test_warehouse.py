@@ -572,6 +572,49 @@ def test_windows_of_two_lengths_that_overlap_in_part_are_told_once(database: Dat
     assert crashes["per_1000_hours"] == pytest.approx(5000 / 9)
 
 
+def unread(stream: Stream, start: int, hours: int, *, unread: int) -> list[Event]:
+    """Return windows of which the first ones could not be read."""
+    return [
+        *stream.hours(start, unread, gap_seconds_unreadable=HOUR),
+        *stream.hours(start + unread * HOUR, hours - unread),
+    ]
+
+
+def test_a_gap_that_all_streams_share_is_told_once(database: Database) -> None:
+    one, two, three = (Stream(name=name) for name in ("one", "two", "three"))
+    database.take(*(unread(each, MONDAY, 24, unread=9) for each in (one, two, three)))
+
+    assert database.row("crashes")["installation_hours"] == 15
+    assert database.row("completeness", reason="observed")["hours"] == 15
+    # How much the streams lacked is another question.
+    assert database.row("completeness", reason="unreadable")["hours"] == 27
+
+
+def test_what_one_stream_read_was_observed(database: Database) -> None:
+    whole, blind = Stream(name="whole"), Stream(name="blind")
+    database.take(
+        whole.hours(MONDAY, 24, crash()),
+        unread(blind, MONDAY, 24, unread=24),
+    )
+
+    crashes = database.row("crashes")
+    assert (crashes["installation_hours"], crashes["crashes"]) == (24, 24)
+    assert database.row("completeness", reason="observed")["hours"] == 24
+
+
+def test_of_windows_that_overlap_in_part_the_better_one_counts(database: Database) -> None:
+    long, short = Stream(name="long"), Stream(name="short")
+    database.take(
+        long.window(MONDAY, length=6 * HOUR, gap_seconds_rotated=3 * HOUR),
+        short.window(MONDAY + 4 * HOUR, gap_seconds_rotated=HOUR),
+        short.window(MONDAY + 5 * HOUR),
+        short.window(MONDAY + 6 * HOUR, gap_seconds_rotated=HOUR // 4),
+    )
+
+    # Half of the first five hours, all of the sixth, three quarters of the seventh.
+    assert database.row("crashes")["installation_hours"] == 2.5 + 1 + 0.75
+
+
 def test_a_state_made_anew_is_the_same_installation(database: Database) -> None:
     old, new = Stream(name="old"), Stream(name="new")
     database.take(

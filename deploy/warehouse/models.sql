@@ -361,7 +361,9 @@ create table if not exists touched_plain as select * from stage_touched_plain wh
 
 -- Time that is covered by windows of any stream, told once: by those whose report names a version
 -- (what is covered by any report is the sum of these on a plain day), and by those that could show
--- commands.
+-- commands. `gap` is what no stream observed of it: of each stretch of time counts what that window
+-- observed that observed the greatest part of itself. Stretches are looked for among windows that
+-- overlap, island by island: where all streams have the same windows, each is one.
 create view stage_touched_cover as
 with plain as (
   select
@@ -377,6 +379,58 @@ with plain as (
       select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
     )
   group by day, week, installation, coalesce(botkube_version, 'unknown')
+),
+told as (
+  select
+    i.day, i.week, i.installation, k.what,
+    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
+      as botkube_version,
+    i.window_start, i.window_end, i.length,
+    max(greatest(0, i.length - i.gap_seconds)) as observed,
+    cast(sum(i.application_crashed) as bigint) as crashes
+  from touched_intervals as i
+  cross join (
+    select 'report' as what union all select 'version' union all select 'commands'
+  ) as k
+  where i.has_report = 1 and i.is_implausible = 0
+    and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
+    and not exists (
+      select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
+    )
+  group by
+    i.day, i.week, i.installation, k.what,
+    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end,
+    i.window_start, i.window_end, i.length
+),
+islands as (
+  select
+    *, sum(case when window_start < end_before then 0 else 1 end) over (
+      partition by installation, day, what, botkube_version
+      order by window_start, window_end rows between unbounded preceding and current row
+    ) as island
+  from (
+    select
+      *, coalesce(
+        max(window_end) over (
+          partition by installation, day, what, botkube_version
+          order by window_start, window_end rows between unbounded preceding and 1 preceding
+        ),
+        0
+      ) as end_before
+    from told
+  ) as ordered
+),
+stretches as (
+  select
+    day, installation, what, botkube_version, island, edge as stretch_start,
+    lead(edge) over (
+      partition by day, installation, what, botkube_version, island order by edge
+    ) as stretch_end
+  from (
+    select day, installation, what, botkube_version, island, window_start as edge from islands
+    union distinct
+    select day, installation, what, botkube_version, island, window_end from islands
+  ) as edges
 )
 select day, week, installation, 'version' as what, botkube_version, seconds, gap, crashes
 from plain
@@ -390,36 +444,25 @@ from plain group by day, week, installation
 union all
 select
   day, week, installation, what, botkube_version,
-  cast(sum(greatest(0, window_end - greatest(window_start, end_before))) as bigint),
-  cast(sum(gap) as bigint), cast(sum(crashes) as bigint)
+  cast(sum(seconds) as bigint), cast(sum(seconds - observed) as bigint),
+  cast(sum(crashes) as bigint)
 from (
   select
-    day, week, installation, what, botkube_version, window_start, window_end, gap, crashes,
-    coalesce(
-      max(window_end) over (
-        partition by installation, day, what, botkube_version
-        order by window_start, window_end rows between unbounded preceding and 1 preceding
-      ),
-      0
-    ) as end_before
-  from (
-    select
-      i.day, i.week, i.installation, k.what,
-      case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
-        as botkube_version,
-      i.window_start, i.window_end, least(i.length, i.gap_seconds) as gap,
-      i.application_crashed as crashes
-    from touched_intervals as i
-    cross join (
-      select 'report' as what union all select 'version' union all select 'commands'
-    ) as k
-    where i.has_report = 1 and i.is_implausible = 0
-      and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
-      and not exists (
-        select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
-      )
-  ) as told
-) as ordered
+    day, week, installation, what, botkube_version, 0 as seconds, 0 as observed, crashes
+  from told
+  union all
+  select
+    i.day, i.week, i.installation, i.what, i.botkube_version,
+    s.stretch_end - s.stretch_start,
+    max(floor((s.stretch_end - s.stretch_start) * i.observed * 1.0 / i.length)), 0
+  from stretches as s
+  join islands as i
+    on i.day = s.day and i.installation = s.installation and i.what = s.what
+    and i.botkube_version = s.botkube_version and i.island = s.island
+    and i.window_start <= s.stretch_start and i.window_end >= s.stretch_end
+  group by
+    i.day, i.week, i.installation, i.what, i.botkube_version, s.stretch_start, s.stretch_end
+) as pieces
 group by day, week, installation, what, botkube_version;
 
 create table if not exists touched_cover as select * from stage_touched_cover where false;

@@ -8,6 +8,7 @@ that of a long history only sums by week are kept.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from itertools import pairwise
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -103,7 +104,7 @@ class OfWeek:
     disabled: set[str] = field(factory=set)
     shows_commands: bool = False
     observed: Counter[str | None] = field(factory=Counter)
-    """Seconds by version, None for all; gaps in streams that overlap can make them negative."""
+    """Seconds by version, None for all."""
     first: int = 0
     last: int = 0
 
@@ -283,7 +284,7 @@ class Truth:
         week.span += one.last - one.first
         for version, seconds in one.observed.items():
             if version is not None:
-                week.crash_seconds[version] += max(0, seconds)
+                week.crash_seconds[version] += seconds
                 week.behind["crashes", version].add(installation)
             elif seconds > 0:
                 week.lacking["observed"] += seconds
@@ -491,7 +492,7 @@ def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
             by_version[None].append(window)
             by_version[window.version or "unknown"].append(window)
     for version, some in by_version.items():
-        one.observed[version] += union(some) - sum(window.gap for window in some)
+        one.observed[version] += seen(some)
     week.command_seconds += union(window for window in windows if window.shows(COMMAND))
 
 
@@ -524,6 +525,34 @@ def union(windows: Iterable[Arrived]) -> int:
         seconds += max(0, end - max(start, until))
         until = max(until, end)
     return seconds
+
+
+def seen(windows: Iterable[Arrived]) -> int:
+    """Return how many seconds were read, of each moment as well as its best stream read it.
+
+    Nobody knows where in a window its gap is: a piece of it was read as well as the whole.
+    """
+    seconds, until = 0, 0
+    beside: list[Arrived] = []
+    for one in sorted(windows, key=lambda one: one.start):
+        if one.start >= until:
+            seconds += _seen_beside(beside)
+            beside = []
+        beside.append(one)
+        until = max(until, one.end)
+    return seconds + _seen_beside(beside)
+
+
+def _seen_beside(windows: list[Arrived]) -> int:
+    edges = sorted({edge for one in windows for edge in (one.start, one.end)})
+    return sum(
+        max(
+            (end - start) * (one.seconds - one.gap) // one.seconds
+            for one in windows
+            if one.start <= start and end <= one.end
+        )
+        for start, end in pairwise(edges)
+    )
 
 
 # --- one view each --------------------------------------------------------------------------------
