@@ -677,6 +677,34 @@ def test_a_week_in_which_all_of_an_installation_was_lost_is_not_complete(
     assert [row["is_complete"] for row in rows] == [False, False, False, True]
 
 
+def test_a_week_in_which_all_of_a_fleet_was_lost_is_told_and_not_complete(
+    database: Database,
+) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    seen = stream.hours(MONDAY, 168)
+    stream.hours(MONDAY + week, 168)
+    database.take(seen, stream.hours(MONDAY + 2 * week, 2 * 168))
+
+    rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])
+    assert [row["week"].day for row in rows] == [23, 30, 7, 14]
+    assert [row["installations"] for row in rows] == [1, 0, 1, 1]
+    assert [row["installations_gone"] for row in rows] == [0, 1, 0, 0]
+    assert [row["is_complete"] for row in rows] == [False, False, False, True]
+
+
+def test_a_week_in_which_a_fleet_was_stopped_is_told(database: Database) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    seen = [*stream.hours(MONDAY, 167), *stream.window(MONDAY + week - HOUR, gap_seconds_stopped=1)]
+    database.take(seen, stream.hours(MONDAY + 2 * week, 168))
+
+    rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])
+    assert [row["installations"] for row in rows] == [1, 0, 1]
+    # Nothing was lost: it is known that nobody was there.
+    assert [row["is_complete"] for row in rows] == [False, True, True]
+
+
 def test_an_upgrade_within_a_week_counts_once(database: Database) -> None:
     stream = Stream()
     new: Mapping[str, Value] = {**DEBUG, "botkube_version": "v1.13.0"}

@@ -854,10 +854,21 @@ group by installation, stream;
 create view reach as
 select
   min(first_start) as first_start, max(last_end) as last_end,
-  min(case when windows > 0 then week end) as first_week
+  min(case when windows > 0 then week end) as first_week,
+  max(case when windows > 0 then week end) as last_week
 from installation_weeks;
 
--- The weeks that anything is known of, and what keeps a week's answers from being whole.
+-- Each week from the first to the last: of one in which nobody sent anything there is something to
+-- say, too.
+create view calendar as
+with recursive following (week, last_week) as (
+  select first_week, last_week from reach where first_week is not null
+  union all
+  select week + 7, last_week from following where week < last_week
+)
+select week from following;
+
+-- The weeks that anything may be asked of, and what keeps a week's answers from being whole.
 create view weeks as
 select
   w.week, date '1970-01-01' + cast(w.week as integer) as monday,
@@ -878,8 +889,7 @@ select
   w.notification_failed_withheld
 from (
   select
-    week, cast(sum(active) as bigint) as installations,
-    min(first_start) as first_start, max(last_end) as last_end,
+    c.week, cast(coalesce(sum(active), 0) as bigint) as installations,
     sum(unreported) as unreported, sum(gaps) as gaps, sum(events_discarded) as events_discarded,
     sum(off_windows) as off_windows, sum(implausible_seconds) as implausible_seconds,
     cast(sum(days_left_out) as bigint) as days_left_out,
@@ -898,14 +908,14 @@ from (
     sum(event_handled_withheld) as event_handled_withheld,
     sum(integration_enabled_withheld) as integration_enabled_withheld,
     sum(notification_failed_withheld) as notification_failed_withheld
-  from installation_weeks
-  group by week
-  having sum(windows) > 0
+  from calendar as c
+  left join installation_weeks on installation_weeks.week = c.week
+  group by c.week
 ) as w
 cross join reach as bounds
 left join (
   select distinct all_weeks.week
-  from (select distinct week from installation_weeks) as all_weeks
+  from calendar as all_weeks
   join holes
     on holes.hole_start < (all_weeks.week + 7) * 86400 and holes.hole_end > all_weeks.week * 86400
 ) as holes_in
@@ -920,7 +930,7 @@ from (
   union distinct
   select h.installation, w.week
   from holes as h
-  join (select distinct week from installation_weeks where windows > 0) as w
+  join calendar as w
     on h.hole_start < (w.week + 7) * 86400 and h.hole_end > w.week * 86400
   where not exists (
       select 1 from installation_weeks as one

@@ -20,6 +20,7 @@ drop view if exists active_installations;
 drop view if exists cluster_weeks;
 drop view if exists undecided;
 drop view if exists weeks;
+drop view if exists calendar;
 drop view if exists reach;
 drop view if exists audit_windows;
 drop view if exists holes;

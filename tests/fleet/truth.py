@@ -313,9 +313,12 @@ class Truth:
             known.of_week = None
         found: dict[str, list[Row]] = {name: [] for name in VIEWS}
         touched = {week for known in self.known.values() for week in known.touched}
-        for number in touched & self.weeks.keys():
-            self.weeks[number].spoilt.add("missing")
-        for number, week in sorted(self.weeks.items()):
+        told = [number for number, week in self.weeks.items() if week.present]
+        # A week in which nobody said anything lies between others: its answer is that.
+        for number in range(min(told), max(told) + 1) if told else ():
+            week = self.weeks[number]
+            if number in touched:
+                week.spoilt.add("missing")
             for view, rows in VIEWS.items():
                 for row in rows(self, number, week):
                     found[view].append({"week": number, **row})
@@ -559,9 +562,6 @@ def _seen_beside(windows: list[Arrived]) -> int:
 
 
 def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    if not week.active:
-        return
-
     def clusters(at: int) -> set[str]:
         return {group for one in active(at) if (group := truth.known[one].group(at)) is not None}
 
