@@ -390,6 +390,48 @@ def test_a_window_that_never_came_is_a_hole(database: Database) -> None:
     assert database.row("completeness", reason="delivery")["share"] == pytest.approx(1 / 3)
 
 
+def test_a_loss_is_told_in_every_week_that_it_touches(database: Database) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    before = stream.hours(MONDAY, 24)
+    stream.hours(MONDAY + DAY, 2 * 168)
+    database.take(before, stream.hours(MONDAY + DAY + 2 * week, 6 * 24))
+
+    rows = {(row["week"].day, row["reason"]): row for row in database.rows("completeness")}
+    assert {key: row["hours"] for key, row in rows.items()} == {
+        (23, "observed"): 24,
+        (23, "delivery"): 144,
+        (30, "delivery"): 168,
+        (7, "delivery"): 24,
+        (7, "observed"): 144,
+    }
+    assert rows[23, "observed"]["share"] == pytest.approx(1 / 7)
+    assert rows[30, "delivery"]["share"] == 1
+    assert not any(row["is_complete"] for row in rows.values())
+
+
+def test_time_in_which_an_agent_was_stopped_is_told_in_every_week(database: Database) -> None:
+    stream = Stream()
+    before = stream.hours(MONDAY, 6 * 24, gap_seconds_stopped=1)
+    database.take(before, stream.hours(MONDAY + 8 * DAY, 24))
+
+    rows = [row for row in database.rows("completeness") if row["reason"] == "stopped"]
+    hours = {row["week"].day: row["hours"] for row in rows}
+    assert hours == {23: pytest.approx(24 + 144 / HOUR), 30: 24}
+
+
+def test_days_that_are_lost_as_a_whole_are_left_out(database: Database) -> None:
+    stream = Stream()
+    before = stream.hours(MONDAY, 2 * 24, handled(1))
+    stream.hours(MONDAY + 2 * DAY, 2 * 24 + 1, handled(1))
+    after = stream.hours(MONDAY + 4 * DAY + HOUR, 23 + 24, handled(1))
+    database.take(before, after)
+
+    row = database.row("events_per_day")
+    # Two days of which nothing came, and one of which an hour is missing.
+    assert (row["installation_days"], row["days_left_out"], row["is_complete"]) == (3, 3, False)
+
+
 def test_a_window_without_its_report_is_no_observation(database: Database) -> None:
     stream = Stream()
     whole = stream.window(MONDAY, ran(1))

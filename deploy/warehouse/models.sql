@@ -868,6 +868,14 @@ with recursive following (week, last_week) as (
 )
 select week from following;
 
+create view days as
+select calendar.week, calendar.week + nth.day as day
+from calendar
+cross join (
+  select 0 as day union all select 1 union all select 2 union all select 3
+  union all select 4 union all select 5 union all select 6
+) as nth;
+
 -- The weeks that anything may be asked of, and what keeps a week's answers from being whole.
 create view weeks as
 select
@@ -1199,7 +1207,7 @@ select
   min(case when 100 * d.nth >= 75 * d.days then d.events end) as p75,
   min(case when 100 * d.nth >= 90 * d.days then d.events end) as p90,
   min(case when 100 * d.nth >= 99 * d.days then d.events end) as p99,
-  weeks.days_left_out + coalesce(holed.days, 0) as days_left_out
+  weeks.days_left_out + coalesce(holed.days, 0) + coalesce(lost.days, 0) as days_left_out
 from (
   select
     week, platform, installation, events,
@@ -1224,9 +1232,24 @@ left join (
   group by i.week
 ) as holed
   on holed.week = d.week
+left join (
+  select one.week, count(*) as days
+  from (
+    select distinct days.week, days.day, holes.installation
+    from holes
+    join days
+      on holes.hole_start <= days.day * 86400 and holes.hole_end >= days.day * 86400 + 86400
+    where not exists (
+        select 1 from installation_days as i
+        where i.installation = holes.installation and i.day = days.day and i.windows > 0
+      )
+  ) as one
+  group by one.week
+) as lost
+  on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes, holed.days,
-  d.platform;
+  lost.days, d.platform;
 
 create view notification_failures as
 select
@@ -1305,12 +1328,28 @@ where f.event = 'application_crashed'
 group by
   weeks.monday, weeks.lossless, weeks.application_crashed_withheld, f.botkube_version, f.kind;
 
+-- Time between the last window of a stream's day and the first of its next, and why nothing is there.
+create view between_days as
+select
+  installation, end_before as since, first_start as until,
+  case
+    when first_seq > seq_before + 1 then 'delivery'
+    when first_stopped + stopped_before > 0 then 'stopped'
+    else 'hole'
+  end as reason
+from (
+  select
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
+  from stream_days
+) as ordered
+where first_start > end_before;
+
 create view completeness as
 select
-  date '1970-01-01' + cast(t.week as integer) as week,
-  coalesce(
-    reach.first_start <= t.week * 86400 and reach.last_end >= (t.week + 7) * 86400, false
-  ) as is_complete,
+  weeks.monday as week,
+  weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 as is_complete,
   t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
@@ -1366,29 +1405,25 @@ from (
     select week, installation, 'hole', hole_seconds from stream_days
     union all
     select
-      week, installation,
-      case
-        when first_seq > seq_before + 1 then 'delivery'
-        when first_stopped + stopped_before > 0 then 'stopped'
-        else 'hole'
-      end,
-      first_start - end_before
-    from (
-      select
-        *, lag(week) over (partition by installation, stream order by day) as week_before,
-        lag(last_seq) over (partition by installation, stream order by day) as seq_before,
-        lag(last_end) over (partition by installation, stream order by day) as end_before,
-        lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
-      from stream_days
-    ) as ordered
-    where week_before = week
+      c.week, b.installation, b.reason,
+      least(b.until, (c.week + 7) * 86400) - greatest(b.since, c.week * 86400)
+    from between_days as b
+    join calendar as c on b.since < (c.week + 7) * 86400 and b.until > c.week * 86400
   ) as between_windows
   where seconds > 0
 ) as t
-cross join reach
+join weeks on weeks.week = t.week
 join (
-  select week, cast(sum(last_end - first_start) as bigint) as seconds
-  from installation_weeks where windows > 0 group by week
+  select
+    c.week, cast(sum(
+      least(i.last_end, (c.week + 7) * 86400) - greatest(i.first_start, c.week * 86400)
+    ) as bigint) as seconds
+  from (
+    select installation, min(first_start) as first_start, max(last_end) as last_end
+    from installation_weeks where windows > 0 group by installation
+  ) as i
+  join calendar as c on i.first_start < (c.week + 7) * 86400 and i.last_end > c.week * 86400
+  group by c.week
 ) as spans
   on spans.week = t.week
-group by t.week, reach.first_start, reach.last_end, t.reason, spans.seconds;
+group by weeks.monday, weeks.begun, weeks.ended, weeks.has_holes, t.reason, spans.seconds;

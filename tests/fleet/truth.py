@@ -42,6 +42,14 @@ def start_of(week: int) -> int:
     return week * WEEK + FROM_MONDAY
 
 
+def by_week(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Return how much of a stretch of time is in each week that it crosses."""
+    while start < end:
+        until = min(end, start_of(week_of(start) + 1))
+        yield week_of(start), until - start
+        start = until
+
+
 @define
 class Arrived:
     """One window as far as it arrived; without its report nothing but its facts is known."""
@@ -105,8 +113,6 @@ class OfWeek:
     shows_commands: bool = False
     observed: Counter[str | None] = field(factory=Counter)
     """Seconds by version, None for all."""
-    first: int = 0
-    last: int = 0
 
 
 @define
@@ -126,6 +132,20 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
+    begins: int | None = None
+    ends: int = 0
+    seen_on: set[int] = field(factory=set)
+    """The days of which a window arrived."""
+
+    @property
+    def lost_days(self) -> set[int]:
+        """The days of which nothing arrived although something was sent."""
+        return {
+            day
+            for start, end in self.holes
+            for day in range(ceil(start / DAY), end // DAY)
+            if day not in self.seen_on
+        }
 
     def group(self, week: int) -> str | None:
         """Return the cluster it was in at a week's end, as far as it said so until then."""
@@ -218,12 +238,14 @@ class Truth:
         week = week_of(windows[0].start)
         if known.of_week is None or week != known.week:
             self._end_week(installation, known)
-            known.week, known.of_week = week, OfWeek(first=windows[0].start)
+            known.week, known.of_week = week, OfWeek()
         assert known.of_week is not None
         begins = min(one.start for one in windows)
         self.begins = begins if self.begins is None else min(self.begins, begins)
-        known.of_week.last = max(known.of_week.last, *(one.end for one in windows))
-        self.ends = max(self.ends, known.of_week.last)
+        known.begins = begins if known.begins is None else min(known.begins, begins)
+        known.ends = max(known.ends, *(one.end for one in windows))
+        known.seen_on.add(day)
+        self.ends = max(self.ends, known.ends)
         of_all = self.weeks[week]
         of_all.present.add(installation)
         for one in windows:
@@ -259,18 +281,16 @@ class Truth:
             if one.seq > 1:
                 self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
             return
-        between = one.start - before.end
-        if between <= 0:
+        if one.start <= before.end:
             return
-        of_all = self.weeks[week_of(one.start)]
         if one.seq > before.seq + 1:
             self._miss(known, before.end, one.start)
             reason = "delivery"
         else:
             reason = "stopped" if one.is_stopped or before.is_stopped else "hole"
-        if week_of(before.start) == week_of(one.start):
-            of_all.lacking[reason] += between
-            of_all.behind["completeness", reason].add(installation)
+        for number, seconds in by_week(before.end, one.start):
+            self.weeks[number].lacking[reason] += seconds
+            self.weeks[number].behind["completeness", reason].add(installation)
 
     def _miss(self, known: Known, start: int, end: int) -> None:
         known.holes.append((start, end))
@@ -281,7 +301,6 @@ class Truth:
         one, week = known.of_week, self.weeks[known.week]
         if one is None:
             return
-        week.span += one.last - one.first
         for version, seconds in one.observed.items():
             if version is not None:
                 week.crash_seconds[version] += seconds
@@ -315,10 +334,16 @@ class Truth:
         touched = {week for known in self.known.values() for week in known.touched}
         told = [number for number, week in self.weeks.items() if week.present]
         # A week in which nobody said anything lies between others: its answer is that.
-        for number in range(min(told), max(told) + 1) if told else ():
+        calendar = range(min(told), max(told) + 1) if told else range(0)
+        for known in self.known.values():
+            for day in known.lost_days:
+                self.weeks[week_of(day * DAY)].days_left_out += 1
+            for number, seconds in by_week(known.begins or 0, known.ends):
+                self.weeks[number].span += seconds
+        for number in calendar:
             week = self.weeks[number]
             if number in touched:
-                week.spoilt.add("missing")
+                self.weeks[number].spoilt.add("missing")
             for view, rows in VIEWS.items():
                 for row in rows(self, number, week):
                     found[view].append({"week": number, **row})
@@ -411,7 +436,6 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
 
 def _note(one: OfWeek, window: Arrived) -> None:
     """Add a window to what is known of its installation in this week."""
-    one.first = min(one.first, window.start)
     one.is_active |= window.version is not None or bool(window.facts)
     if window.version == "several":
         one.is_several = True
@@ -746,11 +770,13 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    # Of a week in which nothing was that is plausible there is no time to compare with.
+    # Of a week that nobody's data reaches there is no time to compare with.
     for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
-            "is_complete": truth.begun(number) and truth.ended(number),
+            "is_complete": (
+                truth.begun(number) and truth.ended(number) and "missing" not in week.spoilt
+            ),
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
             "share": seconds / week.span,
