@@ -408,6 +408,8 @@ def test_a_loss_is_told_in_every_week_that_it_touches(database: Database) -> Non
     assert rows[23, "observed"]["share"] == pytest.approx(1 / 7)
     assert rows[30, "delivery"]["share"] == 1
     assert not any(row["is_complete"] for row in rows.values())
+    # Lost or not, the data go from before the week to after it.
+    assert all(row["is_whole"] for row in rows.values())
 
 
 def test_time_in_which_an_agent_was_stopped_is_told_in_every_week(database: Database) -> None:

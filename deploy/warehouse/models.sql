@@ -1350,7 +1350,7 @@ create view completeness as
 select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 as is_complete,
-  t.reason,
+  weeks.begun = 1 and weeks.ended = 1 as is_whole, t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
 from (

@@ -770,13 +770,13 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
+    is_whole = truth.begun(number) and truth.ended(number)
     # Of a week that nobody's data reaches there is no time to compare with.
     for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
-            "is_complete": (
-                truth.begun(number) and truth.ended(number) and "missing" not in week.spoilt
-            ),
+            "is_complete": is_whole and "missing" not in week.spoilt,
+            "is_whole": is_whole,
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
             "share": seconds / week.span,
