@@ -191,9 +191,12 @@ class Completeness(Row):
     """How much of the time was observed, and why not the rest."""
 
     KEYS = ("reason",)
+    SHARED = ("installations_all", "is_whole")
     reason: str
     hours: Told = None
     share: Told = None
+    is_whole: Told = None
+    """Whether the data go from before the week to after it, whatever was lost in it."""
 
 
 VIEWS: dict[str, type[Row]] = {

@@ -59,7 +59,9 @@ def period_of(shown: Shown) -> Period | None:
     weeks = sorted({one.week for one in shown.active_installations})
     if not weeks:
         return None
-    whole = frozenset(one.week for one in shown.completeness if one.is_complete)
+    whole = frozenset(
+        one.week for one in shown.completeness if one.is_complete or one.is_whole is True
+    )
     this = max((one for one in weeks if one in whole), default=weeks[-1])
     first, before = this - (MAX_WEEKS - 1) * WEEK, this - WEEK
     observed = {

@@ -171,7 +171,8 @@ def _int(value: Told) -> int:
 
 def _blank(row: AnyRow) -> AnyRow:
     """Return a row of which nothing is told but what it is about."""
-    names = (*numbers(type(row)), *(name for name in row.SHARED if name != "installations_all"))
+    kept = {"installations_all", "is_whole"}
+    names = (*numbers(type(row)), *(name for name in row.SHARED if name not in kept))
     return _change(row, dict.fromkeys(names, WITHHELD))
 
 
