@@ -230,6 +230,86 @@ def test_nothing_that_can_be_read_ends_with_2(
     assert not (tmp_path / "report.html").exists()
 
 
+def as_broken(name: str, content: bytes) -> Callable[[Path], str]:
+    def make(folder: Path) -> str:
+        (folder / name).write_bytes(content)
+        return str(folder / name)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (as_broken("a.ndjson.gz", b"\x1f\x8bgarbage"), "a.ndjson.gz: cannot be read"),
+        (as_broken("a.gz", gzip.compress(b"{}" * 99)[:20]), "a.gz: cannot be read"),
+        (as_broken("b.gz", b"\x1f\x8b\x08" + b"\0" * 99), "b.gz: cannot be read"),
+        (as_broken("a.parquet", b"PAR1garbage"), "a.parquet: cannot be read"),
+        (as_broken("event_handled.parquet", b"PAR1" + b"\0" * 999), "event_handled.parquet: can"),
+        (as_broken("a.db", b"12345678DUCKgarbage"), "a.db: cannot be read"),
+        (lambda _: "postgresql://me:canary@[bad/x", "postgresql://...: not an address of Postg"),
+        (lambda _: "postgresql://me:can%zzary@host/x", "postgresql://host/x: not an address of"),
+        (lambda _: "postgresql://me:can/ary@host/x", "postgresql://...: not an address of Pos"),
+        (lambda _: "mysql://me:canary@host/x", "mysql://host/x: of addresses only postgresql"),
+    ],
+)
+def test_what_is_broken_is_named_in_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], str],
+    named: str,
+) -> None:
+    pytest.importorskip("psycopg")
+    code = main(["report", make(tmp_path), "-o", str(tmp_path / "new" / "report.html")])
+    (said,) = capsys.readouterr().err.splitlines()
+
+    assert code == 2
+    assert named in said
+    assert "can" not in said.replace("cannot", "")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_beginning_of_a_gzip_file_is_kept(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(b"\n".join(requests))
+    (tmp_path / "cut.ndjson.gz").write_bytes(packed[: len(packed) // 2])
+    found = report(tmp_path / "out", str(tmp_path / "cut.ndjson.gz"))
+    (said,) = capsys.readouterr().err.splitlines()
+
+    assert len(found["active_installations.csv"].splitlines()) > 2
+    assert re.search(r"cut.ndjson.gz:\d+: no whole gzip file; the lines before are kept", said)
+
+
+def test_refused_it_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = write(tmp_path / "events", [])
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "file").touch()
+    before = sorted(here.rglob("*"))
+    for output, named in (
+        (here / "report.html", "no event of this agent could be read"),
+        (here / "new" / "er" / "report.html", "no event of this agent could be read"),
+        (here / "file" / "report.html", "cannot use"),
+        (here, "cannot use"),
+    ):
+        assert main(["report", empty, "-o", str(output)]) == 2
+        assert named in capsys.readouterr().err
+        assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", ["-1", "1001", "few"])
+def test_a_number_below_which_nothing_can_be_withheld_is_refused(
+    capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "events", "-o", "report.html", "--suppress-below", number])
+
+    assert f"not a number of installations up to 1000: '{number}'" in capsys.readouterr().err
+
+
 def test_a_file_that_is_not_there_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

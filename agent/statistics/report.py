@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
+from contextlib import contextmanager
+from errno import EACCES, EISDIR, ENOTDIR
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -33,25 +38,36 @@ MAX_SHOWN_FAULTS = 20
 def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
     """Write the report on exported events."""
     errors = Console(stderr=True)
-    tables = output.with_name(f"{output.stem}-tables")
     try:
         # What cannot be written is known before anything is read.
-        tables.mkdir(parents=True, exist_ok=True)
-        with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
-            warehouse.run("tables.sql")
-            loaded = load(sources, warehouse, lambda source: _task(progress, source))
-            _say_faults(errors, loaded)
-            if not loaded.events:
-                return _refuse(errors, "no event of this agent could be read")
-            models = _task(progress, "the models")
-            warehouse.run("models.sql")
-            warehouse.run("refresh.sql")
-            shown = withhold(warehouse.answers(), least)
-            models(100)
+        with _room(output) as room:
+            return _show(sources, output, room, errors, least, agent_version)
     except WarehouseError as error:
         return _refuse(errors, str(error))
     except OSError as error:
         return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
+
+
+def _show(
+    sources: Sequence[str],
+    output: Path,
+    room: Path,
+    errors: Console,
+    least: int,
+    agent_version: str,
+) -> int:
+    with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
+        warehouse.run("tables.sql")
+        loaded = load(sources, warehouse, lambda source: _task(progress, source))
+        _say_faults(errors, loaded)
+        if not loaded.events:
+            return _refuse(errors, "no event of this agent could be read")
+        models = _task(progress, "the models")
+        warehouse.run("models.sql")
+        warehouse.run("refresh.sql")
+        shown = withhold(warehouse.answers(), least)
+        models(100)
+    tables = _tables(output)
     about = About(
         [label(one) for one in sources],
         loaded.events,
@@ -63,11 +79,42 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
     page = render(shown, about)
     if page is None:
         return _refuse(errors, "no window was sent in these events")
-    for name, text in csv_files(shown):
-        (tables / name).write_text(text, encoding="utf-8")
-    output.write_bytes(page)
+    files = dict(csv_files(shown))
+    for name, text in files.items():
+        (room / name).write_text(text, encoding="utf-8")
+    (room / "page.html").write_bytes(page)
+    tables.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        shutil.move(room / name, tables / name)
+    shutil.move(room / "page.html", output)
     print(output)
     return 0
+
+
+def _tables(output: Path) -> Path:
+    return output.with_name(f"{output.stem}-tables")
+
+
+@contextmanager
+def _room(output: Path) -> Iterator[Path]:
+    """Make a folder near the output in which all is made ready, and leave none.
+
+    Raises `OSError` if nothing can be written there.
+    """
+    if output.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(output))
+    tables = _tables(output)
+    if tables.exists() and not os.access(tables, os.W_OK | os.X_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(tables))
+    if tables.exists() and not tables.is_dir():
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(tables))
+    near = next(one for one in output.absolute().parents if one.exists())
+    try:
+        room = TemporaryDirectory(dir=near, prefix=".botkube-analytics-")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(output)) from error
+    with room as name:
+        yield Path(name)
 
 
 def csv_files(shown: Shown) -> Iterator[tuple[str, str]]:
