@@ -390,6 +390,48 @@ def test_a_window_that_never_came_is_a_hole(database: Database) -> None:
     assert database.row("completeness", reason="delivery")["share"] == pytest.approx(1 / 3)
 
 
+def test_a_loss_is_told_in_every_week_that_it_touches(database: Database) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    before = stream.hours(MONDAY, 24)
+    stream.hours(MONDAY + DAY, 2 * 168)
+    database.take(before, stream.hours(MONDAY + DAY + 2 * week, 6 * 24))
+
+    rows = {(row["week"].day, row["reason"]): row for row in database.rows("completeness")}
+    assert {key: row["hours"] for key, row in rows.items()} == {
+        (23, "observed"): 24,
+        (23, "delivery"): 144,
+        (30, "delivery"): 168,
+        (7, "delivery"): 24,
+        (7, "observed"): 144,
+    }
+    assert rows[23, "observed"]["share"] == pytest.approx(1 / 7)
+    assert rows[30, "delivery"]["share"] == 1
+    assert not any(row["is_complete"] for row in rows.values())
+
+
+def test_time_in_which_an_agent_was_stopped_is_told_in_every_week(database: Database) -> None:
+    stream = Stream()
+    before = stream.hours(MONDAY, 6 * 24, gap_seconds_stopped=1)
+    database.take(before, stream.hours(MONDAY + 8 * DAY, 24))
+
+    rows = [row for row in database.rows("completeness") if row["reason"] == "stopped"]
+    hours = {row["week"].day: row["hours"] for row in rows}
+    assert hours == {23: pytest.approx(24 + 144 / HOUR), 30: 24}
+
+
+def test_days_that_are_lost_as_a_whole_are_left_out(database: Database) -> None:
+    stream = Stream()
+    before = stream.hours(MONDAY, 2 * 24, handled(1))
+    stream.hours(MONDAY + 2 * DAY, 2 * 24 + 1, handled(1))
+    after = stream.hours(MONDAY + 4 * DAY + HOUR, 23 + 24, handled(1))
+    database.take(before, after)
+
+    row = database.row("events_per_day")
+    # Two days of which nothing came, and one of which an hour is missing.
+    assert (row["installation_days"], row["days_left_out"], row["is_complete"]) == (3, 3, False)
+
+
 def test_a_window_without_its_report_is_no_observation(database: Database) -> None:
     stream = Stream()
     whole = stream.window(MONDAY, ran(1))
@@ -483,7 +525,8 @@ def test_an_installation_at_info_is_in_no_denominator(database: Database) -> Non
     failures = database.row("notification_failures")
     assert (failures["failed"], failures["attempts"], failures["failed_all"]) == (24, 240, 72)
     assert failures["rate"] == pytest.approx(0.1)
-    assert failures["installations"] == 2
+    # The rate tells of one of them alone.
+    assert (failures["installations"], failures["installations_observed"]) == (2, 1)
     events = database.row("events_per_day")
     assert (events["installation_days"], events["days_left_out"]) == (1, 1)
     assert events["median"] == 9 * 24
@@ -494,6 +537,7 @@ def test_a_failed_reply_has_no_denominator(database: Database) -> None:
 
     row = database.row("notification_failures")
     assert (row["failed"], row["attempts"], row["rate"], row["failed_all"]) == (None, None, None, 1)
+    assert (row["installations"], row["installations_observed"]) == (1, None)
 
 
 def test_a_silent_day_of_an_enabled_platform_is_a_true_zero(database: Database) -> None:
@@ -570,6 +614,49 @@ def test_windows_of_two_lengths_that_overlap_in_part_are_told_once(database: Dat
     assert crashes["per_1000_hours"] == pytest.approx(5000 / 9)
 
 
+def unread(stream: Stream, start: int, hours: int, *, unread: int) -> list[Event]:
+    """Return windows of which the first ones could not be read."""
+    return [
+        *stream.hours(start, unread, gap_seconds_unreadable=HOUR),
+        *stream.hours(start + unread * HOUR, hours - unread),
+    ]
+
+
+def test_a_gap_that_all_streams_share_is_told_once(database: Database) -> None:
+    one, two, three = (Stream(name=name) for name in ("one", "two", "three"))
+    database.take(*(unread(each, MONDAY, 24, unread=9) for each in (one, two, three)))
+
+    assert database.row("crashes")["installation_hours"] == 15
+    assert database.row("completeness", reason="observed")["hours"] == 15
+    # How much the streams lacked is another question.
+    assert database.row("completeness", reason="unreadable")["hours"] == 27
+
+
+def test_what_one_stream_read_was_observed(database: Database) -> None:
+    whole, blind = Stream(name="whole"), Stream(name="blind")
+    database.take(
+        whole.hours(MONDAY, 24, crash()),
+        unread(blind, MONDAY, 24, unread=24),
+    )
+
+    crashes = database.row("crashes")
+    assert (crashes["installation_hours"], crashes["crashes"]) == (24, 24)
+    assert database.row("completeness", reason="observed")["hours"] == 24
+
+
+def test_of_windows_that_overlap_in_part_the_better_one_counts(database: Database) -> None:
+    long, short = Stream(name="long"), Stream(name="short")
+    database.take(
+        long.window(MONDAY, length=6 * HOUR, gap_seconds_rotated=3 * HOUR),
+        short.window(MONDAY + 4 * HOUR, gap_seconds_rotated=HOUR),
+        short.window(MONDAY + 5 * HOUR),
+        short.window(MONDAY + 6 * HOUR, gap_seconds_rotated=HOUR // 4),
+    )
+
+    # Half of the first five hours, all of the sixth, three quarters of the seventh.
+    assert database.row("crashes")["installation_hours"] == 2.5 + 1 + 0.75
+
+
 def test_a_state_made_anew_is_the_same_installation(database: Database) -> None:
     old, new = Stream(name="old"), Stream(name="new")
     database.take(
@@ -630,6 +717,34 @@ def test_a_week_in_which_all_of_an_installation_was_lost_is_not_complete(
     rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])
     assert [row["installations"] for row in rows] == [2, 1, 2, 1]
     assert [row["is_complete"] for row in rows] == [False, False, False, True]
+
+
+def test_a_week_in_which_all_of_a_fleet_was_lost_is_told_and_not_complete(
+    database: Database,
+) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    seen = stream.hours(MONDAY, 168)
+    stream.hours(MONDAY + week, 168)
+    database.take(seen, stream.hours(MONDAY + 2 * week, 2 * 168))
+
+    rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])
+    assert [row["week"].day for row in rows] == [23, 30, 7, 14]
+    assert [row["installations"] for row in rows] == [1, 0, 1, 1]
+    assert [row["installations_gone"] for row in rows] == [0, 1, 0, 0]
+    assert [row["is_complete"] for row in rows] == [False, False, False, True]
+
+
+def test_a_week_in_which_a_fleet_was_stopped_is_told(database: Database) -> None:
+    week = 7 * DAY
+    stream = Stream()
+    seen = [*stream.hours(MONDAY, 167), *stream.window(MONDAY + week - HOUR, gap_seconds_stopped=1)]
+    database.take(seen, stream.hours(MONDAY + 2 * week, 168))
+
+    rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])
+    assert [row["installations"] for row in rows] == [1, 0, 1]
+    # Nothing was lost: it is known that nobody was there.
+    assert [row["is_complete"] for row in rows] == [False, True, True]
 
 
 def test_an_upgrade_within_a_week_counts_once(database: Database) -> None:

@@ -361,7 +361,9 @@ create table if not exists touched_plain as select * from stage_touched_plain wh
 
 -- Time that is covered by windows of any stream, told once: by those whose report names a version
 -- (what is covered by any report is the sum of these on a plain day), and by those that could show
--- commands.
+-- commands. `gap` is what no stream observed of it: of each stretch of time counts what that window
+-- observed that observed the greatest part of itself. Stretches are looked for among windows that
+-- overlap, island by island: where all streams have the same windows, each is one.
 create view stage_touched_cover as
 with plain as (
   select
@@ -377,6 +379,58 @@ with plain as (
       select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
     )
   group by day, week, installation, coalesce(botkube_version, 'unknown')
+),
+told as (
+  select
+    i.day, i.week, i.installation, k.what,
+    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
+      as botkube_version,
+    i.window_start, i.window_end, i.length,
+    max(greatest(0, i.length - i.gap_seconds)) as observed,
+    cast(sum(i.application_crashed) as bigint) as crashes
+  from touched_intervals as i
+  cross join (
+    select 'report' as what union all select 'version' union all select 'commands'
+  ) as k
+  where i.has_report = 1 and i.is_implausible = 0
+    and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
+    and not exists (
+      select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
+    )
+  group by
+    i.day, i.week, i.installation, k.what,
+    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end,
+    i.window_start, i.window_end, i.length
+),
+islands as (
+  select
+    *, sum(case when window_start < end_before then 0 else 1 end) over (
+      partition by installation, day, what, botkube_version
+      order by window_start, window_end rows between unbounded preceding and current row
+    ) as island
+  from (
+    select
+      *, coalesce(
+        max(window_end) over (
+          partition by installation, day, what, botkube_version
+          order by window_start, window_end rows between unbounded preceding and 1 preceding
+        ),
+        0
+      ) as end_before
+    from told
+  ) as ordered
+),
+stretches as (
+  select
+    day, installation, what, botkube_version, island, edge as stretch_start,
+    lead(edge) over (
+      partition by day, installation, what, botkube_version, island order by edge
+    ) as stretch_end
+  from (
+    select day, installation, what, botkube_version, island, window_start as edge from islands
+    union distinct
+    select day, installation, what, botkube_version, island, window_end from islands
+  ) as edges
 )
 select day, week, installation, 'version' as what, botkube_version, seconds, gap, crashes
 from plain
@@ -390,36 +444,25 @@ from plain group by day, week, installation
 union all
 select
   day, week, installation, what, botkube_version,
-  cast(sum(greatest(0, window_end - greatest(window_start, end_before))) as bigint),
-  cast(sum(gap) as bigint), cast(sum(crashes) as bigint)
+  cast(sum(seconds) as bigint), cast(sum(seconds - observed) as bigint),
+  cast(sum(crashes) as bigint)
 from (
   select
-    day, week, installation, what, botkube_version, window_start, window_end, gap, crashes,
-    coalesce(
-      max(window_end) over (
-        partition by installation, day, what, botkube_version
-        order by window_start, window_end rows between unbounded preceding and 1 preceding
-      ),
-      0
-    ) as end_before
-  from (
-    select
-      i.day, i.week, i.installation, k.what,
-      case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
-        as botkube_version,
-      i.window_start, i.window_end, least(i.length, i.gap_seconds) as gap,
-      i.application_crashed as crashes
-    from touched_intervals as i
-    cross join (
-      select 'report' as what union all select 'version' union all select 'commands'
-    ) as k
-    where i.has_report = 1 and i.is_implausible = 0
-      and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
-      and not exists (
-        select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
-      )
-  ) as told
-) as ordered
+    day, week, installation, what, botkube_version, 0 as seconds, 0 as observed, crashes
+  from told
+  union all
+  select
+    i.day, i.week, i.installation, i.what, i.botkube_version,
+    s.stretch_end - s.stretch_start,
+    max(floor((s.stretch_end - s.stretch_start) * i.observed * 1.0 / i.length)), 0
+  from stretches as s
+  join islands as i
+    on i.day = s.day and i.installation = s.installation and i.what = s.what
+    and i.botkube_version = s.botkube_version and i.island = s.island
+    and i.window_start <= s.stretch_start and i.window_end >= s.stretch_end
+  group by
+    i.day, i.week, i.installation, i.what, i.botkube_version, s.stretch_start, s.stretch_end
+) as pieces
 group by day, week, installation, what, botkube_version;
 
 create table if not exists touched_cover as select * from stage_touched_cover where false;
@@ -811,10 +854,29 @@ group by installation, stream;
 create view reach as
 select
   min(first_start) as first_start, max(last_end) as last_end,
-  min(case when windows > 0 then week end) as first_week
+  min(case when windows > 0 then week end) as first_week,
+  max(case when windows > 0 then week end) as last_week
 from installation_weeks;
 
--- The weeks that anything is known of, and what keeps a week's answers from being whole.
+-- Each week from the first to the last: of one in which nobody sent anything there is something to
+-- say, too.
+create view calendar as
+with recursive following (week, last_week) as (
+  select first_week, last_week from reach where first_week is not null
+  union all
+  select week + 7, last_week from following where week < last_week
+)
+select week from following;
+
+create view days as
+select calendar.week, calendar.week + nth.day as day
+from calendar
+cross join (
+  select 0 as day union all select 1 union all select 2 union all select 3
+  union all select 4 union all select 5 union all select 6
+) as nth;
+
+-- The weeks that anything may be asked of, and what keeps a week's answers from being whole.
 create view weeks as
 select
   w.week, date '1970-01-01' + cast(w.week as integer) as monday,
@@ -835,8 +897,7 @@ select
   w.notification_failed_withheld
 from (
   select
-    week, cast(sum(active) as bigint) as installations,
-    min(first_start) as first_start, max(last_end) as last_end,
+    c.week, cast(coalesce(sum(active), 0) as bigint) as installations,
     sum(unreported) as unreported, sum(gaps) as gaps, sum(events_discarded) as events_discarded,
     sum(off_windows) as off_windows, sum(implausible_seconds) as implausible_seconds,
     cast(sum(days_left_out) as bigint) as days_left_out,
@@ -855,14 +916,14 @@ from (
     sum(event_handled_withheld) as event_handled_withheld,
     sum(integration_enabled_withheld) as integration_enabled_withheld,
     sum(notification_failed_withheld) as notification_failed_withheld
-  from installation_weeks
-  group by week
-  having sum(windows) > 0
+  from calendar as c
+  left join installation_weeks on installation_weeks.week = c.week
+  group by c.week
 ) as w
 cross join reach as bounds
 left join (
   select distinct all_weeks.week
-  from (select distinct week from installation_weeks) as all_weeks
+  from calendar as all_weeks
   join holes
     on holes.hole_start < (all_weeks.week + 7) * 86400 and holes.hole_end > all_weeks.week * 86400
 ) as holes_in
@@ -877,7 +938,7 @@ from (
   union distinct
   select h.installation, w.week
   from holes as h
-  join (select distinct week from installation_weeks where windows > 0) as w
+  join calendar as w
     on h.hole_start < (w.week + 7) * 86400 and h.hole_end > w.week * 86400
   where not exists (
       select 1 from installation_weeks as one
@@ -1146,7 +1207,7 @@ select
   min(case when 100 * d.nth >= 75 * d.days then d.events end) as p75,
   min(case when 100 * d.nth >= 90 * d.days then d.events end) as p90,
   min(case when 100 * d.nth >= 99 * d.days then d.events end) as p99,
-  weeks.days_left_out + coalesce(holed.days, 0) as days_left_out
+  weeks.days_left_out + coalesce(holed.days, 0) + coalesce(lost.days, 0) as days_left_out
 from (
   select
     week, platform, installation, events,
@@ -1171,9 +1232,24 @@ left join (
   group by i.week
 ) as holed
   on holed.week = d.week
+left join (
+  select one.week, count(*) as days
+  from (
+    select distinct days.week, days.day, holes.installation
+    from holes
+    join days
+      on holes.hole_start <= days.day * 86400 and holes.hole_end >= days.day * 86400 + 86400
+    where not exists (
+        select 1 from installation_days as i
+        where i.installation = holes.installation and i.day = days.day and i.windows > 0
+      )
+  ) as one
+  group by one.week
+) as lost
+  on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes, holed.days,
-  d.platform;
+  lost.days, d.platform;
 
 create view notification_failures as
 select
@@ -1184,7 +1260,7 @@ select
   f.platform, f.what, f.reason,
   case when f.what = 'event' and f.platform <> 'unknown' then coalesce(f.failed, 0) end as failed,
   a.attempts, f.failed * 1.0 / nullif(a.attempts, 0) as rate,
-  f.installations, f.failed_all
+  f.installations, a.installations as installations_observed, f.failed_all
 from (
   select
     week, platform, what, reason,
@@ -1195,7 +1271,9 @@ from (
 ) as f
 join weeks on weeks.week = f.week
 left join (
-  select week, platform, 'event' as what, cast(sum(count) as bigint) as attempts
+  select
+    week, platform, 'event' as what, cast(sum(count) as bigint) as attempts,
+    count(distinct installation) as installations
   from facts
   where observed = 1 and platform <> 'unknown'
     and (event = 'event_handled' or (event = 'notification_failed' and what = 'event'))
@@ -1250,12 +1328,28 @@ where f.event = 'application_crashed'
 group by
   weeks.monday, weeks.lossless, weeks.application_crashed_withheld, f.botkube_version, f.kind;
 
+-- Time between the last window of a stream's day and the first of its next, and why nothing is there.
+create view between_days as
+select
+  installation, end_before as since, first_start as until,
+  case
+    when first_seq > seq_before + 1 then 'delivery'
+    when first_stopped + stopped_before > 0 then 'stopped'
+    else 'hole'
+  end as reason
+from (
+  select
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    lag(last_end) over (partition by installation, stream order by day) as end_before,
+    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
+  from stream_days
+) as ordered
+where first_start > end_before;
+
 create view completeness as
 select
-  date '1970-01-01' + cast(t.week as integer) as week,
-  coalesce(
-    reach.first_start <= t.week * 86400 and reach.last_end >= (t.week + 7) * 86400, false
-  ) as is_complete,
+  weeks.monday as week,
+  weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 as is_complete,
   t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
@@ -1311,29 +1405,25 @@ from (
     select week, installation, 'hole', hole_seconds from stream_days
     union all
     select
-      week, installation,
-      case
-        when first_seq > seq_before + 1 then 'delivery'
-        when first_stopped + stopped_before > 0 then 'stopped'
-        else 'hole'
-      end,
-      first_start - end_before
-    from (
-      select
-        *, lag(week) over (partition by installation, stream order by day) as week_before,
-        lag(last_seq) over (partition by installation, stream order by day) as seq_before,
-        lag(last_end) over (partition by installation, stream order by day) as end_before,
-        lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
-      from stream_days
-    ) as ordered
-    where week_before = week
+      c.week, b.installation, b.reason,
+      least(b.until, (c.week + 7) * 86400) - greatest(b.since, c.week * 86400)
+    from between_days as b
+    join calendar as c on b.since < (c.week + 7) * 86400 and b.until > c.week * 86400
   ) as between_windows
   where seconds > 0
 ) as t
-cross join reach
+join weeks on weeks.week = t.week
 join (
-  select week, cast(sum(last_end - first_start) as bigint) as seconds
-  from installation_weeks where windows > 0 group by week
+  select
+    c.week, cast(sum(
+      least(i.last_end, (c.week + 7) * 86400) - greatest(i.first_start, c.week * 86400)
+    ) as bigint) as seconds
+  from (
+    select installation, min(first_start) as first_start, max(last_end) as last_end
+    from installation_weeks where windows > 0 group by installation
+  ) as i
+  join calendar as c on i.first_start < (c.week + 7) * 86400 and i.last_end > c.week * 86400
+  group by c.week
 ) as spans
   on spans.week = t.week
-group by t.week, reach.first_start, reach.last_end, t.reason, spans.seconds;
+group by weeks.monday, weeks.begun, weeks.ended, weeks.has_holes, t.reason, spans.seconds;

@@ -5,6 +5,7 @@
 -- the one view that reads those tables. The views of models.sql are dropped first; it makes them.
 
 drop view if exists completeness;
+drop view if exists between_days;
 drop view if exists crash_kinds;
 drop view if exists crashes;
 drop view if exists configuration_errors;
@@ -20,6 +21,8 @@ drop view if exists active_installations;
 drop view if exists cluster_weeks;
 drop view if exists undecided;
 drop view if exists weeks;
+drop view if exists days;
+drop view if exists calendar;
 drop view if exists reach;
 drop view if exists audit_windows;
 drop view if exists holes;

@@ -8,6 +8,7 @@ that of a long history only sums by week are kept.
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from itertools import pairwise
 from math import ceil, inf
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,6 +40,14 @@ def week_of(seconds: float) -> int:
 
 def start_of(week: int) -> int:
     return week * WEEK + FROM_MONDAY
+
+
+def by_week(start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Return how much of a stretch of time is in each week that it crosses."""
+    while start < end:
+        until = min(end, start_of(week_of(start) + 1))
+        yield week_of(start), until - start
+        start = until
 
 
 @define
@@ -103,9 +112,7 @@ class OfWeek:
     disabled: set[str] = field(factory=set)
     shows_commands: bool = False
     observed: Counter[str | None] = field(factory=Counter)
-    """Seconds by version, None for all; gaps in streams that overlap can make them negative."""
-    first: int = 0
-    last: int = 0
+    """Seconds by version, None for all."""
 
 
 @define
@@ -125,6 +132,20 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
+    begins: int | None = None
+    ends: int = 0
+    seen_on: set[int] = field(factory=set)
+    """The days of which a window arrived."""
+
+    @property
+    def lost_days(self) -> set[int]:
+        """The days of which nothing arrived although something was sent."""
+        return {
+            day
+            for start, end in self.holes
+            for day in range(ceil(start / DAY), end // DAY)
+            if day not in self.seen_on
+        }
 
     def group(self, week: int) -> str | None:
         """Return the cluster it was in at a week's end, as far as it said so until then."""
@@ -217,12 +238,14 @@ class Truth:
         week = week_of(windows[0].start)
         if known.of_week is None or week != known.week:
             self._end_week(installation, known)
-            known.week, known.of_week = week, OfWeek(first=windows[0].start)
+            known.week, known.of_week = week, OfWeek()
         assert known.of_week is not None
         begins = min(one.start for one in windows)
         self.begins = begins if self.begins is None else min(self.begins, begins)
-        known.of_week.last = max(known.of_week.last, *(one.end for one in windows))
-        self.ends = max(self.ends, known.of_week.last)
+        known.begins = begins if known.begins is None else min(known.begins, begins)
+        known.ends = max(known.ends, *(one.end for one in windows))
+        known.seen_on.add(day)
+        self.ends = max(self.ends, known.ends)
         of_all = self.weeks[week]
         of_all.present.add(installation)
         for one in windows:
@@ -258,18 +281,16 @@ class Truth:
             if one.seq > 1:
                 self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
             return
-        between = one.start - before.end
-        if between <= 0:
+        if one.start <= before.end:
             return
-        of_all = self.weeks[week_of(one.start)]
         if one.seq > before.seq + 1:
             self._miss(known, before.end, one.start)
             reason = "delivery"
         else:
             reason = "stopped" if one.is_stopped or before.is_stopped else "hole"
-        if week_of(before.start) == week_of(one.start):
-            of_all.lacking[reason] += between
-            of_all.behind["completeness", reason].add(installation)
+        for number, seconds in by_week(before.end, one.start):
+            self.weeks[number].lacking[reason] += seconds
+            self.weeks[number].behind["completeness", reason].add(installation)
 
     def _miss(self, known: Known, start: int, end: int) -> None:
         known.holes.append((start, end))
@@ -280,10 +301,9 @@ class Truth:
         one, week = known.of_week, self.weeks[known.week]
         if one is None:
             return
-        week.span += one.last - one.first
         for version, seconds in one.observed.items():
             if version is not None:
-                week.crash_seconds[version] += max(0, seconds)
+                week.crash_seconds[version] += seconds
                 week.behind["crashes", version].add(installation)
             elif seconds > 0:
                 week.lacking["observed"] += seconds
@@ -312,9 +332,18 @@ class Truth:
             known.of_week = None
         found: dict[str, list[Row]] = {name: [] for name in VIEWS}
         touched = {week for known in self.known.values() for week in known.touched}
-        for number in touched & self.weeks.keys():
-            self.weeks[number].spoilt.add("missing")
-        for number, week in sorted(self.weeks.items()):
+        told = [number for number, week in self.weeks.items() if week.present]
+        # A week in which nobody said anything lies between others: its answer is that.
+        calendar = range(min(told), max(told) + 1) if told else range(0)
+        for known in self.known.values():
+            for day in known.lost_days:
+                self.weeks[week_of(day * DAY)].days_left_out += 1
+            for number, seconds in by_week(known.begins or 0, known.ends):
+                self.weeks[number].span += seconds
+        for number in calendar:
+            week = self.weeks[number]
+            if number in touched:
+                self.weeks[number].spoilt.add("missing")
             for view, rows in VIEWS.items():
                 for row in rows(self, number, week):
                     found[view].append({"week": number, **row})
@@ -407,7 +436,6 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
 
 def _note(one: OfWeek, window: Arrived) -> None:
     """Add a window to what is known of its installation in this week."""
-    one.first = min(one.first, window.start)
     one.is_active |= window.version is not None or bool(window.facts)
     if window.version == "several":
         one.is_several = True
@@ -465,9 +493,12 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.behind["notification_failures", *cell].add(installation)
         if is_shown:
             week.failed[cell]["failed"] += count
-            week.attempts[said["platform"]] += count * (said["what"] == "event")
+            if said["what"] == "event":
+                week.attempts[said["platform"]] += count
+                week.behind["attempts", said["platform"]].add(installation)
     elif fact.event == HANDLED and window.shows(HANDLED) and FAILED not in window.withheld:
         week.attempts[said["platform"]] += count
+        week.behind["attempts", said["platform"]].add(installation)
     elif fact.event == FAULTY:
         cell = said["reason"], said["field"], said.get("platform")
         week.errors[cell] += count
@@ -488,7 +519,7 @@ def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
             by_version[None].append(window)
             by_version[window.version or "unknown"].append(window)
     for version, some in by_version.items():
-        one.observed[version] += union(some) - sum(window.gap for window in some)
+        one.observed[version] += seen(some)
     week.command_seconds += union(window for window in windows if window.shows(COMMAND))
 
 
@@ -523,13 +554,38 @@ def union(windows: Iterable[Arrived]) -> int:
     return seconds
 
 
+def seen(windows: Iterable[Arrived]) -> int:
+    """Return how many seconds were read, of each moment as well as its best stream read it.
+
+    Nobody knows where in a window its gap is: a piece of it was read as well as the whole.
+    """
+    seconds, until = 0, 0
+    beside: list[Arrived] = []
+    for one in sorted(windows, key=lambda one: one.start):
+        if one.start >= until:
+            seconds += _seen_beside(beside)
+            beside = []
+        beside.append(one)
+        until = max(until, one.end)
+    return seconds + _seen_beside(beside)
+
+
+def _seen_beside(windows: list[Arrived]) -> int:
+    edges = sorted({edge for one in windows for edge in (one.start, one.end)})
+    return sum(
+        max(
+            (end - start) * (one.seconds - one.gap) // one.seconds
+            for one in windows
+            if one.start <= start and end <= one.end
+        )
+        for start, end in pairwise(edges)
+    )
+
+
 # --- one view each --------------------------------------------------------------------------------
 
 
 def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    if not week.active:
-        return
-
     def clusters(at: int) -> set[str]:
         return {group for one in active(at) if (group := truth.known[one].group(at)) is not None}
 
@@ -663,6 +719,9 @@ def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "attempts": attempts,
             "rate": sums["failed"] / attempts if attempts else None,
             "installations": len(week.behind["notification_failures", platform, what, reason]),
+            "installations_observed": (
+                None if attempts is None else len(week.behind["attempts", platform])
+            ),
             "failed_all": sums["failed_all"],
         }
 
@@ -711,11 +770,13 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    # Of a week in which nothing was that is plausible there is no time to compare with.
+    # Of a week that nobody's data reaches there is no time to compare with.
     for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
-            "is_complete": truth.begun(number) and truth.ended(number),
+            "is_complete": (
+                truth.begun(number) and truth.ended(number) and "missing" not in week.spoilt
+            ),
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
             "share": seconds / week.span,
