@@ -20,9 +20,18 @@ import pytest
 
 from agent.__main__ import main
 from agent.ledger.entries import Answer, Entry, digest_of, encode
-from agent.statistics.answers import WITHHELD, Active, Answers, Completeness, Version
+from agent.statistics import sentences
+from agent.statistics.answers import (
+    WITHHELD,
+    Active,
+    Answers,
+    Completeness,
+    Crashes,
+    Kubernetes,
+    Version,
+)
 from agent.statistics.page import About, render
-from agent.statistics.periods import or_older
+from agent.statistics.periods import Period, or_older
 from agent.statistics.report import csv_files
 from agent.statistics.withhold import Minor, withhold
 from tests.browser import Tab, browser, find
@@ -353,6 +362,52 @@ def test_a_share_or_older_is_told_within_what_is_known() -> None:
 
     # Both that are withheld are ten together, and each of them has one.
     assert or_older(rows, 100) == [(0.01, 0.09), (0.21, 0.29), (0.30, 0.30), (1.0, 1.0)]
+
+
+def minors(*named: tuple[str, int]) -> list[Kubernetes]:
+    total = sum(many for _, many in named)
+    return [
+        Kubernetes(
+            week=WEEK,
+            kubernetes_minor=minor,
+            distribution="eks",
+            installations=many,
+            installations_all=total,
+            share=many / total,
+        )
+        for minor, many in named
+    ]
+
+
+def test_shares_are_of_those_that_are_known() -> None:
+    places = minors(("1.29", 10), ("1.30", 30), ("unknown", 60))
+    shown = withhold(Answers([Active(week=WEEK, installations=100)], kubernetes_adoption=places), 5)
+    page = (render(shown, ABOUT) or b"").decode()
+
+    assert "Most installations run Kubernetes 1.30: 75.0 % of those of which it is known" in page
+    assert (
+        "On this Kubernetes or an older one are, of those installations of which it is known "
+        "(of 60 it is not): 1.29 25.0 %." in page
+    )
+    assert "<desc>1.29: 25.0 %°; 1.30: 75.0 %</desc>" in re.sub(r"<desc[^>]*>", "<desc>", page)
+    assert ",unknown,60,100,0.6" in dict(csv_files(shown))["kubernetes_minors.csv"]
+
+
+def test_crashes_of_no_single_version_are_no_headline() -> None:
+    rows = [
+        Crashes(
+            week=WEEK,
+            botkube_version=version,
+            crashes=crashes,
+            installation_hours=900,
+            per_1000_hours=crashes / 0.9,
+            installations=50,
+        )
+        for version, crashes in (("several", 90), ("unknown", 80), ("v1.14.0", 9))
+    ]
+    week = Period([WEEK], WEEK, None, frozenset([WEEK]))
+
+    assert sentences.crashes(rows, [], week).startswith("BotKube v1.14.0 crashed most")
 
 
 def test_values_of_a_source_are_text_wherever_they_stand() -> None:
