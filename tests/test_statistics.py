@@ -226,6 +226,31 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     assert "1 others are not of this agent, and 4 lines or events could not be used" in page
 
 
+@pytest.mark.parametrize("year", [b"2051-", b"9999-"])
+def test_one_clock_that_is_far_ahead_empties_no_week(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], year: bytes
+) -> None:
+    lines = [
+        orjson.dumps({k: v for k, v in orjson.loads(one).items() if k != "receivedAt"})
+        for one in requests
+    ]
+    expected = report(tmp_path / "right", write(tmp_path / "events", lines))
+    own = len(re.findall("out: 2,", capsys.readouterr().err)) * 2  # of the fleet's clocks
+    ahead = re.sub(rb"\b20\d\d-(?=\d\d-\d\dT)", year, lines[len(lines) // 2])
+    many = len(orjson.loads(ahead)["batch"])
+    ahead = re.sub(rb'("anonymousId":")[^"]+', rb"\g<1>ahead", ahead)
+    found = report(tmp_path / "out", write(tmp_path / "more", [*lines, ahead]))
+
+    assert found == expected
+    many += own
+    assert capsys.readouterr().err == (
+        f"botkube-analytics: events left out: {many}, of windows that end more than a day from "
+        "now: a clock is wrong\n"
+    )
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{many} are left out, of windows that end more than a day after" in page
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00" * 99, b"7" * (9 << 20), b"[]"])
 def test_nothing_that_can_be_read_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes

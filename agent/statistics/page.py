@@ -104,6 +104,8 @@ class About:
     agent_version: str
     tables: str
     """Where the tables lie beside the page."""
+    ahead: int = 0
+    """How many events were left out for a clock that is ahead."""
 
 
 def render(shown: Shown, about: About) -> bytes | None:
@@ -683,7 +685,9 @@ class _Page:
         told = (
             tag("li", f"{about.events:,} events were read, of {', '.join(about.sources)}; "
                 f"{about.others:,} others are not of this agent, and {about.faults:,} lines or "
-                "events could not be used."),
+                "events could not be used"
+                + (f"; {about.ahead:,} are left out, of windows that end more than a day after "
+                   "this was made: a clock is wrong." if about.ahead else ".")),
             tag("li", "An installation counts once a week, with what its latest report says; the "
                 "share is of all that reported in that week."),
             tag("li", f"° marks fewer than {FEW} installations: a few more or less change much."),

@@ -21,12 +21,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
-from agent.statistics.sources import are_large, label, load
+from agent.statistics.sources import are_large, hold_back, label, load
 from agent.statistics.warehouse import WarehouseError, opened
 from agent.statistics.withhold import SHOWN, withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from agent.statistics.answers import Row
     from agent.statistics.sources import Loaded, Tell
@@ -35,13 +36,15 @@ if TYPE_CHECKING:
 MAX_SHOWN_FAULTS = 20
 
 
-def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
+def show_report(
+    sources: Sequence[str], output: Path, *, least: int, agent_version: str, now: datetime
+) -> int:
     """Write the report on exported events."""
     errors = Console(stderr=True)
     try:
         # What cannot be written is known before anything is read.
         with _room(output) as room:
-            return _show(sources, output, room, errors, least, agent_version)
+            return _show(sources, output, room, errors, least, agent_version, now)
     except WarehouseError as error:
         return _refuse(errors, str(error))
     except OSError as error:
@@ -55,10 +58,12 @@ def _show(
     errors: Console,
     least: int,
     agent_version: str,
+    now: datetime,
 ) -> int:
     with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
         warehouse.run("tables.sql")
         loaded = load(sources, warehouse, lambda source: _task(progress, source))
+        hold_back(warehouse, loaded, now)
         _say_faults(errors, loaded)
         if not loaded.events:
             return _refuse(errors, "no event of this agent could be read")
@@ -75,6 +80,7 @@ def _show(
         len(loaded.faults) + loaded.more_faults,
         agent_version,
         tables.name,
+        loaded.ahead,
     )
     page = render(shown, about)
     if page is None:
@@ -163,6 +169,12 @@ def _say_faults(errors: Console, loaded: Loaded) -> None:
     more = len(loaded.faults) + loaded.more_faults - MAX_SHOWN_FAULTS
     if more > 0:
         errors.print(f"botkube-analytics: and {more} more lines like these")
+    if loaded.ahead:
+        errors.print(
+            f"botkube-analytics: events left out: {loaded.ahead}, of windows that end more than a "
+            "day from now: a clock is wrong",
+            soft_wrap=True,
+        )
 
 
 def _refuse(errors: Console, message: str) -> int:
