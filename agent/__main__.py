@@ -196,6 +196,8 @@ def _audit(arguments: argparse.Namespace) -> int:
 
 
 def _report(arguments: argparse.Namespace) -> int:
+    from datetime import UTC, datetime
+
     from agent.statistics.report import show_report
 
     return show_report(
@@ -203,6 +205,7 @@ def _report(arguments: argparse.Namespace) -> int:
         Path(arguments.output),
         least=arguments.suppress_below,
         agent_version=__version__,
+        now=datetime.now(UTC),
     )
 
 

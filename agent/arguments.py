@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 from agent import __version__
@@ -194,7 +195,9 @@ def make_parser(
 
 
 def _installations(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= MAX_INSTALLATIONS:
-        raise ValueError
-    return number
+    with suppress(ValueError):
+        if 0 <= (number := int(text)) <= MAX_INSTALLATIONS:
+            return number
+    raise argparse.ArgumentTypeError(
+        f"not a number of installations up to {MAX_INSTALLATIONS}: {text!r}"
+    )

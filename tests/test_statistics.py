@@ -20,9 +20,18 @@ import pytest
 
 from agent.__main__ import main
 from agent.ledger.entries import Answer, Entry, digest_of, encode
-from agent.statistics.answers import WITHHELD, Active, Answers, Completeness, Version
+from agent.statistics import sentences
+from agent.statistics.answers import (
+    WITHHELD,
+    Active,
+    Answers,
+    Completeness,
+    Crashes,
+    Kubernetes,
+    Version,
+)
 from agent.statistics.page import About, render
-from agent.statistics.periods import or_older
+from agent.statistics.periods import Period, or_older
 from agent.statistics.report import csv_files
 from agent.statistics.withhold import Minor, withhold
 from tests.browser import Tab, browser, find
@@ -217,6 +226,31 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     assert "1 others are not of this agent, and 4 lines or events could not be used" in page
 
 
+@pytest.mark.parametrize("year", [b"2051-", b"9999-"])
+def test_one_clock_that_is_far_ahead_empties_no_week(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str], year: bytes
+) -> None:
+    lines = [
+        orjson.dumps({k: v for k, v in orjson.loads(one).items() if k != "receivedAt"})
+        for one in requests
+    ]
+    expected = report(tmp_path / "right", write(tmp_path / "events", lines))
+    own = len(re.findall("out: 2,", capsys.readouterr().err)) * 2  # of the fleet's clocks
+    ahead = re.sub(rb"\b20\d\d-(?=\d\d-\d\dT)", year, lines[len(lines) // 2])
+    many = len(orjson.loads(ahead)["batch"])
+    ahead = re.sub(rb'("anonymousId":")[^"]+', rb"\g<1>ahead", ahead)
+    found = report(tmp_path / "out", write(tmp_path / "more", [*lines, ahead]))
+
+    assert found == expected
+    many += own
+    assert capsys.readouterr().err == (
+        f"botkube-analytics: events left out: {many}, of windows that end more than a day from "
+        "now: a clock is wrong\n"
+    )
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f"{many} are left out, of windows that end more than a day after" in page
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00" * 99, b"7" * (9 << 20), b"[]"])
 def test_nothing_that_can_be_read_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
@@ -228,6 +262,86 @@ def test_nothing_that_can_be_read_ends_with_2(
     assert (code, said.out) == (2, "")
     assert "no event of this agent could be read" in said.err
     assert not (tmp_path / "report.html").exists()
+
+
+def as_broken(name: str, content: bytes) -> Callable[[Path], str]:
+    def make(folder: Path) -> str:
+        (folder / name).write_bytes(content)
+        return str(folder / name)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (as_broken("a.ndjson.gz", b"\x1f\x8bgarbage"), "a.ndjson.gz: cannot be read"),
+        (as_broken("a.gz", gzip.compress(b"{}" * 99)[:20]), "a.gz: cannot be read"),
+        (as_broken("b.gz", b"\x1f\x8b\x08" + b"\0" * 99), "b.gz: cannot be read"),
+        (as_broken("a.parquet", b"PAR1garbage"), "a.parquet: cannot be read"),
+        (as_broken("event_handled.parquet", b"PAR1" + b"\0" * 999), "event_handled.parquet: can"),
+        (as_broken("a.db", b"12345678DUCKgarbage"), "a.db: cannot be read"),
+        (lambda _: "postgresql://me:canary@[bad/x", "postgresql://...: not an address of Postg"),
+        (lambda _: "postgresql://me:can%zzary@host/x", "postgresql://host/x: not an address of"),
+        (lambda _: "postgresql://me:can/ary@host/x", "postgresql://...: not an address of Pos"),
+        (lambda _: "mysql://me:canary@host/x", "mysql://host/x: of addresses only postgresql"),
+    ],
+)
+def test_what_is_broken_is_named_in_one_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], str],
+    named: str,
+) -> None:
+    pytest.importorskip("psycopg")
+    code = main(["report", make(tmp_path), "-o", str(tmp_path / "new" / "report.html")])
+    (said,) = capsys.readouterr().err.splitlines()
+
+    assert code == 2
+    assert named in said
+    assert "can" not in said.replace("cannot", "")
+    assert not (tmp_path / "new").exists()
+
+
+def test_the_beginning_of_a_gzip_file_is_kept(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = gzip.compress(b"\n".join(requests))
+    (tmp_path / "cut.ndjson.gz").write_bytes(packed[: len(packed) // 2])
+    found = report(tmp_path / "out", str(tmp_path / "cut.ndjson.gz"))
+    (said,) = capsys.readouterr().err.splitlines()
+
+    assert len(found["active_installations.csv"].splitlines()) > 2
+    assert re.search(r"cut.ndjson.gz:\d+: no whole gzip file; the lines before are kept", said)
+
+
+def test_refused_it_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    empty = write(tmp_path / "events", [])
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "file").touch()
+    before = sorted(here.rglob("*"))
+    for output, named in (
+        (here / "report.html", "no event of this agent could be read"),
+        (here / "new" / "er" / "report.html", "no event of this agent could be read"),
+        (here / "file" / "report.html", "cannot use"),
+        (here, "cannot use"),
+    ):
+        assert main(["report", empty, "-o", str(output)]) == 2
+        assert named in capsys.readouterr().err
+        assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize("number", ["-1", "1001", "few"])
+def test_a_number_below_which_nothing_can_be_withheld_is_refused(
+    capsys: pytest.CaptureFixture[str], number: str
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["report", "events", "-o", "report.html", "--suppress-below", number])
+
+    assert f"not a number of installations up to 1000: '{number}'" in capsys.readouterr().err
 
 
 def test_a_file_that_is_not_there_ends_with_2(
@@ -273,6 +387,52 @@ def test_a_share_or_older_is_told_within_what_is_known() -> None:
 
     # Both that are withheld are ten together, and each of them has one.
     assert or_older(rows, 100) == [(0.01, 0.09), (0.21, 0.29), (0.30, 0.30), (1.0, 1.0)]
+
+
+def minors(*named: tuple[str, int]) -> list[Kubernetes]:
+    total = sum(many for _, many in named)
+    return [
+        Kubernetes(
+            week=WEEK,
+            kubernetes_minor=minor,
+            distribution="eks",
+            installations=many,
+            installations_all=total,
+            share=many / total,
+        )
+        for minor, many in named
+    ]
+
+
+def test_shares_are_of_those_that_are_known() -> None:
+    places = minors(("1.29", 10), ("1.30", 30), ("unknown", 60))
+    shown = withhold(Answers([Active(week=WEEK, installations=100)], kubernetes_adoption=places), 5)
+    page = (render(shown, ABOUT) or b"").decode()
+
+    assert "Most installations run Kubernetes 1.30: 75.0 % of those of which it is known" in page
+    assert (
+        "On this Kubernetes or an older one are, of those installations of which it is known "
+        "(of 60 it is not): 1.29 25.0 %." in page
+    )
+    assert "<desc>1.29: 25.0 %°; 1.30: 75.0 %</desc>" in re.sub(r"<desc[^>]*>", "<desc>", page)
+    assert ",unknown,60,100,0.6" in dict(csv_files(shown))["kubernetes_minors.csv"]
+
+
+def test_crashes_of_no_single_version_are_no_headline() -> None:
+    rows = [
+        Crashes(
+            week=WEEK,
+            botkube_version=version,
+            crashes=crashes,
+            installation_hours=900,
+            per_1000_hours=crashes / 0.9,
+            installations=50,
+        )
+        for version, crashes in (("several", 90), ("unknown", 80), ("v1.14.0", 9))
+    ]
+    week = Period([WEEK], WEEK, None, frozenset([WEEK]))
+
+    assert sentences.crashes(rows, [], week).startswith("BotKube v1.14.0 crashed most")
 
 
 def test_values_of_a_source_are_text_wherever_they_stand() -> None:

@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from itertools import product
 from typing import Any, TypeAlias
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -373,6 +374,7 @@ def test_failures_of_few_cannot_be_found_by_subtraction(
             attempts=attempts,
             rate=many / attempts,
             installations=whose,
+            installations_observed=99,
         )
         for reason, (many, whose) in failed.items()
     ]
@@ -387,12 +389,83 @@ def test_failures_of_few_cannot_be_found_by_subtraction(
     total = (str(attempts - handled), "told") if shown else ("withheld", "")
     names = [(row["reason"], row["failed"]) for row in told]
     sums = [equation(("all", total[0]), names)] if shown else []
-    small = {reason for reason, (_, whose) in failed.items() if whose < least}
+    small = {reason for reason, both in failed.items() if min(both) < least}
     check([one for one in sums if one[0]], truth, least, small=small)
     for row in told:
         few = failed[row["reason"]][1] < least
         assert not few or {row["failed"], row["failed_all"], row["rate"]} == {"withheld"}
         assert row["rate"] == "withheld" or shown
+
+
+@pytest.mark.parametrize("observed", [1, 4, None])
+def test_attempts_of_few_observed_are_not_told_whoever_else_failed(observed: int | None) -> None:
+    row = Failure(
+        week=WEEK,
+        platform="mattermost",
+        what="event",
+        reason="rate_limited",
+        failed=30,
+        failed_all=180,
+        attempts=6216,
+        rate=30 / 6216,
+        installations=60,
+        installations_observed=observed,
+    )
+    active = [Active(week=WEEK, installations=99)]
+    (told,) = withhold(Answers(active, notification_failures=[row]), 5).notification_failures
+
+    assert {told.failed, told.attempts, told.rate, told.installations_observed} == {WITHHELD}
+    assert (told.failed_all, told.installations) == (180, 60)
+
+
+def crashed(version: str, crashes: int, *kinds: tuple[str, int, int]) -> Shown:
+    """Return what is told of a version that all fifty run for a while, and its kinds."""
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=50)],
+        version_adoption=[
+            Version(week=WEEK, botkube_version="v1.14.0", installations=50, installations_all=50)
+        ],
+        crashes=[
+            Crashes(
+                week=WEEK,
+                botkube_version=version,
+                crashes=crashes,
+                installation_hours=900,
+                per_1000_hours=crashes / 0.9,
+                installations=50,
+            )
+        ],
+        crash_kinds=[
+            CrashKind(week=WEEK, botkube_version=version, kind=kind, crashes=many, installations=of)
+            for kind, many, of in kinds
+        ],
+    )
+    return withhold(answers, 5)
+
+
+@pytest.mark.parametrize(
+    ("version", "crashes", "kinds"),
+    [
+        ("several", 1, []),
+        ("unknown", 30, []),
+        ("v1.14.0", 2, [("panic", 1, 1), ("oom", 1, 1)]),
+        ("v1.14.0", 30, [("panic", 15, 1), ("oom", 15, 1)]),
+    ],
+)
+def test_crashes_of_few_that_crashed_are_not_told_however_many_run_it(
+    version: str, crashes: int, kinds: list[tuple[str, int, int]]
+) -> None:
+    (told,) = crashed(version, crashes, *kinds).crashes
+
+    assert {told.crashes, told.per_1000_hours} == {WITHHELD}
+    assert told.installation_hours == 900
+
+
+def test_kinds_are_not_told_where_they_give_away_crashes_between_versions() -> None:
+    shown = crashed("v1.14.0", 30, ("panic", 31, 20))
+
+    assert [one.crashes for one in shown.crashes] == [30]
+    assert shown.crash_kinds == ()
 
 
 some_kinds = st.dictionaries(

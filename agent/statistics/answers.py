@@ -148,6 +148,7 @@ class Failure(Row):
     failed: Told = None
     attempts: Told = None
     rate: Told = None
+    installations_observed: Told = None
     failed_all: Told = None
 
 

@@ -23,7 +23,9 @@ from agent.statistics.periods import (
     change,
     figure,
     is_number,
+    not_known,
     number,
+    of_known,
     of_week,
     or_older,
     percent,
@@ -102,6 +104,8 @@ class About:
     agent_version: str
     tables: str
     """Where the tables lie beside the page."""
+    ahead: int = 0
+    """How many events were left out for a clock that is ahead."""
 
 
 def render(shown: Shown, about: About) -> bytes | None:
@@ -681,7 +685,9 @@ class _Page:
         told = (
             tag("li", f"{about.events:,} events were read, of {', '.join(about.sources)}; "
                 f"{about.others:,} others are not of this agent, and {about.faults:,} lines or "
-                "events could not be used."),
+                "events could not be used"
+                + (f"; {about.ahead:,} are left out, of windows that end more than a day after "
+                   "this was made: a clock is wrong." if about.ahead else ".")),
             tag("li", "An installation counts once a week, with what its latest report says; the "
                 "share is of all that reported in that week."),
             tag("li", f"° marks fewer than {FEW} installations: a few more or less change much."),
@@ -715,7 +721,9 @@ class _Page:
         """Return a bar a row; many that are withheld are one, of what the others leave."""
         is_doubtful = self.period.this in self.period.doubtful
         hidden = sum(one.installations is WITHHELD for one in rows)
-        charted = rows if hidden <= MAX_STUMPS else [one for one in rows if _is_told(one)]
+        known = of_known(rows)
+        charted = known if hidden <= MAX_STUMPS else [one for one in known if _is_told(one)]
+        before = by_key(of_known(before.values()))
         bars = [
             Bar(
                 " ".join(one.key),
@@ -727,18 +735,21 @@ class _Page:
             for one in self._largest(charted)
         ]
         everyone = self._everyone()
-        if len(charted) < len(rows) and isinstance(everyone, int):
-            rest = 1 - sum(figure(one.installations) for one in rows) / everyone
+        if hidden > MAX_STUMPS and isinstance(everyone, int):
+            rest = everyone - sum(figure(one.installations) for one in rows)
+            rest /= everyone - not_known(rows)
             together = f"{hidden} withheld, together"
             bars.append(Bar(together, rest, percent(rest), is_doubtful=True))
-        return self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks())
+        note = f"{sentences.whose(rows).capitalize()}. {self._marks()}".strip()
+        return self._figure(self.draw.bars(title, _listed(bars), bars), title, note)
 
     def _trend(self, title: str, now: Sequence[Row], rows: Sequence[Row]) -> Element:
         weeks = self.period.weeks
-        values = series(rows, weeks, "share")
+        note = f"{sentences.whose(now).capitalize()}. {self._marks(is_weekly=True)}".strip()
+        values = series(of_known(rows), weeks, "share")
         trends = [
             Trend(one.key[0], values.get(one.key, []), percent(_share(one)))
-            for one in self._largest(now)
+            for one in self._largest(of_known(now))
             if _is_told(one) or any(map(is_number, values.get(one.key, ())))
         ]
         described = "; ".join(
@@ -749,7 +760,7 @@ class _Page:
         return self._figure(
             self.draw.trends(title, described, trends, weeks, self.period.doubtful),
             title,
-            self._marks(is_weekly=True),
+            note,
         )
 
     def _marks(self, *, is_weekly: bool = False) -> str:

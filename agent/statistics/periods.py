@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from agent.statistics.answers import WITHHELD, Row, Told
-from agent.statistics.withhold import Shown
+from agent.statistics.withhold import Shown, is_known
 
 WEEK = timedelta(days=7)
 MAX_WEEKS = 13
@@ -93,6 +93,28 @@ def series(
     return found
 
 
+def of_known(rows: Iterable[AnyRow]) -> list[AnyRow]:
+    """Return the rows of which is known what they are about, their shares those of all such."""
+    found: list[AnyRow] = []
+    every = list(rows)
+    for week in dict.fromkeys(one.week for one in every):
+        those = of_week(every, week)
+        everyone: Told = getattr(those[0], "installations_all", None)
+        known = figure(everyone) - not_known(those)
+        for one in those:
+            if is_known(one) and is_number(one.installations) and known > 0:
+                share: dict[str, Any] = {"share": figure(one.installations) / known}
+                found.append(evolve(one, **share))
+            elif is_known(one):
+                found.append(one)
+    return found
+
+
+def not_known(rows: Iterable[Row]) -> int:
+    """Return of how many it is told that nothing is known of them."""
+    return sum(int(figure(one.installations)) for one in rows if not is_known(one))
+
+
 def by_key(rows: Iterable[AnyRow]) -> Mapping[tuple[str, ...], AnyRow]:
     """Return rows of one week by what they are about."""
     return {one.key: one for one in rows}
@@ -151,9 +173,10 @@ def or_older(rows: Sequence[Row], everyone: Told) -> list[tuple[float, float] | 
     """Return for each row, oldest first, between which shares it and all older ones are.
 
     It is made of what is told alone: of what is withheld, each row has one at least, and all
-    together have what the others leave of everyone.
+    together have what the others leave of everyone. Shares are of those of which it is known.
     """
-    if not isinstance(everyone, int) or not everyone:
+    known = int(figure(everyone)) - not_known(rows)
+    if not isinstance(everyone, int) or known <= 0:
         return [None] * len(rows)
     hidden = sum(one.installations is WITHHELD for one in rows)
     rest = everyone - sum(int(figure(one.installations)) for one in rows)
@@ -165,7 +188,7 @@ def or_older(rows: Sequence[Row], everyone: Told) -> list[tuple[float, float] | 
         least = told + (rest if older == hidden else older)
         most = told + (rest - (hidden - older) if older else 0)
         is_named = version_order(one.key[0])[0] == 0
-        found.append((least / everyone, most / everyone) if is_named else None)
+        found.append((least / known, most / known) if is_named else None)
     return found
 
 

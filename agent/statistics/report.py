@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import shutil
+from contextlib import contextmanager
+from errno import EACCES, EISDIR, ENOTDIR
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,12 +21,13 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
-from agent.statistics.sources import are_large, label, load
+from agent.statistics.sources import are_large, hold_back, label, load
 from agent.statistics.warehouse import WarehouseError, opened
 from agent.statistics.withhold import SHOWN, withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from agent.statistics.answers import Row
     from agent.statistics.sources import Loaded, Tell
@@ -30,28 +36,43 @@ if TYPE_CHECKING:
 MAX_SHOWN_FAULTS = 20
 
 
-def show_report(sources: Sequence[str], output: Path, *, least: int, agent_version: str) -> int:
+def show_report(
+    sources: Sequence[str], output: Path, *, least: int, agent_version: str, now: datetime
+) -> int:
     """Write the report on exported events."""
     errors = Console(stderr=True)
-    tables = output.with_name(f"{output.stem}-tables")
     try:
         # What cannot be written is known before anything is read.
-        tables.mkdir(parents=True, exist_ok=True)
-        with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
-            warehouse.run("tables.sql")
-            loaded = load(sources, warehouse, lambda source: _task(progress, source))
-            _say_faults(errors, loaded)
-            if not loaded.events:
-                return _refuse(errors, "no event of this agent could be read")
-            models = _task(progress, "the models")
-            warehouse.run("models.sql")
-            warehouse.run("refresh.sql")
-            shown = withhold(warehouse.answers(), least)
-            models(100)
+        with _room(output) as room:
+            return _show(sources, output, room, errors, least, agent_version, now)
     except WarehouseError as error:
         return _refuse(errors, str(error))
     except OSError as error:
         return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
+
+
+def _show(
+    sources: Sequence[str],
+    output: Path,
+    room: Path,
+    errors: Console,
+    least: int,
+    agent_version: str,
+    now: datetime,
+) -> int:
+    with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
+        warehouse.run("tables.sql")
+        loaded = load(sources, warehouse, lambda source: _task(progress, source))
+        hold_back(warehouse, loaded, now)
+        _say_faults(errors, loaded)
+        if not loaded.events:
+            return _refuse(errors, "no event of this agent could be read")
+        models = _task(progress, "the models")
+        warehouse.run("models.sql")
+        warehouse.run("refresh.sql")
+        shown = withhold(warehouse.answers(), least)
+        models(100)
+    tables = _tables(output)
     about = About(
         [label(one) for one in sources],
         loaded.events,
@@ -59,15 +80,47 @@ def show_report(sources: Sequence[str], output: Path, *, least: int, agent_versi
         len(loaded.faults) + loaded.more_faults,
         agent_version,
         tables.name,
+        loaded.ahead,
     )
     page = render(shown, about)
     if page is None:
         return _refuse(errors, "no window was sent in these events")
-    for name, text in csv_files(shown):
-        (tables / name).write_text(text, encoding="utf-8")
-    output.write_bytes(page)
+    files = dict(csv_files(shown))
+    for name, text in files.items():
+        (room / name).write_text(text, encoding="utf-8")
+    (room / "page.html").write_bytes(page)
+    tables.mkdir(parents=True, exist_ok=True)
+    for name in files:
+        shutil.move(room / name, tables / name)
+    shutil.move(room / "page.html", output)
     print(output)
     return 0
+
+
+def _tables(output: Path) -> Path:
+    return output.with_name(f"{output.stem}-tables")
+
+
+@contextmanager
+def _room(output: Path) -> Iterator[Path]:
+    """Make a folder near the output in which all is made ready, and leave none.
+
+    Raises `OSError` if nothing can be written there.
+    """
+    if output.is_dir():
+        raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(output))
+    tables = _tables(output)
+    if tables.exists() and not os.access(tables, os.W_OK | os.X_OK):
+        raise PermissionError(EACCES, os.strerror(EACCES), str(tables))
+    if tables.exists() and not tables.is_dir():
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(tables))
+    near = next(one for one in output.absolute().parents if one.exists())
+    try:
+        room = TemporaryDirectory(dir=near, prefix=".botkube-analytics-")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(output)) from error
+    with room as name:
+        yield Path(name)
 
 
 def csv_files(shown: Shown) -> Iterator[tuple[str, str]]:
@@ -116,6 +169,12 @@ def _say_faults(errors: Console, loaded: Loaded) -> None:
     more = len(loaded.faults) + loaded.more_faults - MAX_SHOWN_FAULTS
     if more > 0:
         errors.print(f"botkube-analytics: and {more} more lines like these")
+    if loaded.ahead:
+        errors.print(
+            f"botkube-analytics: events left out: {loaded.ahead}, of windows that end more than a "
+            "day from now: a clock is wrong",
+            soft_wrap=True,
+        )
 
 
 def _refuse(errors: Console, message: str) -> int:

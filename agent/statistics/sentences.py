@@ -30,13 +30,15 @@ from agent.statistics.periods import (
     change,
     figure,
     is_number,
+    not_known,
     number,
+    of_known,
     of_week,
     or_older,
     percent,
     version_order,
 )
-from agent.statistics.withhold import OTHERS
+from agent.statistics.withhold import OTHERS, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 NOTHING = "Nothing of it is told of the week."
@@ -69,13 +71,18 @@ def active(rows: Sequence[Active], period: Period) -> str:
 
 def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
     """Say which version most have, and how many are on the oldest ones."""
-    now = _told(of_week(rows, period.this))
-    if not now:
+    week = of_week(rows, period.this)
+    if not _told(week):
         return TOO_FEW
+    now = _told(of_known(week))
+    if not now:
+        return NOTHING
     most = max(now, key=lambda one: figure(one.installations))
-    before = by_key(of_week(rows, period.before)).get(most.key)
+    before = by_key(of_known(of_week(rows, period.before))).get(most.key)
     share, was = _share(most), _share(before) if before else None
     said = f"Most installations run {what} {' on '.join(most.key)}: {percent(share)}"
+    if not_known(week):
+        said += " of those of which it is known"
     if before is not None and is_number(was):
         said += f", {change(share, was)} points against the week before"
     hidden = sum(one.installations is WITHHELD for one in of_week(rows, period.this))
@@ -99,7 +106,16 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in chosen[:4] if bounds[0] < 1]
     if not told:
         return ""
-    return f"On this {what} or an older one are, of all installations: {'; '.join(told)}."
+    return f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
+
+
+def whose(rows: Sequence[Row]) -> str:
+    """Say of which installations the shares of a week are."""
+    if many := not_known(rows):
+        return f"of those installations of which it is known (of {many:,} it is not)"
+    if any(one.installations is WITHHELD and not is_known(one) for one in rows):
+        return "of all installations (of how many it is not known is withheld)"
+    return "of all installations"
 
 
 def pairs(rows: Sequence[Row], period: Period) -> str:
@@ -180,7 +196,9 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
 
 def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period) -> str:
     """Say which version crashes most for its time."""
-    now = [one for one in of_week(rows, period.this) if is_number(one.per_1000_hours)]
+    now = [
+        one for one in of_week(rows, period.this) if is_number(one.per_1000_hours) and is_known(one)
+    ]
     if not now:
         return TOO_FEW
     worst = max(now, key=lambda one: figure(one.per_1000_hours))

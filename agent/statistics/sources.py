@@ -10,9 +10,10 @@ from __future__ import annotations
 import gzip
 import shutil
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from pathlib import Path
 from threading import Event, Thread
@@ -36,10 +37,14 @@ Tell: TypeAlias = Callable[[float], None]
 
 MAX_LINE_BYTES = 8 << 20
 MAX_FAULTS = 1000
+AHEAD = timedelta(days=1)
+"""How much later than it is received a window may end, as the models have it."""
 LARGE_BYTES = 2 << 30
 MAX_NUMBER = 2**53
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
+_BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
+"""What a file raises that is no gzip, or the beginning of one."""
 _LOOK_SECONDS = 0.2
 _SAMPLE = 100
 _LACKS = "an event that lacks who, which window, or a number"
@@ -78,6 +83,8 @@ class Loaded:
     others: int = 0
     faults: list[str] = field(factory=list)
     more_faults: int = 0
+    ahead: int = 0
+    """How many were of windows that have not been yet, by a clock that is wrong."""
 
     def note(self, fault: str) -> None:
         """Keep a fault, or count it."""
@@ -89,10 +96,16 @@ class Loaded:
 
 def label(source: str) -> str:
     """Return how a source may be named: an address without user and password."""
-    if _is_address(source):
+    if not _is_address(source):
+        return source
+    scheme = source.partition("://")[0]
+    try:
         parts = urlsplit(source)
-        return f"{parts.scheme}://{parts.hostname or ''}{parts.path}"
-    return source
+        host = parts.hostname or ""
+    except ValueError:
+        return f"{scheme}://..."
+    # A slash in a password makes a path of what follows.
+    return f"{scheme}://..." if "@" in parts.path else f"{scheme}://{host}{parts.path}"
 
 
 def are_large(sources: Iterable[str]) -> bool:
@@ -115,8 +128,10 @@ def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -
     for source in sources:
         progress = tell(label(source))
         with _watched(into.connection, progress):
-            if _is_address(source):
+            if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
                 _load_postgres(source, into, tables, loaded)
+            elif _is_address(source):
+                raise WarehouseError(f"{label(source)}: of addresses only postgresql:// is read")
             else:
                 paths = list(_files(source, into.folder))
                 entries = [one for one in paths if one.suffix == ".report"]
@@ -124,13 +139,50 @@ def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -
                     _load_ledger(entries, into, tables, loaded)
                 for path in paths:
                     if path.suffix != ".report":
-                        _load_file(path, into, tables, loaded)
+                        with _named(str(path)):
+                            _load_file(path, into, tables, loaded)
         progress(100)
     return loaded
 
 
+def hold_back(into: Warehouse, loaded: Loaded, now: datetime) -> None:
+    """Let nothing be received later than now.
+
+    Where a collector did not say when, the sender does, by the clock that made the windows. One
+    that is far ahead would pass for right, and every week up to its own for empty.
+    """
+    received = "received_at > $1"
+    naive = now.astimezone(UTC).replace(tzinfo=None)
+    for table, columns in into.tables().items():
+        if "window_end" in columns:
+            loaded.ahead += into.rows(
+                f"select count(*) from {table} where {received}"
+                " and try_cast(window_end as timestamptz) > $2",
+                [naive, now + AHEAD],
+            )[0][0]
+        into.connection.execute(f"update {table} set received_at = $1 where {received}", [naive])
+
+
 def _is_address(source: str) -> bool:
-    return source.partition("://")[0] in ADDRESSES and "://" in source
+    return "://" in source
+
+
+def _duckdb() -> Any:  # noqa: ANN401 a module
+    import duckdb  # noqa: PLC0415 an extra: whoever comes here has it
+
+    return duckdb
+
+
+@contextmanager
+def _named(source: str) -> Iterator[None]:
+    """Say of a file that is not what it begins like which one it is."""
+    duckdb = _duckdb()
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        raise
+    except (duckdb.Error, *_BROKEN) as error:
+        raise WarehouseError(f"{source}: cannot be read: {first_line(error)}") from error
 
 
 @contextmanager
@@ -206,8 +258,17 @@ def _load_lines(
         link.unlink(missing_ok=True)
         link.symlink_to(path.resolve())
         path = link
-    are_requests = _are_requests(path, is_zipped=is_zipped)
-    _parse(path, into, are_requests=are_requests)
+    try:
+        are_requests = _are_requests(path, is_zipped=is_zipped)
+        _parse(path, into, are_requests=are_requests)
+    except (_duckdb().Error, *_BROKEN):
+        begun = into.folder / "begun.ndjson"
+        if not is_zipped or not (lines := _begin(path, begun)):
+            raise
+        loaded.note(f"{shown}:{lines + 1}: no whole gzip file; the lines before are kept")
+        path, is_zipped = begun, False
+        are_requests = _are_requests(path, is_zipped=is_zipped)
+        _parse(path, into, are_requests=are_requests)
     unread = _unread(into)
     unusable = _spread(into, tables, loaded)
     spool = into.folder / "lines.ndjson"
@@ -370,6 +431,16 @@ def _open(path: Path, *, is_zipped: bool) -> IO[bytes]:
     return file
 
 
+def _begin(path: Path, begun: Path) -> int:
+    """Copy the whole lines that a broken file begins with; return how many they are."""
+    lines = 0
+    with closing(_open(path, is_zipped=True)) as file, begun.open("wb") as out, suppress(*_BROKEN):
+        for line in file:
+            out.write(line)
+            lines += 1
+    return lines
+
+
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
     """Yield lines; one beyond the limit is cut, which leaves it no JSON."""
     while line := file.readline(MAX_LINE_BYTES):
@@ -481,6 +552,15 @@ def _load_postgres(source: str, into: Warehouse, tables: Tables, loaded: Loaded)
             "PostgreSQL needs psycopg: pip install 'botkube-analytics[report]'"
         ) from error
     spool = into.folder / "copied.csv"
+    shown = label(source)
+    try:
+        # What it says quotes the address, and with it the password; a part that is left of a
+        # password with a slash would pass for a port.
+        is_address = bool(psycopg.conninfo.conninfo_to_dict(source)) and shown[-3:] != "..."
+    except psycopg.Error:
+        is_address = False
+    if not is_address:
+        raise WarehouseError(f"{shown}: not an address of PostgreSQL")
     try:
         with psycopg.connect(source) as database:
             database.read_only = True
@@ -506,7 +586,7 @@ def _load_postgres(source: str, into: Warehouse, tables: Tables, loaded: Loaded)
                 )
                 loaded.events += _insert(into, relation, names, table, columns)
     except psycopg.Error as error:
-        raise WarehouseError(f"{label(source)}: {first_line(error)}") from error
+        raise WarehouseError(f"{shown}: {first_line(error)}") from error
 
 
 def _columns(into: Warehouse, relation: str) -> Sequence[str]:

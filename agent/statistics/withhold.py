@@ -46,6 +46,7 @@ DAYS = 7
 _QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 _PARTS = ("new", "kept", "returned", "gone")
 OTHERS = "all others"
+_UNKNOWN = {"unknown", "several", OTHERS}
 _SERIES = (12, 8, 6, 4, 3, 2, 1)
 """How many series of versions are told apart where not all can be."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
@@ -159,6 +160,11 @@ class _Left:
 
     least: int
     too_few: set[tuple[str, date]] = field(factory=set)
+
+
+def is_known(row: Row) -> bool:
+    """Whether what the row is about is one thing, and known."""
+    return not _UNKNOWN & {*row.key}
 
 
 def _is_few(value: Told, least: int) -> bool:
@@ -489,7 +495,8 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
                 _int(one.failed),
                 "attempts",
                 OUTSIDE,
-                _is_few(one.installations, least),
+                # So few that were observed are of as few, whoever else failed unobserved.
+                _is_few(one.installations, least) or _is_few(one.failed, least),
                 1 + _int(one.failed) / 1000,
             )
             for one in group
@@ -497,6 +504,12 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
         attempts = group[0].attempts
         if attempts is None:
             yield from _small(group, least)
+            continue
+        observed = group[0].installations_observed
+        if observed is None or _is_few(observed, least):
+            names = ("failed", "attempts", "rate", "installations_observed")
+            told = dict.fromkeys(names, WITHHELD)
+            yield from (_change(one, told) for one in _small(group, least))
             continue
         all_of_them = Cell("attempts", _int(attempts), OUTSIDE, "attempts", cost=1e6)
         hidden = hide([*cells, all_of_them], least)
@@ -547,7 +560,14 @@ def _crashes(
 
 
 def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashes, list[CrashKind]]:
-    """Withhold kinds: a version's crashes are those of each kind."""
+    """Withhold kinds: a version's crashes are those of each kind.
+
+    As many crashed at least as had the kind that most had. Nobody knows who is behind crashes of a
+    version that is not known; they are also what the kinds of a version have more than its row.
+    """
+    crashed = max((_int(one.installations) for one in kinds), default=0)
+    is_few = bool(row.crashes) and (not is_known(row) or crashed < least)
+    between = abs(sum(_int(one.crashes) for one in kinds) - _int(row.crashes))
     cells = [
         Cell(
             one.kind,
@@ -560,10 +580,10 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
         for one in kinds
     ]
     total = ("all", "kinds")
-    cells.append(Cell(total, _int(row.crashes), OUTSIDE, "version", cost=1e6))
-    hidden = hide(cells, least)
+    cells.append(Cell(total, _int(row.crashes), OUTSIDE, "version", is_small=is_few, cost=1e6))
+    hidden = None if kinds and _is_few(between, least) else hide(cells, least)
     told = [] if hidden is None else [_blank(k) if k.kind in hidden else k for k in kinds]
-    if hidden is None or total in hidden:
+    if total in hidden if hidden is not None else is_few or not _is_few(between, least):
         row = evolve(row, crashes=WITHHELD, per_1000_hours=WITHHELD)
     return row, told
 
