@@ -251,6 +251,22 @@ def test_one_clock_that_is_far_ahead_empties_no_week(
     assert f"{many} are left out, of windows that end more than a day after" in page
 
 
+def test_a_fleet_whose_clocks_are_all_ahead_is_believed(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    """The clock here is behind, then; 28 years later the days of the week are the same."""
+    later = [
+        re.sub(rb"\b20(\d\d)(?=-\d\d-\d\dT)", lambda at: b"20%d" % (int(at[1]) + 28), one)
+        for one in requests
+    ]
+    found = report(tmp_path / "out", write(tmp_path / "events", later))
+
+    assert {
+        name: re.sub(r"(?m)^20(\d\d)", lambda at: f"20{int(at[1]) - 28}", text)
+        for name, text in found.items()
+    } == expected
+
+
 @pytest.mark.parametrize("content", [b"", b"{}\n", b"\xff\xfe\x00" * 99, b"7" * (9 << 20), b"[]"])
 def test_nothing_that_can_be_read_ends_with_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes

@@ -37,6 +37,7 @@ Tell: TypeAlias = Callable[[float], None]
 
 MAX_LINE_BYTES = 8 << 20
 MAX_FAULTS = 1000
+MOST_AHEAD = 0.1
 AHEAD = timedelta(days=1)
 """How much later than it is received a window may end, as the models have it."""
 LARGE_BYTES = 2 << 30
@@ -149,18 +150,27 @@ def hold_back(into: Warehouse, loaded: Loaded, now: datetime) -> None:
     """Let nothing be received later than now.
 
     Where a collector did not say when, the sender does, by the clock that made the windows. One
-    that is far ahead would pass for right, and every week up to its own for empty.
+    that is far ahead would pass for right, and every week up to its own for empty. Where many are
+    ahead, it is the clock here that is wrong, or a fleet that was made up.
     """
-    received = "received_at > $1"
     naive = now.astimezone(UTC).replace(tzinfo=None)
-    for table, columns in into.tables().items():
-        if "window_end" in columns:
-            loaded.ahead += into.rows(
-                f"select count(*) from {table} where {received}"
-                " and try_cast(window_end as timestamptz) > $2",
-                [naive, now + AHEAD],
-            )[0][0]
-        into.connection.execute(f"update {table} set received_at = $1 where {received}", [naive])
+    tables = into.tables()
+    ahead = sum(
+        into.rows(
+            f"select count(*) from {table} where received_at > $1"
+            " and try_cast(window_end as timestamptz) > $2",
+            [naive, now + AHEAD],
+        )[0][0]
+        for table, columns in tables.items()
+        if "window_end" in columns
+    )
+    if ahead > MOST_AHEAD * loaded.events:
+        return
+    loaded.ahead = ahead
+    for table in tables:
+        into.connection.execute(
+            f"update {table} set received_at = $1 where received_at > $1", [naive]
+        )
 
 
 def _is_address(source: str) -> bool:
