@@ -6,6 +6,7 @@ Must not know where events come from, nor what the answers mean. Blocks.
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -91,6 +92,7 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
         settings: dict[str, str | bool | int | float | list[str]] = {
             "memory_limit": MEMORY,
             "temp_directory": str(folder / "spill"),
+            "threads": _cores(),
             # Extensions come from elsewhere: nothing is downloaded.
             "autoinstall_known_extensions": "false",
         }
@@ -105,6 +107,14 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
             raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
         finally:
             connection.close()
+
+
+def _cores() -> int:
+    """Return how many cores this process may use; more threads than that cost a tenth."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS
+        return os.cpu_count() or 1
 
 
 def first_line(error: Exception) -> str:
