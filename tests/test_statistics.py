@@ -507,6 +507,75 @@ def test_weeks_that_are_not_whole_are_marked_and_not_compared() -> None:
     assert f"Hatched: {weeks[0]} (70.0 % observed), {weeks[2]} (not whole)" in page
 
 
+def test_a_week_in_which_nobody_reported_is_told_as_one() -> None:
+    weeks = [WEEK + timedelta(weeks=number) for number in range(3)]
+    answers = Answers(
+        [Active(week=week, installations=0 if week == weeks[1] else 40) for week in weeks],
+        completeness=[
+            Completeness(
+                week=week,
+                is_whole=True,
+                reason="delivery" if week == weeks[1] else "observed",
+                hours=6720,
+                share=1.0,
+                installations=40,
+            )
+            for week in weeks
+        ],
+    )
+    page = (render(withhold(answers, 5), ABOUT) or b"").decode()
+
+    assert f"The week of {weeks[2]}, compared with that of {weeks[1]} (nobody reported)" in page
+    assert f"Hatched: {weeks[1]} (nobody reported)" in page
+    told = rows_of_table(page, "Installations and clusters by week")
+    assert [cell.text for cell in told[1]][:2] == [f"{weeks[1]} (nobody reported)", "0"]
+
+
+def test_a_table_says_what_was_in_the_week_before() -> None:
+    def version(week: date, name: str, many: int) -> Version:
+        return Version(
+            week=week,
+            botkube_version=name,
+            installations=many,
+            installations_all=100,
+            share=many / 100,
+        )
+
+    before = WEEK - timedelta(weeks=1)
+    answers = Answers(
+        [Active(week=week, installations=100) for week in (before, WEEK)],
+        [
+            version(before, "v1.13.0", 70),
+            version(before, "v1.14.0", 30),
+            version(WEEK, "v1.13.0", 40),
+            version(WEEK, "v1.14.0", 40),
+            version(WEEK, "unknown", 20),
+        ],
+        completeness=[
+            Completeness(week=week, is_whole=True, reason="observed", installations=100)
+            for week in (before, WEEK)
+        ],
+    )
+    page = (render(withhold(answers, 5), ABOUT) or b"").decode()
+    told = rows_of_table(page, f"BotKube in the week of {WEEK}")
+
+    # Of the eighty of which it is known: in the week before it was known of all.
+    assert [[cell.text for cell in row][:4] for row in told] == [
+        ["v1.13.0", "40", "50.0 %", "-20.0"],
+        ["v1.14.0", "40", "50.0 %", "+20.0"],
+        ["unknown", "20°", "–", "–"],
+    ]
+    assert "Shares are of those installations of which it is known (of 20 it is not)." in page
+    assert '<p class="said"></p>' not in page and '<p class="said"/>' not in page  # noqa: PT018
+
+
+def rows_of_table(page: str, caption: str) -> list[ET.Element]:
+    """Return the rows of a table of the page."""
+    tables = (ET.fromstring(one) for one in re.findall(r"<table.*?</table>", page, re.DOTALL))  # noqa: S314 our own page
+    found = next(one for one in tables if one.findtext("caption") == caption)
+    return found.findall("tbody/tr")
+
+
 @pytest.fixture
 async def tab(tmp_path: Path) -> AsyncIterator[Tab]:
     found = find()

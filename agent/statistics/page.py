@@ -218,12 +218,13 @@ class _Page:
             return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
         before = by_key(of_week(rows, self.period.before))
         older = or_older(now, self._everyone())
+        shares, were = _shares(now), _shares(before.values())
         figures = [
             (
                 one.key[0],
                 number(one.installations) + self._few(one),
-                percent(_share(one)),
-                _change(one, before),
+                percent(shares.get(one.key)),
+                change(shares.get(one.key), were.get(one.key)),
                 between(bounds),
             )
             for one, bounds in zip(now, older, strict=True)
@@ -231,8 +232,14 @@ class _Page:
         return section(
             name,
             question,
-            tag("p", sentences.adoption(rows, self.period, what), class_="said"),
-            tag("p", sentences.droppable(rows, self.period, self._everyone(), what), class_="said"),
+            *(
+                tag("p", said, class_="said")
+                for said in (
+                    sentences.adoption(rows, self.period, what),
+                    sentences.droppable(rows, self.period, self._everyone(), what),
+                )
+                if said
+            ),
             tag(
                 "div",
                 self._share_bars(f"{what} by share of installations", now, before),
@@ -245,6 +252,7 @@ class _Page:
                 figures,
                 table,
                 of=now,
+                note=f"Shares are {sentences.whose(now)}.",
             ),
         )
 
@@ -285,7 +293,9 @@ class _Page:
         rows = self.shown.distributions
         now = sorted(of_week(rows, self.period.this), key=lambda one: -figure(one.installations))
         before = by_key(of_week(rows, self.period.before))
+        shares, were = _shares(now), _shares(before.values())
         places = of_week(self.shown.kubernetes_adoption, self.period.this)
+        of_places = _shares(places)
         places.sort(key=lambda one: (version_order(one.kubernetes_minor), one.distribution))
         return section(
             "distributions",
@@ -299,13 +309,14 @@ class _Page:
                     (
                         one.distribution,
                         number(one.installations) + self._few(one),
-                        percent(one.share),
-                        _change(one, before),
+                        percent(shares.get(one.key)),
+                        change(shares.get(one.key), were.get(one.key)),
                     )
                     for one in now
                 ],
                 "distributions",
                 of=now,
+                note=f"Shares are {sentences.whose(now)}.",
             ),
             self._table(
                 f"By minor and distribution, week of {self.period.this}",
@@ -315,12 +326,13 @@ class _Page:
                         one.kubernetes_minor,
                         one.distribution,
                         number(one.installations),
-                        percent(one.share),
+                        percent(of_places.get(one.key)),
                     )
                     for one in places
                 ],
                 "kubernetes_adoption",
                 of=places,
+                note=f"Shares are {sentences.whose(places)}.",
             ),
         )
 
@@ -378,7 +390,7 @@ class _Page:
                 f"{one.platform} ({one.kind})",
                 one.share_at_least,
                 percent(one.share_at_least),
-                getattr(before.get(one.key), "share_at_least", None),
+                _was(before, one, "share_at_least"),
                 self.period.this in self.period.doubtful,
             )
             for one in now[:MAX_BARS]
@@ -391,7 +403,16 @@ class _Page:
             self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks()),
             self._table(
                 f"Bots and sinks in the week of {self.period.this}",
-                ("platform", "kind", "on", "off", "unknown", "on, of those known", "on, at least"),
+                (
+                    "platform",
+                    "kind",
+                    "on",
+                    "off",
+                    "unknown",
+                    "on, of those known",
+                    "on, at least",
+                    "points",
+                ),
                 [
                     (
                         one.platform,
@@ -401,6 +422,7 @@ class _Page:
                         number(one.installations_unknown),
                         percent(one.share),
                         percent(one.share_at_least),
+                        change(one.share_at_least, _was(before, one, "share_at_least")),
                     )
                     for one in now
                 ],
@@ -414,6 +436,7 @@ class _Page:
             of_week(self.shown.events_per_day, self.period.this),
             key=lambda one: -figure(one.median),
         )
+        before = by_key(of_week(self.shown.events_per_day, self.period.before))
         spreads = [
             Spread(
                 one.platform,
@@ -440,13 +463,22 @@ class _Page:
             ),
             self._table(
                 f"Events per installation and day, week of {self.period.this}",
-                ("platform", "installations", "days", *names, "events", "days left out"),
+                (
+                    "platform",
+                    "installations",
+                    "days",
+                    *names,
+                    "median before",
+                    "events",
+                    "days left out",
+                ),
                 [
                     (
                         one.platform,
                         number(one.installations) + self._few(one),
                         number(one.installation_days),
                         *(number(getattr(one, name)) for name in names),
+                        number(_was(before, one, "median")),
                         number(one.total),
                         number(one.days_left_out),
                     )
@@ -468,7 +500,7 @@ class _Page:
                 f"{one.command}, {one.platform}",
                 one.installations,
                 number(one.installations),
-                getattr(before.get(one.key), "installations", None),
+                _was(before, one, "installations"),
                 self.period.this in self.period.doubtful,
             )
             for one in rows[:MAX_BARS]
@@ -481,12 +513,21 @@ class _Page:
             self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks()),
             self._table(
                 f"Commands in the week of {self.period.this}",
-                ("command", "platform", "installations", "could show it", "times", "failed"),
+                (
+                    "command",
+                    "platform",
+                    "installations",
+                    "before",
+                    "could show it",
+                    "times",
+                    "failed",
+                ),
                 [
                     (
                         one.command,
                         one.platform,
                         number(one.installations) + self._few(one),
+                        number(_was(before, one, "installations")),
                         number(one.installations_observable),
                         number(one.count) + (" at most" if figure(one.count_at_most) else ""),
                         number(one.count_failed),
@@ -509,7 +550,7 @@ class _Page:
                 f"{one.platform}: {one.reason}",
                 one.rate,
                 percent(one.rate),
-                getattr(before.get(one.key), "rate", None),
+                _was(before, one, "rate"),
                 self.period.this in self.period.doubtful,
             )
             for one in rows
@@ -523,7 +564,16 @@ class _Page:
             self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks()),
             self._table(
                 f"Failures in the week of {self.period.this}",
-                ("platform", "what", "reason", "failed", "attempts", "rate", "installations"),
+                (
+                    "platform",
+                    "what",
+                    "reason",
+                    "failed",
+                    "attempts",
+                    "rate",
+                    "rate before",
+                    "installations",
+                ),
                 [
                     (
                         one.platform,
@@ -532,6 +582,7 @@ class _Page:
                         number(one.failed_all),
                         number(one.attempts),
                         percent(one.rate),
+                        percent(_was(before, one, "rate")),
                         number(one.installations) + self._few(one),
                     )
                     for one in rows
@@ -551,7 +602,7 @@ class _Page:
                 f"{one.field}: {one.reason}, {one.platform}",
                 one.share,
                 percent(one.share),
-                getattr(before.get(one.key), "share", None),
+                _was(before, one, "share"),
                 self.period.this in self.period.doubtful,
             )
             for one in rows[:MAX_BARS]
@@ -564,7 +615,7 @@ class _Page:
             self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks()),
             self._table(
                 f"Faults in the week of {self.period.this}",
-                ("key", "reason", "platform", "times", "installations", "share"),
+                ("key", "reason", "platform", "times", "installations", "share", "points"),
                 [
                     (
                         one.field,
@@ -573,6 +624,7 @@ class _Page:
                         number(one.count),
                         number(one.installations) + self._few(one),
                         percent(one.share),
+                        change(one.share, _was(before, one, "share")),
                     )
                     for one in rows
                 ],
@@ -590,7 +642,7 @@ class _Page:
                 one.botkube_version,
                 one.per_1000_hours,
                 number(one.per_1000_hours),
-                getattr(before.get(one.key), "per_1000_hours", None),
+                _was(before, one, "per_1000_hours"),
                 self.period.this in self.period.doubtful,
             )
             for one in self._largest([one for one in rows if is_number(one.per_1000_hours)])
@@ -609,13 +661,14 @@ class _Page:
             self._figure(self.draw.bars(title, _listed(bars), bars), title, self._marks()),
             self._table(
                 f"Crashes in the week of {self.period.this}",
-                ("BotKube", "crashes", "hours", "in 1,000 hours", "installations"),
+                ("BotKube", "crashes", "hours", "in 1,000 hours", "before", "installations"),
                 [
                     (
                         one.botkube_version,
                         number(one.crashes),
                         number(one.installation_hours),
                         number(one.per_1000_hours),
+                        number(_was(before, one, "per_1000_hours")),
                         number(one.installations) + self._few(one),
                     )
                     for one in rows
@@ -645,6 +698,7 @@ class _Page:
         weeks = self.period.weeks
         now = of_week(rows, self.period.this)
         now.sort(key=lambda one: -figure(one.hours))
+        before = by_key(of_week(rows, self.period.before))
         trends = [
             Trend(key[0], values, percent(values[weeks.index(self.period.this)]))
             for key, values in series(rows, weeks, "share").items()
@@ -668,9 +722,15 @@ class _Page:
             ),
             self._table(
                 f"Time in the week of {self.period.this}",
-                ("what", "hours", "share", "installations"),
+                ("what", "hours", "share", "before", "installations"),
                 [
-                    (one.reason, number(one.hours), percent(one.share), number(one.installations))
+                    (
+                        one.reason,
+                        number(one.hours),
+                        percent(one.share),
+                        percent(_was(before, one, "share")),
+                        number(one.installations),
+                    )
                     for one in now
                 ],
                 "completeness",
@@ -865,5 +925,12 @@ def _share(row: Row | None) -> Told:
     return found
 
 
-def _change(row: Row, before: Mapping[Key, Row]) -> str:
-    return change(_share(row), _share(before.get(row.key)))
+def _shares(rows: Iterable[Row]) -> Mapping[Key, Told]:
+    """Return the share of each of which it is known what it is, of all such."""
+    return {one.key: _share(one) for one in of_known(rows)}
+
+
+def _was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
+    """Return a number of the same row in the week before."""
+    found: Told = getattr(before.get(row.key), name, None)
+    return found

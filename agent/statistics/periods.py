@@ -27,26 +27,30 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 @frozen
 class Period:
-    """The weeks of a report, oldest first; `this` is compared with `before`, if that is told."""
+    """The weeks of a report, oldest first; `this` is compared with `before`, if that is told.
+
+    In an `empty` one nobody was active: all was lost, or there is nobody.
+    """
 
     weeks: Sequence[date]
     this: date
     before: date | None
     whole: frozenset[date]
     observed: Mapping[date, float] = field(factory=dict)
+    empty: frozenset[date] = frozenset()
 
     @property
     def doubtful(self) -> frozenset[date]:
         """The weeks that are not whole, or of which too little was observed."""
-        return frozenset(
-            one for one in self.weeks if one not in self.whole or not self._is_observed(one)
-        )
+        return frozenset(one for one in self.weeks if self.why(one))
 
     def _is_observed(self, week: date) -> bool:
         return self.observed.get(week, 1.0) >= OBSERVED
 
     def why(self, week: date) -> str:
         """Return in words what is wrong with a week."""
+        if week in self.empty:
+            return "nobody reported"
         if week not in self.whole:
             return "not whole"
         if not self._is_observed(week):
@@ -62,7 +66,8 @@ def period_of(shown: Shown) -> Period | None:
     whole = frozenset(
         one.week for one in shown.completeness if one.is_complete or one.is_whole is True
     )
-    this = max((one for one in weeks if one in whole), default=weeks[-1])
+    empty = frozenset(one.week for one in shown.active_installations if one.installations == 0)
+    this = max((one for one in weeks if one in whole - empty), default=weeks[-1])
     first, before = this - (MAX_WEEKS - 1) * WEEK, this - WEEK
     observed = {
         one.week: one.share
@@ -72,7 +77,7 @@ def period_of(shown: Shown) -> Period | None:
     last = weeks[-1]
     span = range((last - max(first, weeks[0])).days // 7 + 1)
     every = [max(first, weeks[0]) + number * WEEK for number in span]
-    return Period(every, this, before if before in weeks else None, whole, observed)
+    return Period(every, this, before if before in weeks else None, whole, observed, empty)
 
 
 def of_week(rows: Iterable[AnyRow], week: date | None) -> list[AnyRow]:

@@ -69,9 +69,8 @@ def _show(
             return _refuse(errors, "no event of this agent could be read")
         models = _task(progress, "the models")
         warehouse.run("models.sql")
-        warehouse.run("refresh.sql")
+        warehouse.run("refresh.sql", models)
         shown = withhold(warehouse.answers(), least)
-        models(100)
     tables = _tables(output)
     about = About(
         [label(one) for one in sources],

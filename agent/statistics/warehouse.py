@@ -17,7 +17,7 @@ from attrs import frozen
 from agent.statistics.answers import VIEWS, Answers, columns, make_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -37,9 +37,12 @@ class Warehouse:
     connection: duckdb.DuckDBPyConnection
     folder: Path
 
-    def run(self, script: str) -> None:
-        """Run one of the files of the models."""
-        self.connection.execute(_script(script))
+    def run(self, script: str, tell: Callable[[float], None] = lambda _share: None) -> None:
+        """Run one of the files of the models, and tell how many hundredths of it are done."""
+        statements = self.connection.extract_statements(_script(script))
+        for number, statement in enumerate(statements, 1):
+            self.connection.execute(statement)
+            tell(100 * number / len(statements))
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return what a query gives."""

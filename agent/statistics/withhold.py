@@ -128,7 +128,8 @@ SHOWN: dict[str, type[Row]] = {
 def withhold(answers: Answers, least: int) -> Shown:
     """Return the answers without what would tell of fewer than `least` installations."""
     told = [one for one in answers.active_installations if not _is_few(one.installations, least)]
-    weeks = {one.week for one in told if one.installations}
+    # Of a week in which nobody was active there is nothing but why.
+    weeks = {one.week for one in told}
     left = _Left(least)
     found = _of_weeks(answers, weeks)
     adoption = _adoption(found, left)
