@@ -425,7 +425,7 @@ def test_shares_are_of_those_that_are_known() -> None:
     shown = withhold(Answers([Active(week=WEEK, installations=100)], kubernetes_adoption=places), 5)
     page = (render(shown, ABOUT) or b"").decode()
 
-    assert "Most installations run Kubernetes 1.30: 75.0 % of those of which it is known" in page
+    assert "The most common is Kubernetes 1.30: 75.0 % of those of which it is known" in page
     assert (
         "On this Kubernetes or an older one are, of those installations of which it is known "
         "(of 60 it is not): 1.29 25.0 %." in page

@@ -70,7 +70,18 @@ def active(rows: Sequence[Active], period: Period) -> str:
 
 
 def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
-    """Say which version most have, and how many are on the oldest ones."""
+    """Say what most have, and how many numbers are withheld."""
+    return _most_common(rows, period, what) + _hidden(of_week(rows, period.this))
+
+
+def _hidden(week: Sequence[Row]) -> str:
+    hidden = sum(one.installations is WITHHELD for one in week)
+    if not hidden or hidden == len(week):
+        return ""
+    return f" {_many(hidden, 'number is', 'numbers are')} withheld."
+
+
+def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     week = of_week(rows, period.this)
     if not _told(week):
         return TOO_FEW
@@ -80,14 +91,11 @@ def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
     most = max(now, key=lambda one: figure(one.installations))
     before = by_key(of_known(of_week(rows, period.before))).get(most.key)
     share, was = _share(most), _share(before) if before else None
-    said = f"Most installations run {what} {' on '.join(most.key)}: {percent(share)}"
+    said = f"The most common is {what} {' on '.join(most.key)}: {percent(share)}"
     if not_known(week):
         said += " of those of which it is known"
     if before is not None and is_number(was):
         said += f", {change(share, was)} points against the week before"
-    hidden = sum(one.installations is WITHHELD for one in of_week(rows, period.this))
-    if hidden:
-        said += f". {_many(hidden, 'row is', 'rows are')} withheld"
     return f"{said}."
 
 
@@ -121,7 +129,8 @@ def whose(rows: Sequence[Row]) -> str:
 def pairs(rows: Sequence[Row], period: Period) -> str:
     """Say which pair most have."""
     named = [one for one in rows if one.key[0] != OTHERS]
-    return adoption(named, period, "BotKube").replace(" on ", " on Kubernetes ", 1)
+    said = _most_common(named, period, "BotKube").replace(" on ", " on Kubernetes ", 1)
+    return said + _hidden(of_week(rows, period.this))
 
 
 def integrations(rows: Sequence[Integration], period: Period) -> str:
