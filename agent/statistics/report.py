@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agent.statistics.answers import Row
-    from agent.statistics.sources import Loaded, Tell
+    from agent.statistics.loaded import Loaded
+    from agent.statistics.sources import Tell
     from agent.statistics.withhold import Shown
 
 MAX_SHOWN_FAULTS = 20

@@ -64,9 +64,9 @@ class Warehouse:
         last = self.rows("select max(week) from active_installations")[0][0]
         found: dict[str, Any] = {}
         for name, view in VIEWS.items():
-            order = ", ".join(map(_quote, ("week", *view.KEYS)))
+            order = ", ".join(map(quoted, ("week", *view.KEYS)))
             rows = self.rows(
-                f"select {', '.join(map(_quote, columns(view)))} from {name}"
+                f"select {', '.join(map(quoted, columns(view)))} from {name}"
                 f" where week > cast(? as date) - {7 * WEEKS} order by {order}",
                 [last],
             )
@@ -74,8 +74,25 @@ class Warehouse:
         return Answers(**found)
 
 
-def _quote(name: str) -> str:
-    return f'"{name}"'
+def quoted(name: str) -> str:
+    """Return a name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def driver() -> Any:  # noqa: ANN401 a module
+    """Return DuckDB. Raises `WarehouseError` where the extra is not installed."""
+    try:
+        import duckdb  # noqa: PLC0415 what does not need it works without it
+    except ImportError as error:
+        raise WarehouseError(
+            "the report needs DuckDB: pip install 'botkube-analytics[report]'"
+        ) from error
+    return duckdb
 
 
 @contextmanager
@@ -84,12 +101,7 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
 
     A large one is packed into a file, which takes longer and a tenth of the room.
     """
-    try:
-        import duckdb  # noqa: PLC0415 an extra: what does not need it works without it
-    except ImportError as error:
-        raise WarehouseError(
-            "the report needs DuckDB: pip install 'botkube-analytics[report]'"
-        ) from error
+    duckdb = driver()
     with TemporaryDirectory(prefix="botkube-analytics-") as name:
         folder = Path(name)
         settings: dict[str, str | bool | int | float | list[str]] = {

@@ -1,0 +1,237 @@
+"""The answers to who runs what where: what decides which versions are supported. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.statistics import sentences
+from agent.statistics.answers import WITHHELD, Row
+from agent.statistics.parts import shares_of
+from agent.statistics.periods import (
+    between,
+    by_key,
+    change,
+    figure,
+    number,
+    of_week,
+    or_older,
+    percent,
+    series,
+    version_order,
+)
+from agent.web.html import head_and_body, section, tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from xml.etree.ElementTree import Element
+
+    from agent.statistics.parts import Parts
+    from agent.statistics.withhold import Pair
+
+
+def kubernetes(parts: Parts) -> Element:
+    """Say which Kubernetes could be dropped, and who would be left behind."""
+    rows = parts.shown.kubernetes_minors
+    return _adoption(
+        parts,
+        "kubernetes",
+        "Which Kubernetes versions can be dropped?",
+        "Kubernetes",
+        "kubernetes_minors",
+        rows,
+    )
+
+
+def versions(parts: Parts) -> Element:
+    """Say which BotKube is in use."""
+    rows = parts.shown.version_adoption
+    return _adoption(
+        parts, "versions", "Which BotKube versions are in use?", "BotKube", "version_adoption", rows
+    )
+
+
+def _adoption(
+    parts: Parts, name: str, question: str, what: str, table: str, rows: Sequence[Row]
+) -> Element:
+    now = sorted(of_week(rows, parts.period.this), key=lambda one: version_order(one.key[0]))
+    if not now:
+        return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
+    before = by_key(of_week(rows, parts.period.before))
+    older = or_older(now, parts.everyone())
+    shares, were = shares_of(now), shares_of(before.values())
+    figures = [
+        (
+            one.key[0],
+            number(one.installations) + parts.few(one),
+            percent(shares.get(one.key)),
+            change(shares.get(one.key), were.get(one.key)),
+            between(bounds),
+        )
+        for one, bounds in zip(now, older, strict=True)
+    ]
+    return section(
+        name,
+        question,
+        *(
+            tag("p", said, class_="said")
+            for said in (
+                sentences.adoption(rows, parts.period, what),
+                sentences.droppable(rows, parts.period, parts.everyone(), what),
+            )
+            if said
+        ),
+        tag(
+            "div",
+            parts.share_bars(f"{what} by share of installations", now, before),
+            parts.trend(f"{what} by share of installations, week by week", now, rows),
+            class_="both",
+        ),
+        parts.table(
+            f"{what} in the week of {parts.period.this}",
+            (what, "installations", "share", "points", "it or older"),
+            figures,
+            table,
+            of=now,
+            note=f"Shares are {sentences.whose(now)}.",
+        ),
+    )
+
+
+def both(parts: Parts) -> Element:
+    """Say which BotKube runs on which Kubernetes."""
+    name, question = "both", "Which BotKube runs on which Kubernetes?"
+    now = of_week(parts.shown.version_by_minor, parts.period.this)
+    if not now:
+        return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
+    cells = {one.key: one for one in now}
+    versions = sorted({one.botkube_version for one in now}, key=version_order)
+    minors = sorted({one.kubernetes_minor for one in now}, key=version_order)
+    most = max(figure(one.installations) for one in now) or 1
+    rows = [
+        tag(
+            "tr",
+            tag("th", version, scope="row"),
+            *(_heat(cells.get((version, minor)), most) for minor in minors),
+        )
+        for version in versions
+    ]
+    caption = f"Installations by BotKube (rows) and Kubernetes, week of {parts.period.this}"
+    matrix = head_and_body(caption, ("BotKube", *minors), rows)
+    matrix.set("class", "figures")
+    return section(
+        name,
+        question,
+        tag("p", sentences.pairs(now, parts.period), class_="said"),
+        parts.scrolled(matrix, caption),
+        tag(
+            "p",
+            "A dot is no installation at all; w is withheld. ",
+            parts.file("version_by_minor"),
+            class_="note",
+        ),
+    )
+
+
+def distributions(parts: Parts) -> Element:
+    """Say whose Kubernetes it is."""
+    rows = parts.shown.distributions
+    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.installations))
+    before = by_key(of_week(rows, parts.period.before))
+    shares, were = shares_of(now), shares_of(before.values())
+    places = of_week(parts.shown.kubernetes_adoption, parts.period.this)
+    of_places = shares_of(places)
+    places.sort(key=lambda one: (version_order(one.kubernetes_minor), one.distribution))
+    return section(
+        "distributions",
+        "Whose Kubernetes is it?",
+        tag("p", sentences.adoption(rows, parts.period, "Kubernetes of"), class_="said"),
+        parts.share_bars("Distributions by share of installations", now, before),
+        parts.table(
+            f"Distributions in the week of {parts.period.this}",
+            ("distribution", "installations", "share", "points"),
+            [
+                (
+                    one.distribution,
+                    number(one.installations) + parts.few(one),
+                    percent(shares.get(one.key)),
+                    change(shares.get(one.key), were.get(one.key)),
+                )
+                for one in now
+            ],
+            "distributions",
+            of=now,
+            note=f"Shares are {sentences.whose(now)}.",
+        ),
+        parts.table(
+            f"By minor and distribution, week of {parts.period.this}",
+            ("Kubernetes", "distribution", "installations", "share"),
+            [
+                (
+                    one.kubernetes_minor,
+                    one.distribution,
+                    number(one.installations),
+                    percent(of_places.get(one.key)),
+                )
+                for one in places
+            ],
+            "kubernetes_adoption",
+            of=places,
+            note=f"Shares are {sentences.whose(places)}.",
+        ),
+    )
+
+
+def active(parts: Parts) -> Element:
+    """Say how many installations and clusters there were, week by week."""
+    rows = parts.shown.active_installations
+    weeks = parts.period.weeks
+    values = series(rows, weeks, "installations").get((), [])
+    title = "Installations that reported, by week"
+    names = ("new", "kept", "returned", "gone")
+    figures = [
+        (
+            parts.week(one.week),
+            number(one.installations),
+            *(number(getattr(one, f"installations_{part}")) for part in names),
+            number(one.clusters),
+            *(number(getattr(one, f"clusters_{part}")) for part in names),
+            number(one.installations_without_cluster),
+        )
+        for one in rows
+        if one.week in set(weeks)
+    ]
+    return section(
+        "active",
+        "How many are there?",
+        tag("p", sentences.active(rows, parts.period), class_="said"),
+        parts.figure(
+            parts.draw.columns(
+                title, parts.described(values, weeks), values, weeks, parts.period.doubtful
+            ),
+            title,
+            parts.marks(is_weekly=True),
+        ),
+        parts.table(
+            "Installations and clusters by week",
+            (
+                "week of",
+                "installations",
+                *names,
+                "clusters",
+                *(f"{one} clusters" for one in names),
+                "without cluster",
+            ),
+            figures,
+            "active_installations",
+            of=of_week(rows, parts.period.this),
+        ),
+    )
+
+
+def _heat(cell: Pair | None, most: float) -> Element:
+    if cell is None:
+        return tag("td", "·")
+    if cell.installations is WITHHELD:
+        return tag("td", tag("abbr", "w", title="withheld"), class_="w")
+    part = figure(cell.installations) / most
+    return tag("td", number(cell.installations), class_=f"h{1 + int(min(part, 0.99) * 3)}")

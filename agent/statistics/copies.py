@@ -1,0 +1,108 @@
+"""Tables of others, as Parquet or in a database -> the same tables of ours. Blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from agent.statistics.warehouse import WarehouseError, first_line, literal, quoted
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agent.statistics.loaded import Loaded, Tables
+    from agent.statistics.warehouse import Warehouse
+
+_TRAITS = frozenset({"identifies", "groups"})
+
+
+def load_parquet(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+    """Read a table of that name, or one of all events."""
+    relation = f"read_parquet({literal(str(path))})"
+    found = _columns(into, relation)
+    if path.stem in tables:
+        loaded.events += _insert(into, relation, found, path.stem, tables[path.stem])
+        return
+    if "event" not in found:
+        raise WarehouseError(f"{path}: no table of ours has this name, and no column is `event`")
+    for table, columns in tables.items():
+        if table not in _TRAITS:
+            one = f"(select * from {relation} where replace(lower(event), ' ', '_') = '{table}')"
+            loaded.events += _insert(into, one, found, table, columns)
+
+
+def load_duckdb(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+    """Read the tables of a database file."""
+    into.connection.execute(f"attach {literal(str(path))} as export_of (read_only)")
+    try:
+        found = into.rows(
+            "select table_name, any_value(schema_name) from duckdb_tables()"
+            " where database_name = 'export_of' group by 1"
+        )
+        for table, schema in found:
+            if table in tables:
+                relation = f"export_of.{quoted(schema)}.{quoted(table)}"
+                has = _columns(into, relation)
+                loaded.events += _insert(into, relation, has, table, tables[table])
+    finally:
+        into.connection.execute("detach export_of")
+
+
+def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+    """Copy the columns that the models read, as text."""
+    try:
+        import psycopg  # noqa: PLC0415 of the same extra
+    except ImportError as error:
+        raise WarehouseError(
+            "PostgreSQL needs psycopg: pip install 'botkube-analytics[report]'"
+        ) from error
+    spool = into.folder / "copied.csv"
+    try:
+        # What it says quotes the address, and with it the password; a part that is left of a
+        # password with a slash would pass for a port.
+        is_address = bool(psycopg.conninfo.conninfo_to_dict(source)) and shown[-3:] != "..."
+    except psycopg.Error:
+        is_address = False
+    if not is_address:
+        raise WarehouseError(f"{shown}: not an address of PostgreSQL")
+    try:
+        with psycopg.connect(source) as database:
+            database.read_only = True
+            database.execute("set timezone = 'UTC'")
+            found = database.execute(
+                "select table_name, column_name from information_schema.columns"
+                " where table_schema = any(current_schemas(false))"
+            ).fetchall()
+            for table, columns in tables.items():
+                has = {column for name, column in found if name == table}
+                names = [one for one in columns if one in has]
+                if not names:
+                    continue
+                listed = ", ".join(f"{quoted(one)}::text" for one in names)
+                query = f"copy (select {listed} from {quoted(table)}) to stdout (format csv)"
+                with database.cursor().copy(query.encode()) as copy, spool.open("wb") as out:
+                    for block in copy:
+                        out.write(block)
+                kinds = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in names)
+                relation = (
+                    f"read_csv({literal(str(spool))}, header = false, columns = {{{kinds}}},"
+                    " auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
+                )
+                loaded.events += _insert(into, relation, names, table, columns)
+    except psycopg.Error as error:
+        raise WarehouseError(f"{shown}: {first_line(error)}") from error
+
+
+def _columns(into: Warehouse, relation: str) -> Sequence[str]:
+    return [row[0] for row in into.rows(f"describe select * from {relation}")]
+
+
+def _insert(
+    into: Warehouse, relation: str, has: Iterable[str], table: str, columns: Mapping[str, str]
+) -> int:
+    names = [one for one in columns if one in set(has)]
+    listed = ", ".join(f"try_cast({quoted(one)} as {columns[one]})" for one in names)
+    inserted: int = into.rows(
+        f"insert into {table} ({', '.join(map(quoted, names))}) select {listed} from {relation}"
+    )[0][0]
+    return inserted

@@ -1,0 +1,263 @@
+"""What each answer of the page is made of: a chart, its numbers beneath, and what is to be known.
+
+Owns how they look and how few, withheld and doubtful are marked; must not know the questions. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
+
+from attrs import field, frozen
+
+from agent.statistics import sentences
+from agent.statistics.answers import WITHHELD, Row, Told
+from agent.statistics.charts import Bar, Drawing, Trend
+from agent.statistics.periods import (
+    FEW,
+    Period,
+    by_key,
+    figure,
+    is_number,
+    not_known,
+    number,
+    of_known,
+    of_week,
+    percent,
+    series,
+)
+from agent.statistics.withhold import Shown
+from agent.web.html import head_and_body, tag
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+Key: TypeAlias = tuple[str, ...]
+
+MAX_ROWS = 20
+"""Of a chart. The table below it has all."""
+MAX_BARS = 12
+"""Of a chart that is about what is used or fails."""
+MAX_STUMPS = 3
+"""Bars of what is withheld; more are one together."""
+MAX_OPEN = 15
+"""Rows of a table that is open at once."""
+
+_INCOMPLETE = (
+    "Not complete: something of this week could not be observed or has not arrived, so there may "
+    "be more."
+)
+STYLE = """\
+svg.chart{height:auto;max-width:24rem;overflow:visible}
+.chart text{fill:var(--text);font:12px system-ui,sans-serif}
+.chart text.small{fill:var(--soft);font-size:11px}
+.chart .bar,.chart .box{fill:var(--good)}
+.chart .box{fill-opacity:.45}
+.chart .range{stroke:var(--good);stroke-width:2}
+.chart .was{stroke:var(--other);stroke-width:2.5}
+.chart .axis-line,.chart .nothing{stroke:var(--line)}
+.chart .hatch{stroke:var(--soft);stroke-width:10;stroke-dasharray:2 2;fill:none}
+.chart .hatch.low{stroke-width:4}
+.chart .outline{stroke:var(--good);fill:none}
+.said{font-size:1.1rem;max-width:48rem}
+.note{color:var(--soft);font-size:.875rem}
+.wide{overflow-x:auto}
+.wide table{min-width:100%;width:auto}
+.wide tbody th{min-width:0;white-space:nowrap}
+.figures thead th:first-child{text-align:left}
+.figures td,.figures thead th+th:not(.words){text-align:right;font-variant-numeric:tabular-nums;
+white-space:nowrap}
+.figures td.words,.figures thead th.words{text-align:left}
+td.h1{background:color-mix(in srgb,var(--good) 8%,transparent)}
+td.h2{background:color-mix(in srgb,var(--good) 18%,transparent)}
+td.h3{background:color-mix(in srgb,var(--good) 28%,transparent)}
+td.w{color:var(--soft);font-style:italic}
+.both{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:1rem}
+figure{justify-content:flex-start;margin:.5rem 0;max-width:30rem}
+@media (max-width:32rem){th,td{font-size:.85rem}}
+@media print{:root{color-scheme:light;--text:#000;--soft:#444;--back:#fff;--card:#fff;
+--line:#999;--link:#000;--good:#1a4fa0;--other:#a04a00}
+body{max-width:none;padding:0;font-size:10pt}nav,.skip{display:none}
+figure,tr,.answers{break-inside:avoid}h2,h3,.said{break-after:avoid}
+.wide{overflow:visible}td.h1,td.h2,td.h3,.chart{print-color-adjust:exact}
+details::details-content{content-visibility:visible;display:block;block-size:auto}}
+"""
+
+
+@frozen(eq=False)
+class Parts:
+    """Makes the parts of one page, of what may be told; `tables` is where its files lie."""
+
+    shown: Shown
+    period: Period
+    tables: str
+    draw: Drawing = field(factory=Drawing)
+
+    def everyone(self) -> Told:
+        """Return how many installations were active in the week."""
+        now = next(iter(of_week(self.shown.active_installations, self.period.this)), None)
+        return now.installations if now else None
+
+    def largest(self, rows: Sequence[AnyRow]) -> list[AnyRow]:
+        """Return the rows of which most have, in the order in which they are."""
+        kept = sorted(rows, key=lambda one: -figure(one.installations))[:MAX_ROWS]
+        keys = {one.key for one in kept}
+        return [one for one in rows if one.key in keys]
+
+    def share_bars(self, title: str, rows: Sequence[Row], before: Mapping[Key, Row]) -> Element:
+        """Return a bar a row; many that are withheld are one, of what the others leave."""
+        is_doubtful = self.period.this in self.period.doubtful
+        hidden = sum(one.installations is WITHHELD for one in rows)
+        known = of_known(rows)
+        charted = known if hidden <= MAX_STUMPS else [one for one in known if is_told(one)]
+        before = by_key(of_known(before.values()))
+        bars = [
+            Bar(
+                " ".join(one.key),
+                share_of(one),
+                percent(share_of(one)) + self.few(one),
+                share_of(before[one.key]) if one.key in before else None,
+                is_doubtful,
+            )
+            for one in self.largest(charted)
+        ]
+        everyone = self.everyone()
+        if hidden > MAX_STUMPS and isinstance(everyone, int):
+            rest = everyone - sum(figure(one.installations) for one in rows)
+            rest /= everyone - not_known(rows)
+            together = f"{hidden} withheld, together"
+            bars.append(Bar(together, rest, percent(rest), is_doubtful=True))
+        note = f"{sentences.whose(rows).capitalize()}. {self.marks()}".strip()
+        return self.figure(self.draw.bars(title, listed(bars), bars), title, note)
+
+    def trend(self, title: str, now: Sequence[Row], rows: Sequence[Row]) -> Element:
+        """Return a row of columns a week for each that most have."""
+        weeks = self.period.weeks
+        note = f"{sentences.whose(now).capitalize()}. {self.marks(is_weekly=True)}".strip()
+        values = series(of_known(rows), weeks, "share")
+        trends = [
+            Trend(one.key[0], values.get(one.key, []), percent(share_of(one)))
+            for one in self.largest(of_known(now))
+            if is_told(one) or any(map(is_number, values.get(one.key, ())))
+        ]
+        described = "; ".join(
+            f"{one.label}: {percent(next((v for v in one.values if v is not None), None))} "
+            f"first, {one.text} in the week of {self.period.this}"
+            for one in trends
+        )
+        return self.figure(
+            self.draw.trends(title, described, trends, weeks, self.period.doubtful),
+            title,
+            note,
+        )
+
+    def marks(self, *, is_weekly: bool = False) -> str:
+        """Return what the marks and the hatching of a drawing mean."""
+        if not is_weekly:
+            return "Mark: the week before." if self.period.before else ""
+        doubtful = sorted(one for one in self.period.weeks if one in self.period.doubtful)
+        if not doubtful:
+            return ""
+        told = ", ".join(f"{one} ({self.period.why(one)})" for one in doubtful)
+        return f"Hatched: {told}."
+
+    def figure(self, drawing: Element, title: str, note: str = "") -> Element:
+        """Return a drawing under its title."""
+        words = [tag("figcaption", tag("b", title), f". {note}" if note else ".")]
+        return tag("figure", *words, drawing)
+
+    def table(
+        self,
+        caption: str,
+        head: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        name: str,
+        *,
+        of: Sequence[Row],
+        note: str = "",
+    ) -> Element:
+        """Return the numbers of a drawing, open if they are few."""
+        if not all(one.is_complete for one in of):
+            note = f"{note} {_INCOMPLETE}".strip()
+        made = [
+            tag(
+                "tr",
+                tag("th", first, scope="row"),
+                *(tag("td", one, **_kind(one)) for one in others),
+            )
+            for first, *others in rows
+        ]
+        table = head_and_body(caption, head, made)
+        table.set("class", "figures")
+        for title, shown in zip(table.findall("thead/tr/th"), (rows or [head])[0], strict=False):
+            if "class_" in _kind(shown):
+                title.set("class", _kind(shown)["class_"])
+        details = tag(
+            "details",
+            tag("summary", f"Numbers: {caption}"),
+            self.scrolled(table, caption) if rows else tag("p", "None."),
+            tag("p", f"{note} " if note else "", self.file(name), class_="note"),
+        )
+        if len(rows) <= MAX_OPEN:
+            details.set("open", "open")
+        return details
+
+    def scrolled(self, table: Element, label: str) -> Element:
+        """Return a table that scrolls by itself where the screen is narrow."""
+        return tag("div", table, class_="wide", tabindex="0", role="region", aria_label=label)
+
+    def file(self, name: str) -> Element:
+        """Return where all weeks of a table lie."""
+        path = f"{self.tables}/{name}.csv"
+        return tag("span", "All weeks: ", tag("a", f"{name}.csv", href=path), ".")
+
+    def few(self, row: Row) -> str:
+        """Return the mark of a number that says little."""
+        return "°" if is_number(row.installations) and figure(row.installations) < FEW else ""
+
+    def week(self, week: date) -> str:
+        """Return a week, and what is wrong with it."""
+        why = self.period.why(week)
+        return f"{week}{f' ({why})' if why else ''}"
+
+    def described(self, values: Sequence[Told], weeks: Sequence[date]) -> str:
+        """Return numbers by week as text."""
+        return "; ".join(
+            f"{self.week(week)}: {number(value)}"
+            for week, value in zip(weeks, values, strict=False)
+        )
+
+
+def listed(bars: Iterable[Bar]) -> str:
+    """Return bars as text."""
+    return "; ".join(f"{one.label}: {one.text}" for one in bars) or "Nothing may be told."
+
+
+def is_told(row: Row) -> bool:
+    """Whether its installations are told."""
+    return row.installations is not WITHHELD
+
+
+def share_of(row: Row | None) -> Told:
+    """Return its share; None if it has none."""
+    found: Told = getattr(row, "share", None)
+    return found
+
+
+def shares_of(rows: Iterable[Row]) -> Mapping[Key, Told]:
+    """Return the share of each of which it is known what it is, of all such."""
+    return {one.key: share_of(one) for one in of_known(rows)}
+
+
+def was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
+    """Return a number of the same row in the week before."""
+    found: Told = getattr(before.get(row.key), name, None)
+    return found
+
+
+def _kind(text: str) -> dict[str, str]:
+    if text == "withheld":
+        return {"class_": "w"}
+    return {} if text[:1].isdigit() or text[:1] in "+-–u" else {"class_": "words"}

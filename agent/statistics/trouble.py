@@ -1,0 +1,231 @@
+"""The answers to what fails, and to how much of all that was seen. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.statistics import sentences
+from agent.statistics.charts import Bar, Trend
+from agent.statistics.parts import MAX_BARS, MAX_ROWS, listed, was
+from agent.statistics.periods import (
+    by_key,
+    change,
+    figure,
+    is_number,
+    number,
+    of_week,
+    percent,
+    series,
+    version_order,
+)
+from agent.web.html import section, tag
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from agent.statistics.parts import Parts
+
+
+def failures(parts: Parts) -> Element:
+    """Say which notifications fail, and why."""
+    rows = of_week(parts.shown.notification_failures, parts.period.this)
+    rows.sort(key=lambda one: (-figure(one.rate), -figure(one.failed_all)))
+    before = by_key(of_week(parts.shown.notification_failures, parts.period.before))
+    bars = [
+        Bar(
+            f"{one.platform}: {one.reason}",
+            one.rate,
+            percent(one.rate),
+            was(before, one, "rate"),
+            parts.period.this in parts.period.doubtful,
+        )
+        for one in rows
+        if one.what == "event" and one.rate is not None
+    ][:MAX_BARS]
+    title = "Events that could not be delivered, as a share of the attempts"
+    return section(
+        "failures",
+        "Where do notifications fail?",
+        tag("p", sentences.failures(rows, parts.period), class_="said"),
+        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.table(
+            f"Failures in the week of {parts.period.this}",
+            (
+                "platform",
+                "what",
+                "reason",
+                "failed",
+                "attempts",
+                "rate",
+                "rate before",
+                "installations",
+            ),
+            [
+                (
+                    one.platform,
+                    one.what,
+                    one.reason,
+                    number(one.failed_all),
+                    number(one.attempts),
+                    percent(one.rate),
+                    percent(was(before, one, "rate")),
+                    number(one.installations) + parts.few(one),
+                )
+                for one in rows
+            ],
+            "notification_failures",
+            of=rows,
+            note="Failed counts all that was seen; the rate only where attempts were seen too.",
+        ),
+    )
+
+
+def misconfigured(parts: Parts) -> Element:
+    """Say which faults configurations have."""
+    rows = of_week(parts.shown.configuration_errors, parts.period.this)
+    rows.sort(key=lambda one: -figure(one.installations))
+    before = by_key(of_week(parts.shown.configuration_errors, parts.period.before))
+    bars = [
+        Bar(
+            f"{one.field}: {one.reason}, {one.platform}",
+            one.share,
+            percent(one.share),
+            was(before, one, "share"),
+            parts.period.this in parts.period.doubtful,
+        )
+        for one in rows[:MAX_BARS]
+    ]
+    title = "Faults of configuration by share of installations"
+    return section(
+        "configuration",
+        "What is configured wrongly?",
+        tag("p", sentences.misconfigured(rows, parts.period), class_="said"),
+        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.table(
+            f"Faults in the week of {parts.period.this}",
+            ("key", "reason", "platform", "times", "installations", "share", "points"),
+            [
+                (
+                    one.field,
+                    one.reason,
+                    one.platform,
+                    number(one.count),
+                    number(one.installations) + parts.few(one),
+                    percent(one.share),
+                    change(one.share, was(before, one, "share")),
+                )
+                for one in rows
+            ],
+            "configuration_errors",
+            of=rows,
+        ),
+    )
+
+
+def crashes(parts: Parts) -> Element:
+    """Say which versions crash, and how."""
+    rows = of_week(parts.shown.crashes, parts.period.this)
+    rows.sort(key=lambda one: version_order(one.botkube_version))
+    before = by_key(of_week(parts.shown.crashes, parts.period.before))
+    bars = [
+        Bar(
+            one.botkube_version,
+            one.per_1000_hours,
+            number(one.per_1000_hours),
+            was(before, one, "per_1000_hours"),
+            parts.period.this in parts.period.doubtful,
+        )
+        for one in parts.largest([one for one in rows if is_number(one.per_1000_hours)])
+    ]
+    kinds = of_week(parts.shown.crash_kinds, parts.period.this)
+    kinds.sort(key=lambda one: (version_order(one.botkube_version), one.kind))
+    title = "Crashes in 1,000 hours of an installation, by BotKube"
+    return section(
+        "crashes",
+        "Which versions crash?",
+        tag(
+            "p",
+            sentences.crashes(rows, kinds, parts.period),
+            class_="said",
+        ),
+        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.table(
+            f"Crashes in the week of {parts.period.this}",
+            ("BotKube", "crashes", "hours", "in 1,000 hours", "before", "installations"),
+            [
+                (
+                    one.botkube_version,
+                    number(one.crashes),
+                    number(one.installation_hours),
+                    number(one.per_1000_hours),
+                    number(was(before, one, "per_1000_hours")),
+                    number(one.installations) + parts.few(one),
+                )
+                for one in rows
+            ],
+            "crashes",
+            of=rows,
+        ),
+        parts.table(
+            f"Kinds of crashes in the week of {parts.period.this}",
+            ("BotKube", "kind", "crashes", "installations"),
+            [
+                (
+                    one.botkube_version,
+                    one.kind,
+                    number(one.crashes),
+                    number(one.installations),
+                )
+                for one in kinds
+            ],
+            "crash_kinds",
+            of=kinds,
+        ),
+    )
+
+
+def completeness(parts: Parts) -> Element:
+    """Say how much of the time was observed, and why not the rest."""
+    rows = parts.shown.completeness
+    weeks = parts.period.weeks
+    now = of_week(rows, parts.period.this)
+    now.sort(key=lambda one: -figure(one.hours))
+    before = by_key(of_week(rows, parts.period.before))
+    trends = [
+        Trend(key[0], values, percent(values[weeks.index(parts.period.this)]))
+        for key, values in series(rows, weeks, "share").items()
+    ]
+    trends.sort(key=lambda one: (one.label != "observed", one.label))
+    title = "Observed and missing time by week, as a share of all time"
+    return section(
+        "completeness",
+        "How complete are the data?",
+        tag("p", sentences.completeness(rows, parts.period), class_="said"),
+        parts.figure(
+            parts.draw.trends(
+                title,
+                "; ".join(f"{one.label}: {one.text}" for one in trends),
+                trends[:MAX_ROWS],
+                weeks,
+                parts.period.doubtful,
+            ),
+            title,
+            parts.marks(is_weekly=True),
+        ),
+        parts.table(
+            f"Time in the week of {parts.period.this}",
+            ("what", "hours", "share", "before", "installations"),
+            [
+                (
+                    one.reason,
+                    number(one.hours),
+                    percent(one.share),
+                    percent(was(before, one, "share")),
+                    number(one.installations),
+                )
+                for one in now
+            ],
+            "completeness",
+            of=now,
+        ),
+    )

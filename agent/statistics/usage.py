@@ -1,0 +1,189 @@
+"""The answers to what is used, and how much. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agent.statistics import sentences
+from agent.statistics.charts import Bar, Spread
+from agent.statistics.parts import MAX_BARS, listed, was
+from agent.statistics.periods import (
+    by_key,
+    change,
+    figure,
+    number,
+    of_week,
+    percent,
+)
+from agent.web.html import section, tag
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+    from agent.statistics.parts import Parts
+
+
+def integrations(parts: Parts) -> Element:
+    """Say which bots and sinks are switched on."""
+    rows = parts.shown.integrations
+    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.share_at_least))
+    before = by_key(of_week(rows, parts.period.before))
+    bars = [
+        Bar(
+            f"{one.platform} ({one.kind})",
+            one.share_at_least,
+            percent(one.share_at_least),
+            was(before, one, "share_at_least"),
+            parts.period.this in parts.period.doubtful,
+        )
+        for one in now[:MAX_BARS]
+    ]
+    title = "Bots and sinks that are switched on, as a share of all installations at least"
+    return section(
+        "integrations",
+        "Which notifiers and bots are used?",
+        tag("p", sentences.integrations(rows, parts.period), class_="said"),
+        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.table(
+            f"Bots and sinks in the week of {parts.period.this}",
+            (
+                "platform",
+                "kind",
+                "on",
+                "off",
+                "unknown",
+                "on, of those known",
+                "on, at least",
+                "points",
+            ),
+            [
+                (
+                    one.platform,
+                    one.kind,
+                    number(one.installations),
+                    number(one.installations_disabled),
+                    number(one.installations_unknown),
+                    percent(one.share),
+                    percent(one.share_at_least),
+                    change(one.share_at_least, was(before, one, "share_at_least")),
+                )
+                for one in now
+            ],
+            "integrations",
+            of=now,
+        ),
+    )
+
+
+def per_day(parts: Parts) -> Element:
+    """Say how many events an installation handles on a day."""
+    rows = sorted(
+        of_week(parts.shown.events_per_day, parts.period.this),
+        key=lambda one: -figure(one.median),
+    )
+    before = by_key(of_week(parts.shown.events_per_day, parts.period.before))
+    spreads = [
+        Spread(
+            one.platform,
+            one.p10,
+            one.p25,
+            one.median,
+            one.p75,
+            one.p90,
+            f"median {number(one.median)}",
+        )
+        for one in rows
+    ]
+    title = "Events that an installation handles on a day"
+    described = "; ".join(f"{one.label}: {one.text}" for one in spreads) or "No platform."
+    names = ("p10", "p25", "median", "p75", "p90", "p99")
+    return section(
+        "events",
+        "How many events does an installation handle?",
+        tag("p", sentences.per_day(rows, parts.period), class_="said"),
+        parts.figure(
+            parts.draw.spreads(title, described, spreads),
+            f"{title}: line from 10 to 90 % of the days, box from 25 to 75 %, mark at the "
+            "median; each step of the scale is tenfold",
+        ),
+        parts.table(
+            f"Events per installation and day, week of {parts.period.this}",
+            (
+                "platform",
+                "installations",
+                "days",
+                *names,
+                "median before",
+                "events",
+                "days left out",
+            ),
+            [
+                (
+                    one.platform,
+                    number(one.installations) + parts.few(one),
+                    number(one.installation_days),
+                    *(number(getattr(one, name)) for name in names),
+                    number(was(before, one, "median")),
+                    number(one.total),
+                    number(one.days_left_out),
+                )
+                for one in rows
+            ],
+            "events_per_day",
+            of=rows,
+            note="Only days that were observed as a whole count; a quantile is withheld unless "
+            f"the days of {parts.shown.least} installations lie on either side of it.",
+        ),
+    )
+
+
+def commands(parts: Parts) -> Element:
+    """Say which commands are used."""
+    rows = of_week(parts.shown.commands, parts.period.this)
+    rows.sort(key=lambda one: -figure(one.installations))
+    before = by_key(of_week(parts.shown.commands, parts.period.before))
+    bars = [
+        Bar(
+            f"{one.command}, {one.platform}",
+            one.installations,
+            number(one.installations),
+            was(before, one, "installations"),
+            parts.period.this in parts.period.doubtful,
+        )
+        for one in rows[:MAX_BARS]
+    ]
+    title = "Commands by installations that used them"
+    return section(
+        "commands",
+        "Which commands are used?",
+        tag("p", sentences.commands(rows, parts.period), class_="said"),
+        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.table(
+            f"Commands in the week of {parts.period.this}",
+            (
+                "command",
+                "platform",
+                "installations",
+                "before",
+                "could show it",
+                "times",
+                "failed",
+            ),
+            [
+                (
+                    one.command,
+                    one.platform,
+                    number(one.installations) + parts.few(one),
+                    number(was(before, one, "installations")),
+                    number(one.installations_observable),
+                    number(one.count) + (" at most" if figure(one.count_at_most) else ""),
+                    number(one.count_failed),
+                )
+                for one in rows
+            ],
+            "commands",
+            of=rows,
+            note="Commands are seen only where BotKube logs at debug: others are not counted "
+            "as zero but left out.",
+        ),
+    )
