@@ -23,6 +23,7 @@ from agent.statistics.answers import (
     Active,
     Answers,
     Both,
+    Command,
     Completeness,
     Crashes,
     CrashKind,
@@ -30,6 +31,7 @@ from agent.statistics.answers import (
     Integration,
     Kubernetes,
     PerDay,
+    Told,
     Version,
 )
 from agent.statistics.hiding import Cell, hide
@@ -397,6 +399,57 @@ def test_failures_of_few_cannot_be_found_by_subtraction(
         assert row["rate"] == "withheld" or shown
 
 
+def failure(**numbers: Told) -> Failure:
+    """Return what is told of a failure at fifty installations."""
+    told_of: dict[str, Any] = {
+        "failed": 60,
+        "attempts": 900,
+        "rate": 60 / 900,
+        "installations": 50,
+        "installations_failed": 50,
+        "installations_observed": 80,
+        "installations_unobserved": 0,
+        "failed_all": 60,
+        **numbers,
+    }
+    row = Failure(week=WEEK, platform="slack", what="event", reason="unreachable", **told_of)
+    active = [Active(week=WEEK, installations=99)]
+    (told,) = withhold(Answers(active, notification_failures=[row]), 5).notification_failures
+    return told
+
+
+def test_failures_of_few_are_not_told_however_many_failed_elsewhere() -> None:
+    told = failure(installations_failed=1, installations_unobserved=49, failed_all=300)
+
+    assert {told.failed, told.rate, told.installations_failed} == {WITHHELD}
+
+
+def test_failures_of_few_elsewhere_are_not_what_all_have_more() -> None:
+    told = failure(installations_failed=49, installations_unobserved=1, failed_all=61)
+
+    assert {told.failed_all, told.installations, told.installations_unobserved} == {WITHHELD}
+    assert (told.failed, told.rate, told.installations_failed) == (60, 60 / 900, 49)
+
+
+def test_the_part_of_a_count_that_is_of_few_is_not_told() -> None:
+    row = Command(
+        week=WEEK,
+        platform="slack",
+        command="get",
+        count=900,
+        count_failed=7,
+        count_at_most=5,
+        installations=60,
+        installations_failed=4,
+        installations_at_most=5,
+    )
+    active = [Active(week=WEEK, installations=99)]
+    (told,) = withhold(Answers(active, commands=[row]), 5).commands
+
+    assert (told.count, told.count_failed, told.installations_failed) == (900, WITHHELD, WITHHELD)
+    assert (told.count_at_most, told.installations_at_most) == (5, 5)
+
+
 @pytest.mark.parametrize("observed", [1, 4, None])
 def test_attempts_of_few_observed_are_not_told_whoever_else_failed(observed: int | None) -> None:
     row = Failure(
@@ -418,7 +471,7 @@ def test_attempts_of_few_observed_are_not_told_whoever_else_failed(observed: int
     assert (told.failed_all, told.installations) == (180, 60)
 
 
-def crashed(version: str, crashes: int, *kinds: tuple[str, int, int]) -> Shown:
+def crashed(version: str, crashes: int, of_all: int, *kinds: tuple[str, int, int]) -> Shown:
     """Return what is told of a version that all fifty run for a while, and its kinds."""
     answers = Answers(
         active_installations=[Active(week=WEEK, installations=50)],
@@ -433,6 +486,7 @@ def crashed(version: str, crashes: int, *kinds: tuple[str, int, int]) -> Shown:
                 installation_hours=900,
                 per_1000_hours=crashes / 0.9,
                 installations=50,
+                installations_crashed=of_all,
             )
         ],
         crash_kinds=[
@@ -444,28 +498,36 @@ def crashed(version: str, crashes: int, *kinds: tuple[str, int, int]) -> Shown:
 
 
 @pytest.mark.parametrize(
-    ("version", "crashes", "kinds"),
+    ("version", "crashes", "of_all", "kinds"),
     [
-        ("several", 1, []),
-        ("unknown", 30, []),
-        ("v1.14.0", 2, [("panic", 1, 1), ("oom", 1, 1)]),
-        ("v1.14.0", 30, [("panic", 15, 1), ("oom", 15, 1)]),
+        ("several", 1, 1, []),
+        ("unknown", 30, 10, []),
+        ("v1.14.0", 2, 1, [("panic", 1, 1), ("oom", 1, 1)]),
+        ("v1.14.0", 30, 2, [("panic", 15, 1), ("oom", 15, 1)]),
     ],
 )
 def test_crashes_of_few_that_crashed_are_not_told_however_many_run_it(
-    version: str, crashes: int, kinds: list[tuple[str, int, int]]
+    version: str, crashes: int, of_all: int, kinds: list[tuple[str, int, int]]
 ) -> None:
-    (told,) = crashed(version, crashes, *kinds).crashes
+    (told,) = crashed(version, crashes, of_all, *kinds).crashes
 
-    assert {told.crashes, told.per_1000_hours} == {WITHHELD}
+    assert {told.crashes, told.per_1000_hours, told.installations_crashed} == {WITHHELD}
     assert told.installation_hours == 900
 
 
 def test_kinds_are_not_told_where_they_give_away_crashes_between_versions() -> None:
-    shown = crashed("v1.14.0", 30, ("panic", 31, 20))
+    shown = crashed("v1.14.0", 30, 20, ("panic", 31, 20))
 
-    assert [one.crashes for one in shown.crashes] == [30]
+    assert [(one.crashes, one.installations_crashed) for one in shown.crashes] == [(30, 20)]
     assert shown.crash_kinds == ()
+
+
+def test_who_crashed_in_all_is_not_told_beside_a_kind_that_is_withheld() -> None:
+    shown = crashed("v1.14.0", 60, 9, ("panic", 40, 6), ("oom", 12, 6), ("unknown", 8, 3))
+    (told,) = shown.crashes
+
+    assert told.installations_crashed is WITHHELD
+    assert {one.kind for one in shown.crash_kinds if one.crashes is WITHHELD} == {"unknown", "oom"}
 
 
 some_kinds = st.dictionaries(

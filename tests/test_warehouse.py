@@ -370,8 +370,9 @@ def test_a_count_at_most_is_told_apart(database: Database) -> None:
     database.take(stream.window(MONDAY, ran(2), ran(7, command="describe")))
 
     few = database.row("commands", command="get")
-    assert (few["count"], few["count_at_most"]) == (5, 5)
-    assert database.row("commands", command="describe")["count_at_most"] == 0
+    assert (few["count"], few["count_at_most"], few["installations_at_most"]) == (5, 5, 1)
+    many = database.row("commands", command="describe")
+    assert (many["count_at_most"], many["installations_at_most"]) == (0, 0)
 
 
 # --- what is missing ------------------------------------------------------------------------------
@@ -529,6 +530,7 @@ def test_an_installation_at_info_is_in_no_denominator(database: Database) -> Non
     assert failures["rate"] == pytest.approx(0.1)
     # The rate tells of one of them alone.
     assert (failures["installations"], failures["installations_observed"]) == (2, 1)
+    assert (failures["installations_failed"], failures["installations_unobserved"]) == (1, 1)
     events = database.row("events_per_day")
     assert (events["installation_days"], events["days_left_out"]) == (1, 1)
     assert events["median"] == 9 * 24
@@ -540,6 +542,7 @@ def test_a_failed_reply_has_no_denominator(database: Database) -> None:
     row = database.row("notification_failures")
     assert (row["failed"], row["attempts"], row["rate"], row["failed_all"]) == (None, None, None, 1)
     assert (row["installations"], row["installations_observed"]) == (1, None)
+    assert (row["installations_failed"], row["installations_unobserved"]) == (None, None)
 
 
 def test_a_silent_day_of_an_enabled_platform_is_a_true_zero(database: Database) -> None:

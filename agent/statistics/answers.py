@@ -115,6 +115,8 @@ class Command(Row):
     count: Told = None
     count_failed: Told = None
     count_at_most: Told = None
+    installations_failed: Told = None
+    installations_at_most: Told = None
     installations_observable: Told = None
     hours_observable: Told = None
 
@@ -148,7 +150,9 @@ class Failure(Row):
     failed: Told = None
     attempts: Told = None
     rate: Told = None
+    installations_failed: Told = None
     installations_observed: Told = None
+    installations_unobserved: Told = None
     failed_all: Told = None
 
 
@@ -174,6 +178,7 @@ class Crashes(Row):
     crashes: Told = None
     installation_hours: Told = None
     per_1000_hours: Told = None
+    installations_crashed: Told = None
     installations_all: Told = None
 
 

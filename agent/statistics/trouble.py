@@ -59,23 +59,28 @@ def failures(parts: Parts) -> Element:
                 "rate",
                 "rate before",
                 "installations",
+                "failed in all",
+                "installations in all",
             ),
             [
                 (
                     one.platform,
                     one.what,
                     one.reason,
-                    number(one.failed_all),
+                    number(one.failed),
                     number(one.attempts),
                     percent(one.rate),
                     percent(was(before, one, "rate")),
+                    number(one.installations_failed),
+                    number(one.failed_all),
                     number(one.installations) + parts.few(one),
                 )
                 for one in rows
             ],
             "notification_failures",
             of=rows,
-            note="Failed counts all that was seen; the rate only where attempts were seen too.",
+            note="The rate is of windows in which attempts are seen, too; in all is what failed "
+            "anywhere.",
         ),
     )
 
@@ -151,7 +156,15 @@ def crashes(parts: Parts) -> Element:
         parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
         parts.table(
             f"Crashes in the week of {parts.period.this}",
-            ("BotKube", "crashes", "hours", "in 1,000 hours", "before", "installations"),
+            (
+                "BotKube",
+                "crashes",
+                "hours",
+                "in 1,000 hours",
+                "before",
+                "installations",
+                "of which crashed",
+            ),
             [
                 (
                     one.botkube_version,
@@ -160,6 +173,7 @@ def crashes(parts: Parts) -> Element:
                     number(one.per_1000_hours),
                     number(was(before, one, "per_1000_hours")),
                     number(one.installations) + parts.few(one),
+                    number(one.installations_crashed),
                 )
                 for one in rows
             ],

@@ -144,7 +144,7 @@ def withhold(answers: Answers, least: int) -> Shown:
         adoption,
         active_installations=tuple(_active(answers.active_installations, least)),
         integrations=tuple(_integration(one, least) for one in found.integrations),
-        commands=_small(found.commands, least),
+        commands=tuple(_command(one, least) for one in _small(found.commands, least)),
         events_per_day=tuple(_per_day(one, least) for one in found.events_per_day),
         notification_failures=tuple(_failures(found.notification_failures, least)),
         configuration_errors=_small(found.configuration_errors, least),
@@ -468,6 +468,19 @@ def _integration(row: Integration, least: int) -> Integration:
     return _change(row, told)
 
 
+def _command(row: Command, least: int) -> Command:
+    """Withhold the part of a count that is of few."""
+    return _change(
+        row,
+        {
+            name: WITHHELD
+            for part in ("failed", "at_most")
+            if _is_few(getattr(row, f"installations_{part}"), least)
+            for name in (f"count_{part}", f"installations_{part}")
+        },
+    )
+
+
 def _per_day(row: PerDay, least: int) -> PerDay:
     """Withhold quantiles: one is of somebody, so as many must lie on either side of it."""
     if _is_few(row.installations, least):
@@ -484,6 +497,19 @@ def _per_day(row: PerDay, least: int) -> PerDay:
     return _change(row, told)
 
 
+_OBSERVED = (
+    "failed",
+    "attempts",
+    "rate",
+    "installations_failed",
+    "installations_observed",
+    "installations_unobserved",
+)
+"""What failures tell of windows that could show the attempts."""
+_UNOBSERVED = ("failed_all", "installations", "installations_unobserved")
+"""What they tell of the other windows, the observed being told."""
+
+
 def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
     """Withhold failures: attempts are those that failed, by reason, and those that did not."""
     groups: defaultdict[tuple[date, str, str], list[Failure]] = defaultdict(list)
@@ -496,8 +522,10 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
                 _int(one.failed),
                 "attempts",
                 OUTSIDE,
-                # So few that were observed are of as few, whoever else failed unobserved.
-                _is_few(one.installations, least) or _is_few(one.failed, least),
+                any(
+                    _is_few(many, least)
+                    for many in (one.installations, one.installations_failed, one.failed)
+                ),
                 1 + _int(one.failed) / 1000,
             )
             for one in group
@@ -508,8 +536,7 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
             continue
         observed = group[0].installations_observed
         if observed is None or _is_few(observed, least):
-            names = ("failed", "attempts", "rate", "installations_observed")
-            told = dict.fromkeys(names, WITHHELD)
+            told = dict.fromkeys(_OBSERVED, WITHHELD)
             yield from (_change(one, told) for one in _small(group, least))
             continue
         all_of_them = Cell("attempts", _int(attempts), OUTSIDE, "attempts", cost=1e6)
@@ -517,10 +544,13 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
         for one in group:
             if hidden is None or one.reason in hidden:
                 yield _blank(evolve(one, attempts=WITHHELD))
-            elif "attempts" in hidden:
-                yield evolve(one, attempts=WITHHELD, rate=WITHHELD)
-            else:
-                yield one
+                continue
+            told = {}
+            if "attempts" in hidden:
+                told |= dict.fromkeys(("attempts", "rate"), WITHHELD)
+            if _is_few(one.installations_unobserved, least):
+                told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
+            yield _change(one, told)
 
 
 def _crashes(
@@ -563,11 +593,10 @@ def _crashes(
 def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashes, list[CrashKind]]:
     """Withhold kinds: a version's crashes are those of each kind.
 
-    As many crashed at least as had the kind that most had. Nobody knows who is behind crashes of a
-    version that is not known; they are also what the kinds of a version have more than its row.
+    Those of a version that is not known are also what the kinds of a version have more than its
+    row, and of how many installations these are nobody says.
     """
-    crashed = max((_int(one.installations) for one in kinds), default=0)
-    is_few = bool(row.crashes) and (not is_known(row) or crashed < least)
+    is_few = bool(row.crashes) and (not is_known(row) or _is_few(row.installations_crashed, least))
     between = abs(sum(_int(one.crashes) for one in kinds) - _int(row.crashes))
     cells = [
         Cell(
@@ -586,6 +615,8 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
     told = [] if hidden is None else [_blank(k) if k.kind in hidden else k for k in kinds]
     if total in hidden if hidden is not None else is_few or not _is_few(between, least):
         row = evolve(row, crashes=WITHHELD, per_1000_hours=WITHHELD)
+    if row.crashes is WITHHELD or any(one.installations is WITHHELD for one in told):
+        row = evolve(row, installations_crashed=WITHHELD)
     return row, told
 
 

@@ -1185,6 +1185,8 @@ select
   cast(sum(case when f.result = 'failed' then f.count else 0 end) as bigint) as count_failed,
   cast(sum(f.floor_count) as bigint) as count_at_most,
   count(distinct f.installation) as installations,
+  count(distinct case when f.result = 'failed' then f.installation end) as installations_failed,
+  count(distinct case when f.floor_count > 0 then f.installation end) as installations_at_most,
   weeks.commands_windows as installations_observable,
   weeks.commands_seconds / 3600.0 as hours_observable
 from facts as f
@@ -1260,12 +1262,21 @@ select
   f.platform, f.what, f.reason,
   case when f.what = 'event' and f.platform <> 'unknown' then coalesce(f.failed, 0) end as failed,
   a.attempts, f.failed * 1.0 / nullif(a.attempts, 0) as rate,
-  f.installations, a.installations as installations_observed, f.failed_all
+  f.installations,
+  case when f.what = 'event' and f.platform <> 'unknown' then f.installations_failed end
+    as installations_failed,
+  a.installations as installations_observed,
+  case when f.what = 'event' and f.platform <> 'unknown' then f.installations_unobserved end
+    as installations_unobserved,
+  f.failed_all
 from (
   select
     week, platform, what, reason,
     cast(sum(case when observed = 1 then count else 0 end) as bigint) as failed,
-    count(distinct installation) as installations, cast(sum(count) as bigint) as failed_all
+    count(distinct installation) as installations,
+    count(distinct case when observed = 1 then installation end) as installations_failed,
+    count(distinct case when observed = 0 then installation end) as installations_unobserved,
+    cast(sum(count) as bigint) as failed_all
   from facts where event = 'notification_failed'
   group by week, platform, what, reason
 ) as f
@@ -1302,7 +1313,9 @@ select
   v.botkube_version, cast(sum(v.crashes) as bigint) as crashes,
   sum(v.seconds) / 3600.0 as installation_hours,
   sum(v.crashes) * 3600000.0 / nullif(sum(v.seconds), 0) as per_1000_hours,
-  count(*) as installations, weeks.installations as installations_all
+  count(*) as installations,
+  cast(sum(case when v.crashes > 0 then 1 else 0 end) as bigint) as installations_crashed,
+  weeks.installations as installations_all
 from (
   select
     week, installation, botkube_version,

@@ -486,11 +486,16 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         sums["count_failed"] += count * (said["result"] == "failed")
         sums["count_at_most"] += count * fact.is_floor
         week.behind["commands", *command].add(installation)
+        if said["result"] == "failed":
+            week.behind["commands failed", *command].add(installation)
+        if fact.is_floor:
+            week.behind["commands at most", *command].add(installation)
     elif fact.event == FAILED:
         cell = said["platform"], said["what"], said["reason"]
         is_shown = window.shows(HANDLED) and FAILED not in window.withheld
         week.failed[cell]["failed_all"] += count
         week.behind["notification_failures", *cell].add(installation)
+        week.behind["failed" if is_shown else "unobserved", *cell].add(installation)
         if is_shown:
             week.failed[cell]["failed"] += count
             if said["what"] == "event":
@@ -505,7 +510,9 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.behind["configuration_errors", *cell].add(installation)
     elif fact.event == CRASHED:
         if window.has_report:
-            week.crashes[window.version or "unknown"] += count
+            version = window.version or "unknown"
+            week.crashes[version] += count
+            week.behind["crashed", version].add(installation)
         # Which of several it was the crash itself says.
         week.kinds[fact.version, said["kind"]] += count
         week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
@@ -677,6 +684,8 @@ def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "is_complete": is_complete,
             **{name: sums[name] for name in ("count", "count_failed", "count_at_most")},
             "installations": len(week.behind["commands", platform, command]),
+            "installations_failed": len(week.behind["commands failed", platform, command]),
+            "installations_at_most": len(week.behind["commands at most", platform, command]),
             "installations_observable": week.show_commands,
             "hours_observable": week.command_seconds / HOUR,
         }
@@ -719,6 +728,12 @@ def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "attempts": attempts,
             "rate": sums["failed"] / attempts if attempts else None,
             "installations": len(week.behind["notification_failures", platform, what, reason]),
+            **{
+                f"installations_{how}": len(week.behind[how, platform, what, reason])
+                if is_event
+                else None
+                for how in ("failed", "unobserved")
+            },
             "installations_observed": (
                 None if attempts is None else len(week.behind["attempts", platform])
             ),
@@ -753,6 +768,7 @@ def _crashes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "installation_hours": hours,
             "per_1000_hours": crashes * 1000 / hours if hours else None,
             "installations": len(week.behind["crashes", version]),
+            "installations_crashed": len(week.behind["crashed", version]),
             "installations_all": len(week.active),
         }
 
