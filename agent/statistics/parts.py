@@ -5,7 +5,7 @@ Owns how they look and how few, withheld and doubtful are marked; must not know 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -131,6 +131,23 @@ class Parts:
             bars.append(Bar(together, rest, percent(rest), is_doubtful=True))
         note = f"{sentences.whose(rows).capitalize()}. {self.marks()}".strip()
         return self.figure(self.draw.bars(title, listed(bars), bars), title, note)
+
+    def bars(
+        self,
+        title: str,
+        rows: Sequence[AnyRow],
+        before: Mapping[Key, Row],
+        name: str,
+        label: Callable[[AnyRow], str],
+        text: Callable[[Told], str] = percent,
+    ) -> Element:
+        """Return a bar a row: one number of it, and what that was in the week before."""
+        is_doubtful = self.period.this in self.period.doubtful
+        made = []
+        for one in rows[:MAX_BARS]:
+            value: Told = getattr(one, name)
+            made.append(Bar(label(one), value, text(value), was(before, one, name), is_doubtful))
+        return self.figure(self.draw.bars(title, listed(made), made), title, self.marks())
 
     def trend(self, title: str, now: Sequence[Row], rows: Sequence[Row]) -> Element:
         """Return a row of columns a week for each that most have."""

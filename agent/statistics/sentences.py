@@ -182,13 +182,15 @@ def commands(rows: Sequence[Command], period: Period) -> str:
 def failures(rows: Sequence[Failure], period: Period) -> str:
     """Say where most events were lost."""
     rates: dict[str, float] = {}
-    for one in of_week(rows, period.this):
+    now = of_week(rows, period.this)
+    for one in now:
         if one.what == "event" and isinstance(one.rate, int | float):
             rates[one.platform] = rates.get(one.platform, 0.0) + one.rate
     if not rates:
         return "No failure of a platform whose attempts are known may be told of the week."
     worst = max(rates, key=lambda name: rates[name])
-    return f"{worst} lost most: at least {percent(rates[worst])} of its events were not delivered."
+    said = f"{worst} lost most: at least {percent(rates[worst])} of its events were not delivered."
+    return _as_far_as(now, "rate") + said
 
 
 def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
@@ -216,6 +218,7 @@ def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period)
     of_it = [one for one in of_week(kinds, period.this) if one.key[0] == worst.key[0]]
     most = max(of_it, key=lambda one: figure(one.crashes), default=None)
     said = (
+        f"{_as_far_as(of_week(rows, period.this), 'per_1000_hours')}"
         f"BotKube {worst.botkube_version} crashed most for its time: "
         f"{number(worst.per_1000_hours)} times in 1,000 hours"
     )
@@ -236,6 +239,11 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
         most = max(others, key=lambda one: figure(one.hours))
         said += f"; most of the rest is missing as {most.reason} ({percent(most.share)})"
     return f"{said}."
+
+
+def _as_far_as(rows: Iterable[Row], name: str) -> str:
+    """Say that there are others of which it is not told."""
+    return "Of those told, " if any(getattr(one, name) is WITHHELD for one in rows) else ""
 
 
 def week_note(period: Period) -> str:

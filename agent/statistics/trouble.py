@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.statistics import sentences
-from agent.statistics.charts import Bar, Trend
-from agent.statistics.parts import MAX_BARS, MAX_ROWS, listed, was
+from agent.statistics.charts import Trend
+from agent.statistics.parts import MAX_ROWS, was
 from agent.statistics.periods import (
     by_key,
     change,
@@ -31,23 +31,13 @@ def failures(parts: Parts) -> Element:
     rows = of_week(parts.shown.notification_failures, parts.period.this)
     rows.sort(key=lambda one: (-figure(one.rate), -figure(one.failed_all)))
     before = by_key(of_week(parts.shown.notification_failures, parts.period.before))
-    bars = [
-        Bar(
-            f"{one.platform}: {one.reason}",
-            one.rate,
-            percent(one.rate),
-            was(before, one, "rate"),
-            parts.period.this in parts.period.doubtful,
-        )
-        for one in rows
-        if one.what == "event" and one.rate is not None
-    ][:MAX_BARS]
+    rated = [one for one in rows if one.what == "event" and one.rate is not None]
     title = "Events that could not be delivered, as a share of the attempts"
     return section(
         "failures",
         "Where do notifications fail?",
         tag("p", sentences.failures(rows, parts.period), class_="said"),
-        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.bars(title, rated, before, "rate", lambda one: f"{one.platform}: {one.reason}"),
         parts.table(
             f"Failures in the week of {parts.period.this}",
             (
@@ -90,22 +80,18 @@ def misconfigured(parts: Parts) -> Element:
     rows = of_week(parts.shown.configuration_errors, parts.period.this)
     rows.sort(key=lambda one: -figure(one.installations))
     before = by_key(of_week(parts.shown.configuration_errors, parts.period.before))
-    bars = [
-        Bar(
-            f"{one.field}: {one.reason}, {one.platform}",
-            one.share,
-            percent(one.share),
-            was(before, one, "share"),
-            parts.period.this in parts.period.doubtful,
-        )
-        for one in rows[:MAX_BARS]
-    ]
     title = "Faults of configuration by share of installations"
     return section(
         "configuration",
         "What is configured wrongly?",
         tag("p", sentences.misconfigured(rows, parts.period), class_="said"),
-        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.bars(
+            title,
+            rows,
+            before,
+            "share",
+            lambda one: f"{one.field}: {one.reason}, {one.platform}",
+        ),
         parts.table(
             f"Faults in the week of {parts.period.this}",
             ("key", "reason", "platform", "times", "installations", "share", "points"),
@@ -132,16 +118,7 @@ def crashes(parts: Parts) -> Element:
     rows = of_week(parts.shown.crashes, parts.period.this)
     rows.sort(key=lambda one: version_order(one.botkube_version))
     before = by_key(of_week(parts.shown.crashes, parts.period.before))
-    bars = [
-        Bar(
-            one.botkube_version,
-            one.per_1000_hours,
-            number(one.per_1000_hours),
-            was(before, one, "per_1000_hours"),
-            parts.period.this in parts.period.doubtful,
-        )
-        for one in parts.largest([one for one in rows if is_number(one.per_1000_hours)])
-    ]
+    rated = [one for one in rows if is_number(one.per_1000_hours)]
     kinds = of_week(parts.shown.crash_kinds, parts.period.this)
     kinds.sort(key=lambda one: (version_order(one.botkube_version), one.kind))
     title = "Crashes in 1,000 hours of an installation, by BotKube"
@@ -153,7 +130,14 @@ def crashes(parts: Parts) -> Element:
             sentences.crashes(rows, kinds, parts.period),
             class_="said",
         ),
-        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.bars(
+            title,
+            parts.largest(rated),
+            before,
+            "per_1000_hours",
+            lambda one: one.botkube_version,
+            number,
+        ),
         parts.table(
             f"Crashes in the week of {parts.period.this}",
             (

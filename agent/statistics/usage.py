@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from agent.statistics import sentences
-from agent.statistics.charts import Bar, Spread
-from agent.statistics.parts import MAX_BARS, listed, was
+from agent.statistics.charts import Spread
+from agent.statistics.parts import was
 from agent.statistics.periods import (
     by_key,
     change,
@@ -28,22 +28,14 @@ def integrations(parts: Parts) -> Element:
     rows = parts.shown.integrations
     now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.share_at_least))
     before = by_key(of_week(rows, parts.period.before))
-    bars = [
-        Bar(
-            f"{one.platform} ({one.kind})",
-            one.share_at_least,
-            percent(one.share_at_least),
-            was(before, one, "share_at_least"),
-            parts.period.this in parts.period.doubtful,
-        )
-        for one in now[:MAX_BARS]
-    ]
     title = "Bots and sinks that are switched on, as a share of all installations at least"
     return section(
         "integrations",
         "Which notifiers and bots are used?",
         tag("p", sentences.integrations(rows, parts.period), class_="said"),
-        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.bars(
+            title, now, before, "share_at_least", lambda one: f"{one.platform} ({one.kind})"
+        ),
         parts.table(
             f"Bots and sinks in the week of {parts.period.this}",
             (
@@ -142,22 +134,19 @@ def commands(parts: Parts) -> Element:
     rows = of_week(parts.shown.commands, parts.period.this)
     rows.sort(key=lambda one: -figure(one.installations))
     before = by_key(of_week(parts.shown.commands, parts.period.before))
-    bars = [
-        Bar(
-            f"{one.command}, {one.platform}",
-            one.installations,
-            number(one.installations),
-            was(before, one, "installations"),
-            parts.period.this in parts.period.doubtful,
-        )
-        for one in rows[:MAX_BARS]
-    ]
     title = "Commands by installations that used them"
     return section(
         "commands",
         "Which commands are used?",
         tag("p", sentences.commands(rows, parts.period), class_="said"),
-        parts.figure(parts.draw.bars(title, listed(bars), bars), title, parts.marks()),
+        parts.bars(
+            title,
+            rows,
+            before,
+            "installations",
+            lambda one: f"{one.command}, {one.platform}",
+            number,
+        ),
         parts.table(
             f"Commands in the week of {parts.period.this}",
             (

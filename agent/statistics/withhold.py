@@ -221,6 +221,10 @@ def _by_week(rows: Iterable[AnyRow]) -> Mapping[date, list[AnyRow]]:
 # --- who runs what --------------------------------------------------------------------------------
 
 
+Fine = TypeVar("Fine", bound=Row)
+Coarse = TypeVar("Coarse", Minor, Distribution, Pair)
+
+
 def _adoption(answers: Answers, left: _Left) -> Shown:
     shown: defaultdict[str, list[Row]] = defaultdict(list)
     places, pairs = _by_week(answers.kubernetes_adoption), _by_week(answers.version_by_kubernetes)
@@ -228,12 +232,12 @@ def _adoption(answers: Answers, left: _Left) -> Shown:
     for week in sorted({*places, *pairs, *versions}):
         margins: dict[str, Sequence[Row]] = {
             "version_adoption": versions[week],
-            "kubernetes_minors": _sum(places[week], _minor),
-            "distributions": _sum(places[week], _distribution),
+            "kubernetes_minors": _sum(places[week], partial(_coarse, Minor)),
+            "distributions": _sum(places[week], partial(_coarse, Distribution)),
         }
         crossed = {
             "kubernetes_adoption": places[week],
-            "version_by_minor": _sum(pairs[week], _pair),
+            "version_by_minor": _sum(pairs[week], partial(_coarse, Pair)),
         }
         told, hidden = _hide_adoption(margins, crossed, left.least)
         for name, rows in told.items():
@@ -243,37 +247,16 @@ def _adoption(answers: Answers, left: _Left) -> Shown:
     return Shown(left.least, **adopted)
 
 
-def _minor(row: Kubernetes) -> Minor:
-    return Minor(
+def _coarse(kind: type[Coarse], row: Kubernetes | Both) -> Coarse:
+    """Return a row as one of a kind that says less of it."""
+    what = {name: getattr(row, name) for name in kind.KEYS}
+    return kind(
         week=row.week,
         is_complete=row.is_complete,
-        kubernetes_minor=row.kubernetes_minor,
         installations=row.installations,
         installations_all=row.installations_all,
         share=row.share,
-    )
-
-
-def _distribution(row: Kubernetes) -> Distribution:
-    return Distribution(
-        week=row.week,
-        is_complete=row.is_complete,
-        distribution=row.distribution,
-        installations=row.installations,
-        installations_all=row.installations_all,
-        share=row.share,
-    )
-
-
-def _pair(row: Both) -> Pair:
-    return Pair(
-        week=row.week,
-        is_complete=row.is_complete,
-        botkube_version=row.botkube_version,
-        kubernetes_minor=row.kubernetes_minor,
-        installations=row.installations,
-        installations_all=row.installations_all,
-        share=row.share,
+        **what,
     )
 
 
@@ -296,10 +279,6 @@ def _groupings(versions: Sequence[Row]) -> Iterator[Callable[[str], str]]:
 
 def _told_apart(series: Set[str], version: str) -> str:
     return name if (name := series_of(version)) in series else OTHERS
-
-
-Fine = TypeVar("Fine", bound=Row)
-Coarse = TypeVar("Coarse", Minor, Distribution, Pair)
 
 
 def _sum(rows: Iterable[Fine], coarse: Callable[[Fine], Coarse]) -> Sequence[Coarse]:
