@@ -33,7 +33,8 @@ from agent.statistics.answers import (
 from agent.statistics.page import About, render
 from agent.statistics.periods import Period, or_older
 from agent.statistics.report import csv_files
-from agent.statistics.withhold import Minor, withhold
+from agent.statistics.shown import Minor
+from agent.statistics.withhold import withhold
 from tests.browser import Tab, browser, find
 from tests.fleet.fleet import generate
 from tests.fleet.load import load_duckdb, load_postgresql, rows_of

@@ -36,7 +36,8 @@ from agent.statistics.answers import (
 )
 from agent.statistics.hiding import Cell, hide
 from agent.statistics.report import csv_files
-from agent.statistics.withhold import Shown, withhold
+from agent.statistics.shown import Shown
+from agent.statistics.withhold import withhold
 
 WEEK = date(2026, 11, 2)
 MOST = 5000

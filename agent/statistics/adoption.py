@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
     from agent.statistics.parts import Parts
-    from agent.statistics.withhold import Pair
+    from agent.statistics.shown import Pair
 
 
 def kubernetes(parts: Parts) -> Element:

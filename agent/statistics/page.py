@@ -15,7 +15,7 @@ from agent.statistics import adoption, sentences, trouble, usage
 from agent.statistics.parts import STYLE as MORE_STYLE
 from agent.statistics.parts import Parts
 from agent.statistics.periods import FEW, number, of_week, percent, period_of
-from agent.statistics.withhold import Shown, count_withheld
+from agent.statistics.shown import Shown, count_withheld
 from agent.web.html import section, serialize, tag
 from agent.web.style import STYLE
 

@@ -27,7 +27,7 @@ from agent.statistics.periods import (
     percent,
     series,
 )
-from agent.statistics.withhold import Shown
+from agent.statistics.shown import Shown
 from agent.web.html import head_and_body, tag
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from attrs import evolve, field, frozen
 
 from agent.statistics.answers import WITHHELD, Row, Told
-from agent.statistics.withhold import Shown, is_known
+from agent.statistics.shown import Shown, is_known
 
 WEEK = timedelta(days=7)
 MAX_WEEKS = 13

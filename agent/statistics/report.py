@@ -21,9 +21,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
+from agent.statistics.shown import SHOWN
 from agent.statistics.sources import are_large, hold_back, label, load
 from agent.statistics.warehouse import WarehouseError, opened
-from agent.statistics.withhold import SHOWN, withhold
+from agent.statistics.withhold import withhold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from agent.statistics.answers import Row
     from agent.statistics.loaded import Loaded
+    from agent.statistics.shown import Shown
     from agent.statistics.sources import Tell
-    from agent.statistics.withhold import Shown
 
 MAX_SHOWN_FAULTS = 20
 

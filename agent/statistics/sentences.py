@@ -6,7 +6,6 @@ A sentence is made of what may be told alone. What is withheld is said to be, or
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
 from typing import TypeVar
 
 from agent.statistics.answers import (
@@ -38,7 +37,7 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
-from agent.statistics.withhold import OTHERS, is_known
+from agent.statistics.shown import OTHERS, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 NOTHING = "Nothing of it is told of the week."
@@ -254,11 +253,6 @@ def week_note(period: Period) -> str:
         return f"{said}; there is none before to compare it with."
     why = period.why(period.before)
     return f"{said}, compared with that of {period.before}{f' ({why})' if why else ''}."
-
-
-def too_few(table: str, pairs_left: Iterable[tuple[str, date]], period: Period) -> bool:
-    """Whether nothing of a table is told of this week."""
-    return (table, period.this) in set(pairs_left)
 
 
 def _told(rows: Iterable[AnyRow]) -> list[AnyRow]:

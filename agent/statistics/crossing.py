@@ -1,0 +1,184 @@
+"""Who runs what: tables that add up to each other, and what of them may be told together. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from math import inf
+from typing import Any, TypeVar
+
+from attrs import evolve
+
+from agent.statistics.answers import Answers, Both, Kubernetes, Row
+from agent.statistics.blanks import blank, by_week, is_few, whole
+from agent.statistics.hiding import Cell, hide
+from agent.statistics.shown import OTHERS, Distribution, Minor, Pair, Shown
+
+Hidden = frozenset[Hashable]
+_SERIES = (12, 8, 6, 4, 3, 2, 1)
+"""How many series of versions are told apart where not all can be."""
+# What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
+_MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
+
+
+Fine = TypeVar("Fine", bound=Row)
+Coarse = TypeVar("Coarse", Minor, Distribution, Pair)
+
+
+def adoption(answers: Answers, least: int) -> Shown:
+    """Return what may be told of who runs what, and nothing else."""
+    shown: defaultdict[str, list[Row]] = defaultdict(list)
+    places, pairs = by_week(answers.kubernetes_adoption), by_week(answers.version_by_kubernetes)
+    versions = by_week(answers.version_adoption)
+    for week in sorted({*places, *pairs, *versions}):
+        margins: dict[str, Sequence[Row]] = {
+            "version_adoption": versions[week],
+            "kubernetes_minors": _sum(places[week], partial(_coarse, Minor)),
+            "distributions": _sum(places[week], partial(_coarse, Distribution)),
+        }
+        crossed = {
+            "kubernetes_adoption": places[week],
+            "version_by_minor": _sum(pairs[week], partial(_coarse, Pair)),
+        }
+        told, hidden = _hide_adoption(margins, crossed, least)
+        for name, rows in told.items():
+            shown[name] += (blank(one) if (name, *one.key) in hidden else one for one in rows)
+    adopted: dict[str, Any] = {name: tuple(rows) for name, rows in shown.items()}
+    return Shown(least, **adopted)
+
+
+def _coarse(kind: type[Coarse], row: Kubernetes | Both) -> Coarse:
+    """Return a row as one of a kind that says less of it."""
+    what = {name: getattr(row, name) for name in kind.KEYS}
+    return kind(
+        week=row.week,
+        is_complete=row.is_complete,
+        installations=row.installations,
+        installations_all=row.installations_all,
+        share=row.share,
+        **what,
+    )
+
+
+def series_of(version: str) -> str:
+    """Return the minor of a version: v1.13.0 -> v1.13."""
+    return ".".join(version.split(".")[:2])
+
+
+def _groupings(versions: Sequence[Row]) -> Iterator[Callable[[str], str]]:
+    """Yield ever coarser ways to put versions together for the table that crosses them."""
+    yield str
+    yield series_of
+    series: Counter[str] = Counter()
+    for one in versions:
+        series[series_of(one.key[0])] += whole(one.installations)
+    for many in _SERIES:
+        if many < len(series):
+            yield partial(_told_apart, {name for name, _ in series.most_common(many)})
+
+
+def _told_apart(series: Set[str], version: str) -> str:
+    return name if (name := series_of(version)) in series else OTHERS
+
+
+def _sum(rows: Iterable[Fine], coarse: Callable[[Fine], Coarse]) -> Sequence[Coarse]:
+    """Add up the rows that are about the same."""
+    found: dict[tuple[str, ...], Coarse] = {}
+    for one in map(coarse, rows):
+        before = found.get(one.key)
+        if before is None:
+            found[one.key] = one
+            continue
+        total = whole(before.installations) + whole(one.installations)
+        everyone = whole(one.installations_all)
+        found[one.key] = evolve(
+            before,
+            is_complete=before.is_complete and one.is_complete,
+            installations=total,
+            share=total / everyone if everyone else None,
+        )
+    return tuple(found.values())
+
+
+def _hide_adoption(
+    margins: Mapping[str, Sequence[Row]],
+    crossed: Mapping[str, Sequence[Row]],
+    least: int,
+) -> tuple[Mapping[str, Sequence[Row]], Hidden]:
+    """Return the tables of a week that can be told, and what is hidden in them.
+
+    What the crossed tables tell is bought with nothing of the others: if it cannot be had without
+    hiding more there, it is told by fewer groups of versions, or not at all.
+    """
+    told: dict[str, Sequence[Row]] = {}
+    hidden: set[Hashable] = set()
+    for name, rows in margins.items():
+        alone = hide(_cells({name: rows}, least), least)
+        if alone is not None:
+            told[name] = rows
+            hidden |= alone
+    if len(told) < len(margins):
+        return told, frozenset(hidden)
+    for names in (tuple(crossed), ("version_by_minor",), ("kubernetes_adoption",)):
+        for group in _groupings(margins["version_adoption"]):
+            tables = {**told, **{name: crossed[name] for name in names}}
+            if "version_by_minor" in tables:
+                tables["version_by_minor"] = _grouped(tables["version_by_minor"], group)
+            cells = _cells(tables, least, group, are_fixed=margins.keys())
+            all_of_it = hide(cells, least, hidden)
+            if all_of_it is not None:
+                return tables, all_of_it
+    return told, frozenset(hidden)
+
+
+def _grouped(rows: Iterable[Row], group: Callable[[str], str]) -> Sequence[Row]:
+    pairs = (one for one in rows if isinstance(one, Pair))
+    return _sum(pairs, lambda one: evolve(one, botkube_version=group(one.botkube_version)))
+
+
+def _cells(
+    tables: Mapping[str, Sequence[Row]],
+    least: int,
+    group: Callable[[str], str] = str,
+    *,
+    are_fixed: Set[str] = frozenset(),
+) -> list[Cell]:
+    """Return installations as they flow: all, by version, by minor, by distribution, all."""
+    has_pairs, has_places = "version_by_minor" in tables, "kubernetes_adoption" in tables
+    ends: Mapping[str, Callable[[tuple[str, ...]], tuple[Hashable, Hashable, float]]] = {
+        "version_adoption": lambda key: (
+            "all",
+            ("version", group(key[0])) if has_pairs else "of versions",
+            _VERSION,
+        ),
+        "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
+        "kubernetes_minors": lambda key: (
+            ("minor", key[0]) if has_pairs else "by minors",
+            ("on", key[0]) if has_places else "of minors",
+            _MINOR,
+        ),
+        "kubernetes_adoption": lambda key: (("on", key[0]), ("distribution", key[1]), _PLACE),
+        "distributions": lambda key: (
+            ("distribution", key[0]) if has_places else "by distributions",
+            "of distributions",
+            _DISTRIBUTION,
+        ),
+    }
+    cells = []
+    for name, rows in tables.items():
+        everyone = sum(whole(one.installations) for one in rows) or 1
+        for row in rows:
+            value = whole(row.installations)
+            tail, head, cost = ends[name](row.key)
+            cells.append(
+                Cell(
+                    (name, *row.key),
+                    value,
+                    tail,
+                    head,
+                    is_small=is_few(value, least),
+                    cost=inf if name in are_fixed else cost * (1 + 10 * value / everyone),
+                )
+            )
+    return cells
