@@ -124,8 +124,8 @@ def _method(shown: Shown, about: About) -> Element:
             "events could not be used"
             + (f"; {about.ahead:,} are left out, of windows that end more than a day after "
                "this was made: a clock is wrong." if about.ahead else ".")),
-        tag("li", "An installation counts once a week, with what its latest report says; the "
-            "share is of all that reported in that week."),
+        tag("li", "An installation counts once a week, with what its latest report says. "
+            "Shares are of those of which it is known, those in the files of all that reported."),
         tag("li", f"° marks fewer than {FEW} installations: a few more or less change much."),
         tag("li", "Hatched columns and bars are of a week that is not whole, or of which less "
             "than 90 % of the time was observed. What could not be observed is left out, and "
