@@ -683,7 +683,8 @@ def test_new_kept_returned_and_gone(database: Database) -> None:
     database.take(
         *(always.hours(MONDAY + one * week, 168) for one in range(4)),
         left.hours(MONDAY, 1),
-        *(back.window(MONDAY + one * week) for one in (1, 3)),
+        back.window(MONDAY + week),
+        back.window(MONDAY + 3 * week, gap_seconds_stopped=HOUR),
         *([*one.who(MONDAY)] for one in (always, left)),
         back.who(MONDAY + week),
     )

@@ -28,7 +28,7 @@ LATE = "context_retried_late"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
 TEXT, NUMBER, BOOLEAN, TIME = "varchar", "bigint", "boolean", "timestamp"
-AROUND = {"anonymous_id": TEXT, "received_at": TIME}
+AROUND = {"anonymous_id": TEXT, "received_at": TIME, "sent_at": TIME}
 """Segment's own columns that the models read."""
 COUNTS = {"count", "count_floor", "botkube_version", "stream", "seq", "window_start", "window_end"}
 
@@ -141,42 +141,58 @@ def _made() -> Iterator[str]:
 def _calls() -> Iterator[str]:
     own, report = own_columns(), report_columns()
     told = ["event", "installation", "arrived", "is_late", "stream", "seq", "botkube_version"]
-    received = _day("received")
     told += [*own, "count", "is_floor", "group_id", *report]
+    times = ["received", "received_day", "window_start", "window_end", "is_implausible"]
+    day = f"case when is_implausible = 1 then received_day else {_day('window_start')} end as day"
     yield "create view calls as"
     yield "select"
-    yield _wrapped(
-        [
-            *told,
-            "received",
-            f"{received} as received_day",
-            "window_start",
-            "window_end",
-            f"case when {IMPLAUSIBLE} then 1 else 0 end as is_implausible",
-            f"case when {IMPLAUSIBLE} then {received} else {_day('window_start')} end as day",
-        ],
-        "  ",
-    )
+    yield _wrapped([*told, *times, day], "  ")
     yield "from ("
     yield "  select"
-    yield _wrapped(told, "    ") + ","
-    yield "    -- The one line that is another on BigQuery, see README.md."
-    yield "    " + ", ".join(
-        f"cast(extract(epoch from {name}_at) as bigint) as {name}"
-        for name in ("received", "window_start", "window_end")
-    )
+    yield "    *,"
+    yield f"    {_day('received')} as received_day,"
+    yield "    case"
+    yield f"      when {IMPLAUSIBLE[0]}"
+    yield from (f"        or {one}" for one in IMPLAUSIBLE[1:])
+    yield "      then 1 else 0"
+    yield "    end as is_implausible"
     yield "  from ("
+    yield "    select"
+    yield _wrapped(told, "      ") + ","
+    yield "      -- The one line that is another on BigQuery, see README.md."
+    yield "      " + ", ".join(
+        f"cast(extract(epoch from {name}_at) as bigint) as {name}"
+        for name in ("received", "sent", "window_start", "window_end")
+    )
+    yield "    from ("
     # The report has every column that is no text, so it goes first and gives the types.
     names = sorted(tables(), key=lambda name: name != REPORTS)
     yield "\n    union all\n".join(_branch(table, own, report) for table in names)
-    yield "  ) as raw"
-    yield ") as told"
-    yield f"where stream <> '{ZERO}' and stream <> '' and seq > 0 and installation <> ''"
-    yield "  and (window_end > window_start or event = 'identifies' or event = 'groups');"
+    yield "    ) as raw"
+    yield "  ) as told"
+    yield f"  where stream <> '{ZERO}' and stream <> '' and installation <> ''"
+    yield f"    and seq > 0 and seq <= {MOST_SEQ}"
+    yield "    and (window_end > window_start or event = 'identifies' or event = 'groups')"
+    yield "    -- No agent sends greater numbers, and sums of them would overflow."
+    yield f"    and (event = '{REPORTS}' or (count >= 0 and count <= {MOST}))"
+    numbers = [name for name, kind in report.items() if kind == NUMBER]
+    listed = _wrapped([f"coalesce({name}, 0)" for name in numbers], "      ")
+    for function, bound in (("least", ">= 0"), ("greatest", f"<= {MOST_TOTAL}")):
+        yield f"    and {function}(\n{listed}\n    ) {bound}"
+    yield ") as marked;"
 
 
-IMPLAUSIBLE = "window_end > received + 86400 or window_end < received - 7776000"
-"""A window that ends a day after it was received, or 90 days before, tells of a wrong clock."""
+MOST_SEQ, MOST, MOST_TOTAL = 10**9, 10**12, 10**15
+IMPLAUSIBLE = (
+    "window_end > received + 86400",
+    "window_end < received - 7776000",
+    "window_end > window_start + 86400",
+    "sent > received + 86400",
+    "sent < received - 86400",
+)
+"""What tells of a wrong clock: a window that ends a day after it was received, or 90 days before,
+or is longer than any; and what was sent, by its own clock, on another day.
+"""
 
 
 def _day(name: str) -> str:
@@ -225,9 +241,12 @@ def _branch(table: str, own: tuple[str, ...], report: dict[str, str]) -> str:
     lines.append(_text("group_id", columns))
     lines += [_of_report(name, kind, columns) for name, kind in report.items()]
     lines.append("cast(received_at as timestamp) as received_at")
+    lines.append("cast(sent_at as timestamp) as sent_at")
     if is_identity:
-        day = "coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp))"
-        lines += [f"{day} as window_start_at", f"{day} as window_end_at"]
+        # What is told before its day has begun tells of a clock that is ahead.
+        received = "cast(received_at as timestamp)"
+        told = f"least(coalesce(cast(original_timestamp as timestamp), {received}), {received})"
+        lines += [f"{told} as window_start_at", f"{told} as window_end_at"]
     else:
         lines += [
             "cast(window_start as timestamp) as window_start_at",

@@ -65,6 +65,10 @@ select
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
+  coalesce(application_crashed_delta, 0) + coalesce(command_executed_delta, 0)
+  + coalesce(command_refused_delta, 0) + coalesce(configuration_error_delta, 0)
+  + coalesce(event_handled_delta, 0) + coalesce(integration_enabled_delta, 0)
+  + coalesce(notification_failed_delta, 0) as delta,
   coalesce(application_crashed_total, 0) + coalesce(command_executed_total, 0)
   + coalesce(command_refused_total, 0) + coalesce(configuration_error_total, 0)
   + coalesce(event_handled_total, 0) + coalesce(integration_enabled_total, 0)
@@ -103,7 +107,8 @@ create view stage_touched_counts as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   event, botkube_version, platform, command, result, reason, what, type, field, kind,
-  max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies
+  max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies,
+  case when min(count) <> max(count) then 1 else 0 end as is_contradicted
 from counts
 where exists (
     select 1 from touched as t where t.installation = counts.installation and t.day = counts.day
@@ -132,7 +137,7 @@ create table if not exists touched_doubles as select * from stage_touched_double
 create view stage_touched_reports as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
-  cast(1 as bigint) as copies, is_late,
+  cast(1 as bigint) as copies, 0 as is_contradicted, is_late,
   botkube_version, kubernetes_minor, distribution, agent_version,
   commands_observable, events_observable, events_discarded,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
@@ -145,7 +150,7 @@ select
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
-  total
+  delta, total
 from reports as r
 where exists (
     select 1 from touched as t where t.installation = r.installation and t.day = r.day
@@ -158,7 +163,15 @@ where exists (
 union all
 select
   r.day, r.is_implausible, r.installation, r.stream, r.seq, r.window_start, r.window_end,
-  count(*), max(r.is_late),
+  count(*),
+  case
+    when min(r.delta) <> max(r.delta)
+      or min(coalesce(r.botkube_version, '')) <> max(coalesce(r.botkube_version, ''))
+      or min(coalesce(r.kubernetes_minor, '')) <> max(coalesce(r.kubernetes_minor, ''))
+      or min(coalesce(r.events_observable, 2)) <> max(coalesce(r.events_observable, 2))
+    then 1 else 0
+  end,
+  max(r.is_late),
   case
     when min(r.botkube_version) <> max(r.botkube_version) then 'several' else max(r.botkube_version)
   end,
@@ -178,7 +191,7 @@ select
   max(r.command_refused_withheld), max(r.configuration_error_withheld),
   max(r.event_handled_withheld), max(r.integration_enabled_withheld),
   max(r.notification_failed_withheld),
-  max(r.total)
+  max(r.delta), max(r.total)
 from reports as r
 join touched_doubles as d
   on d.day = r.day and d.is_implausible = r.is_implausible and d.installation = r.installation
@@ -206,6 +219,7 @@ select
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
   cast(sum(count) as bigint) as counted, max(is_late) as is_late,
+  max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
 group by day, is_implausible, installation, stream, seq, window_start, window_end;
@@ -225,6 +239,7 @@ select
   coalesce(r.copies, 0) + coalesce(s.copies, 0) as copies,
   coalesce(r.copies - 1, 0) + coalesce(s.doubled, 0) as doubled,
   greatest(coalesce(r.is_late, 0), coalesce(s.is_late, 0)) as is_late,
+  greatest(coalesce(r.is_contradicted, 0), coalesce(s.is_contradicted, 0)) as is_contradicted,
   r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
   r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
   r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,
@@ -317,6 +332,28 @@ select
   ) as bigint) as hole_seconds,
   cast(sum(greatest(0, end_before - window_start)) as bigint) as overlap_seconds,
   cast(sum(doubled) as bigint) as doubled, cast(sum(others) as bigint) as reused,
+  cast(sum(case when seq <= seq_before then 1 else 0 end) as bigint) as steps_back,
+  -- From the first to the last time in the day that is a hole, see the view of that name.
+  min(
+    case
+      when window_start > end_before
+        and (
+          seq > seq_before + 1
+          or (gap_seconds_stopped = 0 and stopped_before = 0 and window_start > end_before + 600)
+        )
+      then end_before
+    end
+  ) as hole_start,
+  max(
+    case
+      when window_start > end_before
+        and (
+          seq > seq_before + 1
+          or (gap_seconds_stopped = 0 and stopped_before = 0 and window_start > end_before + 600)
+        )
+      then window_start
+    end
+  ) as hole_end,
   cast(sum(1 - has_report) as bigint) as unreported,
   cast(sum(counted) as bigint) as counted, max(total) as total,
   cast(sum(is_late) as bigint) as retried_late
@@ -520,10 +557,12 @@ select
   max(case when nth_named = 1 and botkube_version <> 'several' then botkube_version end)
     as botkube_version,
   max(case when nth = 1 then kubernetes_minor end) as kubernetes_minor,
-  max(case when nth = 1 then distribution end) as distribution
+  max(case when nth = 1 then distribution end) as distribution,
+  max(case when nth_named = 1 and botkube_version <> 'several' then window_end end) as named_end,
+  max(case when nth = 1 then window_end end) as report_end
 from (
   select
-    day, installation, botkube_version, kubernetes_minor, distribution,
+    day, installation, botkube_version, kubernetes_minor, distribution, window_end,
     row_number() over (
       partition by installation, day order by window_end desc, seq desc, stream desc
     ) as nth,
@@ -548,7 +587,7 @@ create table if not exists touched_latest as select * from stage_touched_latest 
 -- One row per installation and day, over its streams.
 create view stage_touched_days as
 select
-  d.*, l.botkube_version, l.kubernetes_minor, l.distribution,
+  d.*, l.botkube_version, l.kubernetes_minor, l.distribution, l.named_end, l.report_end,
   coalesce(r.seconds, 0) as report_seconds, coalesce(r.gap, 0) as gap_seconds,
   coalesce(c.seconds, 0) as commands_seconds,
   case
@@ -566,6 +605,8 @@ from (
     max(case when is_implausible = 0 then window_end end) as last_end,
     cast(sum(plausible * has_report) as bigint) as reports,
     cast(sum(plausible * (1 - has_report)) as bigint) as unreported,
+    max(case when plausible = 1 and has_report = 0 then window_end end) as unreported_end,
+    cast(sum(plausible * is_contradicted) as bigint) as contradicted,
     cast(sum(plausible * (1 - has_report) * length) as bigint) as unreported_seconds,
     cast(sum(case when plausible = 1 and botkube_version is not null then 1 else 0 end) as bigint)
       as seen,
@@ -733,6 +774,9 @@ select
   ) as botkube_version,
   coalesce(max(case when nth_report = 1 then kubernetes_minor end), 'unknown') as kubernetes_minor,
   coalesce(max(case when nth_report = 1 then distribution end), 'unknown') as distribution,
+  coalesce(max(case when nth_named = 1 then named_end end), 0) as named_end,
+  coalesce(max(case when nth_report = 1 then report_end end), 0) as report_end,
+  max(unreported_end) as unreported_end, cast(sum(contradicted) as bigint) as contradicted,
   cast(sum(windows) as bigint) as windows,
   cast(sum(implausible_seconds) as bigint) as implausible_seconds,
   min(first_start) as first_start, max(last_end) as last_end,
@@ -764,7 +808,7 @@ select
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
   cast(sum(events_blind) as bigint) as events_blind,
-  cast(sum(case when seen > 0 and is_whole = 0 then 1 else 0 end) as bigint) as days_left_out,
+  cast(sum(case when active = 1 and is_whole = 0 then 1 else 0 end) as bigint) as days_left_out,
   max(slack_enabled) as slack_enabled, max(socket_slack_enabled) as socket_slack_enabled,
   max(cloud_slack_enabled) as cloud_slack_enabled, max(mattermost_enabled) as mattermost_enabled,
   max(teams_enabled) as teams_enabled, max(cloud_teams_enabled) as cloud_teams_enabled,
@@ -793,25 +837,49 @@ create table if not exists installation_weeks as select * from stage_touched_wee
 
 -- Audit -------------------------------------------------------------------------------------------
 
--- Time in a stream of which windows were sent that never arrived.
-create view holes as
+-- Time between the last window of a stream's day and the first of its next, and why nothing is there.
+create view between_days as
 select
-  installation, stream, week, week_before, first_seq - coalesce(seq_before, 0) - 1 as windows,
-  coalesce(end_before, first_start - (first_seq - 1) * first_length) as hole_start,
-  first_start as hole_end
+  installation, end_before as since, first_start as until,
+  case
+    when first_seq > seq_before + 1 then 'delivery'
+    when first_stopped + stopped_before > 0 then 'stopped'
+    else 'hole'
+  end as reason
 from (
   select
-    installation, stream, week, first_seq, first_start, first_length,
-    lag(last_seq) over (partition by installation, stream order by day) as seq_before,
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
     lag(last_end) over (partition by installation, stream order by day) as end_before,
-    lag(week) over (partition by installation, stream order by day) as week_before
+    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
   from stream_days
 ) as ordered
-where first_seq > coalesce(seq_before, 0) + 1
+where first_start > end_before;
+
+-- Time in a stream of which something may be missing: windows were sent that never arrived, nobody
+-- says why there are none, or a state that was restored counts the same seqs again. Of a stop of ten
+-- minutes an agent says nothing, and nothing is lost by it.
+create view holes as
+select installation, since as hole_start, until as hole_end
+from between_days where reason = 'delivery' or (reason = 'hole' and until > since + 600)
 union all
-select installation, stream, week, week, missing_windows, day * 86400, day * 86400 + 86400
-from stream_days
-where missing_windows > 0;
+select installation, first_start - (first_seq - 1) * first_length, first_start
+from (
+  select
+    installation, first_seq, first_start, first_length,
+    row_number() over (partition by installation, stream order by day) as nth
+  from stream_days
+) as ordered
+where nth = 1 and first_seq > 1
+union all
+select installation, hole_start, hole_end from stream_days where hole_start is not null
+union all
+select installation, day * 86400, day * 86400 + 86400
+from (
+  select
+    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before
+  from stream_days
+) as ordered
+where reused > 0 or steps_back > 0 or first_seq <= seq_before;
 
 create view audit_windows as
 select
@@ -854,9 +922,18 @@ group by installation, stream;
 create view reach as
 select
   min(first_start) as first_start, max(last_end) as last_end,
-  min(case when windows > 0 then week end) as first_week,
-  max(case when windows > 0 then week end) as last_week
-from installation_weeks;
+  min(first_week) as first_week, max(last_week) as last_week,
+  -- Whoever sent something within the last day may have more on the way.
+  coalesce(min(case when last_end > newest.day * 86400 - 86400 then last_end end), 0) as due,
+  max(newest.day) * 86400 as received
+from (
+  select
+    installation, min(first_start) as first_start, max(last_end) as last_end,
+    min(case when windows > 0 then week end) as first_week,
+    max(case when windows > 0 then week end) as last_week
+  from installation_weeks group by installation
+) as i
+cross join (select max(received_day) as day from loads where calls > 0) as newest;
 
 -- Each week from the first to the last: of one in which nobody sent anything there is something to
 -- say, too.
@@ -881,25 +958,43 @@ create view weeks as
 select
   w.week, date '1970-01-01' + cast(w.week as integer) as monday,
   case when bounds.first_start <= w.week * 86400 then 1 else 0 end as begun,
-  case when bounds.last_end >= (w.week + 7) * 86400 then 1 else 0 end as ended,
+  case when bounds.ended >= (w.week + 7) * 86400 then 1 else 0 end as ended,
   case when w.week = bounds.first_week then 1 else 0 end as is_first,
   case when holes_in.week is null then 0 else 1 end as has_holes,
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
       and w.implausible_seconds = 0 and holes_in.week is null
-      and bounds.first_start <= w.week * 86400 and bounds.last_end >= (w.week + 7) * 86400
+      and w.contradicted = 0
+      and bounds.first_start <= w.week * 86400 and bounds.ended >= (w.week + 7) * 86400
     then 1 else 0
   end as lossless,
   w.installations, w.unknown_version, w.unknown_minor, w.unknown_distribution, w.days_left_out,
   w.commands_windows, w.commands_seconds, w.commands_blind, w.events_blind,
   w.application_crashed_withheld, w.command_executed_withheld, w.command_refused_withheld,
   w.configuration_error_withheld, w.event_handled_withheld, w.integration_enabled_withheld,
-  w.notification_failed_withheld
+  w.notification_failed_withheld,
+  case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
+  case when w.unreported = 0 and w.implausible_seconds = 0 and holes_in.week is null then 1 else 0 end
+    as is_seen,
+  case
+    when coalesce(holes_in.is_version_late, 0) = 0 and w.is_version_late = 0
+      and w.implausible_seconds = 0
+    then 1 else 0
+  end as is_version_last,
+  case
+    when coalesce(holes_in.is_report_late, 0) = 0 and w.is_report_late = 0
+      and w.implausible_seconds = 0
+    then 1 else 0
+  end as is_report_last
 from (
   select
     c.week, cast(coalesce(sum(active), 0) as bigint) as installations,
-    sum(unreported) as unreported, sum(gaps) as gaps, sum(events_discarded) as events_discarded,
-    sum(off_windows) as off_windows, sum(implausible_seconds) as implausible_seconds,
+    coalesce(sum(unreported), 0) as unreported, coalesce(sum(gaps), 0) as gaps,
+    coalesce(sum(events_discarded), 0) as events_discarded,
+    coalesce(sum(off_windows), 0) as off_windows, coalesce(sum(contradicted), 0) as contradicted,
+    coalesce(sum(implausible_seconds), 0) as implausible_seconds,
+    coalesce(max(case when unreported_end > named_end then 1 else 0 end), 0) as is_version_late,
+    coalesce(max(case when unreported_end > report_end then 1 else 0 end), 0) as is_report_late,
     cast(sum(days_left_out) as bigint) as days_left_out,
     sum(case when active = 1 and botkube_version in ('several', 'unknown') then 1 else 0 end)
       as unknown_version,
@@ -920,32 +1015,42 @@ from (
   left join installation_weeks on installation_weeks.week = c.week
   group by c.week
 ) as w
-cross join reach as bounds
+cross join (
+  select first_start, first_week, least(last_end, case when due > 0 then due else last_end end, received)
+    as ended
+  from reach
+) as bounds
 left join (
-  select distinct all_weeks.week
+  -- What an installation says of itself last may have been said in a hole.
+  select
+    all_weeks.week,
+    max(case when holes.hole_end > one.named_end then 1 else 0 end) as is_version_late,
+    max(case when holes.hole_end > one.report_end then 1 else 0 end) as is_report_late
   from calendar as all_weeks
   join holes
     on holes.hole_start < (all_weeks.week + 7) * 86400 and holes.hole_end > all_weeks.week * 86400
+  left join installation_weeks as one
+    on one.installation = holes.installation and one.week = all_weeks.week and one.active = 1
+  group by all_weeks.week
 ) as holes_in
   on holes_in.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
+create view undecided_weeks as
+select installation, week
+from installation_weeks where active = 0 and (windows > 0 or implausible_seconds > 0)
+union distinct
+select h.installation, w.week
+from holes as h
+join calendar as w
+  on h.hole_start < (w.week + 7) * 86400 and h.hole_end > w.week * 86400
+where not exists (
+    select 1 from installation_weeks as one
+    where one.installation = h.installation and one.week = w.week and one.active = 1
+  );
+
 create view undecided as
-select week, count(*) as installations
-from (
-  select installation, week
-  from installation_weeks where active = 0 and windows > 0
-  union distinct
-  select h.installation, w.week
-  from holes as h
-  join calendar as w
-    on h.hole_start < (w.week + 7) * 86400 and h.hole_end > w.week * 86400
-  where not exists (
-      select 1 from installation_weeks as one
-      where one.installation = h.installation and one.week = w.week and one.active = 1
-    )
-) as told
-group by week;
+select week, count(*) as installations from undecided_weeks group by week;
 
 -- The cluster of each active installation: the last that it had named by the end of the week, else
 -- the first that it named after.
@@ -982,7 +1087,8 @@ where nth = 1;
 create view active_installations as
 select
   weeks.monday as week,
-  weeks.is_first = 0 and weeks.ended = 1 and this_week.week is null and last_week.week is null
+  weeks.is_first = 0 and weeks.ended = 1 and weeks.is_report_last = 1
+    and this_week.week is null and last_week.week is null and not_new.week is null
     as is_complete,
   weeks.installations,
   coalesce(i.fresh, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
@@ -1046,12 +1152,24 @@ left join (
 ) as alone
   on alone.week = weeks.week
 left join undecided as this_week on this_week.week = weeks.week
-left join undecided as last_week on last_week.week = weeks.week - 7;
+left join undecided as last_week on last_week.week = weeks.week - 7
+left join (
+  -- Weeks with new ones that may have been there before.
+  select distinct first_active.week
+  from (
+    select installation, min(week) as week from installation_weeks where active = 1
+    group by installation
+  ) as first_active
+  join undecided_weeks as u
+    on u.installation = first_active.installation and u.week < first_active.week
+) as not_new
+  on not_new.week = weeks.week;
 
 create view version_adoption as
 select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and undecided.week is null and weeks.unknown_version = 0
+    and weeks.is_version_last = 1
     as is_complete,
   w.botkube_version, count(*) as installations, weeks.installations as installations_all,
   count(*) * 1.0 / weeks.installations as share
@@ -1061,13 +1179,13 @@ left join undecided on undecided.week = w.week
 where w.active = 1
 group by
   weeks.monday, weeks.begun, weeks.ended, undecided.week, weeks.unknown_version,
-  w.botkube_version, weeks.installations;
+  weeks.is_version_last, w.botkube_version, weeks.installations;
 
 create view kubernetes_adoption as
 select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and undecided.week is null
-    and weeks.unknown_minor = 0 and weeks.unknown_distribution = 0
+    and weeks.unknown_minor = 0 and weeks.unknown_distribution = 0 and weeks.is_report_last = 1
     as is_complete,
   w.kubernetes_minor, w.distribution,
   count(*) as installations, weeks.installations as installations_all,
@@ -1078,13 +1196,14 @@ left join undecided on undecided.week = w.week
 where w.active = 1
 group by
   weeks.monday, weeks.begun, weeks.ended, undecided.week, weeks.unknown_minor,
-  weeks.unknown_distribution, w.kubernetes_minor, w.distribution, weeks.installations;
+  weeks.unknown_distribution, weeks.is_report_last, w.kubernetes_minor, w.distribution, weeks.installations;
 
 create view version_by_kubernetes as
 select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and undecided.week is null and weeks.unknown_version = 0
     and weeks.unknown_minor = 0 and weeks.unknown_distribution = 0
+    and weeks.is_version_last = 1 and weeks.is_report_last = 1
     as is_complete,
   w.botkube_version, w.kubernetes_minor, w.distribution,
   count(*) as installations, weeks.installations as installations_all,
@@ -1095,7 +1214,7 @@ left join undecided on undecided.week = w.week
 where w.active = 1
 group by
   weeks.monday, weeks.begun, weeks.ended, undecided.week, weeks.unknown_version,
-  weeks.unknown_minor, weeks.unknown_distribution,
+  weeks.unknown_minor, weeks.unknown_distribution, weeks.is_version_last, weeks.is_report_last,
   w.botkube_version, w.kubernetes_minor, w.distribution, weeks.installations;
 
 -- What is asked of installations in a week is asked of these.
@@ -1105,7 +1224,7 @@ create view integrations as
 select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and undecided.week is null
-    and weeks.installations = p.enabled + p.disabled
+    and weeks.installations = p.enabled + p.disabled and weeks.is_seen = 1
     as is_complete,
   p.kind, p.platform, p.enabled as installations, p.disabled as installations_disabled,
   weeks.installations - p.enabled - p.disabled as installations_unknown,
@@ -1341,28 +1460,11 @@ where f.event = 'application_crashed'
 group by
   weeks.monday, weeks.lossless, weeks.application_crashed_withheld, f.botkube_version, f.kind;
 
--- Time between the last window of a stream's day and the first of its next, and why nothing is there.
-create view between_days as
-select
-  installation, end_before as since, first_start as until,
-  case
-    when first_seq > seq_before + 1 then 'delivery'
-    when first_stopped + stopped_before > 0 then 'stopped'
-    else 'hole'
-  end as reason
-from (
-  select
-    *, lag(last_seq) over (partition by installation, stream order by day) as seq_before,
-    lag(last_end) over (partition by installation, stream order by day) as end_before,
-    lag(last_stopped) over (partition by installation, stream order by day) as stopped_before
-  from stream_days
-) as ordered
-where first_start > end_before;
-
 create view completeness as
 select
   weeks.monday as week,
-  weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 as is_complete,
+  weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 and weeks.is_plausible = 1
+    as is_complete,
   weeks.begun = 1 and weeks.ended = 1 as is_whole, t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
@@ -1439,4 +1541,6 @@ join (
   group by c.week
 ) as spans
   on spans.week = t.week
-group by weeks.monday, weeks.begun, weeks.ended, weeks.has_holes, t.reason, spans.seconds;
+group by
+  weeks.monday, weeks.begun, weeks.ended, weeks.has_holes, weeks.is_plausible, t.reason,
+  spans.seconds;

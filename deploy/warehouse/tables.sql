@@ -5,7 +5,6 @@
 -- the one view that reads those tables. The views of models.sql are dropped first; it makes them.
 
 drop view if exists completeness;
-drop view if exists between_days;
 drop view if exists crash_kinds;
 drop view if exists crashes;
 drop view if exists configuration_errors;
@@ -20,12 +19,14 @@ drop view if exists version_adoption;
 drop view if exists active_installations;
 drop view if exists cluster_weeks;
 drop view if exists undecided;
+drop view if exists undecided_weeks;
 drop view if exists weeks;
 drop view if exists days;
 drop view if exists calendar;
 drop view if exists reach;
 drop view if exists audit_windows;
 drop view if exists holes;
+drop view if exists between_days;
 drop view if exists stage_touched_weeks;
 drop view if exists stage_platform_days;
 drop view if exists stage_touched_days;
@@ -51,6 +52,7 @@ drop view if exists calls;
 create table if not exists collection_report (id varchar);
 alter table collection_report add column if not exists anonymous_id varchar;
 alter table collection_report add column if not exists received_at timestamp;
+alter table collection_report add column if not exists sent_at timestamp;
 alter table collection_report add column if not exists context_retried_late boolean;
 alter table collection_report add column if not exists lines_read bigint;
 alter table collection_report add column if not exists lines_matched bigint;
@@ -109,7 +111,7 @@ alter table collection_report add column if not exists seq bigint;
 alter table collection_report add column if not exists window_start timestamp;
 alter table collection_report add column if not exists window_end timestamp;
 
-create table if not exists command_executed as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists command_executed as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table command_executed add column if not exists context_retried_late boolean;
 alter table command_executed add column if not exists platform varchar;
 alter table command_executed add column if not exists command varchar;
@@ -122,7 +124,7 @@ alter table command_executed add column if not exists seq bigint;
 alter table command_executed add column if not exists window_start timestamp;
 alter table command_executed add column if not exists window_end timestamp;
 
-create table if not exists command_refused as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists command_refused as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table command_refused add column if not exists context_retried_late boolean;
 alter table command_refused add column if not exists platform varchar;
 alter table command_refused add column if not exists reason varchar;
@@ -134,7 +136,7 @@ alter table command_refused add column if not exists seq bigint;
 alter table command_refused add column if not exists window_start timestamp;
 alter table command_refused add column if not exists window_end timestamp;
 
-create table if not exists event_handled as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists event_handled as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table event_handled add column if not exists context_retried_late boolean;
 alter table event_handled add column if not exists platform varchar;
 alter table event_handled add column if not exists count bigint;
@@ -145,7 +147,7 @@ alter table event_handled add column if not exists seq bigint;
 alter table event_handled add column if not exists window_start timestamp;
 alter table event_handled add column if not exists window_end timestamp;
 
-create table if not exists notification_failed as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists notification_failed as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table notification_failed add column if not exists context_retried_late boolean;
 alter table notification_failed add column if not exists platform varchar;
 alter table notification_failed add column if not exists what varchar;
@@ -158,7 +160,7 @@ alter table notification_failed add column if not exists seq bigint;
 alter table notification_failed add column if not exists window_start timestamp;
 alter table notification_failed add column if not exists window_end timestamp;
 
-create table if not exists integration_enabled as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists integration_enabled as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table integration_enabled add column if not exists context_retried_late boolean;
 alter table integration_enabled add column if not exists platform varchar;
 alter table integration_enabled add column if not exists type varchar;
@@ -170,7 +172,7 @@ alter table integration_enabled add column if not exists seq bigint;
 alter table integration_enabled add column if not exists window_start timestamp;
 alter table integration_enabled add column if not exists window_end timestamp;
 
-create table if not exists configuration_error as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists configuration_error as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table configuration_error add column if not exists context_retried_late boolean;
 alter table configuration_error add column if not exists reason varchar;
 alter table configuration_error add column if not exists field varchar;
@@ -183,7 +185,7 @@ alter table configuration_error add column if not exists seq bigint;
 alter table configuration_error add column if not exists window_start timestamp;
 alter table configuration_error add column if not exists window_end timestamp;
 
-create table if not exists application_crashed as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists application_crashed as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table application_crashed add column if not exists context_retried_late boolean;
 alter table application_crashed add column if not exists kind varchar;
 alter table application_crashed add column if not exists count bigint;
@@ -194,12 +196,12 @@ alter table application_crashed add column if not exists seq bigint;
 alter table application_crashed add column if not exists window_start timestamp;
 alter table application_crashed add column if not exists window_end timestamp;
 
-create table if not exists identifies as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists identifies as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table identifies add column if not exists original_timestamp timestamp;
 alter table identifies add column if not exists kubernetes_minor varchar;
 alter table identifies add column if not exists distribution varchar;
 
-create table if not exists groups as select id, anonymous_id, received_at from collection_report where false;
+create table if not exists groups as select id, anonymous_id, received_at, sent_at from collection_report where false;
 alter table groups add column if not exists original_timestamp timestamp;
 alter table groups add column if not exists group_id varchar;
 alter table groups add column if not exists kubernetes_minor varchar;
@@ -220,30 +222,40 @@ select
   event_handled_delta, event_handled_total, event_handled_withheld, integration_enabled_delta,
   integration_enabled_total, integration_enabled_withheld, notification_failed_delta,
   notification_failed_total, notification_failed_withheld, kubernetes_minor, distribution,
-  agent_version, events_discarded, received,
-  cast((received - mod(received, 86400)) / 86400 as bigint) as received_day, window_start,
-  window_end,
-  case when window_end > received + 86400 or window_end < received - 7776000 then 1 else 0 end as is_implausible,
-  case when window_end > received + 86400 or window_end < received - 7776000 then cast((received - mod(received, 86400)) / 86400 as bigint) else cast((window_start - mod(window_start, 86400)) / 86400 as bigint) end as day
+  agent_version, events_discarded, received, received_day, window_start, window_end, is_implausible,
+  case when is_implausible = 1 then received_day else cast((window_start - mod(window_start, 86400)) / 86400 as bigint) end as day
 from (
   select
-    event, installation, arrived, is_late, stream, seq, botkube_version, platform, command, result,
-    reason, what, type, field, kind, count, is_floor, group_id, commands_observable,
-    events_observable, slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled,
-    teams_enabled, cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled,
-    pager_duty_enabled, gap_seconds_rotated, gap_seconds_overtaken, gap_seconds_backpressure,
-    gap_seconds_restarted, gap_seconds_unreadable, gap_seconds_pod_gone, gap_seconds_stopped,
-    gap_seconds_state_lost, application_crashed_delta, application_crashed_total,
-    application_crashed_withheld, command_executed_delta, command_executed_total,
-    command_executed_withheld, command_refused_delta, command_refused_total,
-    command_refused_withheld, configuration_error_delta, configuration_error_total,
-    configuration_error_withheld, event_handled_delta, event_handled_total, event_handled_withheld,
-    integration_enabled_delta, integration_enabled_total, integration_enabled_withheld,
-    notification_failed_delta, notification_failed_total, notification_failed_withheld,
-    kubernetes_minor, distribution, agent_version, events_discarded,
-    -- The one line that is another on BigQuery, see README.md.
-    cast(extract(epoch from received_at) as bigint) as received, cast(extract(epoch from window_start_at) as bigint) as window_start, cast(extract(epoch from window_end_at) as bigint) as window_end
+    *,
+    cast((received - mod(received, 86400)) / 86400 as bigint) as received_day,
+    case
+      when window_end > received + 86400
+        or window_end < received - 7776000
+        or window_end > window_start + 86400
+        or sent > received + 86400
+        or sent < received - 86400
+      then 1 else 0
+    end as is_implausible
   from (
+    select
+      event, installation, arrived, is_late, stream, seq, botkube_version, platform, command,
+      result, reason, what, type, field, kind, count, is_floor, group_id, commands_observable,
+      events_observable, slack_enabled, socket_slack_enabled, cloud_slack_enabled,
+      mattermost_enabled, teams_enabled, cloud_teams_enabled, discord_enabled,
+      elasticsearch_enabled, webhook_enabled, pager_duty_enabled, gap_seconds_rotated,
+      gap_seconds_overtaken, gap_seconds_backpressure, gap_seconds_restarted,
+      gap_seconds_unreadable, gap_seconds_pod_gone, gap_seconds_stopped, gap_seconds_state_lost,
+      application_crashed_delta, application_crashed_total, application_crashed_withheld,
+      command_executed_delta, command_executed_total, command_executed_withheld,
+      command_refused_delta, command_refused_total, command_refused_withheld,
+      configuration_error_delta, configuration_error_total, configuration_error_withheld,
+      event_handled_delta, event_handled_total, event_handled_withheld, integration_enabled_delta,
+      integration_enabled_total, integration_enabled_withheld, notification_failed_delta,
+      notification_failed_total, notification_failed_withheld, kubernetes_minor, distribution,
+      agent_version, events_discarded,
+      -- The one line that is another on BigQuery, see README.md.
+      cast(extract(epoch from received_at) as bigint) as received, cast(extract(epoch from sent_at) as bigint) as sent, cast(extract(epoch from window_start_at) as bigint) as window_start, cast(extract(epoch from window_end_at) as bigint) as window_end
+    from (
     select
       'collection_report' as event, coalesce(anonymous_id, '') as installation,
       received_at as arrived, case when context_retried_late then 1 else 0 end as is_late,
@@ -295,7 +307,7 @@ from (
       coalesce(kubernetes_minor, '') as kubernetes_minor,
       coalesce(distribution, '') as distribution, coalesce(agent_version, '') as agent_version,
       cast(events_discarded as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from collection_report
@@ -339,7 +351,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from command_executed
@@ -383,7 +395,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from command_refused
@@ -426,7 +438,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from event_handled
@@ -470,7 +482,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from notification_failed
@@ -514,7 +526,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from integration_enabled
@@ -558,7 +570,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from configuration_error
@@ -602,7 +614,7 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
       '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
-      cast(received_at as timestamp) as received_at,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
     from application_crashed
@@ -645,8 +657,9 @@ from (
       coalesce(kubernetes_minor, '') as kubernetes_minor,
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
+      cast(sent_at as timestamp) as sent_at,
+      least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_start_at,
+      least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_end_at
     from identifies
     union all
     select
@@ -687,10 +700,43 @@ from (
       coalesce(kubernetes_minor, '') as kubernetes_minor,
       coalesce(distribution, '') as distribution, '' as agent_version,
       cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_start_at,
-      coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)) as window_end_at
+      cast(sent_at as timestamp) as sent_at,
+      least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_start_at,
+      least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_end_at
     from groups
-  ) as raw
-) as told
-where stream <> '00000000-0000-0000-0000-000000000000' and stream <> '' and seq > 0 and installation <> ''
-  and (window_end > window_start or event = 'identifies' or event = 'groups');
+    ) as raw
+  ) as told
+  where stream <> '00000000-0000-0000-0000-000000000000' and stream <> '' and installation <> ''
+    and seq > 0 and seq <= 1000000000
+    and (window_end > window_start or event = 'identifies' or event = 'groups')
+    -- No agent sends greater numbers, and sums of them would overflow.
+    and (event = 'collection_report' or (count >= 0 and count <= 1000000000000))
+    and least(
+      coalesce(gap_seconds_rotated, 0), coalesce(gap_seconds_overtaken, 0),
+      coalesce(gap_seconds_backpressure, 0), coalesce(gap_seconds_restarted, 0),
+      coalesce(gap_seconds_unreadable, 0), coalesce(gap_seconds_pod_gone, 0),
+      coalesce(gap_seconds_stopped, 0), coalesce(gap_seconds_state_lost, 0),
+      coalesce(application_crashed_delta, 0), coalesce(application_crashed_total, 0),
+      coalesce(command_executed_delta, 0), coalesce(command_executed_total, 0),
+      coalesce(command_refused_delta, 0), coalesce(command_refused_total, 0),
+      coalesce(configuration_error_delta, 0), coalesce(configuration_error_total, 0),
+      coalesce(event_handled_delta, 0), coalesce(event_handled_total, 0),
+      coalesce(integration_enabled_delta, 0), coalesce(integration_enabled_total, 0),
+      coalesce(notification_failed_delta, 0), coalesce(notification_failed_total, 0),
+      coalesce(events_discarded, 0)
+    ) >= 0
+    and greatest(
+      coalesce(gap_seconds_rotated, 0), coalesce(gap_seconds_overtaken, 0),
+      coalesce(gap_seconds_backpressure, 0), coalesce(gap_seconds_restarted, 0),
+      coalesce(gap_seconds_unreadable, 0), coalesce(gap_seconds_pod_gone, 0),
+      coalesce(gap_seconds_stopped, 0), coalesce(gap_seconds_state_lost, 0),
+      coalesce(application_crashed_delta, 0), coalesce(application_crashed_total, 0),
+      coalesce(command_executed_delta, 0), coalesce(command_executed_total, 0),
+      coalesce(command_refused_delta, 0), coalesce(command_refused_total, 0),
+      coalesce(configuration_error_delta, 0), coalesce(configuration_error_total, 0),
+      coalesce(event_handled_delta, 0), coalesce(event_handled_total, 0),
+      coalesce(integration_enabled_delta, 0), coalesce(integration_enabled_total, 0),
+      coalesce(notification_failed_delta, 0), coalesce(notification_failed_total, 0),
+      coalesce(events_discarded, 0)
+    ) <= 1000000000000000
+) as marked;

@@ -29,6 +29,8 @@ FROM_MONDAY = 4 * DAY
 COMMAND, HANDLED, FAILED = "Command executed", "Event handled", "Notification failed"
 FAULTY = "Configuration error"
 PLATFORMS = (*(("bot", one) for one in BOTS), *(("sink", one) for one in SINKS))
+STOP_SECONDS = 600
+"""Of a stop no longer than that an agent says nothing."""
 SETTLED_DAYS = 40
 """Nothing is away for longer: what is missing on a day is known so much later."""
 QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
@@ -69,6 +71,8 @@ class Arrived:
     discarded: int = 0
     deltas: Counter[str] = field(factory=Counter)
     """How much of each event its report says was sent."""
+    is_contradicted: bool = False
+    """Whether it was told twice, and not the same."""
 
     @property
     def seconds(self) -> int:
@@ -113,6 +117,16 @@ class OfWeek:
     shows_commands: bool = False
     observed: Counter[str | None] = field(factory=Counter)
     """Seconds by version, None for all."""
+    unreported_end: int = 0
+
+    @property
+    def named_end(self) -> int:
+        """The end of the last window that names one version."""
+        return self.version[0][0] if self.version else 0
+
+    @property
+    def report_end(self) -> int:
+        return self.place[0][0] if self.place else 0
 
 
 @define
@@ -132,6 +146,10 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
+    ends_of: dict[int, tuple[int, int]] = field(factory=dict)
+    """By week in which it was active, the ends of its last named version and last report."""
+    idle: set[int] = field(factory=set)
+    """The weeks in which it sent something and may have been active."""
     begins: int | None = None
     ends: int = 0
     seen_on: set[int] = field(factory=set)
@@ -196,6 +214,10 @@ class Truth:
     weeks: defaultdict[int, Weekly] = field(factory=lambda: defaultdict(Weekly))
     begins: int | None = None
     ends: int = 0
+    received: int = 0
+    """The newest day on which anything was received."""
+    closed: float = 0
+    """Until when all is there, as far as can be told: `answers` finds out."""
 
     # --- one window at a time ---------------------------------------------------------------------
 
@@ -204,18 +226,22 @@ class Truth:
         if fate.is_lost:
             return
         known = self.known[sent.installation]
+        last = max(fate.arrivals) + (30 if fate.ids > 1 else 0)
+        self.received = max(self.received, int(last // DAY))
+        is_askew = abs(sent.skew_seconds) > DAY
         if sent.group is not None and any(fate.copies[: sent.identity_calls]):
             told, group = sent.group
             for arrival in fate.arrivals:
                 # Of a day that has not begun when it is received the clock alone knows.
-                day = min(told, int(arrival // DAY))
+                day = int(arrival // DAY) if is_askew else min(told, int(arrival // DAY))
                 known.groups[day] = max(group, known.groups.get(day, ""))
         if not any(fate.copies[sent.identity_calls :]):
             return
-        if not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
+        if is_askew or not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
             # Nobody knows when it was: it stands where it was received, on each day anew.
             for day in {int(at // DAY) for at in fate.arrivals}:
                 week = self.weeks[week_of(day * DAY)]
+                known.idle.add(week_of(day * DAY))
                 week.spoilt.add("implausible")
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
@@ -248,6 +274,9 @@ class Truth:
         self.ends = max(self.ends, known.ends)
         of_all = self.weeks[week]
         of_all.present.add(installation)
+        known.idle.add(week)
+        if len(chosen) < len(same):
+            self._miss(known, day * DAY, day * DAY + DAY)
         for one in windows:
             self._follow(installation, known, one)
             _note(known.of_week, one)
@@ -256,7 +285,7 @@ class Truth:
         counted = events_of_day(windows)
         if counted is not None:
             known.days.append((day, counted))
-        elif any(one.version is not None for one in windows):
+        elif any(one.version is not None or one.facts for one in windows):
             of_all.days_left_out += 1
         self._settle_days(installation, known, before=day - SETTLED_DAYS)
 
@@ -281,13 +310,21 @@ class Truth:
             if one.seq > 1:
                 self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
             return
+        if one.seq <= before.seq:
+            # A state was restored: what it counted since then may be anywhere, or nowhere.
+            day = one.start // DAY
+            self._miss(known, day * DAY, day * DAY + DAY)
         if one.start <= before.end:
             return
         if one.seq > before.seq + 1:
             self._miss(known, before.end, one.start)
             reason = "delivery"
+        elif one.is_stopped or before.is_stopped:
+            reason = "stopped"
         else:
-            reason = "stopped" if one.is_stopped or before.is_stopped else "hole"
+            reason = "hole"
+            if one.start - before.end > STOP_SECONDS:
+                self._miss(known, before.end, one.start)
         for number, seconds in by_week(before.end, one.start):
             self.weeks[number].lacking[reason] += seconds
             self.weeks[number].behind["completeness", reason].add(installation)
@@ -308,9 +345,14 @@ class Truth:
             elif seconds > 0:
                 week.lacking["observed"] += seconds
                 week.behind["completeness", "observed"].add(installation)
+        if one.unreported_end > one.named_end:
+            week.spoilt.add("later version")
+        if one.unreported_end > one.report_end:
+            week.spoilt.add("later report")
         if not one.is_active:
             return
         week.active.add(installation)
+        known.ends_of[known.week] = one.named_end, one.report_end
         version = one.version[1] if one.version else "several" if one.is_several else "unknown"
         minor, distribution = (word or "unknown" for word in (one.place or (0, (None, None)))[1])
         week.versions[version] += 1
@@ -335,6 +377,7 @@ class Truth:
         told = [number for number, week in self.weeks.items() if week.present]
         # A week in which nobody said anything lies between others: its answer is that.
         calendar = range(min(told), max(told) + 1) if told else range(0)
+        self._close()
         for known in self.known.values():
             for day in known.lost_days:
                 self.weeks[week_of(day * DAY)].days_left_out += 1
@@ -349,6 +392,22 @@ class Truth:
                     found[view].append({"week": number, **row})
         return found
 
+    def _close(self) -> None:
+        """Find until when all is there, and what may have been said last in a hole."""
+        # Whoever sent something within the last day may have more on the way.
+        newest = self.received * DAY
+        due = (known.ends for known in self.known.values() if known.ends > newest - DAY)
+        self.closed = min(newest, self.ends, *due)
+        for known in self.known.values():
+            for number, (named_end, report_end) in known.ends_of.items():
+                until = max(
+                    (end for start, end in known.holes if start < start_of(number + 1)), default=0
+                )
+                if until > max(named_end, start_of(number)):
+                    self.weeks[number].spoilt.add("later version")
+                if until > max(report_end, start_of(number)):
+                    self.weeks[number].spoilt.add("later report")
+
     @property
     def first_week(self) -> int | None:
         return None if self.begins is None else week_of(self.begins)
@@ -357,19 +416,31 @@ class Truth:
         return self.begins is not None and self.begins <= start_of(week)
 
     def ended(self, week: int) -> bool:
-        return self.ends >= start_of(week + 1)
+        return self.closed >= start_of(week + 1)
+
+    def is_new_for_sure(self, week: int) -> bool:
+        """Whether none of the new ones may have been there in an earlier week."""
+        first = self.first_week
+        return not any(
+            known.ends_of
+            and min(known.ends_of) == week
+            and any(
+                one < week
+                for one in known.idle | {one for one in known.touched if first and one >= first}
+            )
+            for known in self.known.values()
+        )
 
     def is_decided(self, week: int) -> bool:
         """Whether it is known of every installation that it was active, or that it was not."""
         active = self.weeks[week].active if week in self.weeks else set()
-        present = self.weeks[week].present if week in self.weeks else set()
         return not any(
-            installation not in active and (week in known.touched or installation in present)
+            installation not in active and (week in known.touched or week in known.idle)
             for installation, known in self.known.items()
         )
 
     def is_lossless(self, week: int) -> bool:
-        lost = {"missing", "no_report", "gap", "discarded", "off", "implausible"}
+        lost = {"missing", "no_report", "gap", "discarded", "off", "implausible", "contradicted"}
         return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
 
 
@@ -405,9 +476,11 @@ def sum_by_event(facts: Iterable[Said]) -> Counter[str]:
 def merged(one: Arrived, other: Arrived) -> Arrived:
     """Return what is known of a window that was told twice: of each thing the greater one."""
     facts: dict[tuple[Any, ...], Said] = {}
+    is_contradicted = one.is_contradicted or other.is_contradicted
     for fact in (*one.facts, *other.facts):
         key = (fact.event, fact.version, *sorted(fact.properties.items()))
         known = facts.get(key, fact)
+        is_contradicted |= known.count != fact.count
         facts[key] = evolve(
             fact,
             count=max(known.count, fact.count),
@@ -431,6 +504,8 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
         max((word for each in told if (word := each.place[at])), default=None) for at in (0, 1)
     )
     both.place = (minor, distribution)
+    says = {(each.version, each.place[0], each.is_observable, each.deltas.total()) for each in told}
+    both.is_contradicted = is_contradicted or len(says) > 1
     return both
 
 
@@ -443,6 +518,8 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.version = (window.key, window.version)
     if window.has_report and (one.place is None or one.place[0] < window.key):
         one.place = (window.key, window.place)
+    if not window.has_report:
+        one.unreported_end = max(one.unreported_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
     one.shows_commands |= window.shows(COMMAND)
@@ -469,6 +546,8 @@ def _count(week: Weekly, installation: str, window: Arrived) -> None:
             lack(reason, window.seconds)
     if window.off:
         week.spoilt.add("off")
+    if window.is_contradicted:
+        week.spoilt.add("contradicted")
     week.spoilt |= {f"withheld {event}" for event in window.withheld}
     if window.version is not None and not window.is_observable:
         week.spoilt.add("not observable")
@@ -606,7 +685,9 @@ def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
         "is_complete": truth.ended(number)
         and number != truth.first_week
         and truth.is_decided(number)
-        and truth.is_decided(number - 1),
+        and truth.is_decided(number - 1)
+        and truth.is_new_for_sure(number)
+        and not {"later report", "implausible"} & week.spoilt,
         "installations_without_cluster": sum(
             truth.known[one].group(number) is None for one in week.active
         ),
@@ -640,19 +721,29 @@ def _is_sure(truth: Truth, number: int) -> bool:
 
 
 def _versions(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = _is_sure(truth, number) and not {"several", "unknown"} & week.versions.keys()
+    is_complete = (
+        _is_sure(truth, number)
+        and not {"several", "unknown"} & week.versions.keys()
+        and not {"later version", "implausible"} & week.spoilt
+    )
     return _shares(week, week.versions, ("botkube_version",), is_complete=is_complete)
 
 
 def _kubernetes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = _is_sure(truth, number) and all("unknown" not in one for one in week.places)
+    is_complete = (
+        _is_sure(truth, number)
+        and all("unknown" not in one for one in week.places)
+        and not {"later report", "implausible"} & week.spoilt
+    )
     names = ("kubernetes_minor", "distribution")
     return _shares(week, week.places, names, is_complete=is_complete)
 
 
 def _both(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = _is_sure(truth, number) and not any(
-        {"several", "unknown"} & set(one) for one in week.both
+    is_complete = (
+        _is_sure(truth, number)
+        and not any({"several", "unknown"} & set(one) for one in week.both)
+        and not {"later version", "later report", "implausible"} & week.spoilt
     )
     names = ("botkube_version", "kubernetes_minor", "distribution")
     return _shares(week, week.both, names, is_complete=is_complete)
@@ -664,7 +755,9 @@ def _integrations(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
         yield {
             "kind": kind,
             "platform": platform,
-            "is_complete": _is_sure(truth, number) and on + off == everyone,
+            "is_complete": _is_sure(truth, number)
+            and on + off == everyone
+            and not {"missing", "no_report", "implausible"} & week.spoilt,
             "installations": on,
             "installations_disabled": off,
             "installations_unknown": everyone - on - off,
@@ -791,7 +884,7 @@ def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
-            "is_complete": is_whole and "missing" not in week.spoilt,
+            "is_complete": is_whole and not {"missing", "implausible"} & week.spoilt,
             "is_whole": is_whole,
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
