@@ -1,0 +1,330 @@
+"""What an answer of the warehouse is called complete for, and what keeps it from being so.
+
+Two installations of which all is known for three weeks; then one thing goes wrong in the middle
+one, and the answers that it may have changed are not complete: those, and no others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from agent.model import Value
+from agent.sink.batch import Event
+from tests.test_warehouse import (
+    DAY,
+    DEBUG,
+    HOUR,
+    INFO,
+    MONDAY,
+    Database,
+    Stream,
+    count,
+    crash,
+    failed,
+    handled,
+    on_duckdb,
+    ran,
+    request,
+    under_other_ids,
+)
+
+Days: TypeAlias = list[list[Event]]
+"""The calls of each day of the installation to which something happens."""
+Spoil: TypeAlias = Callable[[Stream, Days], Sequence[bytes | list[Event]]]
+
+WEEK = 7 * DAY
+START = MONDAY - DAY
+MIDDLE = 8
+"""The Monday of the second week, in days."""
+WEDNESDAY, THURSDAY, SUNDAY = MIDDLE + 2, MIDDLE + 3, MIDDLE + 6
+COUNTS = (
+    handled(9),
+    ran(2),
+    failed(1),
+    crash(1),
+    count("Configuration error", reason="missing", field="channel"),
+)
+
+SUMS = {"commands", "notification_failures", "configuration_errors", "crashes", "crash_kinds"}
+LATEST = {
+    "active_installations",
+    "version_adoption",
+    "kubernetes_adoption",
+    "version_by_kubernetes",
+}
+ALL = {*SUMS, *LATEST, "integrations", "events_per_day", "completeness"}
+
+
+def play(spoil: Spoil | None = None) -> list[bytes | list[Event]]:
+    """Return the requests of three weeks of daily windows, one thing in them spoilt."""
+    one, other = Stream("a", "a"), Stream("b", "b")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    rest = [other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    who = [who for each in (one, other) for who in each.who(START)]
+    changed = days if spoil is None else spoil(one, days)
+    return [who, *changed, *rest]
+
+
+def without(day: int, event: str | None = None) -> Spoil:
+    """Lose the window of a day, or of it what is said of one event."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        days[day] = [call for call in days[day] if event and call.get("event") != event]
+        return [calls for calls in days if calls]
+
+    return spoil
+
+
+def saying(day: int, **said: int) -> Spoil:
+    """Let the report of a day say something more."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        return made_again({day: {**DEBUG, **said}})
+
+    return spoil
+
+
+def level(said: Mapping[str, Value]) -> Spoil:
+    """Let the report of Wednesday say what can be observed."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        return made_again({WEDNESDAY: said})
+
+    return spoil
+
+
+def made_again(said: Mapping[int, Mapping[str, Value]]) -> Days:
+    """Return the windows of all days, the reports of some of which say something else."""
+    one = Stream("a", "a")
+    return [
+        one.window(START + at * DAY, *COUNTS, length=DAY, said=said.get(at, DEBUG))
+        for at in range(23)
+    ]
+
+
+def ahead(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
+    """Let a third installation's window come from a day that has not been yet."""
+    odd = Stream("c", "c").window(START + (WEDNESDAY + 3) * DAY, length=HOUR)
+    return [*days, request(odd, at=START + WEDNESDAY * DAY + HOUR)]
+
+
+def askew(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
+    """Let a third installation's clock be 40 days behind, as its `sentAt` says."""
+    odd = Stream("c", "c").window(START + (WEDNESDAY - 40) * DAY, length=HOUR)
+    at = START + WEDNESDAY * DAY + HOUR
+    body = request(odd, at=at)
+    sent, received = request(odd, at=at - 40 * DAY), body.rpartition(b'"receivedAt":')[2]
+    return [*days, sent.rpartition(b'"receivedAt":')[0] + b'"receivedAt":' + received]
+
+
+def doubled(number: int) -> Spoil:
+    """Let a window come once more with another number."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        copy = Stream("a", "a", seq=WEDNESDAY).window(
+            START + WEDNESDAY * DAY, handled(number), *COUNTS[1:], length=DAY
+        )
+        return [*days, under_other_ids(copy)]
+
+    return spoil
+
+
+def restored(_one: Stream, days: Days) -> Days:
+    """Let the state of the day before yesterday count on from Thursday."""
+    one = Stream("a", "a")
+    again = []
+    for at in range(23):
+        if at == THURSDAY:
+            one.seq -= 2
+        again.append(one.window(START + at * DAY, *COUNTS, length=DAY))
+    return again
+
+
+def stopped(gap: int) -> Spoil:
+    """Let nobody run it on Wednesday, which it says on Thursday, or does not."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        one = Stream("a", "a")
+        said = {**DEBUG, "gap_seconds_stopped": gap} if gap else DEBUG
+        return [
+            one.window(
+                START + at * DAY, *COUNTS, length=DAY, said=said if at == THURSDAY else DEBUG
+            )
+            for at in range(23)
+            if at != WEDNESDAY
+        ]
+
+    return spoil
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    with on_duckdb(tmp_path) as found:
+        found.clear()
+        yield found
+
+
+def incomplete(database: Database) -> set[str]:
+    """Return the answers about the middle week that are not complete."""
+    found = set()
+    for view in ALL:
+        rows = [
+            row
+            for row in database.rows(view)
+            # Of other platforms nobody says anything.
+            if str(row["week"]) == "2026-11-30" and row.get("platform") in {None, "slack"}
+        ]
+        assert rows, view
+        if not all(row["is_complete"] for row in rows):
+            found.add(view)
+    return found
+
+
+def test_all_answers_are_complete_where_all_is_known(database: Database) -> None:
+    database.take(*play())
+
+    assert incomplete(database) == set()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        pytest.param(
+            without(WEDNESDAY),
+            {*SUMS, "integrations", "events_per_day", "completeness"},
+            id="a window is lost",
+        ),
+        pytest.param(without(SUNDAY), ALL, id="the last window is lost"),
+        pytest.param(
+            without(WEDNESDAY, "Event handled"), {*SUMS, "events_per_day"}, id="a fact is lost"
+        ),
+        pytest.param(
+            without(WEDNESDAY, "Collection report"),
+            {*SUMS, "integrations", "events_per_day"},
+            id="a report is lost",
+        ),
+        pytest.param(
+            without(SUNDAY, "Collection report"),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="the last report is lost",
+        ),
+        pytest.param(
+            saying(WEDNESDAY, gap_seconds_rotated=60), {*SUMS, "events_per_day"}, id="a gap"
+        ),
+        pytest.param(
+            saying(WEDNESDAY, events_discarded=1), {*SUMS, "events_per_day"}, id="discarded"
+        ),
+        pytest.param(
+            saying(WEDNESDAY, event_handled_withheld=True),
+            {"notification_failures", "events_per_day"},
+            id="events withheld",
+        ),
+        pytest.param(
+            saying(WEDNESDAY, command_executed_withheld=True), {"commands"}, id="commands withheld"
+        ),
+        pytest.param(
+            saying(WEDNESDAY, application_crashed_withheld=True),
+            {"crashes", "crash_kinds"},
+            id="crashes withheld",
+        ),
+        pytest.param(
+            saying(WEDNESDAY, configuration_error_withheld=True),
+            {"configuration_errors"},
+            id="faults withheld",
+        ),
+        pytest.param(
+            level(INFO),
+            {"commands", "notification_failures", "events_per_day"},
+            id="at info for a day",
+        ),
+        pytest.param(
+            level({name: one for name, one in DEBUG.items() if "observable" not in name}),
+            {"commands", "notification_failures", "events_per_day"},
+            id="at a level that nobody knows",
+        ),
+        pytest.param(ahead, ALL - {"events_per_day"}, id="a clock is ahead"),
+        pytest.param(askew, ALL - {"events_per_day"}, id="a clock is behind"),
+        pytest.param(doubled(5), SUMS, id="a copy says less"),
+        pytest.param(doubled(9), set(), id="a copy says the same"),
+        pytest.param(
+            restored,
+            {*SUMS, "integrations", "events_per_day", "completeness"},
+            id="a state is restored",
+        ),
+        pytest.param(
+            stopped(0),
+            {*SUMS, "integrations", "events_per_day", "completeness"},
+            id="nobody says why there is nothing",
+        ),
+        pytest.param(stopped(DAY), {*SUMS, "events_per_day"}, id="it was stopped"),
+    ],
+)
+def test_an_answer_that_something_may_have_changed_is_not_complete(
+    database: Database, spoil: Spoil, expected: set[str]
+) -> None:
+    database.take(*play(spoil))
+
+    assert incomplete(database) == expected
+
+
+def test_a_week_is_over_when_nobody_has_more_on_the_way(database: Database) -> None:
+    one, other = Stream("a", "a"), Stream("b", "b")
+    database.take(
+        *(one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY)),
+        one.window(START + SUNDAY * DAY, *COUNTS, length=DAY // 2),
+        *(other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 1)),
+        *(each.who(START) for each in (one, other)),
+    )
+    # On Monday at five past midnight the other has said all, and this one half of Sunday.
+    assert incomplete(database) == ALL
+
+    database.take(other.window(START + (SUNDAY + 1) * DAY, *COUNTS, length=DAY))
+    # Of it nothing has come for a day: it is gone.
+    assert incomplete(database) == {"events_per_day"}
+
+
+def test_nobody_is_new_of_whom_an_earlier_week_may_be_lost(database: Database) -> None:
+    one, other = Stream("a", "a"), Stream("b", "b")
+    windows = [other.window(START + at * DAY, length=DAY) for at in range(23)]
+    one.seq = 7  # a week of windows before its first
+    late = [one.window(START + at * DAY, length=DAY) for at in range(MIDDLE, 23)]
+    database.take(*windows, *late, *(each.who(START) for each in (one, other)))
+
+    weeks = sorted(database.rows("active_installations"), key=lambda row: str(row["week"]))
+    told = [(row["installations"], row["installations_new"], row["is_complete"]) for row in weeks]
+    # Not complete: the first of all, that of the hole, that of the new one, the one not over.
+    assert told == [
+        (1, 1, False),
+        (1, 0, False),
+        (2, 1, False),
+        (2, 0, True),
+        (2, 0, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "said", [{"seq": 10**15}, {"count": 2**62}, {"count": -3}, {"count": None}]
+)
+def test_a_number_that_no_agent_sends_stops_nothing_and_counts_for_nothing(
+    database: Database, said: dict[str, object]
+) -> None:
+    bad = Stream("c", "c").window(START + WEDNESDAY * DAY, *COUNTS, length=DAY)
+    bad = [{**call, "properties": {**call["properties"], **said}} for call in bad if len(said)]
+    database.take(*play(), [call for call in bad if call["event"] != "Collection report"])
+
+    assert incomplete(database) == set()
+    weeks = sorted(database.rows("commands"), key=lambda row: str(row["week"]))
+    assert [row["count"] for row in weeks] == [4, 28, 28, 28, 4]
+
+
+def test_sums_that_no_agent_sends_stop_nothing(database: Database) -> None:
+    bad = Stream("c", "c").window(
+        START + WEDNESDAY * DAY, length=DAY, gap_seconds_rotated=2**62, gap_seconds_restarted=2**62
+    )
+    database.take(*play(), bad)
+
+    assert incomplete(database) == set()
