@@ -152,6 +152,8 @@ def test_shares_are_compared_with_shares_of_the_same(
     assert row[2:4] == [share, points]
     assert old[3].startswith("–" if points == "–" else "-")
     assert len(drawn(drawing(page, BARS), "was")) == (2 if is_marked else 0)
+    whose = "known in each week" if unknown != WITHHELD else "Of all installations. "
+    assert whose in caption(page, f"{BARS}, week by week") + " "
     assert ("Mark: the week before" in caption(page, BARS)) == is_marked
     assert ("Not compared with the week before" in caption(page, BARS)) != is_marked
     assert ("Not compared with the week before" in numbers(page, "Kubernetes in the")) != is_marked

@@ -186,7 +186,7 @@ class Parts:
         return self.figure(
             self.draw.trends(title, described, trends, weeks, self.period.doubtful),
             title,
-            f"{sentences.whose(now).capitalize()}.",
+            f"{sentences.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
         )
 

@@ -169,6 +169,13 @@ def whose(rows: Sequence[Row]) -> str:
     return "of all installations"
 
 
+def whose_by_week(now: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Say of which installations the shares of weeks are that are like those of this one."""
+    if hides_unknown(now) or all(map(is_known, rows)):
+        return "of all installations"
+    return "of those installations of which it is known in each week"
+
+
 def pairs(rows: Sequence[Pair], period: Period) -> str:
     """Say which pair most have, of all: which are known is not told of all that is put together."""
     week = of_week(rows, period.this)
