@@ -300,7 +300,7 @@ def failure(
         ),
         (
             [failure("slack", "timeout", WITHHELD)],
-            "Failures were seen, but which would tell of single installations.",
+            "Failures were seen; of how many attempts is withheld.",
         ),
         (
             [failure("slack", "timeout", None, what="message")],
@@ -475,7 +475,7 @@ def on(platform: str, many: Told) -> Integration:
             "commands",
             "commands",
             [command("get", WITHHELD)],
-            "Commands were seen, but which would tell of single installations.",
+            "Commands were seen; how many installations used them is withheld.",
         ),
         ("commands", "commands", [], "No command was seen."),
         (
@@ -492,7 +492,7 @@ def on(platform: str, many: Told) -> Integration:
             "configuration",
             "configuration_errors",
             [fault("warning", WITHHELD)],
-            "Faults were seen, but which would tell of single installations.",
+            "Faults were seen; how many installations have them is withheld.",
         ),
         ("configuration", "configuration_errors", [], "No fault was seen."),
         (

@@ -234,7 +234,7 @@ def commands(rows: Sequence[Command], period: Period) -> str:
     now = sorted(_told(week), key=lambda one: -figure(one.installations))
     if not now:
         if week:
-            return "Commands were seen, but which would tell of single installations."
+            return "Commands were seen; how many installations used them is withheld."
         return nothing(period, "commands", "No command was seen.")
     most = now[0]
     said = (
@@ -259,7 +259,7 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
     if not now:
         return "No failure was seen of an event whose attempts are known."
     if not rates:
-        return "Failures were seen, but which would tell of single installations."
+        return "Failures were seen; of how many attempts is withheld."
     worst = max(rates, key=lambda name: rates[name])
     hidden = {one.platform for one in now if one.rate is WITHHELD}
     if not rates[worst]:
@@ -280,7 +280,7 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
     now = _told(week)
     if not now:
         if week:
-            return "Faults were seen, but which would tell of single installations."
+            return "Faults were seen; how many installations have them is withheld."
         return nothing(period, "configuration_errors", "No fault was seen.")
     most = max(now, key=lambda one: figure(one.installations))
     return (

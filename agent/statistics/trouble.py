@@ -181,7 +181,7 @@ def crashes(parts: Parts) -> Element:
             of=kinds,
             words=2,
             none="None is told.",
-            note="Of a version whose kinds are withheld, or whose crashes are, none is here.",
+            note="Of a version whose kinds are withheld as a whole none is here.",
         ),
     )
 
