@@ -528,7 +528,7 @@ def test_a_week_in_which_nobody_reported_is_told_as_one() -> None:
 
     assert f"The week of {weeks[2]}, compared with that of {weeks[1]} (nobody reported)" in page
     assert f"Hatched: {weeks[1]} (nobody reported)" in page
-    told = rows_of_table(page, "Installations and clusters by week")
+    told = rows_of_table(page, "Installations by week")
     assert [cell.text for cell in told[1]][:2] == [f"{weeks[1]} (nobody reported)", "0"]
 
 

@@ -55,10 +55,10 @@ def _adoption(
 ) -> Element:
     now = sorted(of_week(rows, parts.period.this), key=lambda one: version_order(one.key[0]))
     if not now:
-        return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
+        return parts.left_out(name, question, table)
     before = by_key(of_week(rows, parts.period.before))
     older = or_older(now, parts.everyone())
-    shares, were = shares_of(now), shares_of(before.values())
+    shares, were = shares_of(now, now), shares_of(before.values(), now)
     figures = [
         (
             one.key[0],
@@ -83,7 +83,7 @@ def _adoption(
         tag(
             "div",
             parts.share_bars(f"{what} by share of installations", now, before),
-            parts.trend(f"{what} by share of installations, week by week", now, rows),
+            parts.trend(f"{what} by share of installations, week by week", now, table),
             class_="both",
         ),
         parts.table(
@@ -92,7 +92,7 @@ def _adoption(
             figures,
             table,
             of=now,
-            note=f"Shares are {sentences.whose(now)}.",
+            note=parts.share_note(now, before.values()),
         ),
     )
 
@@ -102,7 +102,7 @@ def both(parts: Parts) -> Element:
     name, question = "both", "Which BotKube runs on which Kubernetes?"
     now = of_week(parts.shown.version_by_minor, parts.period.this)
     if not now:
-        return section(name, question, tag("p", sentences.TOO_FEW, class_="said"))
+        return parts.left_out(name, question, "version_by_minor")
     cells = {one.key: one for one in now}
     versions = sorted({one.botkube_version for one in now}, key=version_order)
     minors = sorted({one.kubernetes_minor for one in now}, key=version_order)
@@ -121,7 +121,7 @@ def both(parts: Parts) -> Element:
     return section(
         name,
         question,
-        tag("p", sentences.pairs(now, parts.period), class_="said"),
+        tag("p", sentences.pairs(parts.shown.version_by_minor, parts.period), class_="said"),
         parts.scrolled(matrix, caption),
         tag(
             "p",
@@ -137,15 +137,15 @@ def distributions(parts: Parts) -> Element:
     rows = parts.shown.distributions
     now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.installations))
     before = by_key(of_week(rows, parts.period.before))
-    shares, were = shares_of(now), shares_of(before.values())
+    shares, were = shares_of(now, now), shares_of(before.values(), now)
     places = of_week(parts.shown.kubernetes_adoption, parts.period.this)
-    of_places = shares_of(places)
+    of_places = shares_of(places, places)
     places.sort(key=lambda one: (version_order(one.kubernetes_minor), one.distribution))
     return section(
         "distributions",
         "Whose Kubernetes is it?",
         tag("p", sentences.adoption(rows, parts.period, "Kubernetes of"), class_="said"),
-        parts.share_bars("Distributions by share of installations", now, before),
+        parts.share_bars("Distributions by share of installations", now, before) if now else "",
         parts.table(
             f"Distributions in the week of {parts.period.this}",
             ("distribution", "installations", "share", "points"),
@@ -160,7 +160,7 @@ def distributions(parts: Parts) -> Element:
             ],
             "distributions",
             of=now,
-            note=f"Shares are {sentences.whose(now)}.",
+            note=parts.share_note(now, before.values()),
         ),
         parts.table(
             f"By minor and distribution, week of {parts.period.this}",
@@ -169,14 +169,15 @@ def distributions(parts: Parts) -> Element:
                 (
                     one.kubernetes_minor,
                     one.distribution,
-                    number(one.installations),
+                    number(one.installations) + parts.few(one),
                     percent(of_places.get(one.key)),
                 )
                 for one in places
             ],
             "kubernetes_adoption",
             of=places,
-            note=f"Shares are {sentences.whose(places)}.",
+            note=f"Shares are {sentences.whose(places)}." if places else "",
+            words=2,
         ),
     )
 
@@ -188,18 +189,7 @@ def active(parts: Parts) -> Element:
     values = series(rows, weeks, "installations").get((), [])
     title = "Installations that reported, by week"
     names = ("new", "kept", "returned", "gone")
-    figures = [
-        (
-            parts.week(one.week),
-            number(one.installations),
-            *(number(getattr(one, f"installations_{part}")) for part in names),
-            number(one.clusters),
-            *(number(getattr(one, f"clusters_{part}")) for part in names),
-            number(one.installations_without_cluster),
-        )
-        for one in rows
-        if one.week in set(weeks)
-    ]
+    shown = [one for one in rows if one.week in set(weeks)]
     return section(
         "active",
         "How many are there?",
@@ -209,29 +199,41 @@ def active(parts: Parts) -> Element:
                 title, parts.described(values, weeks), values, weeks, parts.period.doubtful
             ),
             title,
-            parts.marks(is_weekly=True),
+            parts.weekly(values),
         ),
-        parts.table(
-            "Installations and clusters by week",
-            (
-                "week of",
-                "installations",
-                *names,
-                "clusters",
-                *(f"{one} clusters" for one in names),
-                "without cluster",
-            ),
-            figures,
-            "active_installations",
-            of=of_week(rows, parts.period.this),
+        *(
+            parts.table(
+                f"{what.capitalize()} by week",
+                ("week of", what, *names, *more),
+                [
+                    (
+                        parts.week(one.week),
+                        *(number(getattr(one, name)) for name in (what, *parted, *more.values())),
+                    )
+                    for one in shown
+                ],
+                "active_installations",
+                of=of_week(rows, parts.period.this),
+            )
+            for what, more in (
+                ("installations", {"without cluster": "installations_without_cluster"}),
+                ("clusters", {}),
+            )
+            for parted in [[f"{what}_{part}" for part in names]]
         ),
     )
 
 
 def _heat(cell: Pair | None, most: float) -> Element:
     if cell is None:
-        return tag("td", "·")
+        return _said("·", "none")
     if cell.installations is WITHHELD:
-        return tag("td", tag("abbr", "w", title="withheld"), class_="w")
+        return _said("w", "withheld", class_="w")
     part = figure(cell.installations) / most
     return tag("td", number(cell.installations), class_=f"h{1 + int(min(part, 0.99) * 3)}")
+
+
+def _said(seen: str, heard: str, **attributes: str) -> Element:
+    """Return a cell with a sign, and with a word for those who hear the page."""
+    sign = tag("span", seen, aria_hidden="true", title=heard)
+    return tag("td", sign, tag("span", heard, class_="heard"), **attributes)

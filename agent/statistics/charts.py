@@ -1,7 +1,7 @@
 """The charts as inline SVG, 280 units wide so that their words can be read on a phone. Pure.
 
-What is not whole is hatched, what is withheld is a hatched stump of one size, and each drawing says
-in its description what can be seen in it. It is given only what may be told.
+What is not whole is hatched, what is withheld is dotted and of one size, and each drawing says in
+its description what can be seen in it. It is given only what may be told.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 from math import log10
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from attrs import frozen
@@ -25,6 +26,8 @@ WIDTH = 280
 _STUMP = 24
 _ROW = 40
 _LABEL, _VALUE = 84, 58
+_LETTERS = 13
+"""Of a label in a line beside its columns."""
 
 
 @frozen
@@ -36,6 +39,8 @@ class Bar:
     text: str
     before: Told = None
     is_doubtful: bool = False
+    is_withheld: bool = False
+    """Whether it is what all that is withheld is together."""
 
 
 @frozen
@@ -107,7 +112,9 @@ class Drawing:
         parts: list[Element] = []
         for row, one in enumerate(trends):
             base = row * _ROW + 32
-            parts.append(_text(0, base - 2, one.label))
+            lines = wrap(one.label, _LETTERS, break_long_words=False)
+            for up, line in enumerate(reversed(lines)):
+                parts.append(_text(0, base - 2 - 14 * up, line))
             parts.append(_text(WIDTH, base - 2, one.text, "end"))
             parts.append(_path(f"M{_LABEL} {base + 0.5}h{step * len(weeks):.1f}", "axis-line"))
             for week, value, number in zip(weeks, one.values, count(), strict=False):
@@ -138,7 +145,8 @@ class Drawing:
             if number % max(1, len(weeks) // 4) == 0:
                 parts.append(_text(x, 134, f"{week:%d %b}", "start", "small"))
         parts.append(_path(f"M0 120.5h{WIDTH}", "axis-line"))
-        parts.append(_text(0, 14, f"{most:,.0f} at most", "start", "small"))
+        if any(map(is_number, values)):
+            parts.append(_text(0, 14, f"The highest is {most:,.0f}", "start", "small"))
         return self._svg(title, description, 140, parts)
 
     def spreads(self, title: str, description: str, spreads: Sequence[Spread]) -> Element:
@@ -179,6 +187,8 @@ def _bar(bar: Bar, y: float, length: float) -> list[Element]:
     if not is_number(bar.value):
         return [_path(f"M0 {y + 5}h{_STUMP}", "nothing")]
     length = max(1.0, length)
+    if bar.is_withheld:
+        return [_dotted(0, y, length, 10)]
     if bar.is_doubtful:
         return [
             _path(f"M0 {y + 5}h{length:.1f}", "hatch"),
@@ -191,7 +201,7 @@ def _column(
     x: float, base: float, wide: float, value: Told, scale: float, *, is_hatched: bool
 ) -> list[Element]:
     if value is WITHHELD:
-        return [_path(f"M{x:.1f} {base - 2}h{wide:.1f}", "hatch low")]
+        return [_dotted(x, base - 5, wide, 5)]
     high = scale * figure(value)
     if not high:
         return []
@@ -206,7 +216,11 @@ def _column(
 
 def _stump(x: float, y: float) -> Element:
     """Return what stands for a number that is withheld, always of one size."""
-    return _path(f"M{x:.1f} {y + 5}h{_STUMP}", "hatch")
+    return _dotted(x, y, _STUMP, 10)
+
+
+def _dotted(x: float, y: float, wide: float, high: float) -> Element:
+    return _path(f"M{x + 0.5:.1f} {y + 0.5}h{wide - 1:.1f}v{high - 1}h-{wide - 1:.1f}z", "dotted")
 
 
 def _path(d: str, kind: str, width: str = "") -> Element:

@@ -14,7 +14,7 @@ from attrs import frozen
 from agent.statistics import adoption, sentences, trouble, usage
 from agent.statistics.parts import STYLE as MORE_STYLE
 from agent.statistics.parts import Parts
-from agent.statistics.periods import FEW, number, of_week, percent, period_of
+from agent.statistics.periods import FEW, left_out, number, of_week, percent, period_of
 from agent.statistics.shown import Shown, count_withheld
 from agent.web.html import section, serialize, tag
 from agent.web.style import STYLE
@@ -128,8 +128,8 @@ def _method(shown: Shown, about: About) -> Element:
             "Shares are of those of which it is known, those in the files of all that reported."),
         tag("li", f"° marks fewer than {FEW} installations: a few more or less change much."),
         tag("li", "Hatched columns and bars are of a week that is not whole, or of which less "
-            "than 90 % of the time was observed. What could not be observed is left out, and "
-            "never counted as zero."),
+            "than 90 % of the time was observed; dotted ones are withheld. What could not be "
+            "observed is left out, and never counted as zero."),
         tag("li", f"Withheld (a stump, always of one size) is what tells of fewer than {least} "
             "installations, and as many other numbers as it takes to keep these from being "
             "found: by addition and subtraction of everything in this page and its tables, "
@@ -141,7 +141,9 @@ def _method(shown: Shown, about: About) -> Element:
             "what is told."),
         tag("li", "Withheld in part or as a whole: "
             + (", ".join(f"{number(many)} rows of {name}" for name, many in withheld.items())
-               or "nothing") + "."),
+               or "nothing")
+            + "".join(f"; {name} of {' and of '.join(map(str, weeks))} as a whole"
+                      for name, weeks in left_out(shown).items()) + "."),
     )  # fmt: skip
     return section("method", "How to read this", tag("ul", *told))
 

@@ -20,7 +20,7 @@ from agent.statistics.periods import (
     by_key,
     figure,
     is_number,
-    not_known,
+    known_of,
     number,
     of_known,
     of_week,
@@ -28,7 +28,7 @@ from agent.statistics.periods import (
     series,
 )
 from agent.statistics.shown import Shown
-from agent.web.html import head_and_body, tag
+from agent.web.html import head_and_body, section, tag
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -44,6 +44,7 @@ MAX_STUMPS = 3
 """Bars of what is withheld; more are one together."""
 MAX_OPEN = 15
 """Rows of a table that is open at once."""
+DOTTED = "Dotted: withheld; by itself always of one size."
 
 _INCOMPLETE = (
     "Not complete: something of this week could not be observed or has not arrived, so there may "
@@ -59,11 +60,12 @@ svg.chart{height:auto;max-width:24rem;overflow:visible}
 .chart .was{stroke:var(--other);stroke-width:2.5}
 .chart .axis-line,.chart .nothing{stroke:var(--line)}
 .chart .hatch{stroke:var(--soft);stroke-width:10;stroke-dasharray:2 2;fill:none}
-.chart .hatch.low{stroke-width:4}
 .chart .outline{stroke:var(--good);fill:none}
+.chart .dotted{stroke:var(--soft);stroke-dasharray:1.5 1.5;fill:none}
 .said{font-size:1.1rem;max-width:48rem}
 .note{color:var(--soft);font-size:.875rem}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto;position:relative}
+.heard{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .wide table{min-width:100%;width:auto}
 .wide tbody th{min-width:0;white-space:nowrap}
 .figures thead th:first-child{text-align:left}
@@ -110,15 +112,15 @@ class Parts:
         """Return a bar a row; many that are withheld are one, of what the others leave."""
         is_doubtful = self.period.this in self.period.doubtful
         hidden = sum(one.installations is WITHHELD for one in rows)
-        known = of_known(rows)
+        known = of_known(rows, rows)
         charted = known if hidden <= MAX_STUMPS else [one for one in known if is_told(one)]
-        before = by_key(of_known(before.values()))
+        were = by_key(of_known(before.values(), rows))
         bars = [
             Bar(
                 " ".join(one.key),
                 share_of(one),
                 percent(share_of(one)) + self.few(one),
-                share_of(before[one.key]) if one.key in before else None,
+                share_of(were.get(one.key)),
                 is_doubtful,
             )
             for one in self.largest(charted)
@@ -126,11 +128,16 @@ class Parts:
         everyone = self.everyone()
         if hidden > MAX_STUMPS and isinstance(everyone, int):
             rest = everyone - sum(figure(one.installations) for one in rows)
-            rest /= everyone - not_known(rows)
+            rest /= max(1, known_of(rows, everyone))
             together = f"{hidden} withheld, together"
-            bars.append(Bar(together, rest, percent(rest), is_doubtful=True))
-        note = f"{sentences.whose(rows).capitalize()}. {self.marks()}".strip()
-        return self.figure(self.draw.bars(title, listed(bars), bars), title, note)
+            bars.append(Bar(together, rest, percent(rest), is_withheld=True))
+        return self.figure(
+            self.draw.bars(title, listed(bars), bars),
+            title,
+            f"{sentences.whose(rows).capitalize()}.",
+            self.marks(bars),
+            sentences.not_compared(rows, before.values(), self.period),
+        )
 
     def bars(
         self,
@@ -147,16 +154,28 @@ class Parts:
         for one in rows[:MAX_BARS]:
             value: Told = getattr(one, name)
             made.append(Bar(label(one), value, text(value), was(before, one, name), is_doubtful))
-        return self.figure(self.draw.bars(title, listed(made), made), title, self.marks())
+        return self.figure(self.draw.bars(title, listed(made), made), title, self.marks(made))
 
-    def trend(self, title: str, now: Sequence[Row], rows: Sequence[Row]) -> Element:
+    def by_week(self, table: str, rows: Sequence[Row], name: str) -> Mapping[Key, Sequence[Told]]:
+        """Return a number of each key by week: withheld where the table is so as a whole."""
+        told: Sequence[Row] = getattr(self.shown, table)
+        left_out = [self.period.is_left_out(table, told, week) for week in self.period.weeks]
+        return {
+            key: [
+                WITHHELD if is_left_out else one
+                for one, is_left_out in zip(values, left_out, strict=True)
+            ]
+            for key, values in series(rows, self.period.weeks, name).items()
+        }
+
+    def trend(self, title: str, now: Sequence[Row], table: str) -> Element:
         """Return a row of columns a week for each that most have."""
         weeks = self.period.weeks
-        note = f"{sentences.whose(now).capitalize()}. {self.marks(is_weekly=True)}".strip()
-        values = series(of_known(rows), weeks, "share")
+        rows: Sequence[Row] = getattr(self.shown, table)
+        values = self.by_week(table, of_known(rows, now), "share")
         trends = [
             Trend(one.key[0], values.get(one.key, []), percent(share_of(one)))
-            for one in self.largest(of_known(now))
+            for one in self.largest(of_known(now, now))
             if is_told(one) or any(map(is_number, values.get(one.key, ())))
         ]
         described = "; ".join(
@@ -167,21 +186,33 @@ class Parts:
         return self.figure(
             self.draw.trends(title, described, trends, weeks, self.period.doubtful),
             title,
-            note,
+            f"{sentences.whose_by_week(now, rows).capitalize()}.",
+            self.weekly(*(one.values for one in trends)),
         )
 
-    def marks(self, *, is_weekly: bool = False) -> str:
-        """Return what the marks and the hatching of a drawing mean."""
-        if not is_weekly:
-            return "Mark: the week before." if self.period.before else ""
-        doubtful = sorted(one for one in self.period.weeks if one in self.period.doubtful)
-        if not doubtful:
-            return ""
-        told = ", ".join(f"{one} ({self.period.why(one)})" for one in doubtful)
-        return f"Hatched: {told}."
+    def marks(self, bars: Iterable[Bar]) -> str:
+        """Return what the marks, the hatching and the dots of bars mean."""
+        bars = list(bars)
+        this = self.period.this
+        notes = {
+            "Mark: the week before.": any(is_number(one.before) for one in bars),
+            f"Hatched: {self.week(this)}.": any(
+                one.is_doubtful and is_number(one.value) for one in bars
+            ),
+            DOTTED: any(one.value is WITHHELD or one.is_withheld for one in bars),
+        }
+        return " ".join(note for note, is_due in notes.items() if is_due)
 
-    def figure(self, drawing: Element, title: str, note: str = "") -> Element:
+    def weekly(self, *rows: Sequence[Told]) -> str:
+        """Return what the hatching and the dots of columns by week mean."""
+        doubtful = sorted(one for one in self.period.weeks if one in self.period.doubtful)
+        told = ", ".join(map(self.week, doubtful))
+        dotted = DOTTED if any(one is WITHHELD for values in rows for one in values) else ""
+        return f"{f'Hatched: {told}. ' if told else ''}{dotted}".strip()
+
+    def figure(self, drawing: Element, title: str, *notes: str) -> Element:
         """Return a drawing under its title."""
+        note = " ".join(filter(None, notes))
         words = [tag("figcaption", tag("b", title), f". {note}" if note else ".")]
         return tag("figure", *words, drawing)
 
@@ -194,32 +225,54 @@ class Parts:
         *,
         of: Sequence[Row],
         note: str = "",
+        words: int = 1,
+        none: str = "None.",
     ) -> Element:
-        """Return the numbers of a drawing, open if they are few."""
+        """Return the numbers of a drawing, open if they are few; its first columns are words."""
         if not all(one.is_complete for one in of):
             note = f"{note} {_INCOMPLETE}".strip()
         made = [
             tag(
                 "tr",
                 tag("th", first, scope="row"),
-                *(tag("td", one, **_kind(one)) for one in others),
+                *(
+                    tag("td", one, **_kind(one, is_word=at < words))
+                    for at, one in enumerate(others, 1)
+                ),
             )
             for first, *others in rows
         ]
         table = head_and_body(caption, head, made)
         table.set("class", "figures")
-        for title, shown in zip(table.findall("thead/tr/th"), (rows or [head])[0], strict=False):
-            if "class_" in _kind(shown):
-                title.set("class", _kind(shown)["class_"])
+        for title in table.findall("thead/tr/th")[:words]:
+            title.set("class", "words")
         details = tag(
             "details",
             tag("summary", f"Numbers: {caption}"),
-            self.scrolled(table, caption) if rows else tag("p", "None."),
+            self.scrolled(table, caption)
+            if rows
+            else tag("p", sentences.nothing(self.period, name, none)),
             tag("p", f"{note} " if note else "", self.file(name), class_="note"),
         )
         if len(rows) <= MAX_OPEN:
             details.set("open", "open")
         return details
+
+    def left_out(self, name: str, question: str, table: str) -> Element:
+        """Return the part of a question to which nothing may be told of the week."""
+        return section(
+            name,
+            question,
+            tag("p", sentences.nothing(self.period, table), class_="said"),
+            tag("p", self.file(table), class_="note"),
+        )
+
+    def share_note(self, now: Sequence[Row], before: Iterable[Row]) -> str:
+        """Return of whom the shares of a table are, and what they are compared with."""
+        if not now:
+            return ""
+        note = f"Shares are {sentences.whose(now)}."
+        return f"{note} {sentences.not_compared(now, before, self.period)}".strip()
 
     def scrolled(self, table: Element, label: str) -> Element:
         """Return a table that scrolls by itself where the screen is narrow."""
@@ -263,9 +316,9 @@ def share_of(row: Row | None) -> Told:
     return found
 
 
-def shares_of(rows: Iterable[Row]) -> Mapping[Key, Told]:
-    """Return the share of each of which it is known what it is, of all such."""
-    return {one.key: share_of(one) for one in of_known(rows)}
+def shares_of(rows: Iterable[Row], like: Iterable[Row]) -> Mapping[Key, Told]:
+    """Return the share of each of which it is known what it is: see `of_known`."""
+    return {one.key: share_of(one) for one in of_known(rows, like)}
 
 
 def was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
@@ -274,7 +327,7 @@ def was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
     return found
 
 
-def _kind(text: str) -> dict[str, str]:
-    if text == "withheld":
-        return {"class_": "w"}
-    return {} if text[:1].isdigit() or text[:1] in "+-–u" else {"class_": "words"}
+def _kind(text: str, *, is_word: bool) -> dict[str, str]:
+    if is_word:
+        return {"class_": "words"}
+    return {"class_": "w"} if text == "withheld" else {}

@@ -21,6 +21,16 @@ FEW = 30
 """Of fewer installations a share says little."""
 OBSERVED = 0.9
 """Of less of its time observed, a week is marked."""
+ALWAYS = (
+    "version_adoption",
+    "kubernetes_minors",
+    "distributions",
+    "kubernetes_adoption",
+    "version_by_minor",
+    "crashes",
+    "completeness",
+)
+"""Tables with rows of every week in which somebody reported: one without is withheld as a whole."""
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -29,32 +39,42 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 class Period:
     """The weeks of a report, oldest first; `this` is compared with `before`, if that is told.
 
-    In an `empty` one nobody was active: all was lost, or there is nobody.
+    In an `empty` one nobody was active: all was lost, or there is nobody. Of one that is `withheld`
+    nothing is told, for it would be told of few.
     """
 
     weeks: Sequence[date]
     this: date
     before: date | None
     whole: frozenset[date]
-    observed: Mapping[date, float] = field(factory=dict)
+    observed: Mapping[date, Told] = field(factory=dict)
     empty: frozenset[date] = frozenset()
+    withheld: frozenset[date] = frozenset()
 
     @property
     def doubtful(self) -> frozenset[date]:
         """The weeks that are not whole, or of which too little was observed."""
-        return frozenset(one for one in self.weeks if self.why(one))
+        return frozenset(one for one in self.weeks if self.why(one)) - self.withheld
 
     def _is_observed(self, week: date) -> bool:
-        return self.observed.get(week, 1.0) >= OBSERVED
+        share = self.observed.get(week)
+        return not is_number(share) or figure(share) >= OBSERVED
+
+    def is_left_out(self, table: str, rows: Iterable[Row], week: date) -> bool:
+        """Whether a table is withheld of a week as a whole: it has no rows, and should have."""
+        is_due = week in self.withheld or (table in ALWAYS and week not in self.empty)
+        return is_due and not of_week(rows, week)
 
     def why(self, week: date) -> str:
         """Return in words what is wrong with a week."""
+        if week in self.withheld:
+            return "withheld"
         if week in self.empty:
             return "nobody reported"
         if week not in self.whole:
             return "not whole"
         if not self._is_observed(week):
-            return f"{percent(self.observed[week])} observed"
+            return f"{percent(self.observed.get(week))} observed"
         return ""
 
 
@@ -63,21 +83,35 @@ def period_of(shown: Shown) -> Period | None:
     weeks = sorted({one.week for one in shown.active_installations})
     if not weeks:
         return None
+    active = shown.active_installations
+    told = {one.week for one in shown.completeness}
     whole = frozenset(
         one.week for one in shown.completeness if one.is_complete or one.is_whole is True
-    )
-    empty = frozenset(one.week for one in shown.active_installations if one.installations == 0)
-    this = max((one for one in weeks if one in whole - empty), default=weeks[-1])
+    ) | {
+        one for one in weeks[1:-1] if one not in told
+    }  # between the ends there are only whole ones
+    empty = frozenset(one.week for one in active if one.installations == 0)
+    withheld = frozenset(one.week for one in active if one.installations is WITHHELD)
+    this = max((one for one in weeks if one in whole - empty - withheld), default=weeks[-1])
     first, before = this - (MAX_WEEKS - 1) * WEEK, this - WEEK
-    observed = {
-        one.week: one.share
-        for one in shown.completeness
-        if one.reason == "observed" and isinstance(one.share, int | float)
-    }
+    observed = {one.week: one.share for one in shown.completeness if one.reason == "observed"}
     last = weeks[-1]
     span = range((last - max(first, weeks[0])).days // 7 + 1)
     every = [max(first, weeks[0]) + number * WEEK for number in span]
-    return Period(every, this, before if before in weeks else None, whole, observed, empty)
+    before_it = before if before in weeks else None
+    return Period(every, this, before_it, whole, observed, empty, withheld)
+
+
+def left_out(shown: Shown) -> Mapping[str, Sequence[date]]:
+    """Return of which weeks a table is withheld as a whole, and `everything` is."""
+    weeks = [one.week for one in shown.active_installations if figure(one.installations)]
+    every = [one.week for one in shown.active_installations if one.installations is WITHHELD]
+    found = {"everything": every} if every else {}
+    for name in ALWAYS:
+        told = {one.week for one in getattr(shown, name)}
+        if missing := [week for week in weeks if week not in told]:
+            found[name] = missing
+    return found
 
 
 def of_week(rows: Iterable[AnyRow], week: date | None) -> list[AnyRow]:
@@ -98,26 +132,43 @@ def series(
     return found
 
 
-def of_known(rows: Iterable[AnyRow]) -> list[AnyRow]:
-    """Return the rows of which is known what they are about, their shares those of all such."""
+def of_known(rows: Iterable[AnyRow], like: Iterable[Row] = ()) -> list[AnyRow]:
+    """Return the rows of which is known what they are about, with shares that can be compared.
+
+    They are of those of which it is known. Where it is withheld how many these are, in a week that
+    they are to be `like`, they are of all; in another week there are none, then.
+    """
     found: list[AnyRow] = []
     every = list(rows)
+    is_of_all = hides_unknown(like)
     for week in dict.fromkeys(one.week for one in every):
         those = of_week(every, week)
         everyone: Told = getattr(those[0], "installations_all", None)
-        known = figure(everyone) - not_known(those)
+        of = figure(everyone) - (0 if is_of_all else not_known(those))
+        is_hidden = hides_unknown(those) and not is_of_all
         for one in those:
-            if is_known(one) and is_number(one.installations) and known > 0:
-                share: dict[str, Any] = {"share": figure(one.installations) / known}
-                found.append(evolve(one, **share))
+            if is_known(one) and is_number(one.installations) and (of > 0 or is_hidden):
+                share: Told = WITHHELD if is_hidden else figure(one.installations) / of
+                more: dict[str, Any] = {"share": share}
+                found.append(evolve(one, **more))
             elif is_known(one):
                 found.append(one)
     return found
 
 
+def hides_unknown(rows: Iterable[Row]) -> bool:
+    """Whether it is withheld of how many it is known what a week's rows are about."""
+    return any(one.installations is WITHHELD and not is_known(one) for one in rows)
+
+
 def not_known(rows: Iterable[Row]) -> int:
     """Return of how many it is told that nothing is known of them."""
     return sum(int(figure(one.installations)) for one in rows if not is_known(one))
+
+
+def known_of(rows: Sequence[Row], everyone: Told) -> int:
+    """Return of how many the shares of a week are: see `of_known`."""
+    return int(figure(everyone)) - (0 if hides_unknown(rows) else not_known(rows))
 
 
 def by_key(rows: Iterable[AnyRow]) -> Mapping[tuple[str, ...], AnyRow]:
@@ -178,9 +229,9 @@ def or_older(rows: Sequence[Row], everyone: Told) -> list[tuple[float, float] | 
     """Return for each row, oldest first, between which shares it and all older ones are.
 
     It is made of what is told alone: of what is withheld, each row has one at least, and all
-    together have what the others leave of everyone. Shares are of those of which it is known.
+    together have what the others leave of everyone. Shares are as in `of_known`.
     """
-    known = int(figure(everyone)) - not_known(rows)
+    known = known_of(rows, everyone)
     if not isinstance(everyone, int) or known <= 0:
         return [None] * len(rows)
     hidden = sum(one.installations is WITHHELD for one in rows)

@@ -23,11 +23,13 @@ from agent.statistics.answers import (
     Told,
 )
 from agent.statistics.periods import (
+    ALWAYS,
     Period,
     between,
     by_key,
     change,
     figure,
+    hides_unknown,
     is_number,
     not_known,
     number,
@@ -37,18 +39,47 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
-from agent.statistics.shown import OTHERS, is_known
+from agent.statistics.shown import Pair, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 NOTHING = "Nothing of it is told of the week."
-TOO_FEW = "Too few installations to tell any of it without telling of single ones."
+TOO_FEW = "It is withheld: it would tell of single installations."
+AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installations."
+SO_FEW = "It is withheld: too few installations reported in the week to tell of them."
+NOBODY = "Nobody reported in the week."
+
+
+def nothing(period: Period, table: str, none: str = NOTHING) -> str:
+    """Say why a table has no rows of the week: `none`, if there may simply be none."""
+    if period.this in period.withheld:
+        return SO_FEW
+    if period.this in period.empty:
+        return NOBODY
+    return AS_A_WHOLE if table in ALWAYS else none
+
+
+def not_compared(now: Sequence[Row], before: Iterable[Row], period: Period) -> str:
+    """Say why shares are not compared with those of the week before, if they are not."""
+    were = list(before)
+    if period.before is None or period.before in period.empty:
+        return ""
+    if not were:
+        return "The week before is withheld."
+    if hides_unknown(were) and not hides_unknown(now):
+        return (
+            "Not compared with the week before: of how many it was not known then is withheld, "
+            "so that its shares would be of others."
+        )
+    return ""
 
 
 def active(rows: Sequence[Active], period: Period) -> str:
     """Say how many there were, and how that has changed."""
     now = next(iter(of_week(rows, period.this)), None)
     if now is None or now.installations is WITHHELD:
-        return TOO_FEW
+        return SO_FEW
+    if not now.installations:
+        return NOBODY
     said = f"{_many(now.installations, 'installation')} reported in the week of {period.this}"
     if isinstance(now.clusters, int):
         said += f", in {_many(now.clusters, 'cluster')} at least"
@@ -82,20 +113,33 @@ def _hidden(week: Sequence[Row]) -> str:
 
 def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     week = of_week(rows, period.this)
-    if not _told(week):
-        return TOO_FEW
-    now = _told(of_known(week))
+    if not week:
+        return nothing(period, "distributions")
+    now = _told(of_known(week, week))
     if not now:
-        return NOTHING
+        return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
     most = max(now, key=lambda one: figure(one.installations))
-    before = by_key(of_known(of_week(rows, period.before))).get(most.key)
+    before = by_key(of_known(of_week(rows, period.before), week)).get(most.key)
     share, was = _share(most), _share(before) if before else None
-    said = f"The most common is {what} {' on '.join(most.key)}: {percent(share)}"
-    if not_known(week):
+    said = f"{_the_most_common(most, week)} is {what} {most.key[0]}: {percent(share)}"
+    if hides_unknown(week):
+        said += " of all installations"
+    elif not_known(week):
         said += " of those of which it is known"
-    if before is not None and is_number(was):
+    if is_number(was):
         said += f", {change(share, was)} points against the week before"
     return f"{said}."
+
+
+def _the_most_common(most: Row, week: Sequence[Row]) -> str:
+    """Say that it is, or that it is of those told if one that is withheld can be of as many."""
+    hidden = sum(one.installations is WITHHELD for one in week)
+    everyone: Told = getattr(most, "installations_all", None)
+    rest = figure(everyone) - sum(figure(one.installations) for one in week)
+    # Of all that is withheld each has one at least.
+    if hidden and rest - (hidden - 1) >= figure(most.installations):
+        return "The most common of those told"
+    return "The most common"
 
 
 def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) -> str:
@@ -118,40 +162,64 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
 
 def whose(rows: Sequence[Row]) -> str:
     """Say of which installations the shares of a week are."""
+    if hides_unknown(rows):
+        return "of all installations (of how many it is not known is withheld)"
     if many := not_known(rows):
         return f"of those installations of which it is known (of {many:,} it is not)"
-    if any(one.installations is WITHHELD and not is_known(one) for one in rows):
-        return "of all installations (of how many it is not known is withheld)"
     return "of all installations"
 
 
-def pairs(rows: Sequence[Row], period: Period) -> str:
-    """Say which pair most have."""
-    named = [one for one in rows if one.key[0] != OTHERS]
-    said = _most_common(named, period, "BotKube").replace(" on ", " on Kubernetes ", 1)
-    return said + _hidden(of_week(rows, period.this))
+def whose_by_week(now: Sequence[Row], rows: Sequence[Row]) -> str:
+    """Say of which installations the shares of weeks are that are like those of this one."""
+    if hides_unknown(now) or all(map(is_known, rows)):
+        return "of all installations"
+    return "of those installations of which it is known in each week"
+
+
+def pairs(rows: Sequence[Pair], period: Period) -> str:
+    """Say which pair most have, of all: which are known is not told of all that is put together."""
+    week = of_week(rows, period.this)
+    now = [one for one in _told(week) if is_known(one)]
+    if not now:
+        return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
+    most = max(now, key=lambda one: figure(one.installations))
+    before = by_key(of_week(rows, period.before)).get(most.key)
+    said = (
+        f"{_the_most_common(most, week)} is BotKube {most.botkube_version} on Kubernetes "
+        f"{most.kubernetes_minor}: {percent(most.share)} of all installations"
+    )
+    if before is not None and is_number(before.share):
+        said += f", {change(most.share, before.share)} points against the week before"
+    return f"{said}.{_hidden(week)}"
 
 
 def integrations(rows: Sequence[Integration], period: Period) -> str:
     """Say which bot or sink most have."""
+    week = of_week(rows, period.this)
     now = sorted(
-        (one for one in of_week(rows, period.this) if figure(one.share_at_least)),
+        (one for one in week if figure(one.share_at_least)),
         key=lambda one: -figure(one.share_at_least),
     )
     if not now:
-        return NOTHING
+        if is_any_withheld(week, "share_at_least"):
+            return TOO_FEW
+        return nothing(period, "integrations", "None was seen to be switched on.")
     told = [f"{one.platform} ({percent(one.share_at_least)})" for one in now[:3]]
-    return f"Switched on most often, as a share of all installations at least: {_list(told)}."
+    said = "switched on most often, as a share of all installations at least"
+    return f"{_as_far_as(week, 'share_at_least', said)}: {_list(told)}."
 
 
 def per_day(rows: Sequence[PerDay], period: Period) -> str:
     """Say how much half of the installations handle."""
+    week = of_week(rows, period.this)
     now = sorted(
-        (one for one in of_week(rows, period.this) if is_number(one.median)),
+        (one for one in week if is_number(one.median)),
         key=lambda one: -figure(one.installations),
     )
     if not now:
-        return TOO_FEW
+        if is_any_withheld(week, "median"):
+            return TOO_FEW
+        return nothing(period, "events_per_day", "No day was observed as a whole.")
     one = now[0]
     said = f"On half of the days an installation with {one.platform} handles at most"
     said += f" {number(one.median)} events a day"
@@ -162,16 +230,16 @@ def per_day(rows: Sequence[PerDay], period: Period) -> str:
 
 def commands(rows: Sequence[Command], period: Period) -> str:
     """Say which commands most use."""
-    now = sorted(
-        (one for one in of_week(rows, period.this) if is_number(one.installations)),
-        key=lambda one: -figure(one.installations),
-    )
+    week = of_week(rows, period.this)
+    now = sorted(_told(week), key=lambda one: -figure(one.installations))
     if not now:
-        return TOO_FEW
+        if week:
+            return "Commands were seen; how many installations used them is withheld."
+        return nothing(period, "commands", "No command was seen.")
     most = now[0]
     said = (
-        f"{most.command} on {most.platform} is used by most: "
-        f"{_many(most.installations, 'installation')}"
+        f"{_as_far_as(week, 'installations', 'the most used is')} {most.command} on "
+        f"{most.platform}: {_many(most.installations, 'installation')}"
     )
     if is_number(most.installations_observable):
         said += f" of {number(most.installations_observable)} that could show commands"
@@ -179,70 +247,116 @@ def commands(rows: Sequence[Command], period: Period) -> str:
 
 
 def failures(rows: Sequence[Failure], period: Period) -> str:
-    """Say where most events were lost."""
+    """Say where most events were lost, as far as the rates of all reasons are told."""
+    week = of_week(rows, period.this)
+    now = [one for one in week if one.what == "event" and one.rate is not None]
     rates: dict[str, float] = {}
-    now = of_week(rows, period.this)
     for one in now:
-        if one.what == "event" and isinstance(one.rate, int | float):
+        if isinstance(one.rate, int | float):
             rates[one.platform] = rates.get(one.platform, 0.0) + one.rate
+    if not week:
+        return nothing(period, "notification_failures", "No failure was seen.")
+    if not now:
+        return "No failure was seen of an event whose attempts are known."
     if not rates:
-        return "No failure of a platform whose attempts are known may be told of the week."
+        return "Failures were seen; of how many attempts is withheld."
     worst = max(rates, key=lambda name: rates[name])
-    said = f"{worst} lost most: at least {percent(rates[worst])} of its events were not delivered."
-    return _as_far_as(now, "rate") + said
+    hidden = {one.platform for one in now if one.rate is WITHHELD}
+    if not rates[worst]:
+        said = "None failed of the attempts that were seen"
+        return f"{said}, as far as it is told." if hidden else f"{said}."
+    others = [one for one in now if one.platform != worst]
+    said = "Of those told, " if is_any_withheld(others, "rate") else ""
+    at_least = "at least " if worst in hidden else ""
+    return (
+        f"{said}{worst} lost most: {at_least}{percent(rates[worst])} of its events were not "
+        "delivered."
+    )
 
 
 def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
     """Say which fault most have."""
-    now = _told(of_week(rows, period.this))
+    week = of_week(rows, period.this)
+    now = _told(week)
     if not now:
-        return "No fault was seen in enough installations to be told."
+        if week:
+            return "Faults were seen; how many installations have them is withheld."
+        return nothing(period, "configuration_errors", "No fault was seen.")
     most = max(now, key=lambda one: figure(one.installations))
     return (
-        f"Most have {most.reason} (key {most.field}, platform {most.platform}): "
+        f"{_as_far_as(week, 'installations', 'the most common is')} {most.reason} "
+        f"(key {most.field}, platform {most.platform}): "
         f"{_many(most.installations, 'installation')}, {percent(_share(most))} of all."
     )
 
 
 def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period) -> str:
     """Say which version crashes most for its time."""
-    now = [
-        one for one in of_week(rows, period.this) if is_number(one.per_1000_hours) and is_known(one)
-    ]
+    week = of_week(rows, period.this)
+    named = [one for one in week if is_known(one)]
+    now = [one for one in named if is_number(one.per_1000_hours)]
+    hidden = sum(one.per_1000_hours is WITHHELD for one in named)
     if not now:
-        return TOO_FEW
+        if not week:
+            return nothing(period, "crashes")
+        return TOO_FEW if hidden else "In no hour is it known which version ran."
     worst = max(now, key=lambda one: figure(one.per_1000_hours))
     if not figure(worst.per_1000_hours):
-        return "No crash was seen in the versions that may be told."
-    of_it = [one for one in of_week(kinds, period.this) if one.key[0] == worst.key[0]]
+        said = "No crash was seen"
+        if hidden:
+            whose = _many(hidden, "version", "versions")
+            return f"{said} of those versions that are told; it is withheld of {whose}."
+        return f"{said} in hours in which one version is known to have run."
+    said = f"BotKube {worst.botkube_version} crashed most for its time"
+    said = f"{_as_far_as(named, 'per_1000_hours', said)}: {number(worst.per_1000_hours)} times in"
+    return f"{said} 1,000 hours{_mostly(worst, of_week(kinds, period.this))}."
+
+
+def _mostly(version: Crashes, kinds: Sequence[CrashKind]) -> str:
+    of_it = [one for one in kinds if one.botkube_version == version.botkube_version]
     most = max(of_it, key=lambda one: figure(one.crashes), default=None)
-    said = (
-        f"{_as_far_as(of_week(rows, period.this), 'per_1000_hours')}"
-        f"BotKube {worst.botkube_version} crashed most for its time: "
-        f"{number(worst.per_1000_hours)} times in 1,000 hours"
-    )
-    if most is not None and figure(most.crashes):
-        said += f", most often of kind {most.kind}"
-    return f"{said}."
+    if most is None or not figure(most.crashes):
+        return ""
+    told = "; of the kinds told" if is_any_withheld(of_it, "crashes") else ","
+    return f"{told} most often of kind {most.kind}"
 
 
 def completeness(rows: Sequence[Completeness], period: Period) -> str:
     """Say how much was observed, and what was mostly in the way."""
-    now = [one for one in of_week(rows, period.this) if is_number(one.share)]
-    seen = next((one for one in now if one.reason == "observed"), None)
-    if seen is None:
+    week = of_week(rows, period.this)
+    if not week:
+        return nothing(period, "completeness")
+    seen = next((one for one in week if one.reason == "observed"), None)
+    if seen is not None and seen.share is WITHHELD:
         return TOO_FEW
-    others = [one for one in now if one.reason != "observed" and figure(one.hours)]
-    said = f"{percent(seen.share)} of the time of all installations was observed"
-    if others:
-        most = max(others, key=lambda one: figure(one.hours))
-        said += f"; most of the rest is missing as {most.reason} ({percent(most.share)})"
-    return f"{said}."
+    share = seen.share if seen else 0.0
+    said = f"{percent(share)} of the time of all installations was observed"
+    others = [one for one in week if one.reason not in {"observed", "implausible"}]
+    most = max(others, key=lambda one: figure(one.hours), default=None)
+    # Reasons are sums over streams, of which one can miss what another observed.
+    if most is None or figure(share) >= 1 or is_any_withheld(others, "hours"):
+        return f"{said}."
+    return (
+        f"{said}; of the reasons why something is missing, that of most hours is "
+        f"{reason(most.reason)} ({number(most.hours)})."
+    )
 
 
-def _as_far_as(rows: Iterable[Row], name: str) -> str:
-    """Say that there are others of which it is not told."""
-    return "Of those told, " if any(getattr(one, name) is WITHHELD for one in rows) else ""
+def reason(name: str) -> str:
+    """Return a reason why something is missing, apart from what this report withholds."""
+    return "withheld by the operator" if name == "withheld" else name
+
+
+def _as_far_as(rows: Iterable[Row], name: str, said: str) -> str:
+    """Say something, and that there are others of which it is not told."""
+    if is_any_withheld(rows, name):
+        return f"Of those told, {said}"
+    return said[0].upper() + said[1:]
+
+
+def is_any_withheld(rows: Iterable[Row], *names: str) -> bool:
+    """Whether one of these numbers is withheld of one of the rows."""
+    return any(getattr(one, name) is WITHHELD for one in rows for name in names)
 
 
 def week_note(period: Period) -> str:
@@ -252,6 +366,8 @@ def week_note(period: Period) -> str:
     if period.before is None:
         return f"{said}; there is none before to compare it with."
     why = period.why(period.before)
+    if period.before in period.withheld:
+        return f"{said}; the one before cannot be compared with it: it is withheld."
     return f"{said}, compared with that of {period.before}{f' ({why})' if why else ''}."
 
 

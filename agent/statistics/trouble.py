@@ -15,7 +15,6 @@ from agent.statistics.periods import (
     number,
     of_week,
     percent,
-    series,
     version_order,
 )
 from agent.web.html import section, tag
@@ -69,6 +68,7 @@ def failures(parts: Parts) -> Element:
             ],
             "notification_failures",
             of=rows,
+            words=3,
             note="The rate is of windows in which attempts are seen, too; in all is what failed "
             "anywhere.",
         ),
@@ -109,6 +109,7 @@ def misconfigured(parts: Parts) -> Element:
             ],
             "configuration_errors",
             of=rows,
+            words=3,
         ),
     )
 
@@ -172,12 +173,15 @@ def crashes(parts: Parts) -> Element:
                     one.botkube_version,
                     one.kind,
                     number(one.crashes),
-                    number(one.installations),
+                    number(one.installations) + parts.few(one),
                 )
                 for one in kinds
             ],
             "crash_kinds",
             of=kinds,
+            words=2,
+            none="None is told.",
+            note="Of a version whose kinds are withheld as a whole none is here.",
         ),
     )
 
@@ -190,8 +194,8 @@ def completeness(parts: Parts) -> Element:
     now.sort(key=lambda one: -figure(one.hours))
     before = by_key(of_week(rows, parts.period.before))
     trends = [
-        Trend(key[0], values, percent(values[weeks.index(parts.period.this)]))
-        for key, values in series(rows, weeks, "share").items()
+        Trend(sentences.reason(key[0]), values, percent(values[weeks.index(parts.period.this)]))
+        for key, values in parts.by_week("completeness", rows, "share").items()
     ]
     trends.sort(key=lambda one: (one.label != "observed", one.label))
     title = "Observed and missing time by week, as a share of all time"
@@ -208,22 +212,24 @@ def completeness(parts: Parts) -> Element:
                 parts.period.doubtful,
             ),
             title,
-            parts.marks(is_weekly=True),
+            parts.weekly(*(one.values for one in trends)),
         ),
         parts.table(
             f"Time in the week of {parts.period.this}",
             ("what", "hours", "share", "before", "installations"),
             [
                 (
-                    one.reason,
+                    sentences.reason(one.reason),
                     number(one.hours),
                     percent(one.share),
                     percent(was(before, one, "share")),
-                    number(one.installations),
+                    number(one.installations) + parts.few(one),
                 )
                 for one in now
             ],
             "completeness",
             of=now,
+            note="Reasons overlap and are added up over the streams of an installation, of which "
+            "one can miss what another observed: together they can be more than what is missing.",
         ),
     )

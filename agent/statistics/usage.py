@@ -52,7 +52,7 @@ def integrations(parts: Parts) -> Element:
                 (
                     one.platform,
                     one.kind,
-                    number(one.installations),
+                    number(one.installations) + parts.few(one),
                     number(one.installations_disabled),
                     number(one.installations_unknown),
                     percent(one.share),
@@ -63,6 +63,7 @@ def integrations(parts: Parts) -> Element:
             ],
             "integrations",
             of=now,
+            words=2,
         ),
     )
 
@@ -97,6 +98,9 @@ def per_day(parts: Parts) -> Element:
             parts.draw.spreads(title, described, spreads),
             f"{title}: line from 10 to 90 % of the days, box from 25 to 75 %, mark at the "
             "median; each step of the scale is tenfold",
+            "What is withheld is not drawn, or dotted if it is the median."
+            if sentences.is_any_withheld(rows, "p10", "p25", "median", "p75", "p90")
+            else "",
         ),
         parts.table(
             f"Events per installation and day, week of {parts.period.this}",
@@ -172,6 +176,7 @@ def commands(parts: Parts) -> Element:
             ],
             "commands",
             of=rows,
+            words=2,
             note="Commands are seen only where BotKube logs at debug: others are not counted "
             "as zero but left out.",
         ),

@@ -1,0 +1,714 @@
+"""The page of `report`: sentences are true whatever is withheld, drawings show what is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from agent.statistics.answers import (
+    WITHHELD,
+    Active,
+    Command,
+    Completeness,
+    Crashes,
+    CrashKind,
+    Failure,
+    Integration,
+    Misconfigured,
+    PerDay,
+    Row,
+    Told,
+)
+from agent.statistics.charts import WIDTH
+from agent.statistics.page import About, render
+from agent.statistics.periods import change
+from agent.statistics.shown import Distribution, Minor, Pair, Shown
+
+WEEKS = [date(2026, 10, 26), date(2026, 11, 2)]
+BEFORE, WEEK = WEEKS
+ABOUT = About(["events.ndjson"], 9, 0, 0, "1.0.0", "report-tables")
+
+
+def page_of(*, weeks: Sequence[date] = WEEKS, many: Told = 100, **tables: Sequence[Row]) -> str:
+    """Return the page of weeks that are whole, and of what may be told of them."""
+    told: dict[str, Sequence[Any]] = {
+        "active_installations": [Active(week=week, installations=many) for week in weeks],
+        "completeness": [observed(week) for week in weeks],
+        **tables,
+    }
+    return (render(Shown(5, **told), ABOUT) or b"").decode()
+
+
+def observed(week: date = WEEK, share: Told = 0.9, hours: Told = 900) -> Completeness:
+    return Completeness(
+        week=week, is_whole=True, reason="observed", hours=hours, share=share, installations=100
+    )
+
+
+def all_of(pattern: str, page: str) -> list[str]:
+    """Return what there is of something between its ends."""
+    return re.findall(pattern, page, re.DOTALL)
+
+
+def said(page: str, question: str) -> str:
+    """Return what is said to a question."""
+    return " ".join(all_of(r'<p class="said">(.*?)</p>', part(page, question)))
+
+
+def part(page: str, question: str) -> str:
+    return all_of(rf'<h2 id="{question}">.*?</section>', page)[0]
+
+
+def drawing(page: str, title: str) -> ET.Element:
+    """Return the drawing that has a title."""
+    drawings = (ET.fromstring(one) for one in all_of(r"<svg.*?</svg>", page))  # noqa: S314 our own page
+    return next(one for one in drawings if one.findtext("title") == title)
+
+
+def drawn(chart: ET.Element, kind: str) -> list[str]:
+    """Return the paths of a kind."""
+    return [one.get("d", "") for one in chart.findall("path") if one.get("class") == kind]
+
+
+def caption(page: str, title: str) -> str:
+    """Return what stands over a drawing."""
+    return next(
+        one for one in all_of(r"<figcaption>(.*?)</figcaption>", page) if f"<b>{title}</b>" in one
+    )
+
+
+def numbers(page: str, title: str) -> str:
+    """Return the table of a title, with what stands below it."""
+    return next(one for one in all_of(r"<details.*?</details>", page) if title in one)
+
+
+def cells(page: str, title: str) -> list[list[str]]:
+    (table,) = all_of(r"<table.*?</table>", numbers(page, title))
+    rows = ET.fromstring(table).findall("tbody/tr")  # noqa: S314 as above
+    return [["".join(cell.itertext()) for cell in row] for row in rows]
+
+
+def minor(name: str, many: Told, week: date = WEEK, everyone: int = 100) -> Minor:
+    return Minor(
+        week=week,
+        kubernetes_minor=name,
+        installations=many,
+        installations_all=everyone,
+        share=many / everyone if isinstance(many, int) else WITHHELD,
+    )
+
+
+# --- whom a share is of ---------------------------------------------------------------------------
+
+BARS = "Kubernetes by share of installations"
+
+
+@pytest.mark.parametrize(
+    ("unknown_before", "unknown", "told", "share", "points", "is_marked"),
+    [
+        (
+            20,
+            50,
+            "1.30: 80.0 % of those of which it is known, +30.0 points",
+            "80.0 %",
+            "+30.0",
+            True,
+        ),
+        # It is not known whose share that of the week before would be.
+        (WITHHELD, 50, "1.30: 80.0 % of those of which it is known.", "80.0 %", "–", False),
+        (20, WITHHELD, "1.30: 40.0 % of all installations, 0.0 points", "40.0 %", "0.0", True),
+        (
+            WITHHELD,
+            WITHHELD,
+            "1.30: 40.0 % of all installations, 0.0 points",
+            "40.0 %",
+            "0.0",
+            True,
+        ),
+    ],
+)
+def test_shares_are_compared_with_shares_of_the_same(
+    unknown_before: Told, unknown: Told, told: str, share: str, points: str, *, is_marked: bool
+) -> None:
+    page = page_of(
+        kubernetes_minors=[
+            minor("1.29", 40, BEFORE),
+            minor("1.30", 40, BEFORE),
+            minor("unknown", unknown_before, BEFORE),
+            minor("1.29", 10),
+            minor("1.30", 40),
+            minor("unknown", unknown),
+        ]
+    )
+    (old, row, _) = cells(page, "Kubernetes in the week")
+    trends = drawing(page, f"{BARS}, week by week")
+
+    assert told in said(page, "kubernetes")
+    assert row[2:4] == [share, points]
+    assert old[3].startswith("–" if points == "–" else "-")
+    assert len(drawn(drawing(page, BARS), "was")) == (2 if is_marked else 0)
+    whose = "known in each week" if unknown != WITHHELD else "Of all installations. "
+    assert whose in caption(page, f"{BARS}, week by week") + " "
+    assert ("Mark: the week before" in caption(page, BARS)) == is_marked
+    assert ("Not compared with the week before" in caption(page, BARS)) != is_marked
+    assert ("Not compared with the week before" in numbers(page, "Kubernetes in the")) != is_marked
+    assert len(drawn(trends, "dotted")) == (0 if is_marked else 2)
+    assert ("Dotted: withheld" in caption(page, f"{BARS}, week by week")) != is_marked
+
+
+def test_a_share_or_older_is_of_those_that_the_others_are_of() -> None:
+    page = page_of(
+        kubernetes_minors=[minor("1.29", 20), minor("1.30", 30), minor("unknown", WITHHELD)]
+    )
+
+    assert "of all installations (of how many it is not known is withheld): 1.29 20.0 %" in said(
+        page, "kubernetes"
+    )
+
+
+def test_the_share_of_a_pair_is_of_all() -> None:
+    def pair(version: str, minor: str, many: Told) -> Pair:
+        return Pair(
+            week=WEEK,
+            botkube_version=version,
+            kubernetes_minor=minor,
+            installations=many,
+            installations_all=100,
+            share=many / 100 if isinstance(many, int) else WITHHELD,
+        )
+
+    page = page_of(
+        version_by_minor=[
+            pair("v1.13", "1.30", WITHHELD),
+            pair("v1.14", "1.30", 30),
+            pair("v1.14", "1.31", 20),
+            pair("all others", "unknown", WITHHELD),
+            pair("all others", "1.30", 35),
+        ]
+    )
+
+    assert said(page, "both") == (
+        "The most common is BotKube v1.14 on Kubernetes 1.30: 30.0 % of all installations. "
+        "2 numbers are withheld."
+    )
+    heard = part(page, "both").count('<span class="heard">withheld</span>')
+    assert heard == 2
+    assert 'class="heard">none</span>' in part(page, "both")
+
+
+@pytest.mark.parametrize(
+    ("told", "word"), [(60, "The most common"), (30, "The most common of those told")]
+)
+def test_what_is_withheld_can_be_more_common(told: int, word: str) -> None:
+    page = page_of(
+        kubernetes_minors=[minor("1.29", WITHHELD), minor("1.30", told), minor("1.31", WITHHELD)]
+    )
+
+    assert said(page, "kubernetes").startswith(f"{word} is Kubernetes 1.30")
+
+
+def test_points_are_those_that_were_won() -> None:
+    assert change(0.3, 0.2) == "+10.0"
+    assert change(0.2, 0.3) == "-10.0"
+    assert change(0.2, WITHHELD) == change(None, 0.2) == "–"
+
+
+def test_a_table_tells_what_changed_since_the_week_before() -> None:
+    def on(week: date, many: int) -> Integration:
+        return Integration(
+            week=week, kind="bot", platform="slack", installations=many, share_at_least=many / 100
+        )
+
+    def fault(week: date, many: int) -> Misconfigured:
+        return Misconfigured(
+            week=week,
+            reason="warning",
+            field="unreachable",
+            platform="slack",
+            count=many,
+            installations=many,
+            share=many / 100,
+        )
+
+    def of(week: date, many: int) -> Distribution:
+        return Distribution(
+            week=week, distribution="eks", installations=many, installations_all=100
+        )
+
+    page = page_of(
+        distributions=[of(BEFORE, 70), of(WEEK, 40)],
+        integrations=[on(BEFORE, 40), on(WEEK, 50)],
+        configuration_errors=[fault(BEFORE, 50), fault(WEEK, 40)],
+    )
+
+    assert cells(page, "Distributions in the week")[0][-2:] == ["40.0 %", "-30.0"]
+    assert cells(page, "Bots and sinks")[0][-1] == "+10.0"
+    assert cells(page, "Faults in the week")[0][-1] == "-10.0"
+
+
+# --- sentences ------------------------------------------------------------------------------------
+
+
+def failure(
+    platform: str, reason: str, rate: Told, what: str = "event", installations: Told = 50
+) -> Failure:
+    return Failure(
+        week=WEEK,
+        platform=platform,
+        what=what,
+        reason=reason,
+        rate=rate,
+        installations=installations,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            [
+                failure("slack", "unreachable", 0.01),
+                failure("slack", "timeout", 0.02),
+                failure("teams", "timeout", 0.025),
+            ],
+            "slack lost most: 3.0 % of its events were not delivered.",
+        ),
+        (  # The winner's own reasons are no doubt about who it is.
+            [
+                failure("slack", "unreachable", 0.03),
+                failure("slack", "timeout", WITHHELD),
+                failure("teams", "timeout", 0.02),
+            ],
+            "slack lost most: at least 3.0 % of its events were not delivered.",
+        ),
+        (
+            [
+                failure("slack", "unreachable", 0.03),
+                failure("teams", "timeout", 0.02),
+                failure("teams", "unreachable", WITHHELD, installations=WITHHELD),
+            ],
+            "Of those told, slack lost most: 3.0 % of its events were not delivered.",
+        ),
+        (
+            [failure("slack", "timeout", 0.0), failure("teams", "timeout", WITHHELD)],
+            "None failed of the attempts that were seen, as far as it is told.",
+        ),
+        (
+            [failure("slack", "timeout", WITHHELD)],
+            "Failures were seen; of how many attempts is withheld.",
+        ),
+        (
+            [failure("slack", "timeout", None, what="message")],
+            "No failure was seen of an event whose attempts are known.",
+        ),
+        ([], "No failure was seen."),
+    ],
+)
+def test_who_lost_most_is_said_as_far_as_it_is_told(rows: Sequence[Row], expected: str) -> None:
+    assert said(page_of(notification_failures=rows), "failures") == expected
+
+
+def version(name: str, rate: Told) -> Crashes:
+    crashes = rate * 10 if isinstance(rate, int) else rate
+    return Crashes(
+        week=WEEK,
+        botkube_version=name,
+        crashes=crashes,
+        installation_hours=10_000,
+        per_1000_hours=rate,
+        installations=50,
+    )
+
+
+def kind(name: str, crashes: Told, version: str = "v1.13.0") -> CrashKind:
+    return CrashKind(
+        week=WEEK, botkube_version=version, kind=name, crashes=crashes, installations=9
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "kinds", "expected"),
+    [
+        (
+            [version("v1.13.0", 5), version("v1.14.0", 2), version("several", WITHHELD)],
+            [kind("oom", 20), kind("nil_pointer", 30), kind("panic", 90, "v1.14.0")],
+            (
+                "BotKube v1.13.0 crashed most for its time: 5 times in 1,000 hours, most often of "
+                "kind nil_pointer."
+            ),
+        ),
+        (
+            [version("v1.13.0", 5), version("v1.14.0", WITHHELD)],
+            [kind("oom", 20), kind("nil_pointer", WITHHELD)],
+            (
+                "Of those told, BotKube v1.13.0 crashed most for its time: 5 "
+                "times in 1,000 hours; of "
+                "the kinds told most often of kind oom."
+            ),
+        ),
+        (
+            [version("v1.13.0", 0), version("v1.14.0", WITHHELD)],
+            [],
+            "No crash was seen of those versions that are told; it is withheld of 1 version.",
+        ),
+        (
+            [version("v1.13.0", 0)],
+            [],
+            "No crash was seen in hours in which one version is known to have run.",
+        ),
+        (
+            [version("v1.13.0", WITHHELD)],
+            [],
+            "It is withheld: it would tell of single installations.",
+        ),
+        ([version("several", WITHHELD)], [], "In no hour is it known which version ran."),
+        ([], [], "It is withheld as a whole: any of it would tell of single installations."),
+    ],
+)
+def test_which_version_crashed_most_is_said_as_far_as_it_is_told(
+    rows: Sequence[Row], kinds: Sequence[Row], expected: str
+) -> None:
+    page = page_of(crashes=rows, crash_kinds=kinds)
+
+    assert said(page, "crashes") == expected
+
+
+def missing(reason: str, hours: Told) -> Completeness:
+    return Completeness(week=WEEK, reason=reason, hours=hours, share=0.01, installations=9)
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (
+            [
+                observed(),
+                missing("stopped", 30),
+                missing("withheld", 60),
+                missing("implausible", 99),
+            ],
+            (
+                "90.0 % of the time of all installations was observed; of "
+                "the reasons why something is "
+                "missing, that of most hours is withheld by the operator (60)."
+            ),
+        ),
+        # One stream of each could not read what the other observed.
+        ([observed(share=1.0), missing("unreadable", 900)], "100.0 % of the time of all"),
+        ([observed(), missing("delivery", 6), missing("stopped", WITHHELD)], "90.0 % of the time"),
+        ([observed(share=WITHHELD)], "It is withheld: it would tell of single installations."),
+        ([missing("delivery", 900)], "0.0 % of the time of all installations was observed; of the"),
+    ],
+)
+def test_why_time_is_missing_is_said_only_where_it_is_and_is_told(
+    rows: Sequence[Row], expected: str
+) -> None:
+    told = said(page_of(completeness=[observed(BEFORE), *rows]), "completeness")
+
+    assert told.startswith(expected)
+    assert ("missing" in told) == ("of the" in expected[40:])
+
+
+def command(name: str, many: Told) -> Command:
+    return Command(
+        week=WEEK,
+        platform="slack",
+        command=name,
+        count=90,
+        installations=many,
+        installations_observable=60,
+    )
+
+
+def fault(reason: str, many: Told) -> Misconfigured:
+    return Misconfigured(
+        week=WEEK,
+        reason=reason,
+        field="Token",
+        platform="slack",
+        count=many,
+        installations=many,
+        share=many / 100 if isinstance(many, int) else WITHHELD,
+    )
+
+
+def day(platform: str, median: Told) -> PerDay:
+    return PerDay(week=WEEK, platform=platform, installations=50, median=median, p90=WITHHELD)
+
+
+def on(platform: str, many: Told) -> Integration:
+    share = many / 100 if isinstance(many, int) else WITHHELD
+    return Integration(
+        week=WEEK, kind="bot", platform=platform, installations=many, share_at_least=share
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "table", "rows", "expected"),
+    [
+        (
+            "commands",
+            "commands",
+            [command("get", 20), command("logs", 30), command("top", 10)],
+            (
+                "The most used is logs on slack: 30 installations of 60 that "
+                "could show commands, 90 "
+                "times."
+            ),
+        ),
+        (
+            "commands",
+            "commands",
+            [command("get", 20), command("logs", WITHHELD)],
+            (
+                "Of those told, the most used is get on slack: 20 "
+                "installations of 60 that could show "
+                "commands, 90 times."
+            ),
+        ),
+        (
+            "commands",
+            "commands",
+            [command("get", WITHHELD)],
+            "Commands were seen; how many installations used them is withheld.",
+        ),
+        ("commands", "commands", [], "No command was seen."),
+        (
+            "configuration",
+            "configuration_errors",
+            [fault("warning", 20), fault("wrong_type", 30)],
+            (
+                "The most common is wrong_type (key Token, platform slack): "
+                "30 installations, 30.0 % of "
+                "all."
+            ),
+        ),
+        (
+            "configuration",
+            "configuration_errors",
+            [fault("warning", WITHHELD)],
+            "Faults were seen; how many installations have them is withheld.",
+        ),
+        ("configuration", "configuration_errors", [], "No fault was seen."),
+        (
+            "events",
+            "events_per_day",
+            [day("slack", 7)],
+            "On half of the days an installation with slack handles at most 7 events a day.",
+        ),
+        (
+            "events",
+            "events_per_day",
+            [day("slack", WITHHELD)],
+            "It is withheld: it would tell of single installations.",
+        ),
+        ("events", "events_per_day", [], "No day was observed as a whole."),
+        (
+            "integrations",
+            "integrations",
+            [on("slack", 20), on("teams", 30), on("discord", WITHHELD)],
+            (
+                "Of those told, switched on most often, as a share of all "
+                "installations at least: teams "
+                "(30.0 %) and slack (20.0 %)."
+            ),
+        ),
+        (
+            "integrations",
+            "integrations",
+            [on("slack", WITHHELD)],
+            "It is withheld: it would tell of single installations.",
+        ),
+        ("integrations", "integrations", [on("slack", 0)], "None was seen to be switched on."),
+    ],
+)
+def test_none_is_told_apart_from_what_is_withheld(
+    question: str, table: str, rows: Sequence[Row], expected: str
+) -> None:
+    told: dict[str, Any] = {table: rows}
+
+    assert said(page_of(**told), question) == expected
+
+
+# --- what is withheld as a whole ------------------------------------------------------------------
+
+
+def test_a_table_without_rows_says_why() -> None:
+    page = page_of(
+        kubernetes_minors=[minor("1.30", 100, BEFORE), minor("1.30", 100)],
+        crashes=[version("v1", 0)],
+    )
+
+    assert said(page, "versions") == said(page, "both")
+    assert said(page, "versions").startswith("It is withheld as a whole")
+    assert '"report-tables/version_adoption.csv"' in part(page, "versions")
+    for title, why in (
+        ("Distributions in the week", "It is withheld as a whole"),
+        ("By minor and distribution", "It is withheld as a whole"),
+        ("Commands in the week", "None."),
+        ("Kinds of crashes", "None is told."),
+    ):
+        assert f"<p>{why}" in numbers(page, title)
+    told = part(page, "method")
+    assert f"kubernetes_adoption of {BEFORE} and of {WEEK} as a whole" in told
+    assert f"crashes of {BEFORE} as a whole" in told
+    assert "kubernetes_minors of" not in told
+
+
+def test_a_week_of_few_is_withheld_and_no_week_that_is_not_whole() -> None:
+    weeks = [WEEK + timedelta(weeks=number) for number in range(4)]
+    page = page_of(
+        weeks=weeks,
+        active_installations=[
+            Active(week=week, installations=WITHHELD if week in weeks[:1] else 50) for week in weeks
+        ],
+        # Of the third it is withheld as a whole; and the data end in the last.
+        completeness=[observed(weeks[1]), Completeness(week=weeks[3], reason="observed", share=0.5,
+                                                       is_complete=False, is_whole=False)],
+        kubernetes_minors=[minor("1.30", 50, week, 50) for week in (weeks[1], weeks[3])],
+    )  # fmt: skip
+    title = "Installations that reported, by week"
+
+    assert f"<p>The week of {weeks[2]}, compared with that of {weeks[1]}.</p>" in page
+    assert f"Hatched: {weeks[3]} (not whole)." in caption(page, title)
+    assert "Dotted: withheld" in caption(page, title)
+    assert len(drawn(drawing(page, title), "dotted")) == 1
+    assert [one[0] for one in cells(page, "Installations by week")] == [
+        f"{weeks[0]} (withheld)",
+        f"{weeks[1]}",
+        f"{weeks[2]}",
+        f"{weeks[3]} (not whole)",
+    ]
+    assert said(page, "kubernetes").startswith("It is withheld as a whole")
+    assert f"everything of {weeks[0]} as a whole" in part(page, "method")
+    # That of the week that is left out is no zero.
+    shares = drawing(page, "Observed and missing time by week, as a share of all time")
+    assert len(drawn(shares, "dotted")) == 2
+    assert said(page, "completeness").startswith("It is withheld as a whole")
+
+
+def test_nothing_is_compared_with_a_week_that_is_withheld() -> None:
+    page = page_of(
+        active_installations=[
+            Active(week=BEFORE, installations=WITHHELD),
+            Active(week=WEEK, installations=9),
+        ],
+        completeness=[observed()],
+        kubernetes_minors=[minor("1.30", 9, everyone=9)],
+    )
+
+    assert "the one before cannot be compared with it: it is withheld." in page
+    assert "The week before is withheld." in numbers(page, "Kubernetes in the week")
+
+
+def test_of_a_fleet_of_few_nothing_is_told() -> None:
+    page = page_of(many=WITHHELD, completeness=[])
+    told = all_of(r'<p class="said">(.*?)</p>', page)
+
+    assert len(told) == 12
+    assert {*told} == {
+        "It is withheld: too few installations reported in the week to tell of them."
+    }
+
+
+def test_of_a_week_in_which_nobody_reported_there_is_none() -> None:
+    told = all_of(r'<p class="said">(.*?)</p>', page_of(many=0, completeness=[]))
+
+    assert len(told) == 12
+    assert {*told} == {"Nobody reported in the week."}
+
+
+# --- drawings and tables --------------------------------------------------------------------------
+
+
+def test_a_bar_is_as_long_as_its_number_and_marked_where_it_was() -> None:
+    page = page_of(
+        kubernetes_minors=[
+            minor("1.29", 80, BEFORE),
+            minor("1.30", 20, BEFORE),
+            minor("1.29", 20),
+            minor("1.30", 40),
+            minor("1.31", WITHHELD),
+        ]
+    )
+    chart = drawing(page, BARS)
+
+    # The longest is 80 % of the week before.
+    assert [one.split("h")[1].split("v")[0] for one in drawn(chart, "bar")] == ["70.0", "140.0"]
+    assert [one.split()[0] for one in drawn(chart, "was")] == [f"M{WIDTH - 1}.0", "M70.0"]
+    assert drawn(chart, "dotted") == ["M0.5 100.5h23.0v9h-23.0z"]
+    assert drawn(chart, "hatch") == []
+    assert "Mark: the week before. Dotted: withheld" in caption(page, BARS)
+
+
+def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:
+    rows = [minor(f"1.{number}", WITHHELD) for number in range(20, 24)]
+    chart = drawing(page_of(kubernetes_minors=[*rows, minor("1.30", 80)]), BARS)
+
+    assert drawn(chart, "dotted") == ["M0.5 60.5h69.0v9h-69.0z"]
+    assert "4 withheld, together: 20.0 %" in (chart.findtext("desc") or "")
+
+
+def test_a_week_of_which_little_was_observed_is_hatched_and_it_says_so() -> None:
+    page = page_of(
+        kubernetes_minors=[minor("1.30", 90), minor("1.31", 10)], completeness=[observed(share=0.7)]
+    )
+
+    assert len(drawn(drawing(page, BARS), "hatch")) == 2
+    assert f"Hatched: {WEEK} (70.0 % observed)." in caption(page, BARS)
+
+
+def test_a_table_says_if_it_is_not_complete() -> None:
+    def told(*, is_complete: bool) -> str:
+        rows = [Command(week=WEEK, platform="x", command="get", is_complete=is_complete)]
+        return numbers(page_of(commands=rows), "Commands in the week")
+
+    assert "Not complete: something of this week could not be observed" in told(is_complete=False)
+    assert "Not complete" not in told(is_complete=True)
+
+
+def test_words_stand_left_and_numbers_right_whatever_they_begin_with() -> None:
+    page = page_of(
+        notification_failures=[failure("unknown", "unreachable", 0.1, installations=70)],
+        completeness=[observed(), missing("withheld", 1)],
+    )
+    failures = numbers(page, "Failures in the week")
+
+    assert re.findall(r'<t[hd] class="words"[^>]*>(.*?)</', failures)[-2:] == [
+        "event",
+        "unreachable",
+    ]
+    assert "<td>70</td>" in failures
+    assert failures.count('class="words"') == 5
+    assert '<td class="w">' not in numbers(page, "Time in the week")
+    assert [one[0] for one in cells(page, "Time in the week")] == [
+        "observed",
+        "withheld by the operator",
+    ]
+
+
+def test_few_are_marked_in_every_table() -> None:
+    page = page_of(
+        crashes=[version("v1.13.0", 9)],
+        crash_kinds=[kind("oom", 90)],
+        completeness=[observed(), missing("stopped", 1)],
+        integrations=[on("slack", 20)],
+    )
+
+    assert cells(page, "Kinds of crashes")[0][-1] == "9°"
+    assert [one[-1] for one in cells(page, "Time in the week")] == ["100", "9°"]
+    assert cells(page, "Bots and sinks")[0][2] == "20°"
+
+
+def test_installations_and_clusters_have_a_table_each() -> None:
+    row = Active(week=WEEK, installations=80, clusters=60, clusters_gone=7)
+    page = page_of(active_installations=[row])
+
+    assert cells(page, "Installations by week")[0][:2] == [str(WEEK), "80"]
+    assert cells(page, "Clusters by week") == [[str(WEEK), "60", "–", "–", "–", "7"]]
+    assert "The highest is 80" in part(page, "active")
