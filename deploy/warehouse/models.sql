@@ -974,8 +974,9 @@ select
   w.configuration_error_withheld, w.event_handled_withheld, w.integration_enabled_withheld,
   w.notification_failed_withheld,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
-  case when w.unreported = 0 and w.implausible_seconds = 0 and holes_in.week is null then 1 else 0 end
-    as is_seen,
+  case
+    when w.unreported = 0 and w.implausible_seconds = 0 and holes_in.week is null then 1 else 0
+  end as is_seen,
   case
     when coalesce(holes_in.is_version_late, 0) = 0 and w.is_version_late = 0
       and w.implausible_seconds = 0
@@ -1016,8 +1017,9 @@ from (
   group by c.week
 ) as w
 cross join (
-  select first_start, first_week, least(last_end, case when due > 0 then due else last_end end, received)
-    as ended
+  select
+    first_start, first_week,
+    least(last_end, case when due > 0 then due else last_end end, received) as ended
   from reach
 ) as bounds
 left join (
