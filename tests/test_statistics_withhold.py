@@ -508,6 +508,14 @@ def test_failures_of_few_are_not_told_however_many_failed_elsewhere() -> None:
     assert {told.failed, told.rate, told.installations_failed} == {WITHHELD}
 
 
+def test_failures_of_few_elsewhere_alone_are_not_told() -> None:
+    told = failure(
+        failed=0, installations_failed=0, installations=3, installations_unobserved=3, failed_all=9
+    )
+
+    assert {told.failed, told.failed_all, told.installations, told.rate} == {WITHHELD}
+
+
 def test_failures_of_few_elsewhere_are_not_what_all_have_more() -> None:
     told = failure(installations_failed=49, installations_unobserved=1, failed_all=61)
 
@@ -785,6 +793,14 @@ def test_kinds_do_not_give_away_crashes_between_versions(between: int) -> None:
 
     assert (told.crashes, told.installations_crashed) == (40 - between, WITHHELD)
     assert [one.crashes for one in shown.crash_kinds] == [31, WITHHELD]
+
+
+def test_a_kind_of_few_and_crashes_between_versions_are_not_what_is_left_of_a_row() -> None:
+    shown = crashed("v1.14.0", 44, 20, ("panic", 40, 20), ("oom", 2, 2))
+
+    # With the 40 told the two others are four together, so that neither could be five.
+    assert [one.crashes for one in shown.crashes] == [44]
+    assert [one.crashes for one in shown.crash_kinds] == [WITHHELD, WITHHELD]
 
 
 def test_kinds_are_left_out_if_not_even_one_can_be_withheld() -> None:
