@@ -19,6 +19,11 @@ def is_few(value: Told, least: int) -> bool:
     return isinstance(value, int | float) and 0 < value < least
 
 
+def leaves_few(value: Told, of: Told, least: int) -> bool:
+    """Whether a number is of all but few: whoever knows both, knows of how few it is not."""
+    return is_few(whole(of) - whole(value), least)
+
+
 def whole(value: Told) -> int:
     """Return a number as a whole one; zero if there is none."""
     return round(value) if isinstance(value, int | float) else 0

@@ -116,7 +116,6 @@ def _summary(parts: Parts) -> Element:
 
 
 def _method(shown: Shown, about: About) -> Element:
-    least = shown.least
     withheld = count_withheld(shown)
     told = (
         tag("li", f"{about.events:,} events were read, of {', '.join(about.sources)}; "
@@ -130,15 +129,7 @@ def _method(shown: Shown, about: About) -> Element:
         tag("li", "Hatched columns and bars are of a week that is not whole, or of which less "
             "than 90 % of the time was observed; dotted ones are withheld. What could not be "
             "observed is left out, and never counted as zero."),
-        tag("li", f"Withheld (a stump, always of one size) is what tells of fewer than {least} "
-            "installations, and as many other numbers as it takes to keep these from being "
-            "found: by addition and subtraction of everything in this page and its tables, "
-            "a withheld number of installations, of crashes or of failures up to "
-            f"{least} can be any from 1 to {least}, and a greater one has at least {least} "
-            "possible values. Where that cannot be had, a week's table is left out. Rows in "
-            "which one installation can stand several times (commands, configuration) have no "
-            "sum, and only the small ones are withheld. Drawings and sentences are made of "
-            "what is told."),
+        tag("li", _promise(shown.least)),
         tag("li", "Withheld in part or as a whole: "
             + (", ".join(f"{number(many)} rows of {name}" for name, many in withheld.items())
                or "nothing")
@@ -146,6 +137,26 @@ def _method(shown: Shown, about: About) -> Element:
                       for name, weeks in left_out(shown).items()) + "."),
     )  # fmt: skip
     return section("method", "How to read this", tag("ul", *told))
+
+
+def _promise(least: int) -> str:
+    if least <= 1:
+        return "Nothing is withheld: rows may be of one installation."
+    return (
+        f"Withheld (a stump, always of one size) is what tells of fewer than {least} "
+        "installations, and as many other numbers as it takes to keep these from being found: "
+        "by addition and subtraction of everything in this page and its tables, a withheld "
+        f"number of installations, of crashes or of failures up to {least} can be any from 1 to "
+        f"{least}, and a greater one has at least {least} possible values. Where that cannot be "
+        "had, a week's table is left out. The totals of two weeks still tell how many at least "
+        "have gone, and installations and clusters how many at most have none. Rows in which one "
+        "installation can stand several times (commands, days, failures, configuration) have no "
+        "sum: of these the small ones are withheld, and how many use a command, have a fault, "
+        "had whole days or were observed if that is all but fewer than "
+        f"{least}. Not kept back is who of many did not fail or crash, and what one number "
+        "bounds of another without being its sum. Drawings and sentences are made of what is "
+        "told."
+    )
 
 
 def _link(part: Element) -> Element:

@@ -4,7 +4,7 @@ Owns which numbers of the answers add up to which. Everything that is printed, i
 and tables, is made of what comes out of here, and so tells nothing more.
 
 Rows whose installations may be in several of them (commands, failures, days) add up to nothing,
-and of those only the small ones are withheld.
+and of those only what is of few is withheld, or of all but few.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ from agent.statistics.answers import (
     CrashKind,
     Failure,
     Integration,
+    Misconfigured,
     PerDay,
     Row,
     Told,
     Version,
     numbers,
 )
-from agent.statistics.blanks import blank, by_week, changed, is_few, whole
+from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.shown import Shown, is_known
@@ -45,24 +46,50 @@ _PARTS = ("new", "kept", "returned", "gone")
 
 
 def withhold(answers: Answers, least: int) -> Shown:
-    """Return the answers without what would tell of fewer than `least` installations."""
+    """Return the answers without what would tell of fewer than `least` installations.
+
+    Of fewer than one or none tells nothing: then all is told.
+    """
     told = [one for one in answers.active_installations if not is_few(one.installations, least)]
     # Of a week in which nobody was active there is nothing but why.
     weeks = {one.week for one in told}
     found = _of_weeks(answers, weeks)
     adoption = adoption_of(found, least)
+    if least <= 1:
+        return evolve(
+            adoption,
+            active_installations=answers.active_installations,
+            integrations=found.integrations,
+            commands=found.commands,
+            events_per_day=found.events_per_day,
+            notification_failures=found.notification_failures,
+            configuration_errors=found.configuration_errors,
+            crashes=found.crashes,
+            crash_kinds=found.crash_kinds,
+            completeness=found.completeness,
+        )
+    everyone = {one.week: one.installations for one in told}
+    integrations = [_integration(one, least) for one in found.integrations]
+    users = {(one.week, one.platform): one.installations for one in integrations}
     crashes, kinds = _crashes(found, adoption.version_adoption, least)
     return evolve(
         adoption,
         active_installations=tuple(_active(answers.active_installations, least)),
-        integrations=tuple(_integration(one, least) for one in found.integrations),
-        commands=tuple(_command(one, least) for one in _small(found.commands, least)),
-        events_per_day=tuple(_per_day(one, least) for one in found.events_per_day),
-        notification_failures=tuple(_failures(found.notification_failures, least)),
-        configuration_errors=_small(found.configuration_errors, least),
+        integrations=tuple(integrations),
+        commands=tuple(
+            _command(one, everyone[one.week], least) for one in _small(found.commands, least)
+        ),
+        events_per_day=tuple(
+            _per_day(one, users.get((one.week, one.platform)), least)
+            for one in found.events_per_day
+        ),
+        notification_failures=tuple(_failures(found.notification_failures, users, least)),
+        configuration_errors=tuple(
+            _misconfigured(one, least) for one in _small(found.configuration_errors, least)
+        ),
         crashes=crashes,
         crash_kinds=kinds,
-        completeness=_completeness(found.completeness, least),
+        completeness=_completeness(found.completeness, everyone, least),
     )
 
 
@@ -154,32 +181,49 @@ def _integration(row: Integration, least: int) -> Integration:
     return changed(row, told)
 
 
-def _command(row: Command, least: int) -> Command:
-    """Withhold the part of a count that is of few."""
-    return changed(
-        row,
-        {
-            name: WITHHELD
-            for part in ("failed", "at_most")
-            if is_few(getattr(row, f"installations_{part}"), least)
-            for name in (f"count_{part}", f"installations_{part}")
-        },
-    )
+def _command(row: Command, everyone: Told, least: int) -> Command:
+    """Withhold the part of a count that is of few, and who is all but few."""
+    told: dict[str, Told] = {
+        name: WITHHELD
+        for part in ("failed", "at_most")
+        if is_few(getattr(row, f"installations_{part}"), least)
+        for name in (f"count_{part}", f"installations_{part}")
+    }
+    if leaves_few(row.installations_observable, everyone, least):
+        told |= dict.fromkeys(Command.SHARED, WITHHELD)
+    if any(
+        leaves_few(row.installations, of, least) for of in (row.installations_observable, everyone)
+    ):
+        told["installations"] = WITHHELD
+    return changed(row, told)
 
 
-def _per_day(row: PerDay, least: int) -> PerDay:
-    """Withhold quantiles: one is of somebody, so as many must lie on either side of it."""
+def _misconfigured(row: Misconfigured, least: int) -> Misconfigured:
+    """Withhold of how many a fault is that all but few have."""
+    if leaves_few(row.installations, row.installations_all, least):
+        return changed(row, dict.fromkeys(("installations", "share"), WITHHELD))
+    return row
+
+
+def _per_day(row: PerDay, users: Told, least: int) -> PerDay:
+    """Withhold quantiles: one is of somebody, so the days of as many must lie on either side."""
     if is_few(row.installations, least):
         return blank(row)
+    # So many days can be of one fewer.
+    days = DAYS * (least - 1)
     told: dict[str, Told] = {
         name: WITHHELD
         for name, at in _QUANTILES.items()
-        if min(at, 100 - at) * whole(row.installations) < 100 * least
+        if min(at, 100 - at) * whole(row.installation_days) <= 100 * days
         and getattr(row, name) is not None
     }
-    # Of so few days each may be of the same installations.
-    if 0 < whole(row.days_left_out) <= DAYS * (least - 1):
+    if row.days_left_out:
+        # What was handled on these is what the attempts that did not fail have more.
+        told["total"] = WITHHELD
+    if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
+    if leaves_few(row.installations, users, least):
+        told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
     return changed(row, told)
 
 
@@ -196,7 +240,9 @@ _UNOBSERVED = ("failed_all", "installations", "installations_unobserved")
 """What they tell of the other windows, the observed being told."""
 
 
-def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
+def _failures(
+    rows: Iterable[Failure], users: Mapping[tuple[date, str], Told], least: int
+) -> Iterable[Failure]:
     """Withhold failures: attempts are those that failed, by reason, and those that did not."""
     groups: defaultdict[tuple[date, str, str], list[Failure]] = defaultdict(list)
     for one in rows:
@@ -208,10 +254,7 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
                 whole(one.failed),
                 "attempts",
                 OUTSIDE,
-                any(
-                    is_few(many, least)
-                    for many in (one.installations, one.installations_failed, one.failed)
-                ),
+                is_few(one.installations, least) or is_few(one.installations_failed, least),
                 1 + whole(one.failed) / 1000,
             )
             for one in group
@@ -236,6 +279,8 @@ def _failures(rows: Iterable[Failure], least: int) -> Iterable[Failure]:
                 told |= dict.fromkeys(("attempts", "rate"), WITHHELD)
             if is_few(one.installations_unobserved, least):
                 told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
+            if leaves_few(observed, users.get((one.week, one.platform)), least):
+                told["installations_observed"] = WITHHELD
             yield changed(one, told)
 
 
@@ -244,7 +289,7 @@ def _crashes(
 ) -> tuple[Sequence[Crashes], Sequence[CrashKind]]:
     """Withhold crashes: also of a version that is withheld; its hours are left of everybody's."""
     told = {one.week for one in versions}
-    secret = {(one.week, one.botkube_version) for one in versions if one.installations is WITHHELD}
+    run_by = {(one.week, one.botkube_version): one.installations for one in versions}
     shown: list[Crashes] = []
     kinds: list[CrashKind] = []
     of_version: defaultdict[tuple[date, str], list[CrashKind]] = defaultdict(list)
@@ -257,7 +302,8 @@ def _crashes(
                 whole(one.installation_hours),
                 "all",
                 "versions",
-                is_few(one.installations, least) or (week, one.botkube_version) in secret,
+                is_few(one.installations, least)
+                or run_by.get((week, one.botkube_version)) is WITHHELD,
                 1 + whole(one.installation_hours),
             )
             for one in rows
@@ -270,6 +316,8 @@ def _crashes(
                 shown.append(blank(one))
             else:
                 row, those = _kinds(one, of_version[week, one.botkube_version], least)
+                if leaves_few(run_by.get((week, one.botkube_version)), one.installations, least):
+                    row = evolve(row, installations=WITHHELD)  # few ran another at its end
                 shown.append(row)
                 kinds += those
     return tuple(shown), tuple(kinds)
@@ -278,13 +326,14 @@ def _crashes(
 def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashes, list[CrashKind]]:
     """Withhold kinds: a version's crashes are those of each kind.
 
-    Those of a version that is not known are also what the kinds of a version have more than its
-    row, and of how many installations these are nobody says.
+    What the kinds have more than its row, or less, are crashes of windows of several versions, or
+    of none that is known: of how many installations nobody says.
     """
     is_of_few = bool(row.crashes) and (
         not is_known(row) or is_few(row.installations_crashed, least)
     )
-    between = abs(sum(whole(one.crashes) for one in kinds) - whole(row.crashes))
+    total, between = ("all", "kinds"), ("between", "versions")
+    more = sum(whole(one.crashes) for one in kinds) - whole(row.crashes)
     cells = [
         Cell(
             one.kind,
@@ -296,18 +345,22 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
         )
         for one in kinds
     ]
-    total = ("all", "kinds")
-    cells.append(Cell(total, whole(row.crashes), OUTSIDE, "version", is_small=is_of_few, cost=1e6))
-    hidden = None if kinds and is_few(between, least) else hide(cells, least)
+    cells.append(Cell(total, whole(row.crashes), OUTSIDE, "version", is_of_few, 1e6))
+    if kinds and more:
+        tail, head = (OUTSIDE, "version") if more > 0 else ("version", OUTSIDE)
+        cells.append(Cell(between, abs(more), tail, head, is_small=True))
+    hidden = hide(cells, least)
     told = [] if hidden is None else [blank(k) if k.kind in hidden else k for k in kinds]
-    if total in hidden if hidden is not None else is_of_few or not is_few(between, least):
+    if is_of_few or (hidden is not None and total in hidden):
         row = evolve(row, crashes=WITHHELD, per_1000_hours=WITHHELD)
     if row.crashes is WITHHELD or any(one.installations is WITHHELD for one in told):
         row = evolve(row, installations_crashed=WITHHELD)
     return row, told
 
 
-def _completeness(rows: Iterable[Completeness], least: int) -> Sequence[Completeness]:
+def _completeness(
+    rows: Iterable[Completeness], everyone: Mapping[date, Told], least: int
+) -> Sequence[Completeness]:
     """Withhold hours: those of all reasons are all hours."""
     shown: list[Completeness] = []
     for those in by_week(rows).values():
@@ -324,5 +377,11 @@ def _completeness(rows: Iterable[Completeness], least: int) -> Sequence[Complete
         ]
         hidden = hide(cells, least)
         if hidden is not None:
-            shown += (blank(one) if one.reason in hidden else one for one in those)
+            for one in those:
+                if one.reason in hidden:
+                    shown.append(blank(one))
+                elif leaves_few(one.installations, everyone[one.week], least):
+                    shown.append(changed(one, {"installations": WITHHELD}))
+                else:
+                    shown.append(one)
     return tuple(shown)
