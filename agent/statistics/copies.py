@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.statistics.warehouse import WarehouseError, first_line, literal, quoted
+from agent.statistics.warehouse import WarehouseError, exactly, first_line, literal, quoted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.statistics.loaded import Loaded, Tables
     from agent.statistics.warehouse import Warehouse
 
 _TRAITS = frozenset({"identifies", "groups"})
 
 
-def load_parquet(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def load_parquet(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     """Read a table of that name, or one of all events."""
-    relation = f"read_parquet({literal(str(path))})"
+    relation = f"read_parquet({exactly(path)})"
     found = _columns(into, relation)
-    if path.stem in tables:
-        loaded.events += _insert(into, relation, found, path.stem, tables[path.stem])
+    name = Path(shown).stem
+    if name in tables:
+        loaded.events += _insert(into, relation, found, name, tables[name])
         return
     if "event" not in found:
-        raise WarehouseError(f"{path}: no table of ours has this name, and no column is `event`")
+        raise WarehouseError(f"{shown}: no table of ours has this name, and no column is `event`")
     for table, columns in tables.items():
         if table not in _TRAITS:
             one = f"(select * from {relation} where replace(lower(event), ' ', '_') = '{table}')"
@@ -33,7 +33,7 @@ def load_parquet(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) ->
 
 def load_duckdb(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     """Read the tables of a database file."""
-    into.connection.execute(f"attach {literal(str(path))} as export_of (read_only)")
+    into.connection.execute(f"attach {literal(str(path.absolute()))} as export_of (read_only)")
     try:
         found = into.rows(
             "select table_name, any_value(schema_name) from duckdb_tables()"
@@ -85,7 +85,7 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
                         out.write(block)
                 kinds = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in names)
                 relation = (
-                    f"read_csv({literal(str(spool))}, header = false, columns = {{{kinds}}},"
+                    f"read_csv({exactly(spool)}, header = false, columns = {{{kinds}}},"
                     " auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
                 )
                 loaded.events += _insert(into, relation, names, table, columns)

@@ -5,11 +5,13 @@ Owns how a source is named, and what is believed of its times. Blocks.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from errno import EBADF
 from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeAlias
@@ -40,8 +42,10 @@ _LOOK_SECONDS = 0.2
 
 def label(source: str) -> str:
     """Return how a source may be named: an address without user and password."""
+    if source == "-":
+        return "standard input"
     if not _is_address(source):
-        return source
+        return readable(source)
     scheme = source.partition("://")[0]
     try:
         parts = urlsplit(source)
@@ -52,39 +56,41 @@ def label(source: str) -> str:
     return f"{scheme}://..." if "@" in parts.path else f"{scheme}://{host}{parts.path}"
 
 
-def are_large(sources: Iterable[str]) -> bool:
+def readable(name: str | Path) -> str:
+    """Return the name of a file as text that can be written; a name need not be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
+
+
+def are_large(sources: Sequence[str]) -> bool:
     """Whether there is more than is held in memory, or nobody knows."""
     return (
-        any(source == "-" or _is_address(source) for source in sources)
-        or sum(
-            one.stat().st_size
-            for source in map(Path, sources)
-            for one in (source.iterdir() if source.is_dir() else (source,))
-        )
-        > LARGE_BYTES
+        any(_is_address(source) or _is_piped(source) for source in sources)
+        or sum(one.stat().st_size for source in sources for one in _files(source)) > LARGE_BYTES
     )
 
 
-def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
+def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
     """Read all sources into Segment's tables. Raises `OSError` and `WarehouseError`."""
     loaded = Loaded()
     tables = into.tables()
     for source in sources:
-        progress = tell(label(source))
+        is_piped = not _is_address(source) and _is_piped(source)
+        progress = tell(label(source) + (", until its writer ends" if is_piped else ""))
         with _watched(into.connection, progress):
             if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
                 load_postgres(source, label(source), into, tables, loaded)
             elif _is_address(source):
                 raise WarehouseError(f"{label(source)}: of addresses only postgresql:// is read")
+            elif is_piped:
+                _load_file(_copied(source, into.folder), label(source), into, tables, loaded)
             else:
-                paths = list(_files(source, into.folder))
+                paths = _files(source)
                 entries = [one for one in paths if one.suffix == ".report"]
                 if entries:
                     load_ledger(entries, into, tables, loaded)
                 for path in paths:
                     if path.suffix != ".report":
-                        with _named(str(path)):
-                            _load_file(path, into, tables, loaded)
+                        _load_file(path, readable(path), into, tables, loaded)
         progress(100)
     return loaded
 
@@ -120,6 +126,25 @@ def _is_address(source: str) -> bool:
     return "://" in source
 
 
+def _is_piped(source: str) -> bool:
+    """Whether it can be read only once, and from its beginning."""
+    path = Path(source)
+    return source == "-" or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _copied(source: str, folder: Path) -> Path:
+    """Copy what can be read only once; who opens a pipe waits for its writer."""
+    path = folder / "piped"
+    with path.open("wb") as out, ExitStack() as stack:
+        if source != "-":
+            shutil.copyfileobj(stack.enter_context(Path(source).open("rb")), out)
+        elif sys.stdin is None:
+            raise OSError(EBADF, "it is closed", label(source))
+        else:
+            shutil.copyfileobj(sys.stdin.buffer, out)
+    return path
+
+
 @contextmanager
 def _named(source: str) -> Iterator[None]:
     """Say of a file that is not what it begins like which one it is."""
@@ -151,34 +176,35 @@ def _watched(connection: duckdb.DuckDBPyConnection, tell: Tell) -> Iterator[None
         thread.join()
 
 
-def _files(source: str, folder: Path) -> Iterator[Path]:
-    """Yield the files of a source; standard input becomes one."""
-    if source == "-":
-        path = folder / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path
-        return
+def _files(source: str) -> list[Path]:
+    """Return the files of a source that is one, or a directory."""
     path = Path(source)
     if not path.is_dir():
-        yield path
-        return
+        return [path]
     found = [one for one in sorted(path.iterdir()) if one.is_file() and _is_export(one.name)]
     if not found:
-        raise WarehouseError(f"{source}: no export and no ledger is in this directory")
-    yield from found
+        raise WarehouseError(f"{readable(source)}: no export and no ledger is in this directory")
+    return found
 
 
 def _is_export(name: str) -> bool:
     return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
 
 
-def _load_file(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def _load_file(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     with path.open("rb") as file:
         begin = file.read(16)
-    if begin.startswith(b"PAR1"):
-        load_parquet(path, into, tables, loaded)
-    elif begin[8:12] == b"DUCK":
-        load_duckdb(path, into, tables, loaded)
-    else:
-        load_lines(path, into, tables, loaded, is_zipped=begin.startswith(b"\x1f\x8b"))
+    if readable(path) != str(path):
+        # DuckDB takes UTF-8 alone.
+        link = into.folder / "named"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.absolute())
+        path = link
+    with _named(shown):
+        if begin.startswith(b"PAR1"):
+            load_parquet(path, shown, into, tables, loaded)
+        elif begin[8:12] == b"DUCK":
+            load_duckdb(path, into, tables, loaded)
+        else:
+            is_zipped = begin.startswith(b"\x1f\x8b")
+            load_lines(path, shown, into, tables, loaded, is_zipped=is_zipped)

@@ -7,6 +7,7 @@ Must not know where events come from, nor what the answers mean. Blocks.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,6 +83,11 @@ def quoted(name: str) -> str:
 def literal(text: str) -> str:
     """Return a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def exactly(path: Path) -> str:
+    """Return a path as SQL has it: of this file, where DuckDB would take its name for a pattern."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", str(path.absolute())))
 
 
 def driver() -> Any:  # noqa: ANN401 a module
