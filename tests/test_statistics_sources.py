@@ -115,12 +115,10 @@ def test_standard_input_is_read_and_its_lines_are_named(
 def test_a_name_is_no_pattern(
     requests: list[bytes], expected: dict[str, str], tmp_path: Path, name: bytes
 ) -> None:
-    folder = tmp_path / os.fsdecode(name)
-    folder.mkdir()
+    others = [one.replace(b'Id":"', b'Id":"other-') for one in requests[:9]]
     for other in ("q1", "q2", "a"):
-        write(folder / other, requests[:9])
-        write(tmp_path / other, requests[:9])
-    source = write(folder / os.fsdecode(name), requests)
+        write(tmp_path / other, others)
+    source = write(tmp_path / os.fsdecode(name), requests)
 
     assert report(tmp_path / "out", source) == expected
 
