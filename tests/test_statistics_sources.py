@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread, main_thread
 from types import SimpleNamespace
 
 import pytest
 
 from agent.__main__ import main
+from agent.statistics.signals import handled
+from agent.statistics.warehouse import opened
 from tests.fleet.fleet import generate
 from tests.fleet.load import load_duckdb
 
@@ -139,3 +143,115 @@ def test_a_name_of_parquet_is_no_pattern(
     source = write_parquet(tmp_path / "[12]", requests)
 
     assert report(tmp_path / "out", source) == expected
+
+
+def test_a_source_is_never_written_to(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    source = write(folder / "events.ndjson", requests)
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "o-tables").mkdir()
+    os.link(source, tmp_path / "o-tables" / "commands.csv")
+    for given in (source, str(folder), str(tmp_path / "link")):
+        for output in (source, str(tmp_path / "link"), str(tmp_path / "o.html")):
+            assert main(["report", given, "-o", output]) == 2
+            assert "a source, to which nothing is written" in capsys.readouterr().err
+    assert main(["report", source, "-o", "/dev/null"]) == 2
+    assert "cannot use /dev/null: not a regular file" in capsys.readouterr().err
+
+    assert Path(source).read_bytes() == b"".join(one + b"\n" for one in requests)
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["exports", "link", "o-tables"]
+
+
+def test_a_report_beside_its_sources_is_written_again(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path / "events.ndjson", requests)
+    for _ in range(2):
+        assert report(tmp_path, str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_it_waits_for_a_pipe_leaves_nothing_behind(
+    requests: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    pipe, room, temporary = tmp_path / "pipe", tmp_path / "room", tmp_path / "temporary"
+    os.mkfifo(pipe)
+    room.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    done = Event()
+    before = signal.getsignal(number)
+
+    def interrupt() -> None:
+        with pipe.open("wb") as file:
+            file.write(b"\n".join(requests))  # more than a pipe holds: it is being read
+            file.flush()
+            signal.pthread_kill(main_thread().ident or 0, number)
+            done.wait(60)
+
+    writer = Thread(target=interrupt, daemon=True)
+    writer.start()
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(pipe), "-o", str(room / "report.html")])
+    done.set()
+    writer.join()
+
+    assert ended.value.code == code
+    assert capsys.readouterr().err == ""
+    assert [*room.iterdir(), *temporary.iterdir()] == []
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_in_the_midst_of_a_query_is_no_fault_of_it() -> None:
+    query = "create or replace temp table x as select hash(range) h from range(5000000) order by h"
+    with handled() as signals, opened(is_large=False) as warehouse:
+        begun = Event()
+
+        def interrupt() -> None:
+            begun.wait(60)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def work() -> None:
+            begun.set()
+            for _ in range(20):
+                warehouse.connection.execute(query)
+
+        Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(SystemExit, match="143"), signals.at_once():
+            work()
+        with pytest.raises(SystemExit, match="143"):
+            signals.end()
+
+
+def test_a_signal_waits_while_something_is_made_or_removed() -> None:
+    with handled() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(SystemExit, match="130"), signals.at_once():
+            pytest.fail("it goes on")
+
+
+def test_the_name_of_the_page_need_not_be_text(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    source = write(tmp_path / "events.ndjson", requests)
+    output = os.fsencode(tmp_path) + b"/caf\xe9.html"
+    assert main(["report", source, "-o", os.fsdecode(output), "--suppress-below", "0"]) == 0
+    sys.stdout.flush()
+
+    assert capfdbinary.readouterr() == (output + b"\n", b"")
+    page = Path(os.fsdecode(output)).read_text(encoding="utf-8")
+    assert "caf\N{REPLACEMENT CHARACTER}-tables" in page
+    tables = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9-tables"))
+    assert {one.name for one in tables.iterdir()} == set(expected)

@@ -6,15 +6,14 @@ Owns how a source is named, and what is believed of its times. Blocks.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from agent.statistics.calls import BROKEN, load_ledger, load_lines
@@ -23,6 +22,8 @@ from agent.statistics.loaded import Loaded
 from agent.statistics.warehouse import WarehouseError, driver, first_line
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     import duckdb
 
     from agent.statistics.loaded import Tables
@@ -38,6 +39,7 @@ LARGE_BYTES = 2 << 30
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
+_BLOCK_BYTES = 1 << 16
 
 
 def label(source: str) -> str:
@@ -65,8 +67,15 @@ def are_large(sources: Sequence[str]) -> bool:
     """Whether there is more than is held in memory, or nobody knows."""
     return (
         any(_is_address(source) or _is_piped(source) for source in sources)
-        or sum(one.stat().st_size for source in sources for one in _files(source)) > LARGE_BYTES
+        or sum(one.stat().st_size for one in files_of(sources)) > LARGE_BYTES
     )
+
+
+def files_of(sources: Iterable[str]) -> Iterator[Path]:
+    """Yield the files that are read, of those sources that are files and directories."""
+    for source in sources:
+        if not _is_address(source) and not _is_piped(source):
+            yield from _files(source)
 
 
 def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
@@ -137,11 +146,14 @@ def _copied(source: str, folder: Path) -> Path:
     path = folder / "piped"
     with path.open("wb") as out, ExitStack() as stack:
         if source != "-":
-            shutil.copyfileobj(stack.enter_context(Path(source).open("rb")), out)
+            file = stack.enter_context(Path(source).open("rb"))
         elif sys.stdin is None:
             raise OSError(EBADF, "it is closed", label(source))
         else:
-            shutil.copyfileobj(sys.stdin.buffer, out)
+            file = cast("BufferedReader", sys.stdin.buffer)
+        # One call of the system at a time: between two, a signal is seen.
+        while block := file.read1(_BLOCK_BYTES):
+            out.write(block)
     return path
 
 

@@ -121,13 +121,25 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
         connection = duckdb.connect(place, config=settings)
         try:
             connection.execute("set TimeZone = 'UTC'")
-            yield Warehouse(connection, folder)
+            with naming(folder):
+                yield Warehouse(connection, folder)
         except duckdb.OutOfMemoryException as error:
             raise WarehouseError(f"the events need more than memory and {folder} hold") from error
         except duckdb.IOException as error:
             raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
         finally:
             connection.close()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name what is written to, where an error does not: a full disk is found by what is open."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _cores() -> int:
