@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -12,14 +13,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Event, Thread, main_thread
 from types import SimpleNamespace
+from urllib.parse import urlencode
 
 import pytest
 
 from agent.__main__ import main
 from agent.statistics.signals import handled
+from agent.statistics.sources import watched
 from agent.statistics.warehouse import opened
 from tests.fleet.fleet import generate
-from tests.fleet.load import load_duckdb
+from tests.fleet.load import load_duckdb, load_postgresql
+from tests.postgres import postgresql
 
 duckdb = pytest.importorskip("duckdb", reason="the report needs the extra: pip install '.[report]'")
 
@@ -255,3 +259,97 @@ def test_the_name_of_the_page_need_not_be_text(
     assert "caf\N{REPLACEMENT CHARACTER}-tables" in page
     tables = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9-tables"))
     assert {one.name for one in tables.iterdir()} == set(expected)
+
+
+def test_names_of_parquet_may_be_in_capitals(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    source = Path(write_parquet(tmp_path / "tables", requests))
+    with duckdb.connect() as database:
+        for one in source.iterdir():
+            relation = database.sql(f"from '{one}'")
+            names = ", ".join(f'"{name}" as "{name.upper()}"' for name in relation.columns)
+            capitals = source / f"{one.stem.upper()}.parquet"
+            relation.project(names).write_parquet(str(capitals))
+            one.unlink()
+
+    assert report(tmp_path / "out", str(source)) == expected
+
+
+def test_a_table_in_two_schemas_is_refused(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(tmp_path / "export.db")
+    with duckdb.connect(source) as database:
+        load_duckdb(database, requests[:9])
+        database.execute("create schema a; create table a.identifies as from identifies")
+
+    assert "export.db: identifies is in more than one schema (a, main): copy" in refused(
+        capsys, tmp_path, source
+    )
+
+
+def test_a_right_or_a_schema_that_lacks_is_named(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with postgresql() as address:
+        with psycopg.connect(address) as database:
+            database.execute("create schema segment; set search_path = segment")
+            load_postgresql(database, requests)
+            database.execute("create role reader login; grant usage on schema segment to reader")
+            database.execute("grant select on all tables in schema segment to reader")
+            database.execute("revoke select on event_handled from reader")
+        given = dict(one.split("=", 1) for one in address.split())
+        given["user"] = "reader"
+        lost = f"postgresql:///?{urlencode(given)}"
+
+        assert "on the search path; name the schema in the address: ?options=" in refused(
+            capsys, tmp_path, lost
+        )
+        options = urlencode({"options": "-csearch_path=segment"})
+        assert "permission denied for table event_handled" in refused(
+            capsys, tmp_path, f"{lost}&{options}"
+        )
+
+
+def test_progress_never_goes_backwards() -> None:
+    told: list[float] = []
+    done = iter([-1.0, 50.0, 98.0, 1.0, 100.0, 0.0])
+    enough = Event()
+
+    def query_progress() -> float:
+        found = next(done, None)
+        if found is None:
+            enough.set()
+            return 0.0
+        return found
+
+    def execute(_statement: str) -> None:
+        pass
+
+    connection = SimpleNamespace(execute=execute, query_progress=query_progress)
+    with watched(connection, told.append, look_seconds=0):  # type: ignore[arg-type]
+        assert enough.wait(60)
+
+    assert told[:6] == [0, 50, 98, 98, 100, 100]
+
+
+def test_thirteen_whole_weeks_are_told(tmp_path: Path) -> None:
+    sent = list(generate(3, 2, 130, window_seconds=DAY, trouble=0).requests())
+    tables = report(tmp_path / "out", write(tmp_path / "events", sent))
+    weeks = {line.split(",")[0] for line in tables["completeness.csv"].splitlines()[1:]}
+
+    assert len(weeks) == 14
+
+
+def test_where_many_clocks_are_ahead_they_are_believed(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    year = re.compile(rb"\b20\d\d-(?=\d\d-\d\dT)")
+    lines = [
+        year.sub(b"2051-", one) if number % 3 == 0 else one for number, one in enumerate(requests)
+    ]
+    report(tmp_path / "out", write(tmp_path / "events", lines))
+
+    assert capsys.readouterr().err == ""

@@ -85,7 +85,7 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
     for source in sources:
         is_piped = not _is_address(source) and _is_piped(source)
         progress = tell(label(source) + (", until its writer ends" if is_piped else ""))
-        with _watched(into.connection, progress):
+        with watched(into.connection, progress):
             if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
                 load_postgres(source, label(source), into, tables, loaded)
             elif _is_address(source):
@@ -170,14 +170,19 @@ def _named(source: str) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(connection: duckdb.DuckDBPyConnection, tell: Tell) -> Iterator[None]:
+def watched(
+    connection: duckdb.DuckDBPyConnection, tell: Tell, look_seconds: float = _LOOK_SECONDS
+) -> Iterator[None]:
     """Tell how far a statement has come, while it runs."""
     connection.execute("set enable_progress_bar = true; set enable_progress_bar_print = false")
     done = Event()
 
     def watch() -> None:
-        while not done.wait(_LOOK_SECONDS):
-            tell(max(0.0, connection.query_progress()))
+        most = 0.0
+        while not done.wait(look_seconds):
+            # Of one source there are several statements.
+            most = max(most, connection.query_progress())
+            tell(most)
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -216,7 +221,7 @@ def _load_file(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: 
         if begin.startswith(b"PAR1"):
             load_parquet(path, shown, into, tables, loaded)
         elif begin[8:12] == b"DUCK":
-            load_duckdb(path, into, tables, loaded)
+            load_duckdb(path, shown, into, tables, loaded)
         else:
             is_zipped = begin.startswith(b"\x1f\x8b")
             load_lines(path, shown, into, tables, loaded, is_zipped=is_zipped)
