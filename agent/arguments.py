@@ -124,7 +124,8 @@ def make_parser(
         "Parquet, a DuckDB file, or postgresql://... Needs pip install "
         "'botkube-analytics[report]'.",
         epilog="exit codes:\n  0  written; lines that could not be used are named\n"
-        "  2  nothing could be read, or DuckDB is missing; nothing was written\n",
+        "  2  nothing could be read, DuckDB is missing, or a source would be replaced;\n"
+        "     nothing was written\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     report.add_argument("sources", nargs="+", metavar="SOURCE", help="exports; -: stdin")

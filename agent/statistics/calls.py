@@ -21,7 +21,7 @@ from attrs import define, field
 
 from agent.ledger.entries import EntryError, decode
 from agent.names import RESERVED
-from agent.statistics.warehouse import driver, literal, quoted
+from agent.statistics.warehouse import driver, exactly, literal, quoted
 
 if TYPE_CHECKING:
     from agent.statistics.loaded import Loaded, Tables
@@ -62,22 +62,16 @@ _TABLE = (
 
 def load_lines(
     path: Path,
+    shown: str,
     into: Warehouse,
     tables: Tables,
     loaded: Loaded,
     *,
     is_zipped: bool,
 ) -> None:
-    shown = str(path)
-    if is_zipped and path.suffix != ".gz":
-        # DuckDB goes by the name.
-        link = into.folder / "export.gz"
-        link.unlink(missing_ok=True)
-        link.symlink_to(path.resolve())
-        path = link
     try:
         are_requests = _are_requests(path, is_zipped=is_zipped)
-        _parse(path, into, are_requests=are_requests)
+        _parse(path, into, are_requests=are_requests, is_zipped=is_zipped)
     except (driver().Error, *BROKEN):
         begun = into.folder / "begun.ndjson"
         if not is_zipped or not (lines := _begin(path, begun)):
@@ -109,7 +103,7 @@ def _are_requests(path: Path, *, is_zipped: bool) -> bool:
     return False
 
 
-def _parse(path: Path, into: Warehouse, *, are_requests: bool) -> None:
+def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool = False) -> None:
     """Read a file into one row a call, its properties still JSON; what is no call has no name."""
     texts = ("messageId", "anonymousId", "groupId", "timestamp", "sentAt", "receivedAt")
     context = "STRUCT(retried_late BOOLEAN)"
@@ -136,7 +130,8 @@ def _parse(path: Path, into: Warehouse, *, are_requests: bool) -> None:
         " coalesce(call.context.retried_late, late) as late,"
         f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
         f" from (select row_number() over () as line, {own}, {call_of} as call"
-        f" from read_ndjson({literal(str(path))}, columns = {{{columns}}}, ignore_errors = true,"
+        f" from read_ndjson({exactly(path)}, columns = {{{columns}}}, ignore_errors = true,"
+        f" compression = '{'gzip' if is_zipped else 'none'}',"
         f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
 

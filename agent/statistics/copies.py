@@ -3,45 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.statistics.warehouse import WarehouseError, first_line, literal, quoted
+from agent.statistics.warehouse import WarehouseError, exactly, first_line, literal, quoted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from agent.statistics.loaded import Loaded, Tables
     from agent.statistics.warehouse import Warehouse
 
 _TRAITS = frozenset({"identifies", "groups"})
 
 
-def load_parquet(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def load_parquet(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     """Read a table of that name, or one of all events."""
-    relation = f"read_parquet({literal(str(path))})"
+    relation = f"read_parquet({exactly(path)})"
     found = _columns(into, relation)
-    if path.stem in tables:
-        loaded.events += _insert(into, relation, found, path.stem, tables[path.stem])
+    name = Path(shown).stem.lower()
+    if name in tables:
+        loaded.events += _insert(into, relation, found, name, tables[name])
         return
     if "event" not in found:
-        raise WarehouseError(f"{path}: no table of ours has this name, and no column is `event`")
+        raise WarehouseError(f"{shown}: no table of ours has this name, and no column is `event`")
     for table, columns in tables.items():
         if table not in _TRAITS:
             one = f"(select * from {relation} where replace(lower(event), ' ', '_') = '{table}')"
             loaded.events += _insert(into, one, found, table, columns)
 
 
-def load_duckdb(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def load_duckdb(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     """Read the tables of a database file."""
-    into.connection.execute(f"attach {literal(str(path))} as export_of (read_only)")
+    into.connection.execute(f"attach {literal(str(path.absolute()))} as export_of (read_only)")
     try:
         found = into.rows(
-            "select table_name, any_value(schema_name) from duckdb_tables()"
+            "select lower(table_name), list(schema_name order by schema_name) from duckdb_tables()"
             " where database_name = 'export_of' group by 1"
         )
-        for table, schema in found:
+        for table, schemas in found:
             if table in tables:
-                relation = f"export_of.{quoted(schema)}.{quoted(table)}"
+                if len(schemas) > 1:
+                    raise WarehouseError(
+                        f"{shown}: {table} is in more than one schema ({', '.join(schemas)}): copy"
+                        " those of one into a file of their own"
+                    )
+                relation = f"export_of.{quoted(schemas[0])}.{quoted(table)}"
                 has = _columns(into, relation)
                 loaded.events += _insert(into, relation, has, table, tables[table])
     finally:
@@ -70,9 +75,17 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
             database.read_only = True
             database.execute("set timezone = 'UTC'")
             found = database.execute(
-                "select table_name, column_name from information_schema.columns"
-                " where table_schema = any(current_schemas(false))"
+                # Also those that may not be read: that is an error then, and not no events.
+                "select relname::text, attname::text from pg_catalog.pg_attribute"
+                " join pg_catalog.pg_class on pg_class.oid = attrelid"
+                " where attnum > 0 and not attisdropped"
+                " and pg_catalog.pg_table_is_visible(attrelid)"
             ).fetchall()
+            if not tables.keys() & {name for name, _ in found}:
+                raise WarehouseError(
+                    f"{shown}: no table of ours is on the search path; name the schema in the"
+                    " address: ?options=-csearch_path%3Dschema"
+                )
             for table, columns in tables.items():
                 has = {column for name, column in found if name == table}
                 names = [one for one in columns if one in has]
@@ -85,7 +98,7 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
                         out.write(block)
                 kinds = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in names)
                 relation = (
-                    f"read_csv({literal(str(spool))}, header = false, columns = {{{kinds}}},"
+                    f"read_csv({exactly(spool)}, header = false, columns = {{{kinds}}},"
                     " auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
                 )
                 loaded.events += _insert(into, relation, names, table, columns)
@@ -94,7 +107,8 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
 
 
 def _columns(into: Warehouse, relation: str) -> Sequence[str]:
-    return [row[0] for row in into.rows(f"describe select * from {relation}")]
+    """Return the columns in small letters; DuckDB finds them in any."""
+    return [row[0].lower() for row in into.rows(f"describe select * from {relation}")]
 
 
 def _insert(

@@ -10,8 +10,9 @@ import csv
 import io
 import os
 import shutil
+import sys
 from contextlib import contextmanager
-from errno import EACCES, EISDIR, ENOTDIR
+from errno import EACCES, EEXIST, EISDIR, ENOTDIR
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -22,8 +23,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
 from agent.statistics.shown import SHOWN
-from agent.statistics.sources import are_large, hold_back, label, load
-from agent.statistics.warehouse import WarehouseError, opened
+from agent.statistics.signals import handled
+from agent.statistics.sources import are_large, files_of, hold_back, label, load, readable
+from agent.statistics.warehouse import WarehouseError, naming, opened
 from agent.statistics.withhold import withhold
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from agent.statistics.loaded import Loaded
     from agent.statistics.shown import Shown
     from agent.statistics.sources import Tell
+    from agent.statistics.warehouse import Warehouse
 
 MAX_SHOWN_FAULTS = 20
 
@@ -45,57 +48,82 @@ def show_report(
     errors = Console(stderr=True)
     try:
         # What cannot be written is known before anything is read.
-        with _room(output) as room:
-            return _show(sources, output, room, errors, least, agent_version, now)
+        with handled() as signals, _room(output) as room:
+            _spare(sources, output)
+            with (
+                opened(is_large=are_large(sources)) as warehouse,
+                _progress(errors) as progress,
+                signals.at_once(),
+            ):
+                loaded = _fill(warehouse, sources, progress, now)
+                about = About(
+                    [label(one) for one in sources],
+                    loaded.events,
+                    loaded.others,
+                    len(loaded.faults) + loaded.more_faults,
+                    agent_version,
+                    readable(_tables(output).name),
+                    loaded.ahead,
+                )
+                with naming(output):
+                    _make(room, withhold(warehouse.answers(), least), about)
+            signals.end()
+            with naming(output):
+                _put(room, output)
     except WarehouseError as error:
         return _refuse(errors, str(error))
     except OSError as error:
-        return _refuse(errors, f"cannot use {error.filename}: {error.strerror}")
+        return _refuse(errors, f"cannot use {readable(error.filename or output)}: {error.strerror}")
+    sys.stdout.flush()
+    # The name itself, which need not be text.
+    sys.stdout.buffer.write(os.fsencode(output) + b"\n")
+    return 0
 
 
-def _show(
-    sources: Sequence[str],
-    output: Path,
-    room: Path,
-    errors: Console,
-    least: int,
-    agent_version: str,
-    now: datetime,
-) -> int:
-    with opened(is_large=are_large(sources)) as warehouse, _progress(errors) as progress:
-        warehouse.run("tables.sql")
-        loaded = load(sources, warehouse, lambda source: _task(progress, source))
-        hold_back(warehouse, loaded, now)
-        _say_faults(errors, loaded)
-        if not loaded.events:
-            return _refuse(errors, "no event of this agent could be read")
-        models = _task(progress, "the models")
-        warehouse.run("models.sql")
-        warehouse.run("refresh.sql", models)
-        shown = withhold(warehouse.answers(), least)
-    tables = _tables(output)
-    about = About(
-        [label(one) for one in sources],
-        loaded.events,
-        loaded.others,
-        len(loaded.faults) + loaded.more_faults,
-        agent_version,
-        tables.name,
-        loaded.ahead,
-    )
+def _spare(sources: Sequence[str], output: Path) -> None:
+    """Refuse to write to what is read."""
+    read = {_identity(one) for one in files_of(sources)}
+    for one in (output, *(_tables(output) / f"{name}.csv" for name in SHOWN)):
+        if one.exists() and _identity(one) in read:
+            raise WarehouseError(f"{readable(one)}: a source, to which nothing is written")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _fill(
+    warehouse: Warehouse, sources: Sequence[str], progress: Progress, now: datetime
+) -> Loaded:
+    warehouse.run("tables.sql")
+    loaded = load(sources, warehouse, lambda source: _task(progress, source))
+    hold_back(warehouse, loaded, now)
+    _say_faults(progress.console, loaded)
+    if not loaded.events:
+        raise WarehouseError("no event of this agent could be read")
+    models = _task(progress, "the models")
+    warehouse.run("models.sql")
+    warehouse.run("refresh.sql", models)
+    return loaded
+
+
+def _make(room: Path, shown: Shown, about: About) -> None:
     page = render(shown, about)
     if page is None:
-        return _refuse(errors, "no window was sent in these events")
-    files = dict(csv_files(shown))
-    for name, text in files.items():
-        (room / name).write_text(text, encoding="utf-8")
-    (room / "page.html").write_bytes(page)
+        raise WarehouseError("no window was sent in these events")
+    (room / "page").write_bytes(page)
+    (room / "tables").mkdir()
+    for name, text in csv_files(shown):
+        (room / "tables" / name).write_text(text, encoding="utf-8")
+
+
+def _put(room: Path, output: Path) -> None:
+    tables = _tables(output)
     tables.mkdir(parents=True, exist_ok=True)
-    for name in files:
-        shutil.move(room / name, tables / name)
-    shutil.move(room / "page.html", output)
-    print(output)
-    return 0
+    for one in (room / "tables").iterdir():
+        shutil.move(one, tables / one.name)
+    shutil.move(room / "page", output)
 
 
 def _tables(output: Path) -> Path:
@@ -110,6 +138,8 @@ def _room(output: Path) -> Iterator[Path]:
     """
     if output.is_dir():
         raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(output))
+    if output.exists() and not output.is_file():
+        raise FileExistsError(EEXIST, "not a regular file", str(output))
     tables = _tables(output)
     if tables.exists() and not os.access(tables, os.W_OK | os.X_OK):
         raise PermissionError(EACCES, os.strerror(EACCES), str(tables))

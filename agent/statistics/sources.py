@@ -5,14 +5,15 @@ Owns how a source is named, and what is believed of its times. Blocks.
 
 from __future__ import annotations
 
-import shutil
+import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from errno import EBADF
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from agent.statistics.calls import BROKEN, load_ledger, load_lines
@@ -21,6 +22,8 @@ from agent.statistics.loaded import Loaded
 from agent.statistics.warehouse import WarehouseError, driver, first_line
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     import duckdb
 
     from agent.statistics.loaded import Tables
@@ -36,12 +39,15 @@ LARGE_BYTES = 2 << 30
 SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
+_BLOCK_BYTES = 1 << 16
 
 
 def label(source: str) -> str:
     """Return how a source may be named: an address without user and password."""
+    if source == "-":
+        return "standard input"
     if not _is_address(source):
-        return source
+        return readable(source)
     scheme = source.partition("://")[0]
     try:
         parts = urlsplit(source)
@@ -52,39 +58,48 @@ def label(source: str) -> str:
     return f"{scheme}://..." if "@" in parts.path else f"{scheme}://{host}{parts.path}"
 
 
-def are_large(sources: Iterable[str]) -> bool:
+def readable(name: str | Path) -> str:
+    """Return the name of a file as text that can be written; a name need not be UTF-8."""
+    return os.fsencode(name).decode(errors="replace")
+
+
+def are_large(sources: Sequence[str]) -> bool:
     """Whether there is more than is held in memory, or nobody knows."""
     return (
-        any(source == "-" or _is_address(source) for source in sources)
-        or sum(
-            one.stat().st_size
-            for source in map(Path, sources)
-            for one in (source.iterdir() if source.is_dir() else (source,))
-        )
-        > LARGE_BYTES
+        any(_is_address(source) or _is_piped(source) for source in sources)
+        or sum(one.stat().st_size for one in files_of(sources)) > LARGE_BYTES
     )
 
 
-def load(sources: Iterable[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
+def files_of(sources: Iterable[str]) -> Iterator[Path]:
+    """Yield the files that are read, of those sources that are files and directories."""
+    for source in sources:
+        if not _is_address(source) and not _is_piped(source):
+            yield from _files(source)
+
+
+def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -> Loaded:
     """Read all sources into Segment's tables. Raises `OSError` and `WarehouseError`."""
     loaded = Loaded()
     tables = into.tables()
     for source in sources:
-        progress = tell(label(source))
-        with _watched(into.connection, progress):
+        is_piped = not _is_address(source) and _is_piped(source)
+        progress = tell(label(source) + (", until its writer ends" if is_piped else ""))
+        with watched(into.connection, progress):
             if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
                 load_postgres(source, label(source), into, tables, loaded)
             elif _is_address(source):
                 raise WarehouseError(f"{label(source)}: of addresses only postgresql:// is read")
+            elif is_piped:
+                _load_file(_copied(source, into.folder), label(source), into, tables, loaded)
             else:
-                paths = list(_files(source, into.folder))
+                paths = _files(source)
                 entries = [one for one in paths if one.suffix == ".report"]
                 if entries:
                     load_ledger(entries, into, tables, loaded)
                 for path in paths:
                     if path.suffix != ".report":
-                        with _named(str(path)):
-                            _load_file(path, into, tables, loaded)
+                        _load_file(path, readable(path), into, tables, loaded)
         progress(100)
     return loaded
 
@@ -120,6 +135,28 @@ def _is_address(source: str) -> bool:
     return "://" in source
 
 
+def _is_piped(source: str) -> bool:
+    """Whether it can be read only once, and from its beginning."""
+    path = Path(source)
+    return source == "-" or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _copied(source: str, folder: Path) -> Path:
+    """Copy what can be read only once; who opens a pipe waits for its writer."""
+    path = folder / "piped"
+    with path.open("wb") as out, ExitStack() as stack:
+        if source != "-":
+            file = stack.enter_context(Path(source).open("rb"))
+        elif sys.stdin is None:
+            raise OSError(EBADF, "it is closed", label(source))
+        else:
+            file = cast("BufferedReader", sys.stdin.buffer)
+        # One call of the system at a time: between two, a signal is seen.
+        while block := file.read1(_BLOCK_BYTES):
+            out.write(block)
+    return path
+
+
 @contextmanager
 def _named(source: str) -> Iterator[None]:
     """Say of a file that is not what it begins like which one it is."""
@@ -133,14 +170,19 @@ def _named(source: str) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(connection: duckdb.DuckDBPyConnection, tell: Tell) -> Iterator[None]:
+def watched(
+    connection: duckdb.DuckDBPyConnection, tell: Tell, look_seconds: float = _LOOK_SECONDS
+) -> Iterator[None]:
     """Tell how far a statement has come, while it runs."""
     connection.execute("set enable_progress_bar = true; set enable_progress_bar_print = false")
     done = Event()
 
     def watch() -> None:
-        while not done.wait(_LOOK_SECONDS):
-            tell(max(0.0, connection.query_progress()))
+        most = 0.0
+        while not done.wait(look_seconds):
+            # Of one source there are several statements.
+            most = max(most, connection.query_progress())
+            tell(most)
 
     thread = Thread(target=watch, daemon=True)
     thread.start()
@@ -151,34 +193,35 @@ def _watched(connection: duckdb.DuckDBPyConnection, tell: Tell) -> Iterator[None
         thread.join()
 
 
-def _files(source: str, folder: Path) -> Iterator[Path]:
-    """Yield the files of a source; standard input becomes one."""
-    if source == "-":
-        path = folder / "stdin"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield path
-        return
+def _files(source: str) -> list[Path]:
+    """Return the files of a source that is one, or a directory."""
     path = Path(source)
     if not path.is_dir():
-        yield path
-        return
+        return [path]
     found = [one for one in sorted(path.iterdir()) if one.is_file() and _is_export(one.name)]
     if not found:
-        raise WarehouseError(f"{source}: no export and no ledger is in this directory")
-    yield from found
+        raise WarehouseError(f"{readable(source)}: no export and no ledger is in this directory")
+    return found
 
 
 def _is_export(name: str) -> bool:
     return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
 
 
-def _load_file(path: Path, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def _load_file(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     with path.open("rb") as file:
         begin = file.read(16)
-    if begin.startswith(b"PAR1"):
-        load_parquet(path, into, tables, loaded)
-    elif begin[8:12] == b"DUCK":
-        load_duckdb(path, into, tables, loaded)
-    else:
-        load_lines(path, into, tables, loaded, is_zipped=begin.startswith(b"\x1f\x8b"))
+    if readable(path) != str(path):
+        # DuckDB takes UTF-8 alone.
+        link = into.folder / "named"
+        link.unlink(missing_ok=True)
+        link.symlink_to(path.absolute())
+        path = link
+    with _named(shown):
+        if begin.startswith(b"PAR1"):
+            load_parquet(path, shown, into, tables, loaded)
+        elif begin[8:12] == b"DUCK":
+            load_duckdb(path, shown, into, tables, loaded)
+        else:
+            is_zipped = begin.startswith(b"\x1f\x8b")
+            load_lines(path, shown, into, tables, loaded, is_zipped=is_zipped)

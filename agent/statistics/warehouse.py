@@ -7,6 +7,7 @@ Must not know where events come from, nor what the answers mean. Blocks.
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,6 +85,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def exactly(path: Path) -> str:
+    """Return a path as SQL has it: of this file, where DuckDB would take its name for a pattern."""
+    return literal(re.sub(r"[*?\[]", r"[\g<0>]", str(path.absolute())))
+
+
 def driver() -> Any:  # noqa: ANN401 a module
     """Return DuckDB. Raises `WarehouseError` where the extra is not installed."""
     try:
@@ -115,13 +121,25 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
         connection = duckdb.connect(place, config=settings)
         try:
             connection.execute("set TimeZone = 'UTC'")
-            yield Warehouse(connection, folder)
+            with naming(folder):
+                yield Warehouse(connection, folder)
         except duckdb.OutOfMemoryException as error:
             raise WarehouseError(f"the events need more than memory and {folder} hold") from error
         except duckdb.IOException as error:
             raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
         finally:
             connection.close()
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Name what is written to, where an error does not: a full disk is found by what is open."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise type(error)(error.errno, error.strerror, str(path)) from error
 
 
 def _cores() -> int:

@@ -1,0 +1,355 @@
+"""Sources of a report: exactly what is named is read, once, whole, and left as it is."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Event, Thread, main_thread
+from types import SimpleNamespace
+from urllib.parse import urlencode
+
+import pytest
+
+from agent.__main__ import main
+from agent.statistics.signals import handled
+from agent.statistics.sources import watched
+from agent.statistics.warehouse import opened
+from tests.fleet.fleet import generate
+from tests.fleet.load import load_duckdb, load_postgresql
+from tests.postgres import postgresql
+
+duckdb = pytest.importorskip("duckdb", reason="the report needs the extra: pip install '.[report]'")
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def requests() -> list[bytes]:
+    """Return what a few installations sent, in more than one block of a pipe."""
+    found = list(generate(1, 8, 22, window_seconds=DAY, trouble=0.3).requests())
+    assert sum(map(len, found)) > 3 << 16
+    return found
+
+
+def report(folder: Path, *sources: str) -> dict[str, str]:
+    """Return the tables that the command writes."""
+    folder.mkdir(exist_ok=True)
+    assert main(["report", *sources, "-o", str(folder / "r.html"), "--suppress-below", "0"]) == 0
+    tables = sorted((folder / "r-tables").iterdir())
+    return {one.name: one.read_text(encoding="utf-8") for one in tables}
+
+
+def refused(capsys: pytest.CaptureFixture[str], folder: Path, *sources: str) -> str:
+    """Return in which sentence the command refuses."""
+    capsys.readouterr()
+    assert main(["report", *sources, "-o", str(folder / "refused.html")]) == 2
+    assert not (folder / "refused.html").exists()
+    (said,) = capsys.readouterr().err.splitlines()
+    return said
+
+
+def write(path: Path, lines: Sequence[bytes]) -> str:
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def expected(requests: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("expected")
+    return report(folder, write(folder / "events.ndjson", requests))
+
+
+@pytest.mark.parametrize("is_zipped", [False, True])
+def test_a_pipe_is_read_whole_and_its_lines_are_named(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    is_zipped: bool,
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = b"\n".join([b"{half", *requests])
+    content = gzip.compress(content) if is_zipped else content
+    writer = Thread(target=lambda: pipe.write_bytes(content), daemon=True)
+    writer.start()
+    found = report(tmp_path / "out", str(pipe))
+
+    assert found == expected
+    assert capsys.readouterr().err == f"botkube-analytics: {pipe}:1: not JSON\n"
+
+
+def test_standard_input_is_read_and_its_lines_are_named(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = io.BytesIO(b"\n".join([*requests, b"{half"]))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=content))
+    found = report(tmp_path / "out", "-", "-")
+
+    assert found == expected
+    assert capsys.readouterr().err == (
+        f"botkube-analytics: standard input:{len(requests) + 1}: not JSON\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"q[12]",
+        b"*",
+        b"**",
+        b"q?",
+        b"[!a]",
+        b"it's",
+        b'a "b"',
+        b"a\nb",
+        b"a\\b",
+        b"{q1,q2}",
+        b"\xe9",
+    ],
+)
+def test_a_name_is_no_pattern(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path, name: bytes
+) -> None:
+    others = [one.replace(b'Id":"', b'Id":"other-') for one in requests[:9]]
+    for other in ("q1", "q2", "a"):
+        write(tmp_path / other, others)
+    source = write(tmp_path / os.fsdecode(name), requests)
+
+    assert report(tmp_path / "out", source) == expected
+
+
+def write_parquet(folder: Path, requests: Sequence[bytes]) -> str:
+    folder.mkdir()
+    with duckdb.connect() as database:
+        load_duckdb(database, requests, times="varchar")
+        for (table,) in database.execute("select table_name from duckdb_tables()").fetchall():
+            database.execute(f"copy {table} to '{folder}/{table}.parquet'")
+    return str(folder)
+
+
+def test_a_name_of_parquet_is_no_pattern(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    write_parquet(tmp_path / "1", requests[:9])
+    source = write_parquet(tmp_path / "[12]", requests)
+
+    assert report(tmp_path / "out", source) == expected
+
+
+def test_a_source_is_never_written_to(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    source = write(folder / "events.ndjson", requests)
+    (tmp_path / "link").symlink_to(source)
+    (tmp_path / "o-tables").mkdir()
+    os.link(source, tmp_path / "o-tables" / "commands.csv")
+    for given in (source, str(folder), str(tmp_path / "link")):
+        for output in (source, str(tmp_path / "link"), str(tmp_path / "o.html")):
+            assert main(["report", given, "-o", output]) == 2
+            assert "a source, to which nothing is written" in capsys.readouterr().err
+    assert main(["report", source, "-o", "/dev/null"]) == 2
+    assert "cannot use /dev/null: not a regular file" in capsys.readouterr().err
+
+    assert Path(source).read_bytes() == b"".join(one + b"\n" for one in requests)
+    assert (tmp_path / "link").is_symlink()
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["exports", "link", "o-tables"]
+
+
+def test_a_report_beside_its_sources_is_written_again(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    write(tmp_path / "events.ndjson", requests)
+    for _ in range(2):
+        assert report(tmp_path, str(tmp_path)) == expected
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_it_waits_for_a_pipe_leaves_nothing_behind(
+    requests: list[bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    number: signal.Signals,
+    code: int,
+) -> None:
+    pipe, room, temporary = tmp_path / "pipe", tmp_path / "room", tmp_path / "temporary"
+    os.mkfifo(pipe)
+    room.mkdir()
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    done = Event()
+    before = signal.getsignal(number)
+
+    def interrupt() -> None:
+        with pipe.open("wb") as file:
+            file.write(b"\n".join(requests))  # more than a pipe holds: it is being read
+            file.flush()
+            signal.pthread_kill(main_thread().ident or 0, number)
+            done.wait(60)
+
+    writer = Thread(target=interrupt, daemon=True)
+    writer.start()
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(pipe), "-o", str(room / "report.html")])
+    done.set()
+    writer.join()
+
+    assert ended.value.code == code
+    assert capsys.readouterr().err == ""
+    assert [*room.iterdir(), *temporary.iterdir()] == []
+    assert signal.getsignal(number) is before
+
+
+def test_a_signal_in_the_midst_of_a_query_is_no_fault_of_it() -> None:
+    query = "create or replace temp table x as select hash(range) h from range(5000000) order by h"
+    with handled() as signals, opened(is_large=False) as warehouse:
+        begun = Event()
+
+        def interrupt() -> None:
+            begun.wait(60)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def work() -> None:
+            begun.set()
+            for _ in range(20):
+                warehouse.connection.execute(query)
+
+        Thread(target=interrupt, daemon=True).start()
+        with pytest.raises(SystemExit, match="143"), signals.at_once():
+            work()
+        with pytest.raises(SystemExit, match="143"):
+            signals.end()
+
+
+def test_a_signal_waits_while_something_is_made_or_removed() -> None:
+    with handled() as signals:
+        os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(SystemExit, match="130"), signals.at_once():
+            pytest.fail("it goes on")
+
+
+def test_the_name_of_the_page_need_not_be_text(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    source = write(tmp_path / "events.ndjson", requests)
+    output = os.fsencode(tmp_path) + b"/caf\xe9.html"
+    assert main(["report", source, "-o", os.fsdecode(output), "--suppress-below", "0"]) == 0
+    sys.stdout.flush()
+
+    assert capfdbinary.readouterr() == (output + b"\n", b"")
+    page = Path(os.fsdecode(output)).read_text(encoding="utf-8")
+    assert "caf\N{REPLACEMENT CHARACTER}-tables" in page
+    tables = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9-tables"))
+    assert {one.name for one in tables.iterdir()} == set(expected)
+
+
+def test_names_of_parquet_may_be_in_capitals(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    source = Path(write_parquet(tmp_path / "tables", requests))
+    with duckdb.connect() as database:
+        for one in source.iterdir():
+            relation = database.sql(f"from '{one}'")
+            names = ", ".join(f'"{name}" as "{name.upper()}"' for name in relation.columns)
+            capitals = source / f"{one.stem.upper()}.parquet"
+            relation.project(names).write_parquet(str(capitals))
+            one.unlink()
+
+    assert report(tmp_path / "out", str(source)) == expected
+
+
+def test_a_table_in_two_schemas_is_refused(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = str(tmp_path / "export.db")
+    with duckdb.connect(source) as database:
+        load_duckdb(database, requests[:9])
+        database.execute("create schema a; create table a.identifies as from identifies")
+
+    assert "export.db: identifies is in more than one schema (a, main): copy" in refused(
+        capsys, tmp_path, source
+    )
+
+
+def test_a_right_or_a_schema_that_lacks_is_named(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with postgresql() as address:
+        with psycopg.connect(address) as database:
+            database.execute("create schema segment; set search_path = segment")
+            load_postgresql(database, requests)
+            database.execute("create role reader login; grant usage on schema segment to reader")
+            database.execute("grant select on all tables in schema segment to reader")
+            database.execute("revoke select on event_handled from reader")
+        given = dict(one.split("=", 1) for one in address.split())
+        given["user"] = "reader"
+        lost = f"postgresql:///?{urlencode(given)}"
+
+        assert "on the search path; name the schema in the address: ?options=" in refused(
+            capsys, tmp_path, lost
+        )
+        options = urlencode({"options": "-csearch_path=segment"})
+        assert "permission denied for table event_handled" in refused(
+            capsys, tmp_path, f"{lost}&{options}"
+        )
+
+
+def test_progress_never_goes_backwards() -> None:
+    told: list[float] = []
+    done = iter([-1.0, 50.0, 98.0, 1.0, 100.0, 0.0])
+    enough = Event()
+
+    def query_progress() -> float:
+        found = next(done, None)
+        if found is None:
+            enough.set()
+            return 0.0
+        return found
+
+    def execute(_statement: str) -> None:
+        pass
+
+    connection = SimpleNamespace(execute=execute, query_progress=query_progress)
+    with watched(connection, told.append, look_seconds=0):  # type: ignore[arg-type]
+        assert enough.wait(60)
+
+    assert told[:6] == [0, 50, 98, 98, 100, 100]
+
+
+def test_thirteen_whole_weeks_are_told(tmp_path: Path) -> None:
+    sent = list(generate(3, 2, 130, window_seconds=DAY, trouble=0).requests())
+    tables = report(tmp_path / "out", write(tmp_path / "events", sent))
+    weeks = {line.split(",")[0] for line in tables["completeness.csv"].splitlines()[1:]}
+
+    assert len(weeks) == 14
+
+
+def test_where_many_clocks_are_ahead_they_are_believed(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    year = re.compile(rb"\b20\d\d-(?=\d\d-\d\dT)")
+    lines = [
+        year.sub(b"2051-", one) if number % 3 == 0 else one for number, one in enumerate(requests)
+    ]
+    report(tmp_path / "out", write(tmp_path / "events", lines))
+
+    assert capsys.readouterr().err == ""
