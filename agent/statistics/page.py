@@ -106,7 +106,10 @@ def _summary(parts: Parts) -> Element:
         ("Installations", number(now.installations if now else None)),
         ("Clusters", number(now.clusters if now else None)),
         ("Of their time observed", percent(observed)),
-        ("Numbers withheld below", f"{parts.shown.least} installations"),
+        (
+            "Numbers withheld below",
+            f"{parts.shown.least} installations" if parts.shown.least > 1 else "none are",
+        ),
     ]
     return tag(
         "dl",

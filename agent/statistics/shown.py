@@ -109,6 +109,11 @@ def is_known(row: Row) -> bool:
     return not _UNKNOWN & {*row.key}
 
 
+def days_of_few(least: int) -> int:
+    """Return how many days of a week fewer than `least` installations can have together."""
+    return 7 * (least - 1)
+
+
 def count_withheld(shown: Shown) -> Counter[str]:
     """Return in how many rows of each table something is withheld."""
     return Counter(

@@ -15,6 +15,7 @@ from agent.statistics.periods import (
     of_week,
     percent,
 )
+from agent.statistics.shown import days_of_few
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
@@ -127,9 +128,17 @@ def per_day(parts: Parts) -> Element:
             ],
             "events_per_day",
             of=rows,
-            note="Only days that were observed as a whole count; a quantile is withheld unless "
-            f"the days of {parts.shown.least} installations lie on either side of it.",
+            note="Only days that were observed as a whole count." + _beyond(parts.shown.least),
         ),
+    )
+
+
+def _beyond(least: int) -> str:
+    if least <= 1:
+        return ""
+    return (
+        f" A quantile is withheld unless more than {days_of_few(least)} days lie on either "
+        f"side of it: these are of at least {least} installations."
     )
 
 

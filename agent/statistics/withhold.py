@@ -36,11 +36,11 @@ from agent.statistics.answers import (
 from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
-from agent.statistics.shown import Shown, is_known
+from agent.statistics.shown import Shown, days_of_few, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
-DAYS = 7
+
 _QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 _PARTS = ("new", "kept", "returned", "gone")
 
@@ -210,7 +210,7 @@ def _per_day(row: PerDay, users: Told, least: int) -> PerDay:
     if is_few(row.installations, least):
         return blank(row)
     # So many days can be of one fewer.
-    days = DAYS * (least - 1)
+    days = days_of_few(least)
     told: dict[str, Told] = {
         name: WITHHELD
         for name, at in _QUANTILES.items()
