@@ -121,12 +121,16 @@ def askew(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
     return [*days, sent.rpartition(b'"receivedAt":')[0] + b'"receivedAt":' + received]
 
 
-def doubled(number: int) -> Spoil:
-    """Let a window come once more with another number."""
+def doubled(number: int, **said: Value) -> Spoil:
+    """Let a window come once more and say something else."""
 
     def spoil(_one: Stream, days: Days) -> Days:
         copy = Stream("a", "a", seq=WEDNESDAY).window(
-            START + WEDNESDAY * DAY, handled(number), *COUNTS[1:], length=DAY
+            START + WEDNESDAY * DAY,
+            handled(number),
+            *COUNTS[1:],
+            length=DAY,
+            said={**DEBUG, **said},
         )
         return [*days, under_other_ids(copy)]
 
@@ -159,6 +163,28 @@ def stopped(gap: int) -> Spoil:
         ]
 
     return spoil
+
+
+def stopped_over_the_edge(_one: Stream, _days: Days) -> Days:
+    """Let nobody run it from Saturday to the Wednesday after, which says so."""
+    one = Stream("a", "a")
+    said = {**DEBUG, "gap_seconds_stopped": DAY}
+    return [
+        one.window(START + at * DAY, *COUNTS, length=DAY, said=said if at == SUNDAY + 3 else DEBUG)
+        for at in range(23)
+        if not SUNDAY <= at < SUNDAY + 3
+    ]
+
+
+def unread(_one: Stream, _days: Days) -> Days:
+    """Let nothing of Sunday be read, not even which version runs."""
+    one = Stream("a", "a")
+    blind: Mapping[str, Value] = {"gap_seconds_unreadable": DAY}
+    return [
+        one.window(START + at * DAY, *(() if at == SUNDAY else COUNTS), length=DAY, said=said)
+        for at in range(23)
+        for said in [blind if at == SUNDAY else DEBUG]
+    ]
 
 
 @pytest.fixture
@@ -213,7 +239,14 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="the last report is lost",
         ),
         pytest.param(
-            saying(WEDNESDAY, gap_seconds_rotated=60), {*SUMS, "events_per_day"}, id="a gap"
+            saying(WEDNESDAY, gap_seconds_rotated=60),
+            {*SUMS, "integrations", "events_per_day"},
+            id="a gap",
+        ),
+        pytest.param(
+            unread,
+            {*SUMS, "version_adoption", "version_by_kubernetes", "integrations", "events_per_day"},
+            id="nothing of the last day could be read",
         ),
         pytest.param(
             saying(WEDNESDAY, events_discarded=1), {*SUMS, "events_per_day"}, id="discarded"
@@ -246,9 +279,14 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             {"commands", "notification_failures", "events_per_day"},
             id="at a level that nobody knows",
         ),
-        pytest.param(ahead, ALL - {"events_per_day"}, id="a clock is ahead"),
-        pytest.param(askew, ALL - {"events_per_day"}, id="a clock is behind"),
-        pytest.param(doubled(5), SUMS, id="a copy says less"),
+        pytest.param(ahead, ALL, id="a clock is ahead"),
+        pytest.param(askew, ALL, id="a clock is behind"),
+        pytest.param(doubled(5), {*SUMS, *LATEST, "integrations"}, id="a copy says less"),
+        pytest.param(
+            doubled(9, slack_enabled=False),
+            {*SUMS, *LATEST, "integrations"},
+            id="a copy says another platform",
+        ),
         pytest.param(doubled(9), set(), id="a copy says the same"),
         pytest.param(
             restored,
@@ -260,7 +298,8 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             {*SUMS, "integrations", "events_per_day", "completeness"},
             id="nobody says why there is nothing",
         ),
-        pytest.param(stopped(DAY), {*SUMS, "events_per_day"}, id="it was stopped"),
+        pytest.param(stopped(DAY), {*SUMS, "integrations", "events_per_day"}, id="it was stopped"),
+        pytest.param(stopped_over_the_edge, {*SUMS, "events_per_day"}, id="it was stopped later"),
     ],
 )
 def test_an_answer_that_something_may_have_changed_is_not_complete(

@@ -133,7 +133,8 @@ def _made() -> Iterator[str]:
             base = f"select id, {', '.join(AROUND)} from {REPORTS} where false"  # noqa: S608 ours
             yield f"create table if not exists {table} as {base};"
         for name, kind in columns.items():
-            if name not in AROUND or table == REPORTS:
+            # Segment's own, too: tables that an earlier file has made may lack one.
+            if name != "id":
                 yield f"alter table {table} add column if not exists {name} {kind};"
         yield ""
 

@@ -65,6 +65,12 @@ select
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
+  -- What is switched on, as one number.
+  coalesce(slack_enabled, 0) + 2 * coalesce(socket_slack_enabled, 0)
+  + 4 * coalesce(cloud_slack_enabled, 0) + 8 * coalesce(mattermost_enabled, 0)
+  + 16 * coalesce(teams_enabled, 0) + 32 * coalesce(cloud_teams_enabled, 0)
+  + 64 * coalesce(discord_enabled, 0) + 128 * coalesce(elasticsearch_enabled, 0)
+  + 256 * coalesce(webhook_enabled, 0) + 512 * coalesce(pager_duty_enabled, 0) as switched,
   coalesce(application_crashed_delta, 0) + coalesce(command_executed_delta, 0)
   + coalesce(command_refused_delta, 0) + coalesce(configuration_error_delta, 0)
   + coalesce(event_handled_delta, 0) + coalesce(integration_enabled_delta, 0)
@@ -137,7 +143,7 @@ create table if not exists touched_doubles as select * from stage_touched_double
 create view stage_touched_reports as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
-  cast(1 as bigint) as copies, 0 as is_contradicted, is_late,
+  cast(1 as bigint) as copies, 0 as is_contradicted, received_day, is_late,
   botkube_version, kubernetes_minor, distribution, agent_version,
   commands_observable, events_observable, events_discarded,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
@@ -168,10 +174,13 @@ select
     when min(r.delta) <> max(r.delta)
       or min(coalesce(r.botkube_version, '')) <> max(coalesce(r.botkube_version, ''))
       or min(coalesce(r.kubernetes_minor, '')) <> max(coalesce(r.kubernetes_minor, ''))
+      or min(coalesce(r.distribution, '')) <> max(coalesce(r.distribution, ''))
       or min(coalesce(r.events_observable, 2)) <> max(coalesce(r.events_observable, 2))
+      or min(coalesce(r.commands_observable, 2)) <> max(coalesce(r.commands_observable, 2))
+      or min(r.switched) <> max(r.switched)
     then 1 else 0
   end,
-  max(r.is_late),
+  max(r.received_day), max(r.is_late),
   case
     when min(r.botkube_version) <> max(r.botkube_version) then 'several' else max(r.botkube_version)
   end,
@@ -240,6 +249,7 @@ select
   coalesce(r.copies - 1, 0) + coalesce(s.doubled, 0) as doubled,
   greatest(coalesce(r.is_late, 0), coalesce(s.is_late, 0)) as is_late,
   greatest(coalesce(r.is_contradicted, 0), coalesce(s.is_contradicted, 0)) as is_contradicted,
+  r.received_day,
   r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
   r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
   r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,
@@ -606,6 +616,13 @@ from (
     cast(sum(plausible * has_report) as bigint) as reports,
     cast(sum(plausible * (1 - has_report)) as bigint) as unreported,
     max(case when plausible = 1 and has_report = 0 then window_end end) as unreported_end,
+    max(
+      case
+        when plausible = 1 and (has_report = 0 or (gap_seconds > 0 and botkube_version is null))
+        then window_end
+      end
+    ) as unseen_end,
+    max(case when plausible = 1 then received_day end) as last_received,
     cast(sum(plausible * is_contradicted) as bigint) as contradicted,
     cast(sum(plausible * (1 - has_report) * length) as bigint) as unreported_seconds,
     cast(sum(case when plausible = 1 and botkube_version is not null then 1 else 0 end) as bigint)
@@ -776,7 +793,8 @@ select
   coalesce(max(case when nth_report = 1 then distribution end), 'unknown') as distribution,
   coalesce(max(case when nth_named = 1 then named_end end), 0) as named_end,
   coalesce(max(case when nth_report = 1 then report_end end), 0) as report_end,
-  max(unreported_end) as unreported_end, cast(sum(contradicted) as bigint) as contradicted,
+  max(unreported_end) as unreported_end, max(unseen_end) as unseen_end,
+  max(last_received) as last_received, cast(sum(contradicted) as bigint) as contradicted,
   cast(sum(windows) as bigint) as windows,
   cast(sum(implausible_seconds) as bigint) as implausible_seconds,
   min(first_start) as first_start, max(last_end) as last_end,
@@ -808,7 +826,8 @@ select
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
   cast(sum(events_blind) as bigint) as events_blind,
-  cast(sum(case when active = 1 and is_whole = 0 then 1 else 0 end) as bigint) as days_left_out,
+  cast(sum(case when is_whole = 0 and (active = 1 or gaps > 0) then 1 else 0 end) as bigint)
+    as days_left_out,
   max(slack_enabled) as slack_enabled, max(socket_slack_enabled) as socket_slack_enabled,
   max(cloud_slack_enabled) as cloud_slack_enabled, max(mattermost_enabled) as mattermost_enabled,
   max(teams_enabled) as teams_enabled, max(cloud_teams_enabled) as cloud_teams_enabled,
@@ -923,13 +942,13 @@ create view reach as
 select
   min(first_start) as first_start, max(last_end) as last_end,
   min(first_week) as first_week, max(last_week) as last_week,
-  -- Whoever sent something within the last day may have more on the way.
-  coalesce(min(case when last_end > newest.day * 86400 - 86400 then last_end end), 0) as due,
+  -- Whoever sent something on this day or the one before may have more on the way.
+  coalesce(min(case when last_received >= newest.day - 1 then last_end end), 0) as due,
   max(newest.day) * 86400 as received
 from (
   select
     installation, min(first_start) as first_start, max(last_end) as last_end,
-    min(case when windows > 0 then week end) as first_week,
+    max(last_received) as last_received, min(case when windows > 0 then week end) as first_week,
     max(case when windows > 0 then week end) as last_week
   from installation_weeks group by installation
 ) as i
@@ -964,7 +983,7 @@ select
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
       and w.implausible_seconds = 0 and holes_in.week is null
-      and w.contradicted = 0
+      and w.contradicted = 0 and stopped_in.week is null
       and bounds.first_start <= w.week * 86400 and bounds.ended >= (w.week + 7) * 86400
     then 1 else 0
   end as lossless,
@@ -973,18 +992,21 @@ select
   w.application_crashed_withheld, w.command_executed_withheld, w.command_refused_withheld,
   w.configuration_error_withheld, w.event_handled_withheld, w.integration_enabled_withheld,
   w.notification_failed_withheld,
+  case when stopped_in.week is null then 0 else 1 end as is_stopped,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
   case
-    when w.unreported = 0 and w.implausible_seconds = 0 and holes_in.week is null then 1 else 0
+    when w.unreported = 0 and w.gaps = 0 and w.contradicted = 0 and w.implausible_seconds = 0
+      and holes_in.week is null
+    then 1 else 0
   end as is_seen,
   case
     when coalesce(holes_in.is_version_late, 0) = 0 and w.is_version_late = 0
-      and w.implausible_seconds = 0
+      and w.contradicted = 0 and w.implausible_seconds = 0
     then 1 else 0
   end as is_version_last,
   case
     when coalesce(holes_in.is_report_late, 0) = 0 and w.is_report_late = 0
-      and w.implausible_seconds = 0
+      and w.contradicted = 0 and w.implausible_seconds = 0
     then 1 else 0
   end as is_report_last
 from (
@@ -994,8 +1016,8 @@ from (
     coalesce(sum(events_discarded), 0) as events_discarded,
     coalesce(sum(off_windows), 0) as off_windows, coalesce(sum(contradicted), 0) as contradicted,
     coalesce(sum(implausible_seconds), 0) as implausible_seconds,
-    coalesce(max(case when unreported_end > named_end then 1 else 0 end), 0) as is_version_late,
-    coalesce(max(case when unreported_end > report_end then 1 else 0 end), 0) as is_report_late,
+    coalesce(max(case when unseen_end >= named_end then 1 else 0 end), 0) as is_version_late,
+    coalesce(max(case when unreported_end >= report_end then 1 else 0 end), 0) as is_report_late,
     cast(sum(days_left_out) as bigint) as days_left_out,
     sum(case when active = 1 and botkube_version in ('several', 'unknown') then 1 else 0 end)
       as unknown_version,
@@ -1026,8 +1048,8 @@ left join (
   -- What an installation says of itself last may have been said in a hole.
   select
     all_weeks.week,
-    max(case when holes.hole_end > one.named_end then 1 else 0 end) as is_version_late,
-    max(case when holes.hole_end > one.report_end then 1 else 0 end) as is_report_late
+    max(case when holes.hole_end >= one.named_end then 1 else 0 end) as is_version_late,
+    max(case when holes.hole_end >= one.report_end then 1 else 0 end) as is_report_late
   from calendar as all_weeks
   join holes
     on holes.hole_start < (all_weeks.week + 7) * 86400 and holes.hole_end > all_weeks.week * 86400
@@ -1035,7 +1057,15 @@ left join (
     on one.installation = holes.installation and one.week = all_weeks.week and one.active = 1
   group by all_weeks.week
 ) as holes_in
-  on holes_in.week = w.week;
+  on holes_in.week = w.week
+left join (
+  select distinct all_weeks.week
+  from calendar as all_weeks
+  join between_days as b
+    on b.since < (all_weeks.week + 7) * 86400 and b.until > all_weeks.week * 86400
+  where b.reason = 'stopped'
+) as stopped_in
+  on stopped_in.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
 create view undecided_weeks as
@@ -1321,6 +1351,7 @@ create view events_per_day as
 select
   weeks.monday as week,
   weeks.days_left_out = 0 and weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0
+    and weeks.is_plausible = 1 and weeks.is_stopped = 0
     as is_complete,
   d.platform, count(*) as installation_days, count(distinct d.installation) as installations,
   cast(sum(d.events) as bigint) as total,
@@ -1371,8 +1402,8 @@ left join (
 ) as lost
   on lost.week = d.week
 group by
-  weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes, holed.days,
-  lost.days, d.platform;
+  weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes,
+  weeks.is_plausible, weeks.is_stopped, holed.days, lost.days, d.platform;
 
 create view notification_failures as
 select

@@ -112,6 +112,9 @@ alter table collection_report add column if not exists window_start timestamp;
 alter table collection_report add column if not exists window_end timestamp;
 
 create table if not exists command_executed as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table command_executed add column if not exists anonymous_id varchar;
+alter table command_executed add column if not exists received_at timestamp;
+alter table command_executed add column if not exists sent_at timestamp;
 alter table command_executed add column if not exists context_retried_late boolean;
 alter table command_executed add column if not exists platform varchar;
 alter table command_executed add column if not exists command varchar;
@@ -125,6 +128,9 @@ alter table command_executed add column if not exists window_start timestamp;
 alter table command_executed add column if not exists window_end timestamp;
 
 create table if not exists command_refused as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table command_refused add column if not exists anonymous_id varchar;
+alter table command_refused add column if not exists received_at timestamp;
+alter table command_refused add column if not exists sent_at timestamp;
 alter table command_refused add column if not exists context_retried_late boolean;
 alter table command_refused add column if not exists platform varchar;
 alter table command_refused add column if not exists reason varchar;
@@ -137,6 +143,9 @@ alter table command_refused add column if not exists window_start timestamp;
 alter table command_refused add column if not exists window_end timestamp;
 
 create table if not exists event_handled as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table event_handled add column if not exists anonymous_id varchar;
+alter table event_handled add column if not exists received_at timestamp;
+alter table event_handled add column if not exists sent_at timestamp;
 alter table event_handled add column if not exists context_retried_late boolean;
 alter table event_handled add column if not exists platform varchar;
 alter table event_handled add column if not exists count bigint;
@@ -148,6 +157,9 @@ alter table event_handled add column if not exists window_start timestamp;
 alter table event_handled add column if not exists window_end timestamp;
 
 create table if not exists notification_failed as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table notification_failed add column if not exists anonymous_id varchar;
+alter table notification_failed add column if not exists received_at timestamp;
+alter table notification_failed add column if not exists sent_at timestamp;
 alter table notification_failed add column if not exists context_retried_late boolean;
 alter table notification_failed add column if not exists platform varchar;
 alter table notification_failed add column if not exists what varchar;
@@ -161,6 +173,9 @@ alter table notification_failed add column if not exists window_start timestamp;
 alter table notification_failed add column if not exists window_end timestamp;
 
 create table if not exists integration_enabled as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table integration_enabled add column if not exists anonymous_id varchar;
+alter table integration_enabled add column if not exists received_at timestamp;
+alter table integration_enabled add column if not exists sent_at timestamp;
 alter table integration_enabled add column if not exists context_retried_late boolean;
 alter table integration_enabled add column if not exists platform varchar;
 alter table integration_enabled add column if not exists type varchar;
@@ -173,6 +188,9 @@ alter table integration_enabled add column if not exists window_start timestamp;
 alter table integration_enabled add column if not exists window_end timestamp;
 
 create table if not exists configuration_error as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table configuration_error add column if not exists anonymous_id varchar;
+alter table configuration_error add column if not exists received_at timestamp;
+alter table configuration_error add column if not exists sent_at timestamp;
 alter table configuration_error add column if not exists context_retried_late boolean;
 alter table configuration_error add column if not exists reason varchar;
 alter table configuration_error add column if not exists field varchar;
@@ -186,6 +204,9 @@ alter table configuration_error add column if not exists window_start timestamp;
 alter table configuration_error add column if not exists window_end timestamp;
 
 create table if not exists application_crashed as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table application_crashed add column if not exists anonymous_id varchar;
+alter table application_crashed add column if not exists received_at timestamp;
+alter table application_crashed add column if not exists sent_at timestamp;
 alter table application_crashed add column if not exists context_retried_late boolean;
 alter table application_crashed add column if not exists kind varchar;
 alter table application_crashed add column if not exists count bigint;
@@ -197,11 +218,17 @@ alter table application_crashed add column if not exists window_start timestamp;
 alter table application_crashed add column if not exists window_end timestamp;
 
 create table if not exists identifies as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table identifies add column if not exists anonymous_id varchar;
+alter table identifies add column if not exists received_at timestamp;
+alter table identifies add column if not exists sent_at timestamp;
 alter table identifies add column if not exists original_timestamp timestamp;
 alter table identifies add column if not exists kubernetes_minor varchar;
 alter table identifies add column if not exists distribution varchar;
 
 create table if not exists groups as select id, anonymous_id, received_at, sent_at from collection_report where false;
+alter table groups add column if not exists anonymous_id varchar;
+alter table groups add column if not exists received_at timestamp;
+alter table groups add column if not exists sent_at timestamp;
 alter table groups add column if not exists original_timestamp timestamp;
 alter table groups add column if not exists group_id varchar;
 alter table groups add column if not exists kubernetes_minor varchar;

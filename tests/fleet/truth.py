@@ -29,6 +29,7 @@ FROM_MONDAY = 4 * DAY
 COMMAND, HANDLED, FAILED = "Command executed", "Event handled", "Notification failed"
 FAULTY = "Configuration error"
 PLATFORMS = (*(("bot", one) for one in BOTS), *(("sink", one) for one in SINKS))
+DOUBTFUL = {"implausible", "contradicted"}
 STOP_SECONDS = 600
 """Of a stop no longer than that an agent says nothing."""
 SETTLED_DAYS = 40
@@ -118,6 +119,8 @@ class OfWeek:
     observed: Counter[str | None] = field(factory=Counter)
     """Seconds by version, None for all."""
     unreported_end: int = 0
+    unseen_end: int = 0
+    """The end of the last window without a report, or of which not all was read and no version."""
 
     @property
     def named_end(self) -> int:
@@ -152,6 +155,8 @@ class Known:
     """The weeks in which it sent something and may have been active."""
     begins: int | None = None
     ends: int = 0
+    received: int = 0
+    """The newest day on which a report was received."""
     seen_on: set[int] = field(factory=set)
     """The days of which a window arrived."""
 
@@ -246,6 +251,8 @@ class Truth:
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
             return
+        if fate.copies[-1]:
+            known.received = max(known.received, int(last // DAY))
         known.windows.setdefault(sent.start // DAY, []).append(arrived(sent, fate))
         over = (sent.start - READ_AGAIN_SECONDS) // DAY
         for day in sorted(day for day in known.windows if day < over):
@@ -285,7 +292,7 @@ class Truth:
         counted = events_of_day(windows)
         if counted is not None:
             known.days.append((day, counted))
-        elif any(one.version is not None or one.facts for one in windows):
+        elif any(one.version is not None or one.facts or one.gaps for one in windows):
             of_all.days_left_out += 1
         self._settle_days(installation, known, before=day - SETTLED_DAYS)
 
@@ -326,6 +333,8 @@ class Truth:
             if one.start - before.end > STOP_SECONDS:
                 self._miss(known, before.end, one.start)
         for number, seconds in by_week(before.end, one.start):
+            if reason == "stopped":
+                self.weeks[number].spoilt.add("stopped")
             self.weeks[number].lacking[reason] += seconds
             self.weeks[number].behind["completeness", reason].add(installation)
 
@@ -345,9 +354,9 @@ class Truth:
             elif seconds > 0:
                 week.lacking["observed"] += seconds
                 week.behind["completeness", "observed"].add(installation)
-        if one.unreported_end > one.named_end:
+        if one.unseen_end and one.unseen_end >= one.named_end:
             week.spoilt.add("later version")
-        if one.unreported_end > one.report_end:
+        if one.unreported_end and one.unreported_end >= one.report_end:
             week.spoilt.add("later report")
         if not one.is_active:
             return
@@ -394,18 +403,22 @@ class Truth:
 
     def _close(self) -> None:
         """Find until when all is there, and what may have been said last in a hole."""
-        # Whoever sent something within the last day may have more on the way.
+        # Whoever sent something on this day or the one before may have more on the way.
         newest = self.received * DAY
-        due = (known.ends for known in self.known.values() if known.ends > newest - DAY)
+        due = (
+            known.ends
+            for known in self.known.values()
+            if known.ends and known.received >= self.received - 1
+        )
         self.closed = min(newest, self.ends, *due)
         for known in self.known.values():
             for number, (named_end, report_end) in known.ends_of.items():
                 until = max(
                     (end for start, end in known.holes if start < start_of(number + 1)), default=0
                 )
-                if until > max(named_end, start_of(number)):
+                if until > start_of(number) and until >= named_end:
                     self.weeks[number].spoilt.add("later version")
-                if until > max(report_end, start_of(number)):
+                if until > start_of(number) and until >= report_end:
                     self.weeks[number].spoilt.add("later report")
 
     @property
@@ -440,7 +453,7 @@ class Truth:
         )
 
     def is_lossless(self, week: int) -> bool:
-        lost = {"missing", "no_report", "gap", "discarded", "off", "implausible", "contradicted"}
+        lost = {"missing", "no_report", "gap", "discarded", "off", "stopped", *DOUBTFUL}
         return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
 
 
@@ -504,7 +517,16 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
         max((word for each in told if (word := each.place[at])), default=None) for at in (0, 1)
     )
     both.place = (minor, distribution)
-    says = {(each.version, each.place[0], each.is_observable, each.deltas.total()) for each in told}
+    says = {
+        (
+            each.version,
+            each.place,
+            each.is_observable,
+            each.deltas.total(),
+            frozenset(name for name, is_on in each.enabled.items() if is_on),
+        )
+        for each in told
+    }
     both.is_contradicted = is_contradicted or len(says) > 1
     return both
 
@@ -520,6 +542,8 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.place = (window.key, window.place)
     if not window.has_report:
         one.unreported_end = max(one.unreported_end, window.end)
+    if not window.has_report or (window.gaps and window.version is None):
+        one.unseen_end = max(one.unseen_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
     one.shows_commands |= window.shows(COMMAND)
@@ -687,7 +711,7 @@ def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
         and truth.is_decided(number)
         and truth.is_decided(number - 1)
         and truth.is_new_for_sure(number)
-        and not {"later report", "implausible"} & week.spoilt,
+        and not {"later report", *DOUBTFUL} & week.spoilt,
         "installations_without_cluster": sum(
             truth.known[one].group(number) is None for one in week.active
         ),
@@ -724,7 +748,7 @@ def _versions(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = (
         _is_sure(truth, number)
         and not {"several", "unknown"} & week.versions.keys()
-        and not {"later version", "implausible"} & week.spoilt
+        and not {"later version", *DOUBTFUL} & week.spoilt
     )
     return _shares(week, week.versions, ("botkube_version",), is_complete=is_complete)
 
@@ -733,7 +757,7 @@ def _kubernetes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = (
         _is_sure(truth, number)
         and all("unknown" not in one for one in week.places)
-        and not {"later report", "implausible"} & week.spoilt
+        and not {"later report", *DOUBTFUL} & week.spoilt
     )
     names = ("kubernetes_minor", "distribution")
     return _shares(week, week.places, names, is_complete=is_complete)
@@ -743,7 +767,7 @@ def _both(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = (
         _is_sure(truth, number)
         and not any({"several", "unknown"} & set(one) for one in week.both)
-        and not {"later version", "later report", "implausible"} & week.spoilt
+        and not {"later version", "later report", *DOUBTFUL} & week.spoilt
     )
     names = ("botkube_version", "kubernetes_minor", "distribution")
     return _shares(week, week.both, names, is_complete=is_complete)
@@ -757,7 +781,7 @@ def _integrations(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "platform": platform,
             "is_complete": _is_sure(truth, number)
             and on + off == everyone
-            and not {"missing", "no_report", "implausible"} & week.spoilt,
+            and not {"missing", "no_report", "gap", *DOUBTFUL} & week.spoilt,
             "installations": on,
             "installations_disabled": off,
             "installations_unknown": everyone - on - off,
@@ -786,7 +810,9 @@ def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
-        truth.begun(number) and truth.ended(number) and "missing" not in week.spoilt
+        truth.begun(number)
+        and truth.ended(number)
+        and not {"missing", "implausible", "stopped"} & week.spoilt
     )
     for platform, counts in week.per_day.items():
         counts.sort()
