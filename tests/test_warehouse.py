@@ -341,6 +341,16 @@ def test_columns_that_were_never_sent_are_made(database: Database) -> None:
     assert not set(tables()) - {one for one in tables() if database.rows(one) is not None}
 
 
+def test_a_raw_table_that_lacks_a_column_of_segments_gets_it(database: Database) -> None:
+    # As an earlier tables.sql made it, of an event that nobody has sent since.
+    database.execute(
+        "create table application_crashed (id varchar, anonymous_id varchar, received_at timestamp)"
+    )
+    install(database.execute)
+
+    assert database.rows("crashes") == []
+
+
 # --- counts ---------------------------------------------------------------------------------------
 
 
