@@ -193,7 +193,8 @@ def test_the_share_of_a_pair_is_of_all() -> None:
     )
 
     assert said(page, "both") == (
-        "The most common is BotKube v1.14 on Kubernetes 1.30: 30.0 % of all installations. "
+        "Of the series told apart, the most common is BotKube v1.14 on Kubernetes 1.30: "
+        "30.0 % of all installations. "
         "2 numbers are withheld."
     )
     heard = part(page, "both").count('<span class="heard">withheld</span>')
@@ -712,3 +713,27 @@ def test_installations_and_clusters_have_a_table_each() -> None:
     assert cells(page, "Installations by week")[0][:2] == [str(WEEK), "80"]
     assert cells(page, "Clusters by week") == [[str(WEEK), "60", "–", "–", "–", "7"]]
     assert "The highest is 80" in part(page, "active")
+
+
+def test_the_most_common_pair_is_looked_for_among_those_told_apart() -> None:
+    pairs = [
+        Pair(
+            week=WEEK,
+            botkube_version=version,
+            kubernetes_minor="1.31",
+            installations=many,
+            installations_all=100,
+            share=many / 100,
+        )
+        for version, many in (("v1.14", 40), ("all others", 60))
+    ]
+    page = page_of(version_by_minor=pairs)
+
+    assert "Of the series told apart, the most common is BotKube v1.14" in said(page, "both")
+
+
+def test_days_that_are_alike_are_not_more_than_themselves() -> None:
+    day = PerDay(week=WEEK, platform="slack", installations=100, median=20, p90=20)
+    page = page_of(events_per_day=[day])
+
+    assert "at most 20 events a day, on nine days of ten at most 20." in said(page, "events")

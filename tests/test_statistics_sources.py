@@ -20,7 +20,7 @@ import pytest
 from agent.__main__ import main
 from agent.statistics.signals import handled
 from agent.statistics.sources import watched
-from agent.statistics.warehouse import opened
+from agent.statistics.warehouse import WarehouseError, opened
 from tests.fleet.fleet import generate
 from tests.fleet.load import load_duckdb, load_postgresql
 from tests.postgres import postgresql
@@ -168,6 +168,20 @@ def test_a_source_is_never_written_to(
     assert Path(source).read_bytes() == b"".join(one + b"\n" for one in requests)
     assert (tmp_path / "link").is_symlink()
     assert sorted(one.name for one in tmp_path.iterdir()) == ["exports", "link", "o-tables"]
+
+
+def test_a_source_that_comes_by_standard_input_is_not_written_to(
+    requests: list[bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = Path(write(tmp_path / "events.ndjson", requests))
+    with source.open() as file:
+        monkeypatch.setattr(sys, "stdin", file)
+        assert main(["report", "-", "-o", str(source)]) == 2
+    assert "a source, to which nothing is written" in capsys.readouterr().err
+    assert source.read_bytes().count(b"\n") == len(requests)
 
 
 def test_a_report_beside_its_sources_is_written_again(
@@ -353,3 +367,27 @@ def test_where_many_clocks_are_ahead_they_are_believed(
     report(tmp_path / "out", write(tmp_path / "events", lines))
 
     assert capsys.readouterr().err == ""
+
+
+def test_what_the_models_cannot_take_is_said_without_what_it_was() -> None:
+    with (
+        pytest.raises(WarehouseError, match="DuckDB's ConversionException") as refusal,
+        opened(is_large=False) as warehouse,
+    ):
+        warehouse.rows("select cast('somebody' as bigint)")
+
+    assert "somebody" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["events.ndjson", "events.ndjson.gz"])
+def test_a_line_beyond_all_bounds_loses_no_other(
+    tmp_path: Path, requests: list[bytes], capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    expected = report(tmp_path / "expected", write(tmp_path / "plain.ndjson", requests))
+    lines = [*requests[:3], b'{"batch":"' + b"x" * (40 << 20) + b'"}', *requests[3:]]
+    path = tmp_path / name
+    whole = b"".join(line + b"\n" for line in lines)
+    path.write_bytes(gzip.compress(whole, 1) if name.endswith(".gz") else whole)
+
+    assert report(tmp_path / "out", str(path)) == expected
+    assert f"{name}:4: not JSON" in capsys.readouterr().err

@@ -995,3 +995,53 @@ def test_the_attacker_finds_what_is_hidden_alone() -> None:
 
     assert not can_be(sums, {joint[0]: (1, MOST)}, joint[0], 3)
     assert can_be(sums, {joint[0]: (1, MOST)}, joint[0], 2)
+
+
+def test_the_order_of_rows_does_not_tell_what_they_were_made_of() -> None:
+    places = [
+        ("1.24", "rke2", 1),
+        ("1.25", "openshift", 1),
+        *(("1.30", name, 13) for name in ("aks", "eks", "gke", "k3s", "kind")),
+    ]
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=67)],
+        kubernetes_adoption=[
+            Kubernetes(
+                week=WEEK,
+                kubernetes_minor=minor,
+                distribution=distribution,
+                installations=many,
+                installations_all=67,
+            )
+            for minor, distribution, many in places
+        ],
+    )
+    for name in ("distributions", "kubernetes_minors", "kubernetes_adoption"):
+        keys = [one.key for one in getattr(withhold(answers, 5), name)]
+        assert keys == sorted(keys)
+
+
+def test_days_of_users_that_are_withheld_are_withheld_too() -> None:
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=30)],
+        integrations=[
+            Integration(
+                week=WEEK,
+                kind="bot",
+                platform="slack",
+                installations=28,
+                installations_disabled=0,
+                installations_unknown=2,
+                installations_all=30,
+            )
+        ],
+        events_per_day=[
+            PerDay(week=WEEK, platform="slack", installations=28, installation_days=196)
+        ],
+    )
+    shown = withhold(answers, 5)
+
+    assert {one.installations for one in shown.integrations} == {WITHHELD}
+    assert [(one.installations, one.installation_days) for one in shown.events_per_day] == [
+        (WITHHELD, WITHHELD)
+    ]

@@ -20,8 +20,11 @@ def is_few(value: Told, least: int) -> bool:
 
 
 def leaves_few(value: Told, of: Told, least: int) -> bool:
-    """Whether a number is of all but few: whoever knows both, knows of how few it is not."""
-    return is_few(whole(of) - whole(value), least)
+    """Whether a number is of all but few: whoever knows both, knows of how few it is not.
+
+    Where it is withheld of how many, the number may be that.
+    """
+    return of is WITHHELD or is_few(whole(of) - whole(value), least)
 
 
 def whole(value: Told) -> int:

@@ -32,6 +32,8 @@ MAX_NUMBER = 2**53
 BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 """What a file raises that is no gzip, or the beginning of one."""
 _SAMPLE = 100
+_SHOWN = 64
+"""Bytes of a line that is too long, which leave it no JSON."""
 _LACKS = "an event that lacks who, which window, or a number"
 _CALLS = "botkube_analytics_export"
 _BAGS = ("properties", "traits")
@@ -74,9 +76,11 @@ def load_lines(
         _parse(path, into, are_requests=are_requests, is_zipped=is_zipped)
     except (driver().Error, *BROKEN):
         begun = into.folder / "begun.ndjson"
-        if not is_zipped or not (lines := _begin(path, begun)):
+        lines, is_broken, are_cut = _begin(path, begun, is_zipped=is_zipped)
+        if not lines or not (is_broken or are_cut):
             raise
-        loaded.note(f"{shown}:{lines + 1}: no whole gzip file; the lines before are kept")
+        if is_broken:
+            loaded.note(f"{shown}:{lines + 1}: no whole gzip file; the lines before are kept")
         path, is_zipped = begun, False
         are_requests = _are_requests(path, is_zipped=is_zipped)
         _parse(path, into, are_requests=are_requests)
@@ -244,14 +248,23 @@ def _open(path: Path, *, is_zipped: bool) -> IO[bytes]:
     return file
 
 
-def _begin(path: Path, begun: Path) -> int:
-    """Copy the whole lines that a broken file begins with; return how many they are."""
-    lines = 0
-    with closing(_open(path, is_zipped=True)) as file, begun.open("wb") as out, suppress(*BROKEN):
-        for line in file:
-            out.write(line)
-            lines += 1
-    return lines
+def _begin(path: Path, begun: Path, *, is_zipped: bool) -> tuple[int, bool, bool]:
+    """Copy the lines that a file begins with, the first bytes of those that are too long.
+
+    Returns how many lines there are, whether the file breaks off after them, and whether one of
+    them was too long: DuckDB takes a whole file for unreadable because of one.
+    """
+    lines, are_cut = 0, False
+    with closing(_open(path, is_zipped=is_zipped)) as file, begun.open("wb") as out:
+        try:
+            for line in _lines(file):
+                is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
+                out.write(line[:_SHOWN] + b"\n" if is_cut else line)
+                are_cut |= is_cut
+                lines += 1
+        except BROKEN:
+            return lines, True, are_cut
+    return lines, False, are_cut
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:

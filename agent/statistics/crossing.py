@@ -43,7 +43,11 @@ def adoption(answers: Answers, least: int) -> Shown:
         }
         told, hidden = _hide_adoption(margins, crossed, least)
         for name, rows in told.items():
-            shown[name] += (blank(one) if (name, *one.key) in hidden else one for one in rows)
+            shown[name] += (
+                blank(one) if (name, *one.key) in hidden else one
+                # The order in which they were made tells of what they were made.
+                for one in sorted(rows, key=lambda one: one.key)
+            )
     adopted: dict[str, Any] = {name: tuple(rows) for name, rows in shown.items()}
     return Shown(least, **adopted)
 

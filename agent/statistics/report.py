@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import EACCES, EEXIST, EISDIR, ENOTDIR
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -82,14 +82,16 @@ def show_report(
 
 def _spare(sources: Sequence[str], output: Path) -> None:
     """Refuse to write to what is read."""
-    read = {_identity(one) for one in files_of(sources)}
+    read = {_identity(one.stat()) for one in files_of(sources)}
+    if "-" in sources:
+        with suppress(AttributeError, OSError, ValueError):  # closed, or no file at all
+            read.add(_identity(os.fstat(sys.stdin.fileno())))
     for one in (output, *(_tables(output) / f"{name}.csv" for name in SHOWN)):
-        if one.exists() and _identity(one) in read:
+        if one.exists() and _identity(one.stat()) in read:
             raise WarehouseError(f"{readable(one)}: a source, to which nothing is written")
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    found = path.stat()
+def _identity(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 

@@ -39,7 +39,7 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
-from agent.statistics.shown import Pair, is_known
+from agent.statistics.shown import OTHERS, Pair, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 NOTHING = "Nothing of it is told of the week."
@@ -184,8 +184,12 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
     most = max(now, key=lambda one: figure(one.installations))
     before = by_key(of_week(rows, period.before)).get(most.key)
+    is_grouped = any(one.botkube_version == OTHERS for one in week)
+    common = (
+        "Of the series told apart, the most common" if is_grouped else _the_most_common(most, week)
+    )
     said = (
-        f"{_the_most_common(most, week)} is BotKube {most.botkube_version} on Kubernetes "
+        f"{common} is BotKube {most.botkube_version} on Kubernetes "
         f"{most.kubernetes_minor}: {percent(most.share)} of all installations"
     )
     if before is not None and is_number(before.share):
@@ -224,7 +228,7 @@ def per_day(rows: Sequence[PerDay], period: Period) -> str:
     said = f"On half of the days an installation with {one.platform} handles at most"
     said += f" {number(one.median)} events a day"
     if is_number(one.p90):
-        said += f"; on one day of ten more than {number(one.p90)}"
+        said += f", on nine days of ten at most {number(one.p90)}"
     return f"{said}."
 
 

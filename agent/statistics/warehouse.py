@@ -127,6 +127,9 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
             raise WarehouseError(f"the events need more than memory and {folder} hold") from error
         except duckdb.IOException as error:
             raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
+        except duckdb.Error as error:
+            # What it says may quote a value of the events.
+            raise WarehouseError(f"the models cannot take these events: {_kind(error)}") from error
         finally:
             connection.close()
 
@@ -148,6 +151,10 @@ def _cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS
         return os.cpu_count() or 1
+
+
+def _kind(error: Exception) -> str:
+    return f"DuckDB's {type(error).__name__}"
 
 
 def first_line(error: Exception) -> str:
