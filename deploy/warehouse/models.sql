@@ -323,8 +323,6 @@ select
   max(case when seq_before is null then length end) as first_length,
   max(case when seq_before is null and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
   max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
-  cast(sum(case when seq > seq_before + 1 then seq - seq_before - 1 else 0 end) as bigint)
-    as missing_windows,
   cast(sum(
     case when seq > seq_before + 1 then greatest(0, window_start - end_before) else 0 end
   ) as bigint) as missing_seconds,
