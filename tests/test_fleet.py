@@ -241,7 +241,7 @@ def test_what_a_warehouse_got_late_is_asked_for_by_days() -> None:
         for statements in MODELS:
             database.execute(statements)
         load_duckdb(database, late)
-        database.execute("insert into refresh values (60)")
+        database.execute("insert into refresh (days_back) values (60)")
         database.execute(MODELS[-1])
         assert compare(database, played.answers) == []
 

@@ -18,8 +18,9 @@ from urllib.parse import urlencode
 import pytest
 
 from agent.__main__ import main
+from agent.statistics import warehouse
 from agent.statistics.signals import handled
-from agent.statistics.sources import watched
+from agent.statistics.sources import load, watched
 from agent.statistics.warehouse import WarehouseError, opened
 from tests.fleet.fleet import generate
 from tests.fleet.load import load_duckdb, load_postgresql
@@ -64,6 +65,30 @@ def write(path: Path, lines: Sequence[bytes]) -> str:
 def expected(requests: list[bytes], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("expected")
     return report(folder, write(folder / "events.ndjson", requests))
+
+
+def test_much_at_once_is_made_in_slices(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[float] = []
+    once: list[float] = []
+    source = write(tmp_path / "events.ndjson", requests)
+    with opened() as database:
+        database.run("tables.sql")
+        loaded = load([source], database, lambda _source: told.append)
+        database.run("models.sql")
+        monkeypatch.setattr(warehouse, "SLICE", loaded.events // 5)
+        told.clear()
+        database.refresh(loaded.events, told.append)
+        database.run("refresh.sql", once.append)
+
+    assert len(told) > 3 * len(once)
+    assert told == sorted(told)
+    assert 0 < told[0] < told[-1] == 100
+    assert report(tmp_path, source) == expected
 
 
 @pytest.mark.parametrize("is_zipped", [False, True])

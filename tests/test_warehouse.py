@@ -220,12 +220,17 @@ class Database:
         self.execute("set TimeZone = 'UTC'")
         Loader(self.warehouse, times).load(requests)
 
-    def take(self, *requests: bytes | Sequence[Event]) -> None:
-        """Load requests, or calls that arrive in time, and bring the models up to date."""
+    def take(self, *requests: bytes | Sequence[Event], slice_calls: int | None = None) -> None:
+        """Load requests, or calls that arrive in time, and bring the models up to date.
+
+        With `slice_calls` by one slice of so many.
+        """
         self.load([one if isinstance(one, bytes) else request(one) for one in requests])
         if not self.is_installed:
             install(self.execute)
             self.is_installed = True
+        if slice_calls is not None:
+            self.execute(f"insert into refresh (calls) values ({slice_calls})")
         refresh(self.execute)
 
     def rows(self, name: str) -> list[Row]:
@@ -853,11 +858,43 @@ def test_rows_that_a_warehouse_got_days_late_are_asked_for(database: Database) -
     # Received in time, but loaded into the warehouse only now.
     database.take(late)
     assert database.row("audit_windows")["windows_missing"] == 1
-    database.execute("insert into refresh values (30)")
+    database.execute("insert into refresh (days_back) values (30)")
     refresh(database.execute)
 
     assert database.row("audit_windows")["windows_missing"] == 0
     assert database.rows("refresh") == []
+
+
+def test_a_refresh_that_is_cut_into_slices_goes_on_where_it_stopped(database: Database) -> None:
+    calls = [Stream(one).hours(MONDAY, 30, ran(1), handled(2)) for one in ("one", "two")]
+    database.take(*calls)
+    whole = database.everything()
+    database.clear()
+    database.take(*calls, slice_calls=1)
+    left = [len(database.rows("pending"))]
+    windows = [[row["windows"] for row in database.rows("stream_days")]]
+    for _ in range(3):
+        database.take(slice_calls=1)
+        left.append(len(database.rows("pending")))
+        windows.append(sorted(row["windows"] for row in database.rows("stream_days")))
+
+    # Two installations, a day and six hours of the next: the earlier day first.
+    assert left == [3, 2, 1, 0]
+    assert windows == [[24], [24, 24], [6, 24, 24], [6, 6, 24, 24]]
+    assert database.everything() == whole
+
+
+def test_what_arrives_between_two_slices_is_not_lost(database: Database) -> None:
+    stream = Stream()
+    first, second = stream.hours(MONDAY, 30, ran(1)), stream.hours(MONDAY + 30 * HOUR, 30, ran(1))
+    database.take(first, slice_calls=1)
+    database.take(second, slice_calls=1)
+    assert sum(row["windows"] for row in database.rows("stream_days")) == 30
+    database.take(slice_calls=1)
+    database.take(stream.hours(MONDAY + 60 * HOUR, 30, ran(1)))
+
+    assert sum(row["windows"] for row in database.rows("stream_days")) == 90
+    assert database.rows("pending") == []
 
 
 Arrival: TypeAlias = tuple[int, int, int, bool]
@@ -892,13 +929,14 @@ def arrivals(draw: st.DrawFn) -> list[list[bytes]]:
 @settings(
     max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(arrivals())
+@given(arrivals(), st.lists(st.sampled_from([None, 1, 10]), min_size=4, max_size=4))
 def test_refreshing_on_the_way_gives_what_refreshing_at_the_end_gives(
-    database: Database, pieces: list[list[bytes]]
+    database: Database, pieces: list[list[bytes]], slices: list[int | None]
 ) -> None:
     database.clear()
-    for piece in pieces:
-        database.take(*piece)
+    for piece, slice_calls in zip(pieces, slices, strict=False):
+        database.take(*piece, slice_calls=slice_calls)
+    refresh(database.execute)
     on_the_way = database.everything()
     database.clear()
     database.take(*(one for piece in pieces for one in piece))
@@ -921,6 +959,17 @@ def test_every_view_of_answers_is_described_with_its_columns(database: Database)
         _grain, listed, caveats, *_ = section.group(1).strip().split("\n\n")
         assert re.findall(r"`(\w+)`", listed.removeprefix("Columns: ")) == columns, view
         assert caveats, view
+
+
+def test_every_table_that_is_made_is_named_for_an_upgrade() -> None:
+    models = (FOLDER / "models.sql").read_text(encoding="utf-8")
+    text = (FOLDER / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+)`", re.findall(r"drop the tables \((.*?)\)", text)[0])
+    made = re.findall(r"create table if not exists (\w+)", models)
+
+    rest = [one for one in made if not re.fullmatch(rf"{'|'.join(named)}|\w+_days|touched\w*", one)]
+    assert rest == ["installation_weeks"]
+    assert "`_days` or `_weeks` or begin with `touched`" in text
 
 
 def test_every_view_that_is_made_has_a_purpose() -> None:

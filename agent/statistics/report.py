@@ -106,7 +106,7 @@ def _fill(
         raise WarehouseError("no event of this agent could be read")
     models = _task(progress, "the models")
     warehouse.run("models.sql")
-    warehouse.run("refresh.sql", models)
+    warehouse.refresh(loaded.events, models)
     return loaded
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
+from itertools import count
+from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY = "2GiB"
+SLICE = 2_000_000
+"""Calls of which is made at once what they say: what that takes is not all written to the disk."""
 WEEKS = 14
 """Thirteen whole ones and the one that has begun."""
 
@@ -44,6 +48,16 @@ class Warehouse:
         for number, statement in enumerate(statements, 1):
             self.connection.execute(statement)
             tell(100 * number / len(statements))
+
+    def refresh(self, calls: int, tell: Callable[[float], None] = lambda _share: None) -> None:
+        """Make what so many calls say, in slices, and tell how many hundredths of it are done."""
+        slices = max(1, ceil(calls / SLICE))
+        for done in count():
+            self.connection.execute("insert into refresh (calls) values (?)", [SLICE])
+            self.run("refresh.sql", _part_of(tell, min(done, slices - 1), slices))
+            if not self.rows("select 1 from pending limit 1"):
+                break
+        tell(100)
 
     def rows(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return what a query gives."""
@@ -73,6 +87,10 @@ class Warehouse:
             )
             found[name] = tuple(make_row(view, row) for row in rows)
         return Answers(**found)
+
+
+def _part_of(tell: Callable[[float], None], done: int, parts: int) -> Callable[[float], None]:
+    return lambda share: tell((100 * done + share) / parts)
 
 
 def quoted(name: str) -> str:

@@ -7,8 +7,14 @@
 
 -- Clean: what was received, as it was received ----------------------------------------------------
 
--- One row: reload also so many received days before the newest one that is loaded.
-create table if not exists refresh (days_back bigint);
+-- One row, what the next refresh does otherwise: it reloads also so many received days before the
+-- newest one that is loaded; it makes anew what about so many calls touched, and leaves the rest.
+create table if not exists refresh (days_back bigint, calls bigint);
+
+-- The installations and days of which something was received and nothing has been made of it yet.
+-- Empty after a refresh, unless that was to leave something; the next one of that kind goes on.
+create table if not exists pending as
+select installation, day, seq as calls from calls where false;
 
 -- Each received day that is loaded. `last_arrived` has the type of the raw column, so that the next
 -- refresh can ask the raw tables for what came later, in words that their sort key understands.
@@ -27,11 +33,16 @@ select
     as from_arrived
 from (
   select
-    greatest(
-      -500000,
-      coalesce(max(received_day), 0)
-      - greatest(2, coalesce((select max(days_back) from refresh), 2))
-    ) as from_day
+    case
+      -- What was left is gone on with, before anything else is read.
+      when exists (select 1 from pending) and (select max(calls) from refresh) is not null
+      then 500000
+      else greatest(
+        -500000,
+        coalesce(max(received_day), 0)
+        - greatest(2, coalesce((select max(days_back) from refresh), 2))
+      )
+    end as from_day
   from loads where calls > 0
 ) as newest;
 
@@ -101,10 +112,27 @@ group by received_day, day, installation;
 create table if not exists identities as select * from stage_identities where false;
 
 -- What the new rows touch: all that follows is made anew for these, and for nothing else.
+create view stage_pending as
+select installation, day, count(*) as calls
+from (
+  select installation, day from counts where received_day >= (select max(from_day) from bound)
+  union all
+  select installation, day from reports where received_day >= (select max(from_day) from bound)
+) as received
+group by installation, day;
+
 create view stage_touched as
-select installation, day from counts where received_day >= (select max(from_day) from bound)
-union distinct
-select installation, day from reports where received_day >= (select max(from_day) from bound);
+select installation, day
+from (
+  select
+    installation, day, calls,
+    sum(calls) over (order by day, installation rows between unbounded preceding and current row)
+      as upto
+  from (
+    select installation, day, max(calls) as calls from pending group by installation, day
+  ) as known
+) as ordered
+where upto - calls < (select coalesce(max(calls), 1000000000000000) from refresh);
 
 create table if not exists touched as select * from stage_touched where false;
 

@@ -13,8 +13,7 @@ select -1000000, min(arrived), 0
 from calls where not exists (select 1 from loads) having count(*) > 0;
 delete from bound where true;
 insert into bound select from_day, from_arrived from stage_bound;
-truncate table touched;
-insert into touched select * from stage_touched;
+insert into pending select * from stage_pending;
 
 -- What was received from there on.
 delete from counts where received_day >= (select max(from_day) from bound);
@@ -30,14 +29,20 @@ from calls
 where arrived >= (select max(from_arrived) from bound)
   and received_day >= (select max(from_day) from bound)
 group by received_day;
-insert into touched select * from stage_touched;
--- A planner that knows nothing of a table takes it for small, and joins it row by row.
-analyze touched;
+insert into pending select * from stage_pending;
 
--- What that touched, each from the one before.
+-- What that touched, each from the one before. A planner that knows nothing of a table takes it for
+-- small, and joins it row by row.
+truncate table touched;
+insert into touched select * from stage_touched;
+analyze touched;
+delete from pending where exists (
+    select 1 from touched as t
+    where t.installation = pending.installation and t.day = pending.day
+  );
 truncate table touched_counts;
 insert into touched_counts select * from stage_touched_counts;
-analyze touched_counts;
+analyze touched_counts (day, installation, stream, seq);
 truncate table touched_doubles;
 insert into touched_doubles select * from stage_touched_doubles;
 analyze touched_doubles;

@@ -43,6 +43,7 @@ drop view if exists stage_touched_reports;
 drop view if exists stage_touched_doubles;
 drop view if exists stage_touched_counts;
 drop view if exists stage_touched;
+drop view if exists stage_pending;
 drop view if exists stage_identities;
 drop view if exists stage_reports;
 drop view if exists stage_counts;
