@@ -30,6 +30,9 @@ SLICE = 2_000_000
 WEEKS = 14
 """Thirteen whole ones and the one that has begun."""
 
+STEPS = ("between_days", "holes", "weeks", "undecided_weeks")
+"""Views that many answers ask for, and that ask for all of history."""
+
 
 class WarehouseError(Exception):
     """The warehouse cannot be had or used; the message says why."""
@@ -76,17 +79,32 @@ class Warehouse:
 
     def answers(self) -> Answers:
         """Return the answers of the last weeks."""
-        last = self.rows("select max(week) from active_installations")[0][0]
-        found: dict[str, Any] = {}
-        for name, view in VIEWS.items():
-            order = ", ".join(map(quoted, ("week", *view.KEYS)))
-            rows = self.rows(
-                f"select {', '.join(map(quoted, columns(view)))} from {name}"
-                f" where week > cast(? as date) - {7 * WEEKS} order by {order}",
-                [last],
-            )
-            found[name] = tuple(make_row(view, row) for row in rows)
+        with self._keeping(STEPS):
+            last = self.rows("select max(week) from active_installations")[0][0]
+            found: dict[str, Any] = {}
+            for name, view in VIEWS.items():
+                order = ", ".join(map(quoted, ("week", *view.KEYS)))
+                rows = self.rows(
+                    f"select {', '.join(map(quoted, columns(view)))} from {name}"
+                    f" where week > cast(? as date) - {7 * WEEKS} order by {order}",
+                    [last],
+                )
+                found[name] = tuple(make_row(view, row) for row in rows)
         return Answers(**found)
+
+    @contextmanager
+    def _keeping(self, views: Sequence[str]) -> Iterator[None]:
+        """Keep what views say, each made of those before it, for as long as others ask for it."""
+        self.connection.execute("begin transaction")
+        try:
+            for view in views:
+                self.connection.execute(
+                    f"create table kept as select * from {view};"
+                    f" drop view {view}; alter table kept rename to {view}"
+                )
+            yield
+        finally:
+            self.connection.execute("rollback")
 
 
 def _part_of(tell: Callable[[float], None], done: int, parts: int) -> Callable[[float], None]:
