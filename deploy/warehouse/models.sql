@@ -432,64 +432,98 @@ having count(*) = 1 and sum(overlap_seconds) = 0;
 
 create table if not exists touched_plain as select * from stage_touched_plain where false;
 
+-- What one stream said the same of all day is one row: few are left to be added and sorted.
+create view stage_touched_said as
+select
+  day, week, installation, stream, botkube_version, kubernetes_minor, distribution,
+  max(window_end) as window_end, max(seq) as seq, cast(sum(length) as bigint) as seconds,
+  cast(sum(
+    case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
+  ) as bigint) as commands_seconds,
+  cast(sum(least(length, gap_seconds)) as bigint) as gap,
+  cast(sum(application_crashed) as bigint) as crashes
+from touched_intervals
+where has_report = 1 and is_implausible = 0
+group by day, week, installation, stream, botkube_version, kubernetes_minor, distribution;
+
+create table if not exists touched_said as select * from stage_touched_said where false;
+
 -- Time that is covered by windows of any stream, told once: by those whose report names a version
 -- (what is covered by any report is the sum of these on a plain day), and by those that could show
 -- commands. `gap` is what no stream observed of it: of each stretch of time counts what that window
 -- observed that observed the greatest part of itself. Stretches are looked for among windows that
--- overlap, island by island: where all streams have the same windows, each is one.
+-- overlap, island by island: where all streams have the same windows, each is alone.
 create view stage_touched_cover as
 with plain as (
   select
     day, week, installation, coalesce(botkube_version, 'unknown') as botkube_version,
-    cast(sum(length) as bigint) as seconds,
-    cast(sum(
-      case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
-    ) as bigint) as commands_seconds,
-    cast(sum(least(length, gap_seconds)) as bigint) as gap,
-    cast(sum(application_crashed) as bigint) as crashes
-  from touched_intervals as i
-  where has_report = 1 and is_implausible = 0 and exists (
-      select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
+    cast(sum(seconds) as bigint) as seconds,
+    cast(sum(commands_seconds) as bigint) as commands_seconds, cast(sum(gap) as bigint) as gap,
+    cast(sum(crashes) as bigint) as crashes
+  from touched_said as s
+  where exists (
+      select 1 from touched_plain as p where p.installation = s.installation and p.day = s.day
     )
   group by day, week, installation, coalesce(botkube_version, 'unknown')
 ),
-told as (
+mixed as (
   select
-    i.day, i.week, i.installation, k.what,
-    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end
-      as botkube_version,
-    i.window_start, i.window_end, i.length,
-    max(greatest(0, i.length - i.gap_seconds)) as observed,
-    cast(sum(i.application_crashed) as bigint) as crashes
+    day, week, installation, coalesce(botkube_version, 'unknown') as botkube_version,
+    case when commands_observable = 1 and command_executed_withheld = 0 then 1 else 0 end
+      as shows_commands,
+    window_start, window_end, length, max(greatest(0, length - gap_seconds)) as observed,
+    cast(sum(application_crashed) as bigint) as crashes
   from touched_intervals as i
-  cross join (
-    select 'report' as what union all select 'version' union all select 'commands'
-  ) as k
-  where i.has_report = 1 and i.is_implausible = 0
-    and (k.what <> 'commands' or (i.commands_observable = 1 and i.command_executed_withheld = 0))
+  where has_report = 1 and is_implausible = 0
     and not exists (
       select 1 from touched_plain as p where p.installation = i.installation and p.day = i.day
     )
   group by
-    i.day, i.week, i.installation, k.what,
-    case when k.what = 'version' then coalesce(i.botkube_version, 'unknown') else '' end,
-    i.window_start, i.window_end, i.length
+    day, week, installation, coalesce(botkube_version, 'unknown'),
+    case when commands_observable = 1 and command_executed_withheld = 0 then 1 else 0 end,
+    window_start, window_end, length
+),
+told as (
+  select
+    m.day, m.week, m.installation, k.what,
+    case when k.what = 'version' then m.botkube_version else '' end as botkube_version,
+    m.window_start, m.window_end, m.length, max(m.observed) as observed,
+    cast(sum(m.crashes) as bigint) as crashes
+  from mixed as m
+  cross join (
+    select 'report' as what union all select 'version' union all select 'commands'
+  ) as k
+  where k.what <> 'commands' or m.shows_commands = 1
+  group by
+    m.day, m.week, m.installation, k.what,
+    case when k.what = 'version' then m.botkube_version else '' end,
+    m.window_start, m.window_end, m.length
 ),
 islands as (
   select
-    *, sum(case when window_start < end_before then 0 else 1 end) over (
+    *,
+    sum(case when window_start < end_before then 0 else 1 end) over (
       partition by installation, day, what, botkube_version
       order by window_start, window_end rows between unbounded preceding and current row
-    ) as island
+    ) as island,
+    case when window_start >= end_before and window_end <= start_after then 1 else 0 end as is_alone
   from (
     select
-      *, coalesce(
+      *,
+      coalesce(
         max(window_end) over (
           partition by installation, day, what, botkube_version
           order by window_start, window_end rows between unbounded preceding and 1 preceding
         ),
         0
-      ) as end_before
+      ) as end_before,
+      coalesce(
+        lead(window_start) over (
+          partition by installation, day, what, botkube_version
+          order by window_start, window_end
+        ),
+        window_end
+      ) as start_after
     from told
   ) as ordered
 ),
@@ -500,9 +534,11 @@ stretches as (
       partition by day, installation, what, botkube_version, island order by edge
     ) as stretch_end
   from (
-    select day, installation, what, botkube_version, island, window_start as edge from islands
+    select day, installation, what, botkube_version, island, window_start as edge
+    from islands where is_alone = 0
     union distinct
-    select day, installation, what, botkube_version, island, window_end from islands
+    select day, installation, what, botkube_version, island, window_end
+    from islands where is_alone = 0
   ) as edges
 )
 select day, week, installation, 'version' as what, botkube_version, seconds, gap, crashes
@@ -521,8 +557,9 @@ select
   cast(sum(crashes) as bigint)
 from (
   select
-    day, week, installation, what, botkube_version, 0 as seconds, 0 as observed, crashes
-  from told
+    day, week, installation, what, botkube_version, is_alone * length as seconds,
+    is_alone * observed as observed, crashes
+  from islands
   union all
   select
     i.day, i.week, i.installation, i.what, i.botkube_version,
@@ -606,15 +643,7 @@ from (
       partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
       order by window_end desc, seq desc, stream desc
     ) as nth_named
-  from (
-    -- What one stream said the same of all day is one row: few are left to be sorted.
-    select
-      day, installation, stream, botkube_version, kubernetes_minor, distribution,
-      max(window_end) as window_end, max(seq) as seq
-    from touched_intervals
-    where has_report = 1 and is_implausible = 0
-    group by day, installation, stream, botkube_version, kubernetes_minor, distribution
-  ) as said
+  from touched_said
 ) as ordered
 group by day, installation;
 

@@ -48,14 +48,19 @@ insert into touched_doubles select * from stage_touched_doubles;
 analyze touched_doubles;
 truncate table touched_intervals;
 insert into touched_intervals select * from stage_touched_windows;
-analyze touched_intervals;
+analyze touched_intervals (day, installation, stream, seq);
 truncate table touched_reused;
 insert into touched_reused select * from stage_touched_reused;
 delete from touched_intervals where exists (
     select 1 from touched_reused as r
     where r.day = touched_intervals.day and r.installation = touched_intervals.installation
       and r.stream = touched_intervals.stream and r.seq = touched_intervals.seq
-      and r.first_key <> ((1 - touched_intervals.has_report) * 100000000000
+  )
+  and not exists (
+    select 1 from touched_reused as r
+    where r.day = touched_intervals.day and r.installation = touched_intervals.installation
+      and r.stream = touched_intervals.stream and r.seq = touched_intervals.seq
+      and r.first_key = ((1 - touched_intervals.has_report) * 100000000000
         + touched_intervals.window_start) * 100000 + touched_intervals.length
   );
 delete from intervals where exists (
@@ -71,6 +76,8 @@ insert into stream_days select * from stage_stream_days;
 truncate table touched_plain;
 insert into touched_plain select * from stage_touched_plain;
 analyze touched_plain;
+truncate table touched_said;
+insert into touched_said select * from stage_touched_said;
 truncate table touched_cover;
 insert into touched_cover select * from stage_touched_cover;
 analyze touched_cover;
@@ -108,6 +115,7 @@ insert into installation_weeks select * from stage_touched_weeks;
 -- Nothing is left of the steps between.
 truncate table touched_counts;
 truncate table touched_intervals;
+truncate table touched_said;
 truncate table touched_cover;
 truncate table touched_days;
 truncate table touched_doubles;

@@ -34,6 +34,7 @@ drop view if exists stage_touched_latest;
 drop view if exists stage_facts;
 drop view if exists stage_version_days;
 drop view if exists stage_touched_cover;
+drop view if exists stage_touched_said;
 drop view if exists stage_touched_plain;
 drop view if exists stage_stream_days;
 drop view if exists stage_touched_reused;
