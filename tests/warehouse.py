@@ -49,7 +49,11 @@ def tables() -> dict[str, dict[str, str]]:
     """Return the raw tables and the columns that the models read, with a type for those missing."""
     found: dict[str, dict[str, str]] = {}
     for one in disclosures(RULES):
-        if one.event in (*event_names(RULES), REPORT):
+        # Of lines and rules nothing is asked.
+        is_agents = one.shape == "number" or one.name.startswith("rules_")
+        if one.event in event_names(RULES) or (
+            one.event == REPORT and (one.name in COUNTS or not is_agents)
+        ):
             columns = found.setdefault(snake(one.event), {**AROUND, LATE: BOOLEAN})
             columns[snake(one.name)] = _type(one)
     around = {**AROUND, "original_timestamp": TIME}
@@ -77,13 +81,9 @@ def own_columns() -> tuple[str, ...]:
 
 
 def report_columns() -> dict[str, str]:
-    """Return what only a Collection report says, with types; lines are not the models' business."""
-    found = tables()[REPORTS]
-    lines = {
-        one.name for one in disclosures(RULES) if one.event == REPORT and one.shape == "number"
-    }
-    skipped = {*AROUND, *COUNTS, LATE, "rules_changed", "rules_digest", *lines}
-    return {name: kind for name, kind in found.items() if name not in skipped}
+    """Return what only a Collection report says, with types."""
+    around = {*AROUND, *COUNTS, LATE}
+    return {name: kind for name, kind in tables()[REPORTS].items() if name not in around}
 
 
 def install(execute: Callable[[str], Any]) -> None:

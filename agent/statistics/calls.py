@@ -37,18 +37,15 @@ _SHOWN = 64
 _LACKS = "an event that lacks who, which window, or a number"
 _CALLS = "botkube_analytics_export"
 _BAGS = ("properties", "traits")
-_RECEIVED, _SENT, _ORIGINAL = (
-    f"try_cast({one} as timestamptz)" for one in ("received", "sent", "original")
-)
 # Where a column of Segment's own stands in a call; the others are properties.
 _FROM_CALL = {
     "id": "id",
     "anonymous_id": "anonymous_id",
     "group_id": "group_id",
-    "received_at": _RECEIVED,
-    "sent_at": _SENT,
-    "original_timestamp": _ORIGINAL,
-    "timestamp": f"coalesce({_RECEIVED} - ({_SENT} - {_ORIGINAL}), {_ORIGINAL})",
+    "received_at": "received",
+    "sent_at": "sent",
+    "original_timestamp": "original",
+    "timestamp": "coalesce(received - (sent - original), original)",
     "context_retried_late": "late",
 }
 _TRAITS = {"identifies": "identify", "groups": "group"}
@@ -128,9 +125,9 @@ def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool =
     into.connection.execute(
         f"create or replace temp table {_CALLS} as select line, {_TABLE} as named,"
         ' call."messageId" as id, call."anonymousId" as anonymous_id, call."groupId" as group_id,'
-        ' coalesce(call."receivedAt", received, call."sentAt", sent, call."timestamp") as received,'
-        ' coalesce(call."sentAt", sent) as sent,'
-        ' coalesce(call."originalTimestamp", call."timestamp") as original,'
+        f" {_time('receivedAt', 'received', 'sentAt', 'sent', 'timestamp')} as received,"
+        f" {_time('sentAt', 'sent')} as sent,"
+        f" {_time('originalTimestamp', 'timestamp')} as original,"
         " coalesce(call.context.retried_late, late) as late,"
         f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
         f" from (select row_number() over () as line, {own}, {call_of} as call"
@@ -138,6 +135,13 @@ def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool =
         f" compression = '{'gzip' if is_zipped else 'none'}',"
         f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
+
+
+def _time(*names: str) -> str:
+    """Return the first time of these that a call has, or the request around it."""
+    around = ("received", "sent")
+    found = ", ".join(one if one in around else f"call.{quoted(one)}" for one in names)
+    return f"try_cast(coalesce({found}) as timestamptz)"
 
 
 def _unread(into: Warehouse) -> list[int]:
