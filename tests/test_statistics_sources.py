@@ -7,6 +7,7 @@ import io
 import os
 import re
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -89,6 +90,38 @@ def test_much_at_once_is_made_in_slices(
     assert told == sorted(told)
     assert 0 < told[0] < told[-1] == 100
     assert report(tmp_path, source) == expected
+
+
+@pytest.mark.parametrize("room", [1000, 20_000, 200_000])
+def test_a_full_disk_is_told_and_nothing_is_left(
+    requests: list[bytes], tmp_path: Path, room: int
+) -> None:
+    source = Path(write(tmp_path / "events.ndjson", requests))
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "out").mkdir()
+    # No file may become larger: what a write to a full disk does, at a place of ours.
+    limited = (
+        "import resource, sys; from agent.__main__ import main;"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}));"
+        "sys.exit(main(['report', '-', '-o', 'out/report.html']))"
+    )
+    with source.open("rb") as events:
+        done = subprocess.run(  # noqa: S603 our own program
+            [sys.executable, "-c", limited],
+            stdin=events,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path / "temporary")},
+            check=False,
+        )
+
+    (said,) = done.stderr.splitlines()
+    assert done.returncode == 2
+    assert said.startswith("botkube-analytics: ")
+    assert said.endswith("File too large")
+    assert str(tmp_path / "temporary") in said
+    assert list((tmp_path / "out").iterdir()) == list((tmp_path / "temporary").iterdir()) == []
 
 
 @pytest.mark.parametrize("is_zipped", [False, True])

@@ -230,7 +230,7 @@ class Database:
             install(self.execute)
             self.is_installed = True
         if slice_calls is not None:
-            self.execute(f"insert into refresh (calls) values ({slice_calls})")
+            self.execute(f"insert into refresh (calls) values ({slice_calls})")  # noqa: S608 ours
         refresh(self.execute)
 
     def rows(self, name: str) -> list[Row]:

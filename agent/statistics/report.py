@@ -103,7 +103,10 @@ def _fill(
     hold_back(warehouse, loaded, now)
     _say_faults(progress.console, loaded)
     if not loaded.events:
-        raise WarehouseError("no event of this agent could be read")
+        raise WarehouseError(
+            "no event of this agent could be read: a line is an event, or a request of events,"
+            " which jq -c .[] FILE makes of an array"
+        )
     models = _task(progress, "the models")
     warehouse.run("models.sql")
     warehouse.refresh(loaded.events, models)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from math import ceil
 from pathlib import Path
@@ -154,20 +154,17 @@ def opened(*, is_large: bool = True) -> Iterator[Warehouse]:
             "autoinstall_known_extensions": "false",
         }
         place = str(folder / "warehouse.duckdb") if is_large else ":memory:"
-        connection = duckdb.connect(place, config=settings)
         try:
-            connection.execute("set TimeZone = 'UTC'")
-            with naming(folder):
+            with naming(folder), closing(duckdb.connect(place, config=settings)) as connection:
+                connection.execute("set TimeZone = 'UTC'")
                 yield Warehouse(connection, folder)
         except duckdb.OutOfMemoryException as error:
             raise WarehouseError(f"the events need more than memory and {folder} hold") from error
-        except duckdb.IOException as error:
+        except (duckdb.IOException, duckdb.TransactionException) as error:  # a commit that failed
             raise WarehouseError(f"DuckDB cannot read or write: {first_line(error)}") from error
         except duckdb.Error as error:
             # What it says may quote a value of the events.
             raise WarehouseError(f"the models cannot take these events: {_kind(error)}") from error
-        finally:
-            connection.close()
 
 
 @contextmanager
