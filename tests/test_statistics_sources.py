@@ -92,6 +92,19 @@ def test_much_at_once_is_made_in_slices(
     assert report(tmp_path, source) == expected
 
 
+def test_a_directory_is_told_by_its_files(requests: list[bytes], tmp_path: Path) -> None:
+    told: list[float] = []
+    (tmp_path / "empty.ndjson").touch()
+    write(tmp_path / "first.ndjson", requests)
+    write(tmp_path / "second.ndjson", requests * 3)
+    with opened() as database:
+        database.run("tables.sql")
+        load([str(tmp_path)], database, lambda _source: told.append)
+
+    assert told == sorted(told)
+    assert {0, 25, 100} <= set(told)
+
+
 @pytest.mark.parametrize("room", [1000, 20_000, 200_000])
 def test_a_full_disk_is_told_and_nothing_is_left(
     requests: list[bytes], tmp_path: Path, room: int

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from agent.statistics.answers import Row
     from agent.statistics.loaded import Loaded
     from agent.statistics.shown import Shown
-    from agent.statistics.sources import Tell
-    from agent.statistics.warehouse import Warehouse
+    from agent.statistics.warehouse import Tell, Warehouse
 
 MAX_SHOWN_FAULTS = 20
 

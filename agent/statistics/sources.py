@@ -13,13 +13,13 @@ from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from agent.statistics.calls import BROKEN, load_ledger, load_lines
 from agent.statistics.copies import load_duckdb, load_parquet, load_postgres
 from agent.statistics.loaded import Loaded
-from agent.statistics.warehouse import WarehouseError, driver, first_line
+from agent.statistics.warehouse import WarehouseError, driver, first_line, part_of
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     import duckdb
 
     from agent.statistics.loaded import Tables
-    from agent.statistics.warehouse import Warehouse
-
-Tell: TypeAlias = Callable[[float], None]
-"""Is told how many hundredths of a source are read."""
+    from agent.statistics.warehouse import Tell, Warehouse
 
 MOST_AHEAD = 0.1
 AHEAD = timedelta(days=1)
@@ -85,21 +82,17 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
     for source in sources:
         is_piped = not _is_address(source) and _is_piped(source)
         progress = tell(label(source) + (", until its writer ends" if is_piped else ""))
-        with watched(into.connection, progress):
-            if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
+        if source.startswith(tuple(f"{scheme}://" for scheme in ADDRESSES)):
+            with watched(into.connection, progress):
                 load_postgres(source, label(source), into, tables, loaded)
-            elif _is_address(source):
-                raise WarehouseError(f"{label(source)}: of addresses only postgresql:// is read")
-            elif is_piped:
-                _load_file(_copied(source, into.folder), label(source), into, tables, loaded)
-            else:
-                paths = _files(source)
-                entries = [one for one in paths if one.suffix == ".report"]
-                if entries:
-                    load_ledger(entries, into, tables, loaded)
-                for path in paths:
-                    if path.suffix != ".report":
-                        _load_file(path, readable(path), into, tables, loaded)
+        elif _is_address(source):
+            raise WarehouseError(f"{label(source)}: of addresses only postgresql:// is read")
+        elif is_piped:
+            copied = _copied(source, into.folder)
+            with watched(into.connection, progress):
+                _load_file(copied, label(source), into, tables, loaded)
+        else:
+            _load_files(_files(source), into, tables, loaded, progress)
         progress(100)
     return loaded
 
@@ -206,6 +199,23 @@ def _files(source: str) -> list[Path]:
 
 def _is_export(name: str) -> bool:
     return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
+
+
+def _load_files(
+    paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: Loaded, tell: Tell
+) -> None:
+    entries = [one for one in paths if one.suffix == ".report"]
+    if entries:
+        load_ledger(entries, into, tables, loaded)
+    exports = {one: one.stat().st_size for one in paths if one.suffix != ".report"}
+    whole = sum(exports.values()) or 1
+    begun = 0
+    for path, size in exports.items():
+        part = part_of(tell, 100 * begun / whole, 100 * (begun + size) / whole)
+        with watched(into.connection, part):
+            _load_file(path, readable(path), into, tables, loaded)
+        begun += size
+        part(100)
 
 
 def _load_file(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import closing, contextmanager
 from itertools import count
 from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from attrs import frozen
 
 from agent.statistics.answers import VIEWS, Answers, columns, make_row
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import duckdb
 
@@ -34,6 +35,10 @@ STEPS = ("between_days", "holes", "weeks", "undecided_weeks")
 """Views that many answers ask for, and that ask for all of history."""
 
 
+Tell: TypeAlias = Callable[[float], None]
+"""Is told how many hundredths of a task are done."""
+
+
 class WarehouseError(Exception):
     """The warehouse cannot be had or used; the message says why."""
 
@@ -45,19 +50,20 @@ class Warehouse:
     connection: duckdb.DuckDBPyConnection
     folder: Path
 
-    def run(self, script: str, tell: Callable[[float], None] = lambda _share: None) -> None:
+    def run(self, script: str, tell: Tell = lambda _share: None) -> None:
         """Run one of the files of the models, and tell how many hundredths of it are done."""
         statements = self.connection.extract_statements(_script(script))
         for number, statement in enumerate(statements, 1):
             self.connection.execute(statement)
             tell(100 * number / len(statements))
 
-    def refresh(self, calls: int, tell: Callable[[float], None] = lambda _share: None) -> None:
+    def refresh(self, calls: int, tell: Tell = lambda _share: None) -> None:
         """Make what so many calls say, in slices, and tell how many hundredths of it are done."""
         slices = max(1, ceil(calls / SLICE))
         for done in count():
             self.connection.execute("insert into refresh (calls) values (?)", [SLICE])
-            self.run("refresh.sql", _part_of(tell, min(done, slices - 1), slices))
+            begin = min(done, slices - 1)
+            self.run("refresh.sql", part_of(tell, 100 * begin / slices, 100 * (begin + 1) / slices))
             if not self.rows("select 1 from pending limit 1"):
                 break
         tell(100)
@@ -107,8 +113,9 @@ class Warehouse:
             self.connection.execute("rollback")
 
 
-def _part_of(tell: Callable[[float], None], done: int, parts: int) -> Callable[[float], None]:
-    return lambda share: tell((100 * done + share) / parts)
+def part_of(tell: Tell, begin: float, end: float) -> Tell:
+    """Tell what is done of a part that takes the whole from one hundredth to another."""
+    return lambda done: tell(begin + (end - begin) * done / 100)
 
 
 def quoted(name: str) -> str:
