@@ -218,7 +218,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     assert found == expected
     assert sorted(said.splitlines()) == [
         f"botkube-analytics: {source}:2: not JSON",
-        f"botkube-analytics: {source}:4: an event that lacks who, which window, or a number",
+        f"botkube-analytics: {source}:4: an event that lacks who, when, which window, or a number",
         f"botkube-analytics: {source}:5: neither an event nor a request of events",
         f"botkube-analytics: {source}:7: not JSON",
     ]

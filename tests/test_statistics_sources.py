@@ -16,6 +16,7 @@ from threading import Event, Thread, main_thread
 from types import SimpleNamespace
 from urllib.parse import urlencode
 
+import orjson
 import pytest
 
 from agent.__main__ import main
@@ -103,6 +104,81 @@ def test_a_directory_is_told_by_its_files(requests: list[bytes], tmp_path: Path)
 
     assert told == sorted(told)
     assert {0, 25, 100} <= set(told)
+
+
+@pytest.mark.parametrize("received", [b"1790000000", b'""', b'"soon"', b"null"])
+def test_a_time_that_cannot_be_read_is_taken_from_when_it_was_sent(
+    requests: list[bytes], tmp_path: Path, received: bytes
+) -> None:
+    """As if the collector had not said it."""
+    without = [re.sub(rb',"receivedAt":"[^"]*"', b"", one) for one in requests]
+    unread = [
+        re.sub(rb'"receivedAt":"[^"]*"', b'"receivedAt":' + received, one) for one in requests
+    ]
+    assert unread != requests != without
+    expected = report(tmp_path / "without", write(tmp_path / "a.ndjson", without))
+
+    assert report(tmp_path / "unread", write(tmp_path / "b.ndjson", unread)) == expected
+
+
+def test_an_event_of_no_time_is_named(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = orjson.loads(requests[-1])
+    bad["sentAt"] = bad["receivedAt"] = "soon"
+    for call in bad["batch"]:
+        call["timestamp"] = "later"
+    source = write(tmp_path / "a.ndjson", [orjson.dumps(bad), *requests])
+
+    assert report(tmp_path, source) == expected
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said == (
+        f"botkube-analytics: {source}:1: an event that lacks who, when, which window, or a number"
+    )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "instead"),
+    [
+        (rb'"botkube_version":"[^"]*"', b'"botkube_version":"v1.' + b"9" * 5000 + b'"'),
+        (rb'"seq":\d+', b'"seq":1000000000000'),
+    ],
+)
+def test_what_no_window_has_is_left_out_and_told(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    pattern: bytes,
+    instead: bytes,
+) -> None:
+    bad, many = re.subn(pattern, instead, requests[-1])
+    assert many
+    source = write(tmp_path / "a.ndjson", [*requests, bad])
+    found = report(tmp_path, source)
+
+    told = re.findall(r"events left out: (\d+), with a number", capsys.readouterr().err)
+    assert told == [str(many)]
+    del found["completeness.csv"]  # what else is in that request came twice
+    assert found == {name: text for name, text in expected.items() if name in found}
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert f"{many} lines or events could not be used" in page
+
+
+def test_years_that_no_date_has_are_left_out(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far = [re.sub(rb'"20(?=\d\d-\d\d-\d\dT)', b'"120', one) for one in requests]
+
+    source = write(tmp_path / "a.ndjson", far)
+    assert main(["report", source, "-o", str(tmp_path / "report.html")]) == 2
+    assert not (tmp_path / "report.html").exists()
+    told, refusal = capsys.readouterr().err.splitlines()
+    assert "with a number, a word or a time that no window has" in told
+    assert refusal == "botkube-analytics: no window was sent in these events"
 
 
 @pytest.mark.parametrize("room", [1000, 20_000, 200_000])

@@ -174,8 +174,13 @@ def _calls() -> Iterator[str]:
     yield f"  where stream <> '{ZERO}' and stream <> '' and installation <> ''"
     yield f"    and seq > 0 and seq <= {MOST_SEQ}"
     yield "    and (window_end > window_start or event = 'identifies' or event = 'groups')"
-    yield "    -- No agent sends greater numbers, and sums of them would overflow."
+    yield "    -- No agent sends greater numbers, of which sums would overflow, nor longer words."
     yield f"    and (event = '{REPORTS}' or (count >= 0 and count <= {MOST}))"
+    yield f"    and received <= {MOST_SECONDS}"
+    words = ["installation", "stream", "botkube_version", *own, "group_id"]
+    words += [name for name, kind in report.items() if kind == TEXT]
+    lengths = _wrapped([f"length({name})" for name in words], "      ")
+    yield f"    and greatest(\n{lengths}\n    ) <= {MOST_LETTERS}"
     numbers = [name for name, kind in report.items() if kind == NUMBER]
     listed = _wrapped([f"coalesce({name}, 0)" for name in numbers], "      ")
     for function, bound in (("least", ">= 0"), ("greatest", f"<= {MOST_TOTAL}")):
@@ -184,6 +189,8 @@ def _calls() -> Iterator[str]:
 
 
 MOST_SEQ, MOST, MOST_TOTAL = 10**9, 10**12, 10**15
+MOST_SECONDS, MOST_LETTERS = 32503680000, 200
+"""Until the year 3000, and more than any word of the rules has."""
 IMPLAUSIBLE = (
     "window_end > received + 86400",
     "window_end < received - 7776000",

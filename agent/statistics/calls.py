@@ -34,7 +34,7 @@ BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 _SAMPLE = 100
 _SHOWN = 64
 """Bytes of a line that is too long, which leave it no JSON."""
-_LACKS = "an event that lacks who, which window, or a number"
+_LACKS = "an event that lacks who, when, which window, or a number"
 _CALLS = "botkube_analytics_export"
 _BAGS = ("properties", "traits")
 # Where a column of Segment's own stands in a call; the others are properties.
@@ -138,10 +138,10 @@ def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool =
 
 
 def _time(*names: str) -> str:
-    """Return the first time of these that a call has, or the request around it."""
+    """Return the first of these that is a time, in a call or the request around it."""
     around = ("received", "sent")
-    found = ", ".join(one if one in around else f"call.{quoted(one)}" for one in names)
-    return f"try_cast(coalesce({found}) as timestamptz)"
+    found = (one if one in around else f"call.{quoted(one)}" for one in names)
+    return f"coalesce({', '.join(f'try_cast({one} as timestamptz)' for one in found)})"
 
 
 def _unread(into: Warehouse) -> list[int]:
@@ -204,6 +204,7 @@ def _unusable(columns: Iterable[str]) -> str:
     wrong = {
         "id": "id is null",
         "anonymous_id": "anonymous_id is null",
+        "received_at": "received_at is null",
         "stream": "stream is null",
         "seq": f"coalesce(seq not between 0 and {MAX_NUMBER}, true)",
         "count": f'coalesce("count" not between 0 and {MAX_NUMBER}, true)',

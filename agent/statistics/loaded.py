@@ -23,6 +23,9 @@ class Loaded:
     ahead: int = 0
     """How many were of windows that have not been yet, by a clock that is wrong."""
 
+    foreign: int = 0
+    """How many had a number, a word or a time that no window has, so that no model reads them."""
+
     def note(self, fault: str) -> None:
         """Keep a fault, or count it."""
         if len(self.faults) < MAX_FAULTS:

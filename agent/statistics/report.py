@@ -59,7 +59,7 @@ def show_report(
                     [label(one) for one in sources],
                     loaded.events,
                     loaded.others,
-                    len(loaded.faults) + loaded.more_faults,
+                    len(loaded.faults) + loaded.more_faults + loaded.foreign,
                     agent_version,
                     readable(_tables(output).name),
                     loaded.ahead,
@@ -109,6 +109,14 @@ def _fill(
     models = _task(progress, "the models")
     warehouse.run("models.sql")
     warehouse.refresh(loaded.events, models)
+    read = warehouse.rows("select coalesce(sum(calls), 0) from loads")[0][0]
+    loaded.foreign = loaded.events - read
+    if loaded.foreign:
+        progress.console.print(
+            f"botkube-analytics: events left out: {loaded.foreign}, with a number, a word or a "
+            "time that no window has",
+            soft_wrap=True,
+        )
     return loaded
 
 

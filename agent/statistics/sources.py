@@ -94,7 +94,20 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
         else:
             _load_files(_files(source), into, tables, loaded, progress)
         progress(100)
+    _tell_when(into, loaded)
     return loaded
+
+
+def _tell_when(into: Warehouse, loaded: Loaded) -> None:
+    """Take what copies of tables do not say of when they were received from when they were sent."""
+    for table in into.tables():
+        into.connection.execute(
+            f"update {table} set received_at = sent_at where received_at is null"
+        )
+        lost = into.rows(f"delete from {table} where received_at is null")[0][0]
+        if lost:
+            loaded.events -= lost
+            loaded.note(f"{table}: {lost} rows without the time at which they were received")
 
 
 def hold_back(into: Warehouse, loaded: Loaded, now: datetime) -> None:

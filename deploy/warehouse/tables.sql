@@ -21,6 +21,7 @@ drop view if exists cluster_weeks;
 drop view if exists undecided;
 drop view if exists undecided_weeks;
 drop view if exists weeks;
+drop view if exists raised;
 drop view if exists days;
 drop view if exists calendar;
 drop view if exists reach;
@@ -732,8 +733,15 @@ from (
   where stream <> '00000000-0000-0000-0000-000000000000' and stream <> '' and installation <> ''
     and seq > 0 and seq <= 1000000000
     and (window_end > window_start or event = 'identifies' or event = 'groups')
-    -- No agent sends greater numbers, and sums of them would overflow.
+    -- No agent sends greater numbers, of which sums would overflow, nor longer words.
     and (event = 'collection_report' or (count >= 0 and count <= 1000000000000))
+    and received <= 32503680000
+    and greatest(
+      length(installation), length(stream), length(botkube_version), length(platform),
+      length(command), length(result), length(reason), length(what), length(type), length(field),
+      length(kind), length(group_id), length(kubernetes_minor), length(distribution),
+      length(agent_version)
+    ) <= 200
     and least(
       coalesce(gap_seconds_rotated, 0), coalesce(gap_seconds_overtaken, 0),
       coalesce(gap_seconds_backpressure, 0), coalesce(gap_seconds_restarted, 0),
