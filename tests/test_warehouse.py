@@ -898,6 +898,75 @@ def test_what_arrives_between_two_slices_is_not_lost(database: Database) -> None
     assert database.rows("pending") == []
 
 
+def test_what_is_deleted_from_the_raw_tables_leaves_the_answers(database: Database) -> None:
+    kept, gone = Stream("kept").hours(MONDAY, 30, ran(1)), Stream("gone").hours(MONDAY, 30, ran(1))
+    database.take(kept, gone)
+    delete_raw(database, "gone")
+    database.execute("insert into refresh (days_back) values (100)")
+    refresh(database.execute)
+    left = database.everything()
+    database.clear()
+    database.take(kept)
+
+    assert left == database.everything()
+
+
+def test_days_are_reloaded_also_while_slices_are_left(database: Database) -> None:
+    kept, gone = Stream("kept").hours(MONDAY, 30, ran(1)), Stream("gone").hours(MONDAY, 30, ran(1))
+    database.take(kept, gone, slice_calls=1)
+    assert database.rows("pending")
+    delete_raw(database, "gone")
+    database.execute("insert into refresh (days_back, calls) values (100, 1)")
+    for _ in range(4):
+        database.take(slice_calls=1)
+    left = database.everything()
+    database.clear()
+    database.take(kept)
+
+    assert left == database.everything()
+
+
+def delete_raw(database: Database, installation: str) -> None:
+    for table in tables():
+        database.execute(f"delete from {table} where anonymous_id = '{uuid(installation)}'")  # noqa: S608
+
+
+def test_a_copy_with_a_wrong_clock_changes_no_count(database: Database) -> None:
+    stream = Stream()
+    # Received on the day of the windows: the day alone does not tell them apart.
+    good = request(stream.hours(MONDAY, 23, ran(1), handled(2), crash(), failed(1)))
+    database.take(good)
+    names = ("commands", "events_per_day", "notification_failures", "crashes", "crash_kinds")
+    counted = {name: without_complete(database.rows(name)) for name in names}
+    database.clear()
+    # Sent thirty hours before and after it was received, by that clock.
+    skewed = [
+        re.sub(rb'"sentAt":"[^"]+"', b'"sentAt":"%s"' % said.encode(), good)
+        for said in ("2026-11-22T17:05:00Z", "2026-11-25T05:05:00Z")
+    ]
+    database.take(*skewed, good)
+
+    assert {name: without_complete(database.rows(name)) for name in names} == counted
+    assert database.row("completeness", reason="implausible")["hours"] > 0
+
+
+def test_a_window_of_another_year_takes_nobodys_seq(database: Database) -> None:
+    stream = Stream()
+    windows = []
+    # A state that is restored twice: once with right clocks, and once long ago.
+    for start, times in ((MONDAY, 1), (MONDAY + HOUR, 2), (MONDAY - 100 * DAY, 4)):
+        stream.seq = 0
+        windows.append(request(stream.window(start, ran(times)), at=MONDAY + 3 * HOUR))
+    database.take(*windows)
+
+    assert database.row("commands")["count"] == 1
+    assert database.row("completeness", reason="implausible")["hours"] == 1
+
+
+def without_complete(rows: Sequence[Row]) -> list[Row]:
+    return [{**row, "is_complete": None} for row in rows]
+
+
 Arrival: TypeAlias = tuple[int, int, int, bool]
 
 

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import pytest
 
-from agent.model import Value
+from agent.model import Aggregate, Value
 from agent.sink.batch import Event
 from agent.statistics.warehouse import Warehouse
 from tests.test_warehouse import (
@@ -80,7 +80,7 @@ def without(day: int, event: str | None = None) -> Spoil:
     return spoil
 
 
-def saying(day: int, **said: int) -> Spoil:
+def saying(day: int, **said: Value) -> Spoil:
     """Let the report of a day say something more."""
 
     def spoil(_one: Stream, _days: Days) -> Days:
@@ -134,6 +134,32 @@ def doubled(number: int, **said: Value) -> Spoil:
             said={**DEBUG, **said},
         )
         return [*days, under_other_ids(copy)]
+
+    return spoil
+
+
+def told_twice(*counts: Aggregate, minor: str = "1.34", **said: Value) -> Spoil:
+    """Let the report of a window come once more, as of other counts or with another word."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        copy = Stream("a", "a", minor=minor, seq=WEDNESDAY).window(
+            START + WEDNESDAY * DAY, *(counts or COUNTS), length=DAY, said={**DEBUG, **said}
+        )
+        return [*days, under_other_ids(copy[-1:])]
+
+    return spoil
+
+
+def raised(minimum: int) -> Spoil:
+    """Let the operator have the counts of Wednesday raised."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        one = Stream("a", "a")
+        days = []
+        for at in range(23):
+            one.minimum = minimum if at == WEDNESDAY else 0
+            days.append(one.window(START + at * DAY, *COUNTS, length=DAY))
+        return days
 
     return spoil
 
@@ -293,6 +319,42 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(doubled(9), set(), id="a copy says the same"),
         pytest.param(
+            told_twice(handled(8), ran(3), *COUNTS[2:]),
+            {*SUMS, *LATEST, "integrations"},
+            id="a copy says as many of something else",
+        ),
+        pytest.param(
+            told_twice(botkube_version="v1.13.0"),
+            {*SUMS, *LATEST, "integrations"},
+            id="a copy says another version",
+        ),
+        pytest.param(
+            told_twice(minor="1.33"),
+            {*SUMS, *LATEST, "integrations"},
+            id="a copy says another Kubernetes",
+        ),
+        pytest.param(
+            told_twice(events_observable=False),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="a copy says that it saw no events",
+        ),
+        pytest.param(
+            told_twice(commands_observable=False),
+            {*SUMS, *LATEST, "integrations"},
+            id="a copy says that it saw no commands",
+        ),
+        pytest.param(
+            raised(2),
+            {"notification_failures", "configuration_errors", "crashes", "crash_kinds"},
+            id="what is rare is raised",
+        ),
+        pytest.param(raised(10), {*SUMS, "events_per_day"}, id="all is raised"),
+        pytest.param(
+            saying(SUNDAY, botkube_version="several"),
+            {"version_adoption", "version_by_kubernetes"},
+            id="an upgrade in the last window",
+        ),
+        pytest.param(
             restored,
             {*SUMS, "integrations", "events_per_day", "completeness"},
             id="a state is restored",
@@ -312,6 +374,15 @@ def test_an_answer_that_something_may_have_changed_is_not_complete(
     database.take(*play(spoil))
 
     assert incomplete(database) == expected
+
+
+def test_nothing_is_complete_of_which_a_part_is_pending(database: Database) -> None:
+    database.take(*play())
+    database.execute("insert into pending values ('a', 0, 1)")
+    assert incomplete(database) == ALL
+
+    database.take(slice_calls=1)
+    assert incomplete(database) == set()
 
 
 def test_a_week_is_over_when_nobody_has_more_on_the_way(database: Database) -> None:

@@ -36,6 +36,7 @@ from (
     case
       -- What was left is gone on with, before anything else is read.
       when exists (select 1 from pending) and (select max(calls) from refresh) is not null
+        and (select max(days_back) from refresh) is null
       then 500000
       else greatest(
         -500000,
@@ -132,7 +133,7 @@ from (
     select installation, day, max(calls) as calls from pending group by installation, day
   ) as known
 ) as ordered
-where upto - calls < (select coalesce(max(calls), 1000000000000000) from refresh);
+where upto - calls < (select greatest(1, coalesce(max(calls), 1000000000000000)) from refresh);
 
 create table if not exists touched as select * from stage_touched where false;
 
@@ -191,7 +192,8 @@ where exists (
   )
   and not exists (
     select 1 from touched_doubles as d
-    where d.day = r.day and d.installation = r.installation and d.stream = r.stream
+    where d.day = r.day and d.is_implausible = r.is_implausible
+      and d.installation = r.installation and d.stream = r.stream
       and d.seq = r.seq and d.window_start = r.window_start and d.window_end = r.window_end
   )
 union all
@@ -199,7 +201,13 @@ select
   r.day, r.is_implausible, r.installation, r.stream, r.seq, r.window_start, r.window_end,
   count(*),
   case
-    when min(r.delta) <> max(r.delta)
+    when min(coalesce(r.application_crashed_delta, -1)) <> max(coalesce(r.application_crashed_delta, -1))
+      or min(coalesce(r.command_executed_delta, -1)) <> max(coalesce(r.command_executed_delta, -1))
+      or min(coalesce(r.command_refused_delta, -1)) <> max(coalesce(r.command_refused_delta, -1))
+      or min(coalesce(r.configuration_error_delta, -1)) <> max(coalesce(r.configuration_error_delta, -1))
+      or min(coalesce(r.event_handled_delta, -1)) <> max(coalesce(r.event_handled_delta, -1))
+      or min(coalesce(r.integration_enabled_delta, -1)) <> max(coalesce(r.integration_enabled_delta, -1))
+      or min(coalesce(r.notification_failed_delta, -1)) <> max(coalesce(r.notification_failed_delta, -1))
       or min(coalesce(r.botkube_version, '')) <> max(coalesce(r.botkube_version, ''))
       or min(coalesce(r.kubernetes_minor, '')) <> max(coalesce(r.kubernetes_minor, ''))
       or min(coalesce(r.distribution, '')) <> max(coalesce(r.distribution, ''))
@@ -333,6 +341,7 @@ select
   day, installation, stream, seq, count(*) - 1 as others,
   min(((1 - has_report) * 100000000000 + window_start) * 100000 + length) as first_key
 from touched_intervals
+where is_implausible = 0
 group by day, installation, stream, seq
 having count(*) > 1;
 
@@ -614,6 +623,7 @@ from (
   join touched_intervals as i
     on i.day = c.day and i.installation = c.installation and i.stream = c.stream and i.seq = c.seq
     and i.window_start = c.window_start and i.window_end = c.window_end
+    and i.is_implausible = c.is_implausible
   where i.is_implausible = 0
 ) as told
 group by
@@ -673,7 +683,11 @@ from (
     max(case when plausible = 1 and has_report = 0 then window_end end) as unreported_end,
     max(
       case
-        when plausible = 1 and (has_report = 0 or (gap_seconds > 0 and botkube_version is null))
+        when plausible = 1
+          and (
+            has_report = 0 or botkube_version = 'several'
+            or (gap_seconds > 0 and botkube_version is null)
+          )
         then window_end
       end
     ) as unseen_end,
@@ -1027,6 +1041,17 @@ cross join (
   union all select 4 union all select 5 union all select 6
 ) as nth;
 
+-- Weeks with counts that were raised to an operator's minimum, by event.
+create view raised as
+select
+  week,
+  max(case when event = 'application_crashed' then 1 else 0 end) as application_crashed,
+  max(case when event = 'command_executed' then 1 else 0 end) as command_executed,
+  max(case when event = 'configuration_error' then 1 else 0 end) as configuration_error,
+  max(case when event = 'event_handled' then 1 else 0 end) as event_handled,
+  max(case when event = 'notification_failed' then 1 else 0 end) as notification_failed
+from facts where floor_count > 0 group by week;
+
 -- The weeks that anything may be asked of, and what keeps a week's answers from being whole.
 create view weeks as
 select
@@ -1044,9 +1069,13 @@ select
   end as lossless,
   w.installations, w.unknown_version, w.unknown_minor, w.unknown_distribution, w.days_left_out,
   w.commands_windows, w.commands_seconds, w.commands_blind, w.events_blind,
-  w.application_crashed_withheld, w.command_executed_withheld, w.command_refused_withheld,
-  w.configuration_error_withheld, w.event_handled_withheld, w.integration_enabled_withheld,
-  w.notification_failed_withheld,
+  -- Withheld, or raised to a minimum: what was counted is not known.
+  w.application_crashed_withheld + coalesce(raised.application_crashed, 0) as application_crashed_untold,
+  w.command_executed_withheld + coalesce(raised.command_executed, 0) as command_executed_untold,
+  w.configuration_error_withheld + coalesce(raised.configuration_error, 0) as configuration_error_untold,
+  w.event_handled_withheld + coalesce(raised.event_handled, 0) as event_handled_untold,
+  w.notification_failed_withheld + coalesce(raised.notification_failed, 0) as notification_failed_untold,
+  coalesce(raised.event_handled, 0) as is_raised,
   case when stopped_in.week is null then 0 else 1 end as is_stopped,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
   case
@@ -1084,10 +1113,8 @@ from (
     sum(commands_blind) as commands_blind, sum(events_blind) as events_blind,
     sum(application_crashed_withheld) as application_crashed_withheld,
     sum(command_executed_withheld) as command_executed_withheld,
-    sum(command_refused_withheld) as command_refused_withheld,
     sum(configuration_error_withheld) as configuration_error_withheld,
     sum(event_handled_withheld) as event_handled_withheld,
-    sum(integration_enabled_withheld) as integration_enabled_withheld,
     sum(notification_failed_withheld) as notification_failed_withheld
   from calendar as c
   left join installation_weeks on installation_weeks.week = c.week
@@ -1096,7 +1123,11 @@ from (
 cross join (
   select
     first_start, first_week,
-    least(last_end, case when due > 0 then due else last_end end, received) as ended
+    -- While a part is pending, no week has reached its end.
+    case
+      when exists (select 1 from pending) then 0
+      else least(last_end, case when due > 0 then due else last_end end, received)
+    end as ended
   from reach
 ) as bounds
 left join (
@@ -1120,7 +1151,8 @@ left join (
     on b.since < (all_weeks.week + 7) * 86400 and b.until > all_weeks.week * 86400
   where b.reason = 'stopped'
 ) as stopped_in
-  on stopped_in.week = w.week;
+  on stopped_in.week = w.week
+left join raised on raised.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
 create view undecided_weeks as
@@ -1385,7 +1417,7 @@ left join undecided on undecided.week = weeks.week;
 create view commands as
 select
   weeks.monday as week,
-  weeks.lossless = 1 and weeks.commands_blind = 0 and weeks.command_executed_withheld = 0
+  weeks.lossless = 1 and weeks.commands_blind = 0 and weeks.command_executed_untold = 0
     as is_complete,
   f.platform, f.command, cast(sum(f.count) as bigint) as count,
   cast(sum(case when f.result = 'failed' then f.count else 0 end) as bigint) as count_failed,
@@ -1399,14 +1431,14 @@ from facts as f
 join weeks on weeks.week = f.week
 where f.event = 'command_executed' and f.observed = 1
 group by
-  weeks.monday, weeks.lossless, weeks.commands_blind, weeks.command_executed_withheld,
+  weeks.monday, weeks.lossless, weeks.commands_blind, weeks.command_executed_untold,
   weeks.commands_windows, weeks.commands_seconds, f.platform, f.command;
 
 create view events_per_day as
 select
   weeks.monday as week,
   weeks.days_left_out = 0 and weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0
-    and weeks.is_plausible = 1 and weeks.is_stopped = 0
+    and weeks.is_plausible = 1 and weeks.is_stopped = 0 and weeks.is_raised = 0
     as is_complete,
   d.platform, count(*) as installation_days, count(distinct d.installation) as installations,
   cast(sum(d.events) as bigint) as total,
@@ -1458,13 +1490,13 @@ left join (
   on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes,
-  weeks.is_plausible, weeks.is_stopped, holed.days, lost.days, d.platform;
+  weeks.is_plausible, weeks.is_stopped, weeks.is_raised, holed.days, lost.days, d.platform;
 
 create view notification_failures as
 select
   weeks.monday as week,
-  weeks.lossless = 1 and weeks.events_blind = 0 and weeks.event_handled_withheld = 0
-    and weeks.notification_failed_withheld = 0
+  weeks.lossless = 1 and weeks.events_blind = 0 and weeks.event_handled_untold = 0
+    and weeks.notification_failed_untold = 0
     as is_complete,
   f.platform, f.what, f.reason,
   case when f.what = 'event' and f.platform <> 'unknown' then coalesce(f.failed, 0) end as failed,
@@ -1502,7 +1534,7 @@ left join (
 create view configuration_errors as
 select
   weeks.monday as week,
-  weeks.lossless = 1 and weeks.configuration_error_withheld = 0 as is_complete,
+  weeks.lossless = 1 and weeks.configuration_error_untold = 0 as is_complete,
   f.reason, f.field, nullif(f.platform, '') as platform, cast(sum(f.count) as bigint) as count,
   count(distinct f.installation) as installations, weeks.installations as installations_all,
   count(distinct f.installation) * 1.0 / weeks.installations as share
@@ -1510,13 +1542,13 @@ from facts as f
 join weeks on weeks.week = f.week
 where f.event = 'configuration_error'
 group by
-  weeks.monday, weeks.lossless, weeks.configuration_error_withheld, weeks.installations,
+  weeks.monday, weeks.lossless, weeks.configuration_error_untold, weeks.installations,
   f.reason, f.field, f.platform;
 
 create view crashes as
 select
   weeks.monday as week,
-  weeks.lossless = 1 and weeks.application_crashed_withheld = 0 as is_complete,
+  weeks.lossless = 1 and weeks.application_crashed_untold = 0 as is_complete,
   v.botkube_version, cast(sum(v.crashes) as bigint) as crashes,
   sum(v.seconds) / 3600.0 as installation_hours,
   sum(v.crashes) * 3600000.0 / nullif(sum(v.seconds), 0) as per_1000_hours,
@@ -1533,20 +1565,20 @@ from (
 ) as v
 join weeks on weeks.week = v.week
 group by
-  weeks.monday, weeks.lossless, weeks.application_crashed_withheld, weeks.installations,
+  weeks.monday, weeks.lossless, weeks.application_crashed_untold, weeks.installations,
   v.botkube_version;
 
 create view crash_kinds as
 select
   weeks.monday as week,
-  weeks.lossless = 1 and weeks.application_crashed_withheld = 0 as is_complete,
+  weeks.lossless = 1 and weeks.application_crashed_untold = 0 as is_complete,
   f.botkube_version, f.kind, cast(sum(f.count) as bigint) as crashes,
   count(distinct f.installation) as installations
 from facts as f
 join weeks on weeks.week = f.week
 where f.event = 'application_crashed'
 group by
-  weeks.monday, weeks.lossless, weeks.application_crashed_withheld, f.botkube_version, f.kind;
+  weeks.monday, weeks.lossless, weeks.application_crashed_untold, f.botkube_version, f.kind;
 
 create view completeness as
 select

@@ -51,7 +51,7 @@ insert into touched_intervals select * from stage_touched_windows;
 analyze touched_intervals (day, installation, stream, seq);
 truncate table touched_reused;
 insert into touched_reused select * from stage_touched_reused;
-delete from touched_intervals where exists (
+delete from touched_intervals where is_implausible = 0 and exists (
     select 1 from touched_reused as r
     where r.day = touched_intervals.day and r.installation = touched_intervals.installation
       and r.stream = touched_intervals.stream and r.seq = touched_intervals.seq

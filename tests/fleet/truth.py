@@ -522,7 +522,7 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
             each.version,
             each.place,
             each.is_observable,
-            each.deltas.total(),
+            frozenset(each.deltas.items()),
             frozenset(name for name, is_on in each.enabled.items() if is_on),
         )
         for each in told
@@ -542,7 +542,11 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.place = (window.key, window.place)
     if not window.has_report:
         one.unreported_end = max(one.unreported_end, window.end)
-    if not window.has_report or (window.gaps and window.version is None):
+    if (
+        not window.has_report
+        or window.version == "several"
+        or (window.gaps and window.version is None)
+    ):
         one.unseen_end = max(one.unseen_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
@@ -576,6 +580,8 @@ def _count(week: Weekly, installation: str, window: Arrived) -> None:
     if window.version is not None and not window.is_observable:
         week.spoilt.add("not observable")
     for fact in window.facts:
+        if fact.is_floor:
+            week.spoilt.add(f"raised {fact.event}")
         _count_fact(week, installation, window, fact)
 
 
@@ -791,8 +797,13 @@ def _integrations(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
         }
 
 
+def untold(event: str) -> set[str]:
+    """Return what keeps a count from being known: it was withheld, or raised to a minimum."""
+    return {f"withheld {event}", f"raised {event}"}
+
+
 def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    unseen = {"not observable", f"withheld {COMMAND}"}
+    unseen = {"not observable", *untold(COMMAND)}
     is_complete = truth.is_lossless(number) and not unseen & week.spoilt
     for (platform, command), sums in week.commands.items():
         yield {
@@ -812,7 +823,7 @@ def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
         truth.begun(number)
         and truth.ended(number)
-        and not {"missing", "implausible", "stopped"} & week.spoilt
+        and not {"missing", "implausible", "stopped", f"raised {HANDLED}"} & week.spoilt
     )
     for platform, counts in week.per_day.items():
         counts.sort()
@@ -832,7 +843,7 @@ def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    unseen = {"not observable", f"withheld {HANDLED}", f"withheld {FAILED}"}
+    unseen = {"not observable", *untold(HANDLED), *untold(FAILED)}
     is_complete = truth.is_lossless(number) and not unseen & week.spoilt
     for (platform, what, reason), sums in week.failed.items():
         # Of replies and other messages nobody says how many were tried.
@@ -861,7 +872,7 @@ def _failures(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _errors(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = truth.is_lossless(number) and f"withheld {FAULTY}" not in week.spoilt
+    is_complete = truth.is_lossless(number) and not untold(FAULTY) & week.spoilt
     for (reason, at, platform), count in week.errors.items():
         installations = len(week.behind["configuration_errors", reason, at, platform])
         yield {
@@ -877,7 +888,7 @@ def _errors(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _crashes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = truth.is_lossless(number) and f"withheld {CRASHED}" not in week.spoilt
+    is_complete = truth.is_lossless(number) and not untold(CRASHED) & week.spoilt
     for version in week.crash_seconds.keys() | week.crashes.keys():
         hours, crashes = week.crash_seconds[version] / HOUR, week.crashes[version]
         yield {
@@ -893,7 +904,7 @@ def _crashes(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_complete = truth.is_lossless(number) and f"withheld {CRASHED}" not in week.spoilt
+    is_complete = truth.is_lossless(number) and not untold(CRASHED) & week.spoilt
     for (version, kind), count in week.kinds.items():
         yield {
             "botkube_version": version,
