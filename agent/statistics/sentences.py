@@ -335,15 +335,27 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
         return TOO_FEW
     share = seen.share if seen else 0.0
     said = f"{percent(share)} of the time of all installations was observed"
+    # Reasons are sums over streams, of which one can miss what another observed.
+    if figure(share) >= 1 or is_any_withheld(week, "hours", "share"):
+        return f"{said}."
+    told = []
+    unsaid = _unsaid(week)
     others = [one for one in week if one.reason not in {"observed", "implausible"}]
     most = max(others, key=lambda one: figure(one.hours), default=None)
-    # Reasons are sums over streams, of which one can miss what another observed.
-    if most is None or figure(share) >= 1 or is_any_withheld(others, "hours"):
-        return f"{said}."
-    return (
-        f"{said}; of the reasons why something is missing, that of most hours is "
-        f"{reason(most.reason)} ({number(most.hours)})."
-    )
+    if most is not None and figure(most.hours) >= unsaid:
+        told.append(
+            "of the reasons why something is missing, that of most hours is "
+            f"{reason(most.reason)} ({number(most.hours)})"
+        )
+    if unsaid:
+        told.append(f"of {_many(unsaid, 'hour')} at least that are missing nobody says why")
+    return f"{'; '.join([said, *told])}."
+
+
+def _unsaid(week: Sequence[Completeness]) -> int:
+    """Return of how many hours at least there is no reason: between two streams there is none."""
+    everything = next((figure(one.hours) / figure(one.share) for one in week if one.share), 0.0)
+    return max(0, int(everything - sum(figure(one.hours) for one in week)))
 
 
 def reason(name: str) -> str:

@@ -230,6 +230,7 @@ def completeness(parts: Parts) -> Element:
             "completeness",
             of=now,
             note="Reasons overlap and are added up over the streams of an installation, of which "
-            "one can miss what another observed: together they can be more than what is missing.",
+            "one can miss what another observed: together they can be more than what is missing. "
+            "They can be less, too: between two streams that do not overlap there is none.",
         ),
     )
