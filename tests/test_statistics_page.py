@@ -9,6 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from attrs import evolve
 
 from agent.statistics.answers import (
     WITHHELD,
@@ -445,12 +446,13 @@ def test_why_time_is_missing_is_said_only_where_it_is_and_is_told(
     assert ("missing" in told) == ("; of" in expected)
 
 
-def command(name: str, many: Told) -> Command:
+def command(name: str, many: Told, at_most: Told = 0) -> Command:
     return Command(
         week=WEEK,
         platform="slack",
         command=name,
         count=90,
+        count_at_most=at_most,
         installations=many,
         installations_observable=60,
     )
@@ -501,6 +503,25 @@ def on(platform: str, many: Told) -> Integration:
                 "installations of 60 that could show "
                 "commands, 90 times."
             ),
+        ),
+        *(
+            # A part was raised to the operator's minimum.
+            (
+                "commands",
+                "commands",
+                [command("get", 20, at_most)],
+                (
+                    "The most used is get on slack: 20 installations of 60 that could show "
+                    "commands, at most 90 times."
+                ),
+            )
+            for at_most in (10, WITHHELD)
+        ),
+        (
+            "commands",
+            "commands",
+            [evolve(command("get", 20), count=WITHHELD)],
+            "The most used is get on slack: 20 installations of 60 that could show commands.",
         ),
         (
             "commands",

@@ -247,7 +247,10 @@ def commands(rows: Sequence[Command], period: Period) -> str:
     )
     if is_number(most.installations_observable):
         said += f" of {number(most.installations_observable)} that could show commands"
-    return f"{said}, {_many(most.count, 'time')}."
+    if is_number(most.count):
+        at_most = "at most " if most.count_at_most else ""
+        said += f", {at_most}{_many(most.count, 'time')}"
+    return f"{said}."
 
 
 def failures(rows: Sequence[Failure], period: Period) -> str:
