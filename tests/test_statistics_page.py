@@ -214,6 +214,38 @@ def test_what_is_withheld_can_be_more_common(told: int, word: str) -> None:
     assert said(page, "kubernetes").startswith(f"{word} is Kubernetes 1.30")
 
 
+@pytest.mark.parametrize(
+    ("many", "names"),
+    [(2, "1.20 and 1.21: 10.0 %"), (6, "1.20, 1.21, 1.22 and 3 more: 10.0 %")],
+)
+def test_several_can_be_the_most_common(many: int, names: str) -> None:
+    tied = [minor(f"1.{20 + number}", 10) for number in range(many)]
+    page = page_of(
+        kubernetes_minors=[minor("1.20", 5, BEFORE), *tied, minor("1.40", 9)],
+        version_by_minor=[
+            Pair(
+                week=WEEK,
+                botkube_version="v1",
+                kubernetes_minor=name,
+                installations=40,
+                installations_all=100,
+                share=0.4,
+            )
+            for name in ("1.32", "1.33")
+        ],
+        commands=[command("get", 9), command("top", 9)],
+        configuration_errors=[fault("warning", 9), fault("wrong_type", 9)],
+    )
+
+    assert said(page, "kubernetes").startswith(f"The most common are Kubernetes {names} each.")
+    assert said(page, "both") == (
+        "The most common are BotKube v1 on Kubernetes 1.32 and BotKube v1 on Kubernetes 1.33: "
+        "40.0 % each of all installations."
+    )
+    assert said(page, "commands").startswith("One of the most used is get on slack: 9")
+    assert said(page, "configuration").startswith("One of the most common is warning")
+
+
 def test_points_are_those_that_were_won() -> None:
     assert change(0.3, 0.2) == "+10.0"
     assert change(0.2, 0.3) == "-10.0"

@@ -42,6 +42,8 @@ from agent.statistics.periods import (
 from agent.statistics.shown import OTHERS, Pair, is_known
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+MAX_NAMES = 4
+"""Of a list in a sentence."""
 NOTHING = "Nothing of it is told of the week."
 TOO_FEW = "It is withheld: it would tell of single installations."
 AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installations."
@@ -118,15 +120,20 @@ def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     now = _told(of_known(week, week))
     if not now:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
-    most = max(now, key=lambda one: figure(one.installations))
+    most, *others = _most(now)
     before = by_key(of_known(of_week(rows, period.before), week)).get(most.key)
     share, was = _share(most), _share(before) if before else None
-    said = f"{_the_most_common(most, week)} is {what} {most.key[0]}: {percent(share)}"
+    common = _the_most_common(most, week)
+    if others:
+        names = [str(one.key[0]) for one in (most, *others)]
+        said = f"{common} are {what} {_list(_first(names))}: {percent(share)} each"
+    else:
+        said = f"{common} is {what} {most.key[0]}: {percent(share)}"
     if hides_unknown(week):
         said += " of all installations"
     elif not_known(week):
         said += " of those of which it is known"
-    if is_number(was):
+    if is_number(was) and not others:
         said += f", {change(share, was)} points against the week before"
     return f"{said}."
 
@@ -182,17 +189,19 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
     now = [one for one in _told(week) if is_known(one)]
     if not now:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
-    most = max(now, key=lambda one: figure(one.installations))
+    most, *others = _most(now)
     before = by_key(of_week(rows, period.before)).get(most.key)
     is_grouped = any(one.botkube_version == OTHERS for one in week)
     common = (
         "Of the series told apart, the most common" if is_grouped else _the_most_common(most, week)
     )
-    said = (
-        f"{common} is BotKube {most.botkube_version} on Kubernetes "
-        f"{most.kubernetes_minor}: {percent(most.share)} of all installations"
-    )
-    if before is not None and is_number(before.share):
+    names = [
+        f"BotKube {one.botkube_version} on Kubernetes {one.kubernetes_minor}"
+        for one in (most, *others)
+    ]
+    said = f"{common} {'are' if others else 'is'} {_list(_first(names))}: {percent(most.share)}"
+    said += " each of all installations" if others else " of all installations"
+    if before is not None and is_number(before.share) and not others:
         said += f", {change(most.share, before.share)} points against the week before"
     return f"{said}.{_hidden(week)}"
 
@@ -235,14 +244,15 @@ def per_day(rows: Sequence[PerDay], period: Period) -> str:
 def commands(rows: Sequence[Command], period: Period) -> str:
     """Say which commands most use."""
     week = of_week(rows, period.this)
-    now = sorted(_told(week), key=lambda one: -figure(one.installations))
+    now = _told(week)
     if not now:
         if week:
             return "Commands were seen; how many installations used them is withheld."
         return nothing(period, "commands", "No command was seen.")
-    most = now[0]
+    most, *others = _most(now)
+    used = f"{'one of ' if others else ''}the most used is"
     said = (
-        f"{_as_far_as(week, 'installations', 'the most used is')} {most.command} on "
+        f"{_as_far_as(week, 'installations', used)} {most.command} on "
         f"{most.platform}: {_many(most.installations, 'installation')}"
     )
     if is_number(most.installations_observable):
@@ -289,9 +299,10 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
         if week:
             return "Faults were seen; how many installations have them is withheld."
         return nothing(period, "configuration_errors", "No fault was seen.")
-    most = max(now, key=lambda one: figure(one.installations))
+    most, *others = _most(now)
+    common = f"{'one of ' if others else ''}the most common is"
     return (
-        f"{_as_far_as(week, 'installations', 'the most common is')} {most.reason} "
+        f"{_as_far_as(week, 'installations', common)} {most.reason} "
         f"(key {most.field}, platform {most.platform}): "
         f"{_many(most.installations, 'installation')}, {percent(_share(most))} of all."
     )
@@ -388,6 +399,19 @@ def week_note(period: Period) -> str:
     if period.before in period.withheld:
         return f"{said}; the one before cannot be compared with it: it is withheld."
     return f"{said}, compared with that of {period.before}{f' ({why})' if why else ''}."
+
+
+def _most(rows: Sequence[AnyRow]) -> list[AnyRow]:
+    """Return the row that most installations have; all such if several have as many."""
+    most = max(figure(one.installations) for one in rows)
+    return [one for one in rows if figure(one.installations) == most]
+
+
+def _first(words: Sequence[str]) -> Sequence[str]:
+    """Return a few words, and how many more there are."""
+    if len(words) <= MAX_NAMES:
+        return words
+    return [*words[: MAX_NAMES - 1], f"{len(words) - MAX_NAMES + 1} more"]
 
 
 def _told(rows: Iterable[AnyRow]) -> list[AnyRow]:
