@@ -246,6 +246,35 @@ def test_several_can_be_the_most_common(many: int, names: str) -> None:
     assert said(page, "configuration").startswith("One of the most common is warning")
 
 
+def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
+    old = [minor(f"1.{number}", 2) for number in range(15, 27)]
+    page = page_of(kubernetes_minors=[*old, minor("1.32", 36), minor("1.33", 40)])
+
+    assert said(page, "kubernetes").endswith(
+        "are, of all installations: 1.15 2.0 %; 1.18 8.0 %; 1.21 14.0 %; 1.24 20.0 %."
+    )
+
+
+@pytest.mark.parametrize(
+    ("many", "told"),
+    [
+        (5, "In none of these is other (5.0 %), which can be older."),
+        (WITHHELD, "In none of these is other, which can be older; how many have it is withheld."),
+    ],
+)
+def test_versions_without_order_are_told_to_be_in_no_sum(many: Told, told: str) -> None:
+    page = page_of(kubernetes_minors=[minor("1.30", 30), minor("1.31", 65), minor("other", many)])
+
+    assert said(page, "kubernetes").endswith(told)
+
+
+def test_what_nobody_has_any_more_is_told() -> None:
+    were = [minor(name, WITHHELD, BEFORE) for name in ("1.9", "1.10", "unknown", "1.30")]
+    page = page_of(kubernetes_minors=[*were, minor("1.30", 100)])
+
+    assert said(page, "kubernetes").endswith("Seen the week before, and no longer: 1.9 and 1.10.")
+
+
 def test_points_are_those_that_were_won() -> None:
     assert change(0.3, 0.2) == "+10.0"
     assert change(0.2, 0.3) == "-10.0"

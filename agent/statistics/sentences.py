@@ -44,6 +44,8 @@ from agent.statistics.shown import OTHERS, Pair, is_known
 AnyRow = TypeVar("AnyRow", bound=Row)
 MAX_NAMES = 4
 """Of a list in a sentence."""
+DROPPABLE = 0.2
+"""Of more installations nobody drops a version."""
 NOTHING = "Nothing of it is told of the week."
 TOO_FEW = "It is withheld: it would tell of single installations."
 AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installations."
@@ -161,10 +163,46 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     told_ones = [pair for pair in named if is_number(pair[0].installations)]
     chosen = exact if len(exact) >= min(2, len(named)) else told_ones or named
     # That all but the newest are older tells nothing.
-    told = [f"{one.key[0]} {between(bounds)}" for one, bounds in chosen[:4] if bounds[0] < 1]
+    told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
+    gone = _no_longer(now, of_week(rows, period.before))
     if not told:
+        return gone
+    said = f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
+    return " ".join(filter(None, (said, _without_order(now), gone)))
+
+
+def _steps(
+    chosen: Sequence[tuple[Row, tuple[float, float]]],
+) -> Sequence[tuple[Row, tuple[float, float]]]:
+    """Return a few of the oldest, up to the most that could be dropped."""
+    could_be = [pair for pair in chosen if pair[1][1] <= DROPPABLE]
+    if len(could_be) <= MAX_NAMES:
+        return chosen[:MAX_NAMES]
+    last = len(could_be) - 1
+    return [could_be[last * step // (MAX_NAMES - 1)] for step in range(MAX_NAMES)]
+
+
+def _without_order(now: Sequence[Row]) -> str:
+    """Say how many have a version that is neither older nor newer, such as `other`."""
+    those = [
+        one for one in of_known(now, now) if is_known(one) and version_order(one.key[0])[0] > 0
+    ]
+    if not those:
         return ""
-    return f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
+    names = _list(_first([one.key[0] for one in those]))
+    if is_any_withheld(those, "installations"):
+        return f"In none of these is {names}, which can be older; how many have it is withheld."
+    share = sum(figure(_share(one)) for one in those)
+    return f"In none of these is {names} ({percent(share)}), which can be older."
+
+
+def _no_longer(now: Sequence[Row], before: Sequence[Row]) -> str:
+    """Say which versions somebody had the week before and nobody has."""
+    names = sorted(
+        {one.key[0] for one in before if is_known(one)} - {one.key[0] for one in now},
+        key=version_order,
+    )
+    return f"Seen the week before, and no longer: {_list(_first(names))}." if names else ""
 
 
 def whose(rows: Sequence[Row]) -> str:
