@@ -759,6 +759,26 @@ def test_a_bar_is_as_long_as_its_number_and_marked_where_it_was() -> None:
     assert "Mark: the week before. Dotted: withheld" in caption(page, BARS)
 
 
+def test_a_drawing_that_has_not_all_rows_says_so() -> None:
+    page = page_of(
+        kubernetes_minors=[minor(f"1.{number}", 4) for number in range(10, 35)],
+        commands=[command(f"get {number}", number) for number in range(1, 36)],
+        configuration_errors=[fault(f"reason {number}", 9) for number in range(12)],
+        crashes=[evolve(version(f"v1.{n}.0", 1), installations=50 + n) for n in range(14)],
+    )
+    crashed = "Crashes in 1,000 hours of an installation, by BotKube"
+
+    for title in (BARS, f"{BARS}, week by week"):
+        assert "The 20 largest of 25; all are in the table." in caption(page, title)
+    title = "Commands by installations that used them"
+    assert "The 12 largest of 35; all are in the table." in caption(page, title)
+    assert "largest" not in caption(page, "Faults of configuration by share of installations")
+    told = "The 12 with most installations of 14; all are in the table."
+    assert told in caption(page, crashed)
+    assert len(drawn(drawing(page, crashed), "bar")) == 12
+    assert "v1.13.0" in (drawing(page, crashed).findtext("desc") or "")
+
+
 def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:
     rows = [minor(f"1.{number}", WITHHELD) for number in range(20, 24)]
     chart = drawing(page_of(kubernetes_minors=[*rows, minor("1.30", 80)]), BARS)

@@ -102,9 +102,9 @@ class Parts:
         now = next(iter(of_week(self.shown.active_installations, self.period.this)), None)
         return now.installations if now else None
 
-    def largest(self, rows: Sequence[AnyRow]) -> list[AnyRow]:
+    def largest(self, rows: Sequence[AnyRow], many: int = MAX_ROWS) -> list[AnyRow]:
         """Return the rows of which most have, in the order in which they are."""
-        kept = sorted(rows, key=lambda one: -figure(one.installations))[:MAX_ROWS]
+        kept = sorted(rows, key=lambda one: -figure(one.installations))[:many]
         keys = {one.key for one in kept}
         return [one for one in rows if one.key in keys]
 
@@ -136,6 +136,7 @@ class Parts:
             title,
             f"{sentences.whose(rows).capitalize()}.",
             self.marks(bars),
+            cut(charted, MAX_ROWS),
             sentences.not_compared(rows, before.values(), self.period),
         )
 
@@ -147,14 +148,20 @@ class Parts:
         name: str,
         label: Callable[[AnyRow], str],
         text: Callable[[Told], str] = percent,
+        of: Sequence[Row] | None = None,
     ) -> Element:
-        """Return a bar a row: one number of it, and what that was in the week before."""
+        """Return a bar a row: one number of it, and what that was in the week before.
+
+        `rows` are from the largest, or those of which most have `of` these.
+        """
         is_doubtful = self.period.this in self.period.doubtful
         made = []
         for one in rows[:MAX_BARS]:
             value: Told = getattr(one, name)
             made.append(Bar(label(one), value, text(value), was(before, one, name), is_doubtful))
-        return self.figure(self.draw.bars(title, listed(made), made), title, self.marks(made))
+        is_cut = cut(rows, MAX_BARS) if of is None else cut(of, MAX_BARS, "with most installations")
+        notes = self.marks(made), is_cut
+        return self.figure(self.draw.bars(title, listed(made), made), title, *notes)
 
     def by_week(self, table: str, rows: Sequence[Row], name: str) -> Mapping[Key, Sequence[Told]]:
         """Return a number of each key by week: withheld where the table is so as a whole."""
@@ -173,10 +180,14 @@ class Parts:
         weeks = self.period.weeks
         rows: Sequence[Row] = getattr(self.shown, table)
         values = self.by_week(table, of_known(rows, now), "share")
+        drawable = [
+            one
+            for one in of_known(now, now)
+            if is_told(one) or any(map(is_number, values.get(one.key, ())))
+        ]
         trends = [
             Trend(one.key[0], values.get(one.key, []), percent(share_of(one)))
-            for one in self.largest(of_known(now, now))
-            if is_told(one) or any(map(is_number, values.get(one.key, ())))
+            for one in self.largest(drawable)
         ]
         described = "; ".join(
             f"{one.label}: {percent(next((v for v in one.values if v is not None), None))} "
@@ -188,6 +199,7 @@ class Parts:
             title,
             f"{sentences.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
+            cut(drawable, MAX_ROWS),
         )
 
     def marks(self, bars: Iterable[Bar]) -> str:
@@ -303,6 +315,13 @@ class Parts:
 def listed(bars: Iterable[Bar]) -> str:
     """Return bars as text."""
     return "; ".join(f"{one.label}: {one.text}" for one in bars) or "Nothing may be told."
+
+
+def cut(rows: Sequence[Row], drawn: int, which: str = "largest") -> str:
+    """Return how many rows a drawing has, if it has not all."""
+    if len(rows) <= drawn:
+        return ""
+    return f"The {drawn} {which} of {len(rows)}; all are in the table."
 
 
 def is_told(row: Row) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.statistics import sentences
 from agent.statistics.charts import Trend
-from agent.statistics.parts import MAX_ROWS, was
+from agent.statistics.parts import MAX_BARS, MAX_ROWS, was
 from agent.statistics.periods import (
     by_key,
     change,
@@ -133,11 +133,12 @@ def crashes(parts: Parts) -> Element:
         ),
         parts.bars(
             title,
-            parts.largest(rated),
+            parts.largest(rated, MAX_BARS),
             before,
             "per_1000_hours",
             lambda one: one.botkube_version,
             number,
+            of=rated,
         ),
         parts.table(
             f"Crashes in the week of {parts.period.this}",
