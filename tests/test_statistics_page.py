@@ -838,6 +838,46 @@ def test_few_are_marked_in_every_table() -> None:
     assert cells(page, "Bots and sinks")[0][2] == "20°"
 
 
+def test_few_are_marked_in_every_drawing() -> None:
+    def listed(title: str) -> str:
+        return drawing(page, title).findtext("desc") or ""
+
+    page = page_of(
+        kubernetes_minors=[minor("1.29", 9), minor("1.30", 91)],
+        integrations=[on("slack", 20), on("teams", 30), on("discord", WITHHELD)],
+        events_per_day=[
+            evolve(day("slack", 7), installations=9),
+            evolve(day("x", WITHHELD), installations=9),
+        ],
+        commands=[command("get", 20), command("logs", 30)],
+        notification_failures=[
+            failure("slack", "timeout", 0.1, installations=9),
+            failure("teams", "timeout", WITHHELD, installations=9),
+        ],
+        configuration_errors=[fault("warning", 9)],
+        crashes=[evolve(version("v1.13.0", 1), installations=9)],
+        completeness=[observed(), missing("stopped", 100)],
+    )
+
+    assert listed(BARS) == "1.29: 9.0 %°; 1.30: 91.0 %"
+    assert "9.0 %° in the week of" in listed(f"{BARS}, week by week")
+    assert listed(
+        "Bots and sinks that are switched on, as a share of all installations at least"
+    ) == ("teams (bot): 30.0 %; slack (bot): 20.0 %°; discord (bot): withheld")
+    assert listed("Events that an installation handles on a day") == (
+        "slack: median 7°; x: median withheld"
+    )
+    assert listed("Commands by installations that used them") == "logs, slack: 30; get, slack: 20°"
+    assert listed("Events that could not be delivered, as a share of the attempts") == (
+        "slack: timeout: 10.0 %°; teams: timeout: withheld"
+    )
+    assert listed("Faults of configuration by share of installations").endswith("9.0 %°")
+    assert listed("Crashes in 1,000 hours of an installation, by BotKube") == "v1.13.0: 1°"
+    assert listed("Observed and missing time by week, as a share of all time") == (
+        "observed: 90.0 %; stopped: 10.0 %°"
+    )
+
+
 def test_installations_and_clusters_have_a_table_each() -> None:
     row = Active(week=WEEK, installations=80, clusters=60, clusters_gone=7)
     page = page_of(active_installations=[row])

@@ -158,7 +158,8 @@ class Parts:
         made = []
         for one in rows[:MAX_BARS]:
             value: Told = getattr(one, name)
-            made.append(Bar(label(one), value, text(value), was(before, one, name), is_doubtful))
+            said = text(value) + (self.few(one) if is_number(value) else "")
+            made.append(Bar(label(one), value, said, was(before, one, name), is_doubtful))
         is_cut = cut(rows, MAX_BARS) if of is None else cut(of, MAX_BARS, "with most installations")
         notes = self.marks(made), is_cut
         return self.figure(self.draw.bars(title, listed(made), made), title, *notes)
@@ -186,7 +187,7 @@ class Parts:
             if is_told(one) or any(map(is_number, values.get(one.key, ())))
         ]
         trends = [
-            Trend(one.key[0], values.get(one.key, []), percent(share_of(one)))
+            Trend(one.key[0], values.get(one.key, []), percent(share_of(one)) + self.few(one))
             for one in self.largest(drawable)
         ]
         described = "; ".join(

@@ -194,8 +194,10 @@ def completeness(parts: Parts) -> Element:
     now = of_week(rows, parts.period.this)
     now.sort(key=lambda one: -figure(one.hours))
     before = by_key(of_week(rows, parts.period.before))
+    few = {one.key: parts.few(one) for one in now}
+    this = weeks.index(parts.period.this)
     trends = [
-        Trend(sentences.reason(key[0]), values, percent(values[weeks.index(parts.period.this)]))
+        Trend(sentences.reason(key[0]), values, percent(values[this]) + few.get(key, ""))
         for key, values in parts.by_week("completeness", rows, "share").items()
     ]
     trends.sort(key=lambda one: (one.label != "observed", one.label))

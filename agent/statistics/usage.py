@@ -11,6 +11,7 @@ from agent.statistics.periods import (
     by_key,
     change,
     figure,
+    is_number,
     number,
     of_week,
     percent,
@@ -84,7 +85,7 @@ def per_day(parts: Parts) -> Element:
             one.median,
             one.p75,
             one.p90,
-            f"median {number(one.median)}",
+            f"median {number(one.median)}{parts.few(one) if is_number(one.median) else ''}",
         )
         for one in rows
     ]
