@@ -887,6 +887,15 @@ def test_installations_and_clusters_have_a_table_each() -> None:
     assert "The highest is 80" in part(page, "active")
 
 
+@pytest.mark.parametrize(
+    ("clusters", "told"), [(60, "at least 60"), (WITHHELD, "withheld"), (None, "–")]
+)
+def test_the_headline_says_of_clusters_how_many_at_least(clusters: Told, told: str) -> None:
+    page = page_of(active_installations=[Active(week=WEEK, installations=80, clusters=clusters)])
+
+    assert f"<dt>Clusters</dt><dd>{told}</dd>" in page
+
+
 def test_the_most_common_pair_is_looked_for_among_those_told_apart() -> None:
     pairs = [
         Pair(
