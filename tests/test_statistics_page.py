@@ -255,6 +255,16 @@ def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
     )
 
 
+def test_the_most_that_could_be_dropped_is_told_by_its_bounds() -> None:
+    told: Sequence[Told] = (5, WITHHELD, 5, 40, WITHHELD, 46)
+    rows = [minor(f"1.{number}", many) for number, many in enumerate(told, 25)]
+    page = page_of(kubernetes_minors=rows)
+
+    assert said(page, "kubernetes").endswith(
+        "all installations: 1.25 5.0 %; 1.27 11.0 to 13.0 %; 1.29 54.0 %."
+    )
+
+
 @pytest.mark.parametrize(
     ("many", "told"),
     [

@@ -161,7 +161,12 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     ]
     exact = [(one, bounds) for one, bounds in named if bounds[0] == bounds[1]]
     told_ones = [pair for pair in named if is_number(pair[0].installations)]
-    chosen = exact if len(exact) >= min(2, len(named)) else told_ones or named
+    most = [pair for pair in told_ones if pair[1][1] <= DROPPABLE][-1:]
+    chosen = (
+        [pair for pair in named if pair in exact or pair in most]
+        if len(exact) >= min(2, len(named))
+        else told_ones or named
+    )
     # That all but the newest are older tells nothing.
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
     gone = _no_longer(now, of_week(rows, period.before))
