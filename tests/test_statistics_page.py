@@ -782,6 +782,10 @@ def test_a_drawing_that_has_not_all_rows_says_so() -> None:
         assert "The 20 largest of 25; all are in the table." in caption(page, title)
     title = "Commands by installations that used them"
     assert "The 12 largest of 35; all are in the table." in caption(page, title)
+    page_of_few = page_of(
+        commands=[command("top", WITHHELD), *(command(f"get {n}", n) for n in range(12))]
+    )
+    assert ". 12 of 13; all are in the table." in caption(page_of_few, title)
     assert "largest" not in caption(page, "Faults of configuration by share of installations")
     told = "The 12 with most installations of 14; all are in the table."
     assert told in caption(page, crashed)

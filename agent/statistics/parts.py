@@ -136,7 +136,7 @@ class Parts:
             title,
             f"{sentences.whose(rows).capitalize()}.",
             self.marks(bars),
-            cut(charted, MAX_ROWS),
+            cut(charted, MAX_ROWS, "installations"),
             sentences.not_compared(rows, before.values(), self.period),
         )
 
@@ -160,7 +160,11 @@ class Parts:
             value: Told = getattr(one, name)
             said = text(value) + (self.few(one) if is_number(value) else "")
             made.append(Bar(label(one), value, said, was(before, one, name), is_doubtful))
-        is_cut = cut(rows, MAX_BARS) if of is None else cut(of, MAX_BARS, "with most installations")
+        is_cut = (
+            cut(rows, MAX_BARS, name)
+            if of is None
+            else cut(of, MAX_BARS, "installations", "with most installations")
+        )
         notes = self.marks(made), is_cut
         return self.figure(self.draw.bars(title, listed(made), made), title, *notes)
 
@@ -200,7 +204,7 @@ class Parts:
             title,
             f"{sentences.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
-            cut(drawable, MAX_ROWS),
+            cut(drawable, MAX_ROWS, "installations"),
         )
 
     def marks(self, bars: Iterable[Bar]) -> str:
@@ -318,11 +322,12 @@ def listed(bars: Iterable[Bar]) -> str:
     return "; ".join(f"{one.label}: {one.text}" for one in bars) or "Nothing may be told."
 
 
-def cut(rows: Sequence[Row], drawn: int, which: str = "largest") -> str:
-    """Return how many rows a drawing has, if it has not all."""
+def cut(rows: Sequence[Row], drawn: int, name: str, which: str = "largest") -> str:
+    """Return how many rows a drawing has, if not all: nobody knows how large withheld ones are."""
     if len(rows) <= drawn:
         return ""
-    return f"The {drawn} {which} of {len(rows)}; all are in the table."
+    told = f"{drawn} of" if sentences.is_any_withheld(rows, name) else f"The {drawn} {which} of"
+    return f"{told} {len(rows)}; all are in the table."
 
 
 def is_told(row: Row) -> bool:
