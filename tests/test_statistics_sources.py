@@ -474,6 +474,40 @@ def test_a_right_or_a_schema_that_lacks_is_named(
         )
 
 
+WRONG = {
+    "collection_report": {"seq": "1e30", "window_end": "soon", "received_at": "canary"},
+    "event_handled": {"count": "many", "count_floor": "maybe", "context_retried_late": "2"},
+}
+
+
+def test_a_value_of_postgresql_that_does_not_fit_is_as_none(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    psycopg = pytest.importorskip("psycopg")
+    with postgresql() as address:
+        source = f"postgresql:///?{urlencode(dict(one.split('=', 1) for one in address.split()))}"
+        found = []
+        for is_none in (False, True):
+            with psycopg.connect(address) as database:
+                database.execute("drop schema public cascade; create schema public")
+                load_postgresql(database, requests)
+                for table, values in WRONG.items():
+                    for number, (column, value) in enumerate(values.items()):
+                        database.execute(
+                            f"alter table {table} add column if not exists {column} boolean;"
+                            f"alter table {table} alter {column} type text using {column}::text"
+                        )
+                        database.execute(
+                            f"update {table} set {column} = %s where id ="  # noqa: S608 ours
+                            f" (select id from {table} order by id limit 1 offset {number})",
+                            [None if is_none else value],
+                        )
+            found.append(report(tmp_path / "out", source))
+
+    assert found[0] == found[1]
+    assert capsys.readouterr().err == ""
+
+
 def test_progress_never_goes_backwards() -> None:
     told: list[float] = []
     done = iter([-1.0, 50.0, 98.0, 1.0, 100.0, 0.0])

@@ -97,9 +97,13 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
                     for block in copy:
                         out.write(block)
                 kinds = ", ".join(f"{literal(one)}: 'VARCHAR'" for one in names)
+                # Of a table that is not kept the reader itself would take what a cast asks for, and
+                # refuse all rows for one value.
                 relation = (
-                    f"read_csv({exactly(spool)}, header = false, columns = {{{kinds}}},"
-                    " auto_detect = false, delim = ',', quote = '\"', escape = '\"')"
+                    "(with copied as materialized (select * from"
+                    f" read_csv({exactly(spool)}, header = false, columns = {{{kinds}}},"
+                    " auto_detect = false, delim = ',', quote = '\"', escape = '\"'))"
+                    " select * from copied)"
                 )
                 loaded.events += _insert(into, relation, names, table, columns)
     except psycopg.Error as error:
