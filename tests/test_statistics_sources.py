@@ -6,6 +6,7 @@ import gzip
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -294,6 +295,72 @@ def test_a_name_of_parquet_is_no_pattern(
     source = write_parquet(tmp_path / "[12]", requests)
 
     assert report(tmp_path / "out", source) == expected
+
+
+def copied(path: Path, query: str) -> str:
+    path.parent.mkdir(exist_ok=True)
+    with duckdb.connect() as database:
+        database.execute(f"copy ({query}) to '{path}' (format parquet)")
+    return str(path)
+
+
+def test_of_a_folder_of_parquet_only_tables_of_ours_are_read_and_no_event_twice(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    def events() -> list[str]:
+        page = (tmp_path / "out" / "r.html").read_text(encoding="utf-8")
+        return re.findall(r"[\d,]+ events were read", page)
+
+    source = Path(write_parquet(tmp_path / "tables", requests))
+    assert report(tmp_path / "out", str(source)) == expected
+    (read,) = events()
+    copied(source / "users.parquet", "select 'a' as id, now() as received_at")
+    copied(source / "numbers.parquet", "select 7 as event")
+    copied(source / "sales.parquet", "select {'a': 'canary'} as event, 'b' as id")
+    tracks = f"select *, 'Event_Handled' as event from '{source}/event_handled.parquet'"  # noqa: S608 ours
+    alone = copied(tmp_path / "alone" / "tracks.parquet", tracks)
+    copied(tmp_path / "alone" / "groups.parquet", "select 'canary' as members")
+    shutil.copy(alone, source / "tracks.parquet")
+
+    assert report(tmp_path / "out", str(source)) == expected
+    assert events() == [read]
+    (source / "event_handled.parquet").unlink()
+    (source / "tracks.parquet").unlink()
+    assert report(tmp_path / "out", str(source), str(tmp_path / "alone")) == expected
+    assert events() == [read]
+
+
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        ("users", "select 'canary' as id"),
+        ("groups", "select 'canary' as members"),
+        ("event_handled", "select 'canary' as event"),
+        ("all", "select 7 as event"),
+        ("all", "select 7 as event, 'canary' as id"),
+        ("all", "select {'canary': 'canary'} as event, 'canary' as id"),
+        ("all", "select 'canary'::blob as event, 'canary' as id"),
+    ],
+)
+def test_parquet_of_no_use_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, query: str
+) -> None:
+    said = refused(capsys, tmp_path, copied(tmp_path / f"{name}.parquet", query))
+
+    assert (
+        ": neither a table of ours by name and columns" in said or ": no event of this ag" in said
+    )
+    assert "canary" not in said
+
+
+def test_a_table_of_no_column_of_ours_in_a_database_is_left_alone(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    with duckdb.connect(str(tmp_path / "export.db")) as database:
+        database.execute("create table groups (members varchar)")
+    source = write(tmp_path / "events.ndjson", requests)
+
+    assert report(tmp_path / "out", source, str(tmp_path / "export.db")) == expected
 
 
 def test_a_source_is_never_written_to(

@@ -15,20 +15,40 @@ if TYPE_CHECKING:
 _TRAITS = frozenset({"identifies", "groups"})
 
 
+class NoTableError(WarehouseError):
+    """A file holds no table of ours."""
+
+
 def load_parquet(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
-    """Read a table of that name, or one of all events."""
+    """Read a table of that name, or one of all events. Raises `NoTableError`."""
     relation = f"read_parquet({exactly(path)})"
-    found = _columns(into, relation)
+    found = set(_columns(into, relation))
     name = Path(shown).stem.lower()
+    parts: dict[str, str] = {}
     if name in tables:
-        loaded.events += _insert(into, relation, found, name, tables[name])
-        return
-    if "event" not in found:
-        raise WarehouseError(f"{shown}: no table of ours has this name, and no column is `event`")
-    for table, columns in tables.items():
-        if table not in _TRAITS:
-            one = f"(select * from {relation} where replace(lower(event), ' ', '_') = '{table}')"
-            loaded.events += _insert(into, one, found, table, columns)
+        parts = {name: relation}
+    elif "event" in found:
+        event = "replace(lower(event::varchar), ' ', '_')"
+        parts = {
+            table: f"(select * from {relation} where {event} = '{table}')"
+            for table in tables
+            if table not in _TRAITS
+        }
+    if not any(found & tables[table].keys() for table in parts):
+        raise NoTableError(
+            f"{shown}: neither a table of ours by name and columns,"
+            " nor one of all events with a column `event`"
+        )
+    for table, part in parts.items():
+        loaded.events += _insert(into, part, found, table, tables[table])
+
+
+def is_repeated(path: Path, beside: Iterable[Path], tables: Tables) -> bool:
+    """Whether it is Segment's table of all events, whose events have tables beside it."""
+    events = tables.keys() - _TRAITS
+    return path.name.lower() == "tracks.parquet" and any(
+        one.suffix == ".parquet" and one.stem.lower() in events for one in beside
+    )
 
 
 def load_duckdb(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
@@ -119,6 +139,8 @@ def _insert(
     into: Warehouse, relation: str, has: Iterable[str], table: str, columns: Mapping[str, str]
 ) -> int:
     names = [one for one in columns if one in set(has)]
+    if not names:
+        return 0
     listed = ", ".join(f"try_cast({quoted(one)} as {columns[one]})" for one in names)
     inserted: int = into.rows(
         f"insert into {table} ({', '.join(map(quoted, names))}) select {listed} from {relation}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from pathlib import Path
@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from agent.statistics.calls import BROKEN, load_ledger, load_lines
-from agent.statistics.copies import load_duckdb, load_parquet, load_postgres
+from agent.statistics.copies import (
+    NoTableError,
+    is_repeated,
+    load_duckdb,
+    load_parquet,
+    load_postgres,
+)
 from agent.statistics.loaded import Loaded
 from agent.statistics.warehouse import WarehouseError, driver, first_line, part_of
 
@@ -92,7 +98,7 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
             with watched(into.connection, progress):
                 _load_file(copied, label(source), into, tables, loaded)
         else:
-            _load_files(_files(source), into, tables, loaded, progress)
+            _load_files(source, into, tables, loaded, progress)
         progress(100)
     _tell_when(into, loaded)
     return loaded
@@ -214,18 +220,23 @@ def _is_export(name: str) -> bool:
     return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
 
 
-def _load_files(
-    paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: Loaded, tell: Tell
-) -> None:
+def _load_files(source: str, into: Warehouse, tables: Tables, loaded: Loaded, tell: Tell) -> None:
+    paths = _files(source)
     entries = [one for one in paths if one.suffix == ".report"]
     if entries:
         load_ledger(entries, into, tables, loaded)
-    exports = {one: one.stat().st_size for one in paths if one.suffix != ".report"}
+    exports = {
+        one: one.stat().st_size
+        for one in paths
+        if one.suffix != ".report" and not is_repeated(one, paths, tables)
+    }
     whole = sum(exports.values()) or 1
     begun = 0
     for path, size in exports.items():
         part = part_of(tell, 100 * begun / whole, 100 * (begun + size) / whole)
-        with watched(into.connection, part):
+        # What else lies in a folder is left alone, as in a database.
+        left = suppress(NoTableError) if Path(source).is_dir() else nullcontext()
+        with left, watched(into.connection, part):
             _load_file(path, readable(path), into, tables, loaded)
         begun += size
         part(100)
