@@ -768,6 +768,47 @@ def test_crashes_do_not_tell_of_few_that_left_a_version(at_its_end: int, told: T
     assert (one.installations, one.crashes, one.installations_crashed) == (told, 9, 9)
 
 
+def ran(versions: Mapping[str, int], hours: Mapping[str, tuple[int, int]]) -> Shown:
+    """Return what is told of who runs which version, and of who ran it, for how many hours."""
+    everyone = sum(versions.values())
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=max(everyone, 9))],
+        version_adoption=[
+            Version(week=WEEK, botkube_version=one, installations=many, installations_all=everyone)
+            for one, many in versions.items()
+        ],
+        crashes=[
+            Crashes(
+                week=WEEK,
+                botkube_version=one,
+                crashes=0,
+                installation_hours=many,
+                installations=whose,
+            )
+            for one, (whose, many) in hours.items()
+        ],
+    )
+    return withhold(answers, 5)
+
+
+@pytest.mark.parametrize("of_few", [3, 6])
+def test_crashes_do_not_tell_who_runs_a_version_that_is_withheld(of_few: int) -> None:
+    # To withhold v3's 600 hours beside v1's would be cheaper than v2's 900.
+    shown = ran(
+        {"v1": 3, "v2": 8, "v3": 20}, {"v1": (of_few, 500), "v2": (8, 900), "v3": (20, 600)}
+    )
+
+    assert [one.installations for one in shown.version_adoption] == [WITHHELD, WITHHELD, 20]
+    assert [one.installations for one in shown.crashes] == [WITHHELD, WITHHELD, 20]
+    assert [one.installation_hours for one in shown.crashes] == [WITHHELD, WITHHELD, 600]
+
+
+def test_crashes_are_not_told_of_a_week_whose_versions_are_not() -> None:
+    shown = ran({"v1": 4}, {"v1": (9, 900)})
+
+    assert (shown.version_adoption, shown.crashes) == ((), ())
+
+
 @pytest.mark.parametrize(
     ("version", "crashes", "of_all", "kinds"),
     [
@@ -954,6 +995,17 @@ def test_a_quantile_is_told_only_if_as_many_may_lie_beyond_it() -> None:
 
     # The days of five installations lie beyond the 90 %; 28 left out may be those of four.
     assert (told.p10, told.p90, told.p99, told.days_left_out) == (7, 7, WITHHELD, WITHHELD)
+
+
+@pytest.mark.parametrize(("days", "told"), [(0, 0), (1, WITHHELD), (28, WITHHELD), (29, 29)])
+def test_days_left_out_are_told_if_they_are_more_than_four_can_have(days: int, told: Told) -> None:
+    row = PerDay(
+        week=WEEK, platform="slack", installations=50, installation_days=300, days_left_out=days
+    )
+    active = [Active(week=WEEK, installations=50)]
+    (one,) = withhold(Answers(active, events_per_day=[row]), 5).events_per_day
+
+    assert one.days_left_out == told
 
 
 @given(
