@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from threading import Event, Thread, main_thread
 from types import SimpleNamespace
@@ -406,6 +406,18 @@ def test_a_report_beside_its_sources_is_written_again(
         assert report(tmp_path, str(tmp_path)) == expected
 
 
+@pytest.fixture
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """Let both signals end a process: a job in the background may begin with one ignored."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    yield
+    for one, handler in before.items():
+        signal.signal(one, handler)
+
+
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_while_it_waits_for_a_pipe_leaves_nothing_behind(
     requests: list[bytes],
@@ -443,6 +455,7 @@ def test_a_signal_while_it_waits_for_a_pipe_leaves_nothing_behind(
     assert signal.getsignal(number) is before
 
 
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 def test_a_signal_in_the_midst_of_a_query_is_no_fault_of_it() -> None:
     query = "create or replace temp table x as select hash(range) h from range(5000000) order by h"
     with handled() as signals, opened(is_large=False) as warehouse:
@@ -464,11 +477,22 @@ def test_a_signal_in_the_midst_of_a_query_is_no_fault_of_it() -> None:
             signals.end()
 
 
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 def test_a_signal_waits_while_something_is_made_or_removed() -> None:
     with handled() as signals:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(SystemExit, match="130"), signals.at_once():
             pytest.fail("it goes on")
+
+
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
+def test_a_signal_that_is_ignored_stays_so() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with handled() as signals, signals.at_once():
+        os.kill(os.getpid(), signal.SIGINT)
+
+    assert signals.number == 0
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 
 
 def test_the_name_of_the_page_need_not_be_text(
