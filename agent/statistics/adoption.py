@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.statistics import sentences
+from agent.statistics import adopted, wording
 from agent.statistics.answers import WITHHELD, Row
 from agent.statistics.parts import shares_of
 from agent.statistics.periods import (
@@ -75,8 +75,8 @@ def _adoption(
         *(
             tag("p", said, class_="said")
             for said in (
-                sentences.adoption(rows, parts.period, what),
-                sentences.droppable(rows, parts.period, parts.everyone(), what),
+                adopted.adoption(rows, parts.period, what),
+                adopted.droppable(rows, parts.period, parts.everyone(), what),
             )
             if said
         ),
@@ -121,7 +121,7 @@ def both(parts: Parts) -> Element:
     return section(
         name,
         question,
-        tag("p", sentences.pairs(parts.shown.version_by_minor, parts.period), class_="said"),
+        tag("p", adopted.pairs(parts.shown.version_by_minor, parts.period), class_="said"),
         parts.scrolled(matrix, caption),
         tag(
             "p",
@@ -144,7 +144,7 @@ def distributions(parts: Parts) -> Element:
     return section(
         "distributions",
         "Whose Kubernetes is it?",
-        tag("p", sentences.adoption(rows, parts.period, "Kubernetes of"), class_="said"),
+        tag("p", adopted.adoption(rows, parts.period, "Kubernetes of"), class_="said"),
         parts.share_bars("Distributions by share of installations", now, before) if now else "",
         parts.table(
             f"Distributions in the week of {parts.period.this}",
@@ -176,7 +176,7 @@ def distributions(parts: Parts) -> Element:
             ],
             "kubernetes_adoption",
             of=places,
-            note=f"Shares are {sentences.whose(places)}." if places else "",
+            note=f"Shares are {wording.whose(places)}." if places else "",
             words=2,
         ),
     )
@@ -193,7 +193,7 @@ def active(parts: Parts) -> Element:
     return section(
         "active",
         "How many are there?",
-        tag("p", sentences.active(rows, parts.period), class_="said"),
+        tag("p", adopted.active(rows, parts.period), class_="said"),
         parts.figure(
             parts.draw.columns(
                 title, parts.described(values, weeks), values, weeks, parts.period.doubtful

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from agent.statistics import adoption, sentences, trouble, usage
+from agent.statistics import adoption, trouble, usage, wording
 from agent.statistics.parts import STYLE as MORE_STYLE
 from agent.statistics.parts import Parts
 from agent.statistics.periods import FEW, is_number, left_out, number, of_week, percent, period_of
@@ -86,7 +86,7 @@ def _document(parts: Parts, about: About) -> bytes:
         tag(
             "header",
             tag("h1", "How BotKube is used"),
-            tag("p", sentences.week_note(parts.period)),
+            tag("p", wording.week_note(parts.period)),
             _summary(parts),
             contents,
         ),

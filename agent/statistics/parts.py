@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
-from agent.statistics import sentences
+from agent.statistics import wording
 from agent.statistics.answers import WITHHELD, Row, Told
 from agent.statistics.charts import Bar, Drawing, Trend
 from agent.statistics.periods import (
@@ -134,10 +134,10 @@ class Parts:
         return self.figure(
             self.draw.bars(title, listed(bars), bars),
             title,
-            f"{sentences.whose(rows).capitalize()}.",
+            f"{wording.whose(rows).capitalize()}.",
             self.marks(bars),
             cut(charted, MAX_ROWS, "installations"),
-            sentences.not_compared(rows, before.values(), self.period),
+            wording.not_compared(rows, before.values(), self.period),
         )
 
     def bars(
@@ -202,7 +202,7 @@ class Parts:
         return self.figure(
             self.draw.trends(title, described, trends, weeks, self.period.doubtful),
             title,
-            f"{sentences.whose_by_week(now, rows).capitalize()}.",
+            f"{wording.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
             cut(drawable, MAX_ROWS, "installations"),
         )
@@ -268,7 +268,7 @@ class Parts:
             tag("summary", f"Numbers: {caption}"),
             self.scrolled(table, caption)
             if rows
-            else tag("p", sentences.nothing(self.period, name, none)),
+            else tag("p", wording.nothing(self.period, name, none)),
             tag("p", f"{note} " if note else "", self.file(name), class_="note"),
         )
         if len(rows) <= MAX_OPEN:
@@ -280,7 +280,7 @@ class Parts:
         return section(
             name,
             question,
-            tag("p", sentences.nothing(self.period, table), class_="said"),
+            tag("p", wording.nothing(self.period, table), class_="said"),
             tag("p", self.file(table), class_="note"),
         )
 
@@ -288,8 +288,8 @@ class Parts:
         """Return of whom the shares of a table are, and what they are compared with."""
         if not now:
             return ""
-        note = f"Shares are {sentences.whose(now)}."
-        return f"{note} {sentences.not_compared(now, before, self.period)}".strip()
+        note = f"Shares are {wording.whose(now)}."
+        return f"{note} {wording.not_compared(now, before, self.period)}".strip()
 
     def scrolled(self, table: Element, label: str) -> Element:
         """Return a table that scrolls by itself where the screen is narrow."""
@@ -326,7 +326,7 @@ def cut(rows: Sequence[Row], drawn: int, name: str, which: str = "largest") -> s
     """Return how many rows a drawing has, if not all: nobody knows how large withheld ones are."""
     if len(rows) <= drawn:
         return ""
-    told = f"{drawn} of" if sentences.is_any_withheld(rows, name) else f"The {drawn} {which} of"
+    told = f"{drawn} of" if wording.is_any_withheld(rows, name) else f"The {drawn} {which} of"
     return f"{told} {len(rows)}; all are in the table."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agent.statistics import sentences
+from agent.statistics import sentences, wording
 from agent.statistics.charts import Spread
 from agent.statistics.parts import was
 from agent.statistics.periods import (
@@ -101,7 +101,7 @@ def per_day(parts: Parts) -> Element:
             f"{title}: line from 10 to 90 % of the days, box from 25 to 75 %, mark at the "
             "median; each step of the scale is tenfold",
             "What is withheld is not drawn, or dotted if it is the median."
-            if sentences.is_any_withheld(rows, "p10", "p25", "median", "p75", "p90")
+            if wording.is_any_withheld(rows, "p10", "p25", "median", "p75", "p90")
             else "",
         ),
         parts.table(

@@ -1,0 +1,192 @@
+"""Sentences on who is there, with which versions, and which could be dropped. Pure.
+
+A sentence is made of what may be told alone. What is withheld is said to be, or left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from agent.statistics.answers import WITHHELD, Active, Row, Told
+from agent.statistics.periods import (
+    Period,
+    between,
+    by_key,
+    change,
+    figure,
+    hides_unknown,
+    is_number,
+    not_known,
+    number,
+    of_known,
+    of_week,
+    or_older,
+    percent,
+    version_order,
+)
+from agent.statistics.shown import OTHERS, Pair, is_known
+from agent.statistics.wording import (
+    MAX_NAMES,
+    NOBODY,
+    SO_FEW,
+    TOO_FEW,
+    first_few,
+    hidden,
+    is_any_withheld,
+    listing,
+    many_of,
+    more_or_fewer,
+    most_of,
+    nothing,
+    share_of,
+    the_most_common,
+    told_of,
+    whose,
+)
+
+DROPPABLE = 0.2
+"""Of more installations nobody drops a version."""
+
+
+def active(rows: Sequence[Active], period: Period) -> str:
+    """Say how many there were, and how that has changed."""
+    now = next(iter(of_week(rows, period.this)), None)
+    if now is None or now.installations is WITHHELD:
+        return SO_FEW
+    if not now.installations:
+        return NOBODY
+    said = f"{many_of(now.installations, 'installation')} reported in the week of {period.this}"
+    if isinstance(now.clusters, int):
+        said += f", in {many_of(now.clusters, 'cluster')} at least"
+    before = next(iter(of_week(rows, period.before)), None)
+    if before is not None and is_number(before.installations):
+        more = int(figure(now.installations) - figure(before.installations))
+        said += (
+            f"; {more_or_fewer(more)} than the week before"
+            if more
+            else "; as many as the week before"
+        )
+    moved = [
+        f"{number(value)} {what}"
+        for value, what in (
+            (now.installations_new, "new"),
+            (now.installations_returned, "back again"),
+            (now.installations_gone, "gone"),
+        )
+        if is_number(value)
+    ]
+    return f"{said} ({', '.join(moved)})." if moved else f"{said}."
+
+
+def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
+    """Say what most have, and how many numbers are withheld."""
+    return _most_common(rows, period, what) + hidden(of_week(rows, period.this))
+
+
+def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
+    week = of_week(rows, period.this)
+    if not week:
+        return nothing(period, "distributions")
+    now = told_of(of_known(week, week))
+    if not now:
+        return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
+    most, *others = most_of(now)
+    before = by_key(of_known(of_week(rows, period.before), week)).get(most.key)
+    share, was = share_of(most), share_of(before) if before else None
+    common = the_most_common(most, week)
+    if others:
+        names = [str(one.key[0]) for one in (most, *others)]
+        said = f"{common} are {what} {listing(first_few(names))}: {percent(share)} each"
+    else:
+        said = f"{common} is {what} {most.key[0]}: {percent(share)}"
+    if hides_unknown(week):
+        said += " of all installations"
+    elif not_known(week):
+        said += " of those of which it is known"
+    if is_number(was) and not others:
+        said += f", {change(share, was)} points against the week before"
+    return f"{said}."
+
+
+def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) -> str:
+    """Say how many would be left behind if the oldest were dropped."""
+    now = sorted(of_week(rows, period.this), key=lambda one: version_order(one.key[0]))
+    named = [
+        (one, bounds)
+        for one, bounds in zip(now, or_older(now, everyone), strict=True)
+        if bounds is not None
+    ]
+    exact = [(one, bounds) for one, bounds in named if bounds[0] == bounds[1]]
+    told_ones = [pair for pair in named if is_number(pair[0].installations)]
+    most = [pair for pair in told_ones if pair[1][1] <= DROPPABLE][-1:]
+    chosen = (
+        [pair for pair in named if pair in exact or pair in most]
+        if len(exact) >= min(2, len(named))
+        else told_ones or named
+    )
+    # That all but the newest are older tells nothing.
+    told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
+    gone = _no_longer(now, of_week(rows, period.before))
+    if not told:
+        return gone
+    said = f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
+    return " ".join(filter(None, (said, _without_order(now), gone)))
+
+
+def _steps(
+    chosen: Sequence[tuple[Row, tuple[float, float]]],
+) -> Sequence[tuple[Row, tuple[float, float]]]:
+    """Return a few of the oldest, up to the most that could be dropped."""
+    could_be = [pair for pair in chosen if pair[1][1] <= DROPPABLE]
+    if len(could_be) <= MAX_NAMES:
+        return chosen[:MAX_NAMES]
+    last = len(could_be) - 1
+    return [could_be[last * step // (MAX_NAMES - 1)] for step in range(MAX_NAMES)]
+
+
+def _without_order(now: Sequence[Row]) -> str:
+    """Say how many have a version that is neither older nor newer, such as `other`."""
+    those = [
+        one for one in of_known(now, now) if is_known(one) and version_order(one.key[0])[0] > 0
+    ]
+    if not those:
+        return ""
+    names = listing(first_few([one.key[0] for one in those]))
+    if is_any_withheld(those, "installations"):
+        return f"In none of these is {names}, which can be older; how many have it is withheld."
+    share = sum(figure(share_of(one)) for one in those)
+    return f"In none of these is {names} ({percent(share)}), which can be older."
+
+
+def _no_longer(now: Sequence[Row], before: Sequence[Row]) -> str:
+    """Say which versions somebody had the week before and nobody has."""
+    names = sorted(
+        {one.key[0] for one in before if is_known(one)} - {one.key[0] for one in now},
+        key=version_order,
+    )
+    return f"Seen the week before, and no longer: {listing(first_few(names))}." if names else ""
+
+
+def pairs(rows: Sequence[Pair], period: Period) -> str:
+    """Say which pair most have, of all: which are known is not told of all that is put together."""
+    week = of_week(rows, period.this)
+    now = [one for one in told_of(week) if is_known(one)]
+    if not now:
+        return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
+    most, *others = most_of(now)
+    before = by_key(of_week(rows, period.before)).get(most.key)
+    is_grouped = any(one.botkube_version == OTHERS for one in week)
+    common = (
+        "Of the series told apart, the most common" if is_grouped else the_most_common(most, week)
+    )
+    names = [
+        f"BotKube {one.botkube_version} on Kubernetes {one.kubernetes_minor}"
+        for one in (most, *others)
+    ]
+    said = (
+        f"{common} {'are' if others else 'is'} {listing(first_few(names))}: {percent(most.share)}"
+    )
+    said += " each of all installations" if others else " of all installations"
+    if before is not None and is_number(before.share) and not others:
+        said += f", {change(most.share, before.share)} points against the week before"
+    return f"{said}.{hidden(week)}"
