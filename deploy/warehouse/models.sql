@@ -1078,6 +1078,7 @@ select
   coalesce(raised.event_handled, 0) as is_raised,
   case when stopped_in.week is null then 0 else 1 end as is_stopped,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
+  case when w.contradicted = 0 then 1 else 0 end as is_agreed,
   case
     when w.unreported = 0 and w.gaps = 0 and w.contradicted = 0 and w.implausible_seconds = 0
       and holes_in.week is null
@@ -1438,7 +1439,8 @@ create view events_per_day as
 select
   weeks.monday as week,
   weeks.days_left_out = 0 and weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0
-    and weeks.is_plausible = 1 and weeks.is_stopped = 0 and weeks.is_raised = 0
+    and weeks.is_plausible = 1 and weeks.is_agreed = 1 and weeks.is_stopped = 0
+    and weeks.is_raised = 0
     as is_complete,
   d.platform, count(*) as installation_days, count(distinct d.installation) as installations,
   cast(sum(d.events) as bigint) as total,
@@ -1490,7 +1492,8 @@ left join (
   on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes,
-  weeks.is_plausible, weeks.is_stopped, weeks.is_raised, holed.days, lost.days, d.platform;
+  weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_raised, holed.days, lost.days,
+  d.platform;
 
 create view notification_failures as
 select

@@ -823,7 +823,7 @@ def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
         truth.begun(number)
         and truth.ended(number)
-        and not {"missing", "implausible", "stopped", f"raised {HANDLED}"} & week.spoilt
+        and not {"missing", "stopped", f"raised {HANDLED}", *DOUBTFUL} & week.spoilt
     )
     for platform, counts in week.per_day.items():
         counts.sort()
