@@ -178,7 +178,9 @@ def _url(address: str) -> str:
     return f"postgresql:///?{urlencode(parts)}"
 
 
-def test_a_ledger_gives_what_it_kept(requests: list[bytes], tmp_path: Path) -> None:
+def test_a_ledger_gives_what_it_kept(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source = tmp_path / "ledger"
     source.mkdir()
     for number, request in enumerate(requests, 1):
@@ -191,9 +193,14 @@ def test_a_ledger_gives_what_it_kept(requests: list[bytes], tmp_path: Path) -> N
         )  # fmt: skip
         (source / f"{number:08}.report").write_bytes(encode(entry))
     (source / "00009999.report").write_bytes(b"{}\n[]")
+    last = (source / f"{len(requests):08}.report").read_bytes()
+    late = re.sub(rb'("at_seconds":)\d+', rb"\g<1>%d" % 10**15, last)
+    assert late != last
+    (source / "00009998.report").write_bytes(late)
     found = report(tmp_path / "out", str(source))
 
     assert len(found["active_installations.csv"].splitlines()) > 2
+    assert f"{source / '00009998.report'}:1: a time that no date has" in capsys.readouterr().err
 
 
 def test_what_cannot_be_used_is_named_and_the_rest_is_kept(

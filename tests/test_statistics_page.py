@@ -282,7 +282,20 @@ def test_what_nobody_has_any_more_is_told() -> None:
     were = [minor(name, WITHHELD, BEFORE) for name in ("1.9", "1.10", "unknown", "1.30")]
     page = page_of(kubernetes_minors=[*were, minor("1.30", 100)])
 
-    assert said(page, "kubernetes").endswith("Seen the week before, and no longer: 1.9 and 1.10.")
+    assert said(page, "kubernetes").endswith(
+        "At the end of the week before, and not of this one: 1.9 and 1.10."
+    )
+
+
+@pytest.mark.parametrize("which", WEEKS[-2:])
+def test_of_weeks_that_are_little_observed_nobody_is_said_to_be_gone(which: date) -> None:
+    were = [minor(name, 50, BEFORE) for name in ("1.29", "1.30")]
+    page = page_of(
+        kubernetes_minors=[*were, minor("1.30", 100)],
+        completeness=[observed(week, 0.2 if week == which else 0.95) for week in WEEKS],
+    )
+
+    assert "1.29" not in said(page, "kubernetes")
 
 
 def test_points_are_those_that_were_won() -> None:
@@ -366,6 +379,17 @@ def failure(
                 failure("teams", "unreachable", WITHHELD, installations=WITHHELD),
             ],
             "Of those told, slack lost most: 3.0 % of its events were not delivered.",
+        ),
+        (
+            [failure("slack", "unreachable", 0.03), failure("teams", "timeout", 0.03)],
+            "slack and teams lost most: 3.0 % of their events each were not delivered.",
+        ),
+        (
+            [failure("slack", "unreachable", 0.03), failure("teams", "timeout", None)],
+            (
+                "Of those whose attempts are known, slack lost most: 3.0 % of its events were not"
+                " delivered."
+            ),
         ),
         (
             [failure("slack", "timeout", 0.0), failure("teams", "timeout", WITHHELD)],

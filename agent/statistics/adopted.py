@@ -126,7 +126,7 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     )
     # That all but the newest are older tells nothing.
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
-    gone = _no_longer(now, of_week(rows, period.before))
+    gone = _no_longer(now, rows, period)
     if not told:
         return gone
     said = f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
@@ -158,13 +158,21 @@ def _without_order(now: Sequence[Row]) -> str:
     return f"In none of these is {names} ({percent(share)}), which can be older."
 
 
-def _no_longer(now: Sequence[Row], before: Sequence[Row]) -> str:
-    """Say which versions somebody had the week before and nobody has."""
+def _no_longer(now: Sequence[Row], rows: Sequence[Row], period: Period) -> str:
+    """Say which versions somebody had at the end of the week before and nobody has at that of this.
+
+    Not where one of the two is not whole or little observed: who was not heard of is not gone.
+    """
+    if period.before is None or period.why(period.this) or period.why(period.before):
+        return ""
+    before = of_week(rows, period.before)
     names = sorted(
         {one.key[0] for one in before if is_known(one)} - {one.key[0] for one in now},
         key=version_order,
     )
-    return f"Seen the week before, and no longer: {listing(first_few(names))}." if names else ""
+    if not names:
+        return ""
+    return f"At the end of the week before, and not of this one: {listing(first_few(names))}."
 
 
 def pairs(rows: Sequence[Pair], period: Period) -> str:

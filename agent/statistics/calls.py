@@ -328,10 +328,13 @@ def load_ledger(paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: 
         for path in paths:
             try:
                 entry = decode(path.read_bytes())
+                at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat().encode()
             except EntryError as error:
                 loaded.note(f"{path}:1: {error}")
                 continue
-            at = datetime.fromtimestamp(entry.at_seconds, UTC).isoformat().encode()
+            except (OSError, OverflowError, ValueError):
+                loaded.note(f"{path}:1: a time that no date has")
+                continue
             out.write(b'{"receivedAt":"%b","batch":%b}\n' % (at, entry.array.replace(b"\n", b" ")))
             read.append(path)
     _parse(spool, into, are_requests=True)

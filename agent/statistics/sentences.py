@@ -23,6 +23,7 @@ from agent.statistics.shown import is_known
 from agent.statistics.wording import (
     TOO_FEW,
     as_far_as,
+    first_few,
     is_any_withheld,
     listing,
     many_of,
@@ -104,18 +105,28 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
         return "No failure was seen of an event whose attempts are known."
     if not rates:
         return "Failures were seen; of how many attempts is withheld."
-    worst = max(rates, key=lambda name: rates[name])
+    most = max(rates.values())
+    worst = [name for name, rate in rates.items() if rate == most]
     hidden = {one.platform for one in now if one.rate is WITHHELD}
-    if not rates[worst]:
+    if not most:
         said = "None failed of the attempts that were seen"
         return f"{said}, as far as it is told." if hidden else f"{said}."
-    others = [one for one in now if one.platform != worst]
-    said = "Of those told, " if is_any_withheld(others, "rate") else ""
-    at_least = "at least " if worst in hidden else ""
+    others = [one for one in now if one.platform not in worst]
+    which = [
+        *(["told"] if is_any_withheld(others, "rate") else []),
+        *(["whose attempts are known"] if any(map(_lacks_attempts, week)) else []),
+    ]
+    said = f"Of those {' '.join(which)}, " if which else ""
+    at_least = "at least " if hidden & {*worst} else ""
+    whose_events = "its events were" if len(worst) == 1 else "their events each were"
     return (
-        f"{said}{worst} lost most: {at_least}{percent(rates[worst])} of its events were not "
-        "delivered."
+        f"{said}{listing(first_few(worst))} lost most: {at_least}{percent(most)} of "
+        f"{whose_events} not delivered."
     )
+
+
+def _lacks_attempts(one: Failure) -> bool:
+    return one.what == "event" and one.rate is None
 
 
 def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
