@@ -178,7 +178,7 @@ def _report(ruleset: RuleSet) -> Iterator[Disclosure]:
     for event in sorted(map(snake, event_names(ruleset))):
         yield Disclosure(REPORT, f"{event}_delta", "sum", tells="Follows from the counts.")
         yield Disclosure(REPORT, f"{event}_total", "total", tells="Follows from the counts.")
-        tells = "That what the rules newly disclose of it is held back for now."
+        tells = "That something of it is new and held back for now, or not counted: disabled."
         yield _optional(REPORT, f"{event}_withheld", "true", (), tells)
     yield from _known(ruleset, REPORT)
     yield _version(REPORT)

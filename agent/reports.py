@@ -55,6 +55,7 @@ class Origin:
     def without_withheld(self, report: Report) -> Report:
         """Return a report that says of which events something is withheld, and not what.
 
+        So it does of events of which rules were disabled: what is not counted is not zero.
         Of how many lines were matched nothing is said then: the difference would tell, as it would
         tell a count below the minimum.
         """
@@ -63,18 +64,20 @@ class Origin:
             report = evolve(report, collection=said)
         start = report.start_seconds
         events = self.withholding.events(start)
-        if not events:
-            return report
-        optional = {
-            one.name for one in disclosures(self.ruleset) if one.event == REPORT and one.is_optional
-        }
-        kept = {
-            name: value
-            for name, value in report.collection
-            if name not in optional
-            or (name != MATCHED and start >= self.withholding.of(REPORT, [(name, value)]))
-        }
-        counted = events.keys() & set(event_names(self.ruleset))
+        kept = dict(report.collection)
+        if events:
+            optional = {
+                one.name
+                for one in disclosures(self.ruleset)
+                if one.event == REPORT and one.is_optional
+            }
+            kept = {
+                name: value
+                for name, value in kept.items()
+                if name not in optional
+                or (name != MATCHED and start >= self.withholding.of(REPORT, [(name, value)]))
+            }
+        counted = {*events, *self.ruleset.taken_out} & set(event_names(self.ruleset))
         kept |= {f"{snake(event)}_withheld": True for event in counted}
         return evolve(report, collection=tuple(sorted(kept.items())))
 

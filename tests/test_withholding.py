@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -12,15 +13,16 @@ from attrs import evolve
 
 from agent import instances
 from agent.gate import make_gate
-from agent.model import CRASHED, NANOS, REPORT, Observation
-from agent.rules import RuleSet
+from agent.model import CRASHED, NANOS, REPORT, Identity, Observation, Report
+from agent.reports import Origin
+from agent.rules import RuleSet, compile_rules
 from agent.rules.ruleset import Event
 from agent.sink.batch import batch_array
 from agent.state.disk import FileStore
 from agent.state.installation import load_installation, note
 from agent.withholding import ABSENT, MAX_SERIES, Series, Withholding, review, series_of
 from tests.agents import NAMESPACE, WINDOW_SECONDS, Agent, Lab, after, lab, missing, until, write
-from tests.shipped import RULES
+from tests.shipped import RULES, TEXTS
 from tests.test_gate import EXECUTED, HOUR, NOON, closed, count, counting, executed, without
 from tests.test_reload import NOTHING, Mount, load, reloading
 
@@ -37,6 +39,26 @@ def at(now: int, before: Withholding | None, ruleset: RuleSet, quiet: int = DAY)
 def new(held: Withholding) -> dict[Series, int]:
     """Return the series that were not there at the first start, and from when on they are sent."""
     return {series: seconds for series, seconds in held.sent_from.items() if seconds}
+
+
+def test_what_a_disabled_rule_counted_is_said_not_to_be_counted_as_a_whole() -> None:
+    """Nothing is said of others, and no zero passes for a count."""
+    rules = compile_rules(
+        {**TEXTS, "mine/off.yaml": "version: 1\nid: final-error\ndisable: true\n"}
+    )
+    identity = Identity(str(UUID(int=1)), None, None, None)
+    gate = make_gate(rules, agent_version="1.0.0")
+    report = Report(0, HOUR, (), (("lines_matched", 7),))
+    said = [
+        dict(Origin(identity, one, "1.0.0", gate).without_withheld(report).collection)
+        for one in (rules, RULES)
+    ]
+
+    assert rules.taken_out == {"Configuration error"}
+    assert said == [
+        {"lines_matched": 7, "configuration_error_withheld": True},
+        {"lines_matched": 7},
+    ]
 
 
 # --- what is new, and for how long ----------------------------------------------------------------

@@ -123,7 +123,8 @@ def _compile(
     check_closers(rules, known, shipped, problems)
     check_facts(order, [rule for _, rule in compiled], problems)
     meant = check_keys(rules, shipped, problems)
-    check_taken_out(rules, _gone(files), shipped, problems)
+    gone = _gone(files)
+    check_taken_out(rules, gone, shipped, problems)
     check_passes(rules, shared.events, problems)
     check_captures(
         rules,
@@ -148,6 +149,7 @@ def _compile(
         digest,
         tuple(shared.uncovered),
         tuple(found),
+        frozenset(rule.event for _, rule in compiled if rule.event and rule.id in gone),
     )
 
 

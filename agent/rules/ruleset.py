@@ -258,7 +258,8 @@ class Rule:
 class RuleSet:
     """All rules, validated and compiled. `digest` names the set in every report.
 
-    `problems` are its faults that change nothing of what it counts.
+    `problems` are its faults that change nothing of what it counts; `taken_out` are the events of
+    which a rule was disabled, so that they are not counted as a whole.
     """
 
     rules: tuple[Rule, ...]
@@ -270,6 +271,7 @@ class RuleSet:
     digest: str
     uncovered: tuple[Uncovered, ...] = ()
     problems: tuple[Problem, ...] = ()
+    taken_out: frozenset[str] = frozenset()
 
     @cached_property
     def messages(self) -> re2.Set:

@@ -56,7 +56,7 @@ PROPERTIES = {
     "gap_seconds_<reason>": "For how many minutes lines could not be had, why, and so about when.",
     "<event>_delta": "How often this event was counted in the interval, zeros included.",
     "<event>_total": "How often it was counted since the stream began.",
-    "<event>_withheld": "That your rules newly disclose something of it, which is held back yet.",
+    "<event>_withheld": "That something of it is new and held back yet, or disabled by your rules.",
     "kubernetes_minor": "Your cluster's Kubernetes version, without the patch level.",
     "distribution": "Which of a fixed list of distributions your cluster is.",
     "agent_version": "This agent's version.",
