@@ -78,6 +78,7 @@ def test_much_at_once_is_made_in_slices(
 ) -> None:
     told: list[float] = []
     once: list[float] = []
+    models = Path(__file__).parent.parent / "deploy" / "warehouse" / "models.sql"
     source = write(tmp_path / "events.ndjson", requests)
     with opened() as database:
         database.run("tables.sql")
@@ -86,9 +87,16 @@ def test_much_at_once_is_made_in_slices(
         monkeypatch.setattr(warehouse, "SLICE", loaded.events // 5)
         told.clear()
         database.refresh(loaded.events, told.append)
+        asked = {name: database.rows(f"from {name}") for name in ("intervals", "facts")}
         database.run("refresh.sql", once.append)
+        whole = database.rows("from intervals")
 
     assert len(told) > 3 * len(once)
+    # Of single windows a report asks nothing.
+    assert asked["intervals"] == []
+    assert asked["facts"]
+    assert whole
+    assert not re.findall(r"(?:from|join) intervals\b", models.read_text(encoding="utf-8"))
     assert told == sorted(told)
     assert 0 < told[0] < told[-1] == 100
     assert report(tmp_path, source) == expected
