@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import cycle
 from pathlib import Path
 from threading import Event, Thread, main_thread
 from types import SimpleNamespace
@@ -32,6 +33,7 @@ from tests.postgres import postgresql
 duckdb = pytest.importorskip("duckdb", reason="the report needs the extra: pip install '.[report]'")
 
 DAY = 86_400
+UNREADABLE = (b"1790000000", b'""', b'"soon"', b"null")
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +86,14 @@ def test_much_at_once_is_made_in_slices(
         database.run("tables.sql")
         loaded = load([source], database, lambda _source: told.append)
         database.run("models.sql")
-        monkeypatch.setattr(warehouse, "SLICE", loaded.events // 5)
+        monkeypatch.setattr(warehouse, "SLICE", loaded.events // 3)
         told.clear()
         database.refresh(loaded.events, told.append)
         asked = {name: database.rows(f"from {name}") for name in ("intervals", "facts")}
         database.run("refresh.sql", once.append)
         whole = database.rows("from intervals")
 
-    assert len(told) > 3 * len(once)
+    assert len(told) > 2 * len(once)
     # Of single windows a report asks nothing.
     assert asked["intervals"] == []
     assert asked["facts"]
@@ -115,14 +117,14 @@ def test_a_directory_is_told_by_its_files(requests: list[bytes], tmp_path: Path)
     assert {0, 25, 100} <= set(told)
 
 
-@pytest.mark.parametrize("received", [b"1790000000", b'""', b'"soon"', b"null"])
 def test_a_time_that_cannot_be_read_is_taken_from_when_it_was_sent(
-    requests: list[bytes], tmp_path: Path, received: bytes
+    requests: list[bytes], tmp_path: Path
 ) -> None:
     """As if the collector had not said it."""
     without = [re.sub(rb',"receivedAt":"[^"]*"', b"", one) for one in requests]
     unread = [
-        re.sub(rb'"receivedAt":"[^"]*"', b'"receivedAt":' + received, one) for one in requests
+        re.sub(rb'"receivedAt":"[^"]*"', b'"receivedAt":' + received, one)
+        for one, received in zip(requests, cycle(UNREADABLE), strict=False)
     ]
     assert unread != requests != without
     expected = report(tmp_path / "without", write(tmp_path / "a.ndjson", without))
@@ -664,10 +666,13 @@ def test_what_the_models_cannot_take_is_said_without_what_it_was() -> None:
 
 @pytest.mark.parametrize("name", ["events.ndjson", "events.ndjson.gz"])
 def test_a_line_beyond_all_bounds_loses_no_other(
-    tmp_path: Path, requests: list[bytes], capsys: pytest.CaptureFixture[str], name: str
+    tmp_path: Path,
+    requests: list[bytes],
+    expected: dict[str, str],
+    capsys: pytest.CaptureFixture[str],
+    name: str,
 ) -> None:
-    expected = report(tmp_path / "expected", write(tmp_path / "plain.ndjson", requests))
-    lines = [*requests[:3], b'{"batch":"' + b"x" * (40 << 20) + b'"}', *requests[3:]]
+    lines = [*requests[:3], b'{"batch":"' + b"x" * (17 << 20) + b'"}', *requests[3:]]
     path = tmp_path / name
     whole = b"".join(line + b"\n" for line in lines)
     path.write_bytes(gzip.compress(whole, 1) if name.endswith(".gz") else whole)

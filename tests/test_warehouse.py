@@ -997,7 +997,7 @@ def arrivals(draw: st.DrawFn) -> list[list[bytes]]:
 
 
 @settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(arrivals(), st.lists(st.sampled_from([None, 1, 10]), min_size=4, max_size=4))
 def test_refreshing_on_the_way_gives_what_refreshing_at_the_end_gives(
