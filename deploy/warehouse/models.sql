@@ -83,10 +83,6 @@ select
   + 16 * coalesce(teams_enabled, 0) + 32 * coalesce(cloud_teams_enabled, 0)
   + 64 * coalesce(discord_enabled, 0) + 128 * coalesce(elasticsearch_enabled, 0)
   + 256 * coalesce(webhook_enabled, 0) + 512 * coalesce(pager_duty_enabled, 0) as switched,
-  coalesce(application_crashed_delta, 0) + coalesce(command_executed_delta, 0)
-  + coalesce(command_refused_delta, 0) + coalesce(configuration_error_delta, 0)
-  + coalesce(event_handled_delta, 0) + coalesce(integration_enabled_delta, 0)
-  + coalesce(notification_failed_delta, 0) as delta,
   coalesce(application_crashed_total, 0) + coalesce(command_executed_total, 0)
   + coalesce(command_refused_total, 0) + coalesce(configuration_error_total, 0)
   + coalesce(event_handled_total, 0) + coalesce(integration_enabled_total, 0)
@@ -185,7 +181,7 @@ select
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
-  delta, total
+  total
 from reports as r
 where exists (
     select 1 from touched as t where t.installation = r.installation and t.day = r.day
@@ -201,13 +197,18 @@ select
   r.day, r.is_implausible, r.installation, r.stream, r.seq, r.window_start, r.window_end,
   count(*),
   case
-    when min(coalesce(r.application_crashed_delta, -1)) <> max(coalesce(r.application_crashed_delta, -1))
-      or min(coalesce(r.command_executed_delta, -1)) <> max(coalesce(r.command_executed_delta, -1))
+    when min(coalesce(r.application_crashed_delta, -1))
+        <> max(coalesce(r.application_crashed_delta, -1))
+      or min(coalesce(r.command_executed_delta, -1))
+        <> max(coalesce(r.command_executed_delta, -1))
       or min(coalesce(r.command_refused_delta, -1)) <> max(coalesce(r.command_refused_delta, -1))
-      or min(coalesce(r.configuration_error_delta, -1)) <> max(coalesce(r.configuration_error_delta, -1))
+      or min(coalesce(r.configuration_error_delta, -1))
+        <> max(coalesce(r.configuration_error_delta, -1))
       or min(coalesce(r.event_handled_delta, -1)) <> max(coalesce(r.event_handled_delta, -1))
-      or min(coalesce(r.integration_enabled_delta, -1)) <> max(coalesce(r.integration_enabled_delta, -1))
-      or min(coalesce(r.notification_failed_delta, -1)) <> max(coalesce(r.notification_failed_delta, -1))
+      or min(coalesce(r.integration_enabled_delta, -1))
+        <> max(coalesce(r.integration_enabled_delta, -1))
+      or min(coalesce(r.notification_failed_delta, -1))
+        <> max(coalesce(r.notification_failed_delta, -1))
       or min(coalesce(r.botkube_version, '')) <> max(coalesce(r.botkube_version, ''))
       or min(coalesce(r.kubernetes_minor, '')) <> max(coalesce(r.kubernetes_minor, ''))
       or min(coalesce(r.distribution, '')) <> max(coalesce(r.distribution, ''))
@@ -236,7 +237,7 @@ select
   max(r.command_refused_withheld), max(r.configuration_error_withheld),
   max(r.event_handled_withheld), max(r.integration_enabled_withheld),
   max(r.notification_failed_withheld),
-  max(r.delta), max(r.total)
+  max(r.total)
 from reports as r
 join touched_doubles as d
   on d.day = r.day and d.is_implausible = r.is_implausible and d.installation = r.installation
@@ -1070,11 +1071,14 @@ select
   w.installations, w.unknown_version, w.unknown_minor, w.unknown_distribution, w.days_left_out,
   w.commands_windows, w.commands_seconds, w.commands_blind, w.events_blind,
   -- Withheld, or raised to a minimum: what was counted is not known.
-  w.application_crashed_withheld + coalesce(raised.application_crashed, 0) as application_crashed_untold,
+  w.application_crashed_withheld + coalesce(raised.application_crashed, 0)
+    as application_crashed_untold,
   w.command_executed_withheld + coalesce(raised.command_executed, 0) as command_executed_untold,
-  w.configuration_error_withheld + coalesce(raised.configuration_error, 0) as configuration_error_untold,
+  w.configuration_error_withheld + coalesce(raised.configuration_error, 0)
+    as configuration_error_untold,
   w.event_handled_withheld + coalesce(raised.event_handled, 0) as event_handled_untold,
-  w.notification_failed_withheld + coalesce(raised.notification_failed, 0) as notification_failed_untold,
+  w.notification_failed_withheld + coalesce(raised.notification_failed, 0)
+    as notification_failed_untold,
   coalesce(raised.event_handled, 0) as is_raised,
   case when stopped_in.week is null then 0 else 1 end as is_stopped,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
