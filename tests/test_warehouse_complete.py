@@ -193,15 +193,45 @@ def stopped(gap: int) -> Spoil:
     return spoil
 
 
-def stopped_over_the_edge(_one: Stream, _days: Days) -> Days:
-    """Let nobody run it from Saturday to the Wednesday after, which says so."""
-    one = Stream("a", "a")
-    said = {**DEBUG, "gap_seconds_stopped": DAY}
-    return [
-        one.window(START + at * DAY, *COUNTS, length=DAY, said=said if at == SUNDAY + 3 else DEBUG)
-        for at in range(23)
-        if not SUNDAY <= at < SUNDAY + 3
-    ]
+def stopped_from(first: int, end: int) -> Spoil:
+    """Let nobody run it from one day to another, which says so."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        one = Stream("a", "a")
+        said = {**DEBUG, "gap_seconds_stopped": DAY}
+        return [
+            one.window(START + at * DAY, *COUNTS, length=DAY, said=said if at == end else DEBUG)
+            for at in range(23)
+            if not first <= at < end
+        ]
+
+    return spoil
+
+
+def beside(at: int, *, minor: str = "1.34", distribution: str = "kind", **said: Value) -> Spoil:
+    """Let an agent on another node say something of a day beside the first."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        other = Stream("a", "other node", minor=minor, distribution=distribution)
+        window = other.window(START + at * DAY, *COUNTS, length=DAY, said={**DEBUG, **said})
+        return [*days, window]
+
+    return spoil
+
+
+def without_the_first_of(length: int) -> Spoil:
+    """Let the first two windows of an agent on another node be lost, whose third was cut short."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        other = Stream("a", "other node", seq=2)
+        at = START + (MIDDLE + 7) * DAY + 2 * HOUR
+        return [
+            *days,
+            other.window(at, *COUNTS, length=HOUR),
+            other.window(at + DAY, *COUNTS, length=length),
+        ]
+
+    return spoil
 
 
 def unread(_one: Stream, _days: Days) -> Days:
@@ -366,7 +396,49 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="nobody says why there is nothing",
         ),
         pytest.param(stopped(DAY), {*SUMS, "integrations", "events_per_day"}, id="it was stopped"),
-        pytest.param(stopped_over_the_edge, {*SUMS, "events_per_day"}, id="it was stopped later"),
+        pytest.param(
+            stopped_from(SUNDAY, SUNDAY + 3),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="it was stopped over the week's end",
+        ),
+        pytest.param(
+            stopped_from(MIDDLE - 2, MIDDLE + 1),
+            {*SUMS, "integrations", "events_per_day"},
+            id="it was stopped over the week's begin",
+        ),
+        pytest.param(
+            stopped_from(MIDDLE, MIDDLE + 7),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="it was stopped all week",
+        ),
+        pytest.param(
+            beside(SUNDAY, botkube_version="v1.13.0"),
+            {"version_adoption", "version_by_kubernetes"},
+            id="two versions run side by side at the end",
+        ),
+        pytest.param(
+            beside(WEDNESDAY, botkube_version="v1.13.0", minor="1.33"),
+            set(),
+            id="two versions run side by side before",
+        ),
+        pytest.param(
+            beside(SUNDAY, minor="1.33"),
+            {"kubernetes_adoption", "version_by_kubernetes"},
+            id="two agents say two minors at the end",
+        ),
+        pytest.param(
+            beside(SUNDAY, distribution="k3s"),
+            {"kubernetes_adoption", "version_by_kubernetes"},
+            id="two agents say two distributions at the end",
+        ),
+        pytest.param(
+            without_the_first_of(HOUR), set(), id="two windows of an hour are lost after the week"
+        ),
+        pytest.param(
+            without_the_first_of(DAY // 2),
+            ALL,
+            id="two windows that may have been longer are lost",
+        ),
     ],
 )
 def test_an_answer_that_something_may_have_changed_is_not_complete(
@@ -400,6 +472,48 @@ def test_a_week_is_over_when_nobody_has_more_on_the_way(database: Database) -> N
     database.take(other.window(START + (SUNDAY + 1) * DAY, *COUNTS, length=DAY))
     # Of it nothing has come for a day: it is gone.
     assert incomplete(database) == {"events_per_day"}
+
+
+def test_a_week_is_not_over_while_one_stream_is_weeks_behind(database: Database) -> None:
+    one, behind = Stream("a", "a"), Stream("a", "other node")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    late = [behind.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+
+    def come(number: int) -> list[bytes]:
+        return [request(calls, at=START + 23 * DAY + 600 + at) for at, calls in enumerate(late)][
+            :number
+        ]
+
+    database.take(one.who(START), *days, *come(WEDNESDAY))
+    assert incomplete(database) == ALL
+
+    database.take(*come(23)[WEDNESDAY:])
+    assert incomplete(database) == set()
+
+
+def test_a_window_without_its_report_tells_that_more_is_on_the_way(database: Database) -> None:
+    one, other = Stream("a", "a"), Stream("b", "b")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    rest = [other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(WEDNESDAY + 1)]
+    *facts, report = rest[-1]
+    newest = START + 23 * DAY + 600
+    database.take(one.who(START), other.who(START), *days, *rest[:-1], request(facts, at=newest))
+    assert incomplete(database) == ALL
+
+    database.take(request([report], at=newest))
+    assert incomplete(database) == ALL
+
+
+def test_a_copy_of_one_who_is_gone_holds_no_week_back(database: Database) -> None:
+    one, gone = Stream("a", "a"), Stream("b", "b")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    rest = [gone.window(START + at * HOUR, *COUNTS, length=HOUR) for at in range(24 * WEDNESDAY)]
+    database.take(one.who(START), gone.who(START), *days, *rest)
+    assert incomplete(database) == set()
+
+    # Of its last day, and not of its end.
+    database.take(request(rest[-3], at=START + 23 * DAY + 600))
+    assert incomplete(database) == set()
 
 
 def test_nobody_is_new_of_whom_an_earlier_week_may_be_lost(database: Database) -> None:

@@ -139,6 +139,7 @@ select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   event, botkube_version, platform, command, result, reason, what, type, field, kind,
   max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies,
+  max(received_day) as received_day,
   case when min(count) <> max(count) then 1 else 0 end as is_contradicted
 from counts
 where exists (
@@ -265,7 +266,7 @@ select
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
   cast(sum(count) as bigint) as counted, max(is_late) as is_late,
-  max(is_contradicted) as is_contradicted,
+  max(received_day) as received_day, max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
 group by day, is_implausible, installation, stream, seq, window_start, window_end;
@@ -286,7 +287,7 @@ select
   coalesce(r.copies - 1, 0) + coalesce(s.doubled, 0) as doubled,
   greatest(coalesce(r.is_late, 0), coalesce(s.is_late, 0)) as is_late,
   greatest(coalesce(r.is_contradicted, 0), coalesce(s.is_contradicted, 0)) as is_contradicted,
-  r.received_day,
+  coalesce(r.received_day, s.received_day) as received_day,
   r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
   r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
   r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,
@@ -358,7 +359,9 @@ select
   max(case when seq_before is null then seq end) as first_seq,
   max(case when seq_after is null then seq end) as last_seq, max(seq) as highest_seq,
   min(window_start) as first_start, max(window_end) as last_end,
-  max(case when seq_before is null then length end) as first_length,
+  max(length) as longest,
+  -- When the last of them came: copies of earlier ones may come much later.
+  max(case when seq_after is null then received_day end) as last_received,
   max(case when seq_before is null and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
   max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
   cast(sum(
@@ -406,7 +409,7 @@ select
 from (
   select
     i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
-    i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late,
+    i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late, i.received_day,
     coalesce(r.others, 0) as others,
     lag(i.seq) over (
       partition by i.installation, i.stream, i.day order by i.window_start, i.seq
@@ -446,7 +449,7 @@ create table if not exists touched_plain as select * from stage_touched_plain wh
 create view stage_touched_said as
 select
   day, week, installation, stream, botkube_version, kubernetes_minor, distribution,
-  max(window_end) as window_end, max(seq) as seq, cast(sum(length) as bigint) as seconds,
+  max(window_end) as window_end, cast(sum(length) as bigint) as seconds,
   cast(sum(
     case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
   ) as bigint) as commands_seconds,
@@ -634,28 +637,35 @@ group by
 create table if not exists facts as select * from stage_facts where false;
 
 -- What the last window of a day says: its last report of Kubernetes, and of BotKube the last that
--- names exactly one version.
+-- names exactly one version. Streams whose last windows end together may say different things: then
+-- it is several versions, and a Kubernetes that nobody knows.
 create view stage_touched_latest as
 select
   day, installation,
-  max(case when nth_named = 1 and botkube_version <> 'several' then botkube_version end)
-    as botkube_version,
-  max(case when nth = 1 then kubernetes_minor end) as kubernetes_minor,
-  max(case when nth = 1 then distribution end) as distribution,
-  max(case when nth_named = 1 and botkube_version <> 'several' then window_end end) as named_end,
-  max(case when nth = 1 then window_end end) as report_end
+  case
+    when min(named) <> max(named) then 'several' else max(named)
+  end as botkube_version,
+  case when min(minor) = max(minor) then max(minor) end as kubernetes_minor,
+  case when min(place) = max(place) then max(place) end as distribution,
+  max(case when named is not null then window_end end) as named_end,
+  max(window_end) as report_end
 from (
   select
-    day, installation, botkube_version, kubernetes_minor, distribution, window_end,
-    row_number() over (
-      partition by installation, day order by window_end desc, seq desc, stream desc
-    ) as nth,
-    row_number() over (
-      partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
-      order by window_end desc, seq desc, stream desc
-    ) as nth_named
-  from touched_said
-) as ordered
+    day, installation, window_end,
+    case when nth_named = 1 and botkube_version <> 'several' then botkube_version end as named,
+    case when nth = 1 then kubernetes_minor end as minor,
+    case when nth = 1 then distribution end as place
+  from (
+    select
+      day, installation, botkube_version, kubernetes_minor, distribution, window_end,
+      rank() over (partition by installation, day order by window_end desc) as nth,
+      rank() over (
+        partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
+        order by window_end desc
+      ) as nth_named
+    from touched_said
+  ) as ordered
+) as latest
 group by day, installation;
 
 create table if not exists touched_latest as select * from stage_touched_latest where false;
@@ -692,7 +702,6 @@ from (
         then window_end
       end
     ) as unseen_end,
-    max(case when plausible = 1 then received_day end) as last_received,
     cast(sum(plausible * is_contradicted) as bigint) as contradicted,
     cast(sum(plausible * (1 - has_report) * length) as bigint) as unreported_seconds,
     cast(sum(case when plausible = 1 and botkube_version is not null then 1 else 0 end) as bigint)
@@ -864,7 +873,7 @@ select
   coalesce(max(case when nth_named = 1 then named_end end), 0) as named_end,
   coalesce(max(case when nth_report = 1 then report_end end), 0) as report_end,
   max(unreported_end) as unreported_end, max(unseen_end) as unseen_end,
-  max(last_received) as last_received, cast(sum(contradicted) as bigint) as contradicted,
+  cast(sum(contradicted) as bigint) as contradicted,
   cast(sum(windows) as bigint) as windows,
   cast(sum(implausible_seconds) as bigint) as implausible_seconds,
   min(first_start) as first_start, max(last_end) as last_end,
@@ -946,15 +955,17 @@ where first_start > end_before;
 
 -- Time in a stream of which something may be missing: windows were sent that never arrived, nobody
 -- says why there are none, or a state that was restored counts the same seqs again. Of a stop of ten
--- minutes an agent says nothing, and nothing is lost by it.
+-- minutes an agent says nothing, and nothing is lost by it. How long the windows before the first
+-- were nobody knows: no longer than the longest that came, as far as can be told.
 create view holes as
 select installation, since as hole_start, until as hole_end
 from between_days where reason = 'delivery' or (reason = 'hole' and until > since + 600)
 union all
-select installation, first_start - (first_seq - 1) * first_length, first_start
+select installation, first_start - (first_seq - 1) * longest, first_start
 from (
   select
-    installation, first_seq, first_start, first_length,
+    installation, first_seq, first_start,
+    max(longest) over (partition by installation, stream) as longest,
     row_number() over (partition by installation, stream order by day) as nth
   from stream_days
 ) as ordered
@@ -969,6 +980,12 @@ from (
   from stream_days
 ) as ordered
 where reused > 0 or steps_back > 0 or first_seq <= seq_before;
+
+-- Time in which an installation may have said what nobody heard: holes, and stops of its agent.
+create view silences as
+select installation, hole_start as since, hole_end as until, 1 as is_hole from holes
+union all
+select installation, since, until, 0 from between_days where reason = 'stopped';
 
 create view audit_windows as
 select
@@ -1010,19 +1027,31 @@ group by installation, stream;
 -- From when to when there is data.
 create view reach as
 select
-  min(first_start) as first_start, max(last_end) as last_end,
-  min(first_week) as first_week, max(last_week) as last_week,
-  -- Whoever sent something on this day or the one before may have more on the way.
-  coalesce(min(case when last_received >= newest.day - 1 then last_end end), 0) as due,
-  max(newest.day) * 86400 as received
+  min(first_start) as first_start,
+  min(case when windows > 0 then week end) as first_week,
+  max(case when windows > 0 then week end) as last_week
+from installation_weeks;
+
+-- Until when all is there that can be expected: no longer than anything was received, and as far as
+-- each stream has come of which something was received on that day or the one before.
+create view expected as
+select
+  case
+    -- While a part is pending, nothing is all there.
+    when exists (select 1 from pending) then 0
+    else least(
+      max(newest.day) * 86400, max(s.last_end),
+      min(case when s.last_received >= newest.day - 1 then s.last_end else newest.day * 86400 end)
+    )
+  end as until
 from (
   select
-    installation, min(first_start) as first_start, max(last_end) as last_end,
-    max(last_received) as last_received, min(case when windows > 0 then week end) as first_week,
-    max(case when windows > 0 then week end) as last_week
-  from installation_weeks group by installation
-) as i
-cross join (select max(received_day) as day from loads where calls > 0) as newest;
+    last_end, last_received,
+    row_number() over (partition by installation, stream order by day desc) as nth
+  from stream_days
+) as s
+cross join (select max(received_day) as day from loads where calls > 0) as newest
+where s.nth = 1;
 
 -- Each week from the first to the last: of one in which nobody sent anything there is something to
 -- say, too.
@@ -1057,15 +1086,14 @@ from facts where floor_count > 0 group by week;
 create view weeks as
 select
   w.week, date '1970-01-01' + cast(w.week as integer) as monday,
-  case when bounds.first_start <= w.week * 86400 then 1 else 0 end as begun,
-  case when bounds.ended >= (w.week + 7) * 86400 then 1 else 0 end as ended,
-  case when w.week = bounds.first_week then 1 else 0 end as is_first,
-  case when holes_in.week is null then 0 else 1 end as has_holes,
+  case when reach.first_start <= w.week * 86400 then 1 else 0 end as begun,
+  case when expected.until >= (w.week + 7) * 86400 then 1 else 0 end as ended,
+  case when w.week = reach.first_week then 1 else 0 end as is_first,
+  coalesce(silent.has_holes, 0) as has_holes,
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
-      and w.implausible_seconds = 0 and holes_in.week is null
-      and w.contradicted = 0 and stopped_in.week is null
-      and bounds.first_start <= w.week * 86400 and bounds.ended >= (w.week + 7) * 86400
+      and w.implausible_seconds = 0 and w.contradicted = 0 and silent.week is null
+      and reach.first_start <= w.week * 86400 and expected.until >= (w.week + 7) * 86400
     then 1 else 0
   end as lossless,
   w.installations, w.unknown_version, w.unknown_minor, w.unknown_distribution, w.days_left_out,
@@ -1080,21 +1108,21 @@ select
   w.notification_failed_withheld + coalesce(raised.notification_failed, 0)
     as notification_failed_untold,
   coalesce(raised.event_handled, 0) as is_raised,
-  case when stopped_in.week is null then 0 else 1 end as is_stopped,
+  coalesce(silent.is_stopped, 0) as is_stopped,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
   case when w.contradicted = 0 then 1 else 0 end as is_agreed,
   case
     when w.unreported = 0 and w.gaps = 0 and w.contradicted = 0 and w.implausible_seconds = 0
-      and holes_in.week is null
+      and silent.week is null
     then 1 else 0
   end as is_seen,
   case
-    when coalesce(holes_in.is_version_late, 0) = 0 and w.is_version_late = 0
+    when coalesce(silent.is_version_late, 0) = 0 and w.is_version_late = 0
       and w.contradicted = 0 and w.implausible_seconds = 0
     then 1 else 0
   end as is_version_last,
   case
-    when coalesce(holes_in.is_report_late, 0) = 0 and w.is_report_late = 0
+    when coalesce(silent.is_report_late, 0) = 0 and w.is_report_late = 0
       and w.contradicted = 0 and w.implausible_seconds = 0
     then 1 else 0
   end as is_report_last
@@ -1125,38 +1153,22 @@ from (
   left join installation_weeks on installation_weeks.week = c.week
   group by c.week
 ) as w
-cross join (
-  select
-    first_start, first_week,
-    -- While a part is pending, no week has reached its end.
-    case
-      when exists (select 1 from pending) then 0
-      else least(last_end, case when due > 0 then due else last_end end, received)
-    end as ended
-  from reach
-) as bounds
+cross join reach
+cross join expected
 left join (
-  -- What an installation says of itself last may have been said in a hole.
+  -- What an installation says of itself last may have been said while nobody heard it.
   select
-    all_weeks.week,
-    max(case when holes.hole_end >= one.named_end then 1 else 0 end) as is_version_late,
-    max(case when holes.hole_end >= one.report_end then 1 else 0 end) as is_report_late
+    all_weeks.week, max(silences.is_hole) as has_holes, max(1 - silences.is_hole) as is_stopped,
+    max(case when silences.until >= one.named_end then 1 else 0 end) as is_version_late,
+    max(case when silences.until >= one.report_end then 1 else 0 end) as is_report_late
   from calendar as all_weeks
-  join holes
-    on holes.hole_start < (all_weeks.week + 7) * 86400 and holes.hole_end > all_weeks.week * 86400
+  join silences
+    on silences.since < (all_weeks.week + 7) * 86400 and silences.until > all_weeks.week * 86400
   left join installation_weeks as one
-    on one.installation = holes.installation and one.week = all_weeks.week and one.active = 1
+    on one.installation = silences.installation and one.week = all_weeks.week and one.active = 1
   group by all_weeks.week
-) as holes_in
-  on holes_in.week = w.week
-left join (
-  select distinct all_weeks.week
-  from calendar as all_weeks
-  join between_days as b
-    on b.since < (all_weeks.week + 7) * 86400 and b.until > all_weeks.week * 86400
-  where b.reason = 'stopped'
-) as stopped_in
-  on stopped_in.week = w.week
+) as silent
+  on silent.week = w.week
 left join raised on raised.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
@@ -1164,13 +1176,13 @@ create view undecided_weeks as
 select installation, week
 from installation_weeks where active = 0 and (windows > 0 or implausible_seconds > 0)
 union distinct
-select h.installation, w.week
-from holes as h
+select s.installation, w.week
+from silences as s
 join calendar as w
-  on h.hole_start < (w.week + 7) * 86400 and h.hole_end > w.week * 86400
+  on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
 where not exists (
     select 1 from installation_weeks as one
-    where one.installation = h.installation and one.week = w.week and one.active = 1
+    where one.installation = s.installation and one.week = w.week and one.active = 1
   );
 
 create view undecided as

@@ -63,6 +63,8 @@ class Arrived:
     end: int
     facts: list[Said]
     has_report: bool
+    received: int = 0
+    """The newest day on which anything of it was received."""
     version: str | None = None
     is_observable: bool | None = None
     enabled: dict[str, bool] = field(factory=dict)
@@ -78,10 +80,6 @@ class Arrived:
     @property
     def seconds(self) -> int:
         return self.end - self.start
-
-    @property
-    def key(self) -> tuple[int, int, str]:
-        return self.end, self.seq, self.stream
 
     @property
     def is_stopped(self) -> bool:
@@ -110,9 +108,13 @@ class OfWeek:
     """What is known of one installation in one week."""
 
     is_active: bool = False
-    version: tuple[tuple[int, int, str], str] | None = None
     is_several: bool = False
-    place: tuple[tuple[int, int, str], tuple[str | None, str | None]] | None = None
+    versions: set[str] = field(factory=set)
+    named_end: int = 0
+    """What the last windows that name one version name, and their end."""
+    places: list[tuple[str | None, str | None]] = field(factory=list)
+    report_end: int = 0
+    """What the last reports say of Kubernetes, and their end."""
     enabled: set[str] = field(factory=set)
     disabled: set[str] = field(factory=set)
     shows_commands: bool = False
@@ -123,13 +125,16 @@ class OfWeek:
     """The end of the last window without a report, or of which not all was read and no version."""
 
     @property
-    def named_end(self) -> int:
-        """The end of the last window that names one version."""
-        return self.version[0][0] if self.version else 0
+    def version(self) -> str:
+        if len(self.versions) == 1:
+            return next(iter(self.versions))
+        return "several" if self.versions or self.is_several else "unknown"
 
     @property
-    def report_end(self) -> int:
-        return self.place[0][0] if self.place else 0
+    def place(self) -> tuple[str, str]:
+        """Which Kubernetes it is, where the last reports agree."""
+        minor, distribution = ({place[at] for place in self.places} - {None} for at in (0, 1))
+        return only(minor), only(distribution)
 
 
 @define
@@ -147,16 +152,18 @@ class Known:
     days: deque[tuple[int, Counter[str]]] = field(factory=deque)
     """Days of which all seems to be there, with their events; of older ones that is sure."""
     holes: list[tuple[int, int]] = field(factory=list)
+    stops: list[tuple[int, int]] = field(factory=list)
+    """When its agent was stopped, between two windows."""
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
+    silent: set[int] = field(factory=set)
+    """Those, and the weeks in which its agent was stopped for a while."""
     ends_of: dict[int, tuple[int, int]] = field(factory=dict)
     """By week in which it was active, the ends of its last named version and last report."""
     idle: set[int] = field(factory=set)
     """The weeks in which it sent something and may have been active."""
     begins: int | None = None
     ends: int = 0
-    received: int = 0
-    """The newest day on which a report was received."""
     seen_on: set[int] = field(factory=set)
     """The days of which a window arrived."""
 
@@ -251,9 +258,8 @@ class Truth:
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
             return
-        if fate.copies[-1]:
-            known.received = max(known.received, int(last // DAY))
-        known.windows.setdefault(sent.start // DAY, []).append(arrived(sent, fate))
+        one = arrived(sent, fate, received=int(last // DAY))
+        known.windows.setdefault(sent.start // DAY, []).append(one)
         over = (sent.start - READ_AGAIN_SECONDS) // DAY
         for day in sorted(day for day in known.windows if day < over):
             self._end_day(sent.installation, known, day)
@@ -315,6 +321,7 @@ class Truth:
         known.last[one.stream] = one
         if before is None:
             if one.seq > 1:
+                # The windows of a stream are all as long here.
                 self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
             return
         if one.seq <= before.seq:
@@ -328,6 +335,8 @@ class Truth:
             reason = "delivery"
         elif one.is_stopped or before.is_stopped:
             reason = "stopped"
+            known.stops.append((before.end, one.start))
+            known.silent.update(number for number, _ in by_week(before.end, one.start))
         else:
             reason = "hole"
             if one.start - before.end > STOP_SECONDS:
@@ -340,7 +349,9 @@ class Truth:
 
     def _miss(self, known: Known, start: int, end: int) -> None:
         known.holes.append((start, end))
-        known.touched.update(range(week_of(start), week_of(end - 1) + 1))
+        weeks = range(week_of(start), week_of(end - 1) + 1)
+        known.touched.update(weeks)
+        known.silent.update(weeks)
 
     def _end_week(self, installation: str, known: Known) -> None:
         """Add what is known of an installation to the week that is over."""
@@ -362,11 +373,9 @@ class Truth:
             return
         week.active.add(installation)
         known.ends_of[known.week] = one.named_end, one.report_end
-        version = one.version[1] if one.version else "several" if one.is_several else "unknown"
-        minor, distribution = (word or "unknown" for word in (one.place or (0, (None, None)))[1])
-        week.versions[version] += 1
-        week.places[minor, distribution] += 1
-        week.both[version, minor, distribution] += 1
+        week.versions[one.version] += 1
+        week.places[one.place] += 1
+        week.both[one.version, *one.place] += 1
         week.enabled.update(one.enabled)
         week.disabled.update(one.disabled - one.enabled)
         week.show_commands += one.shows_commands
@@ -406,15 +415,17 @@ class Truth:
         # Whoever sent something on this day or the one before may have more on the way.
         newest = self.received * DAY
         due = (
-            known.ends
+            one.end
             for known in self.known.values()
-            if known.ends and known.received >= self.received - 1
+            for one in known.last.values()
+            if one.received >= self.received - 1
         )
         self.closed = min(newest, self.ends, *due)
         for known in self.known.values():
             for number, (named_end, report_end) in known.ends_of.items():
+                silences = (*known.holes, *known.stops)
                 until = max(
-                    (end for start, end in known.holes if start < start_of(number + 1)), default=0
+                    (end for start, end in silences if start < start_of(number + 1)), default=0
                 )
                 if until > start_of(number) and until >= named_end:
                     self.weeks[number].spoilt.add("later version")
@@ -439,7 +450,7 @@ class Truth:
             and min(known.ends_of) == week
             and any(
                 one < week
-                for one in known.idle | {one for one in known.touched if first and one >= first}
+                for one in known.idle | {one for one in known.silent if first and one >= first}
             )
             for known in self.known.values()
         )
@@ -448,7 +459,7 @@ class Truth:
         """Whether it is known of every installation that it was active, or that it was not."""
         active = self.weeks[week].active if week in self.weeks else set()
         return not any(
-            installation not in active and (week in known.touched or week in known.idle)
+            installation not in active and (week in known.silent or week in known.idle)
             for installation, known in self.known.items()
         )
 
@@ -457,17 +468,23 @@ class Truth:
         return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
 
 
-def arrived(sent: Sent, fate: Fate) -> Arrived:
+def only(words: set[str | None]) -> str:
+    """Return the one word, if there is one."""
+    return next(filter(None, words)) if len(words) == 1 else "unknown"
+
+
+def arrived(sent: Sent, fate: Fate, *, received: int) -> Arrived:
     """Return what is known of a window, given what arrived of it."""
     copies = fate.copies[sent.identity_calls :]
     facts = [one for one, times in zip(sent.facts, copies, strict=False) if times]
     where = (sent.stream, sent.seq, sent.start, sent.end)
     if not copies[-1]:
-        return Arrived(*where, facts, has_report=False)
+        return Arrived(*where, facts, has_report=False, received=received)
     return Arrived(
         *where,
         facts,
         has_report=True,
+        received=received,
         version=sent.version,
         is_observable=sent.is_observable,
         enabled=sent.enabled,
@@ -501,6 +518,7 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
         )
     told = [each for each in (one, other) if each.has_report]
     both = Arrived(one.stream, one.seq, one.start, one.end, list(facts.values()), bool(told))
+    both.received = max(each.received for each in told or (one, other))
     for each in told:
         for name, seconds in each.gaps.items():
             both.gaps[name] = max(seconds, both.gaps.get(name, 0))
@@ -536,10 +554,14 @@ def _note(one: OfWeek, window: Arrived) -> None:
     one.is_active |= window.version is not None or bool(window.facts)
     if window.version == "several":
         one.is_several = True
-    elif window.version is not None and (one.version is None or one.version[0] < window.key):
-        one.version = (window.key, window.version)
-    if window.has_report and (one.place is None or one.place[0] < window.key):
-        one.place = (window.key, window.place)
+    elif window.version is not None and window.end >= one.named_end:
+        if window.end > one.named_end:
+            one.versions, one.named_end = set(), window.end
+        one.versions.add(window.version)
+    if window.has_report and window.end >= one.report_end:
+        if window.end > one.report_end:
+            one.places, one.report_end = [], window.end
+        one.places.append(window.place)
     if not window.has_report:
         one.unreported_end = max(one.unreported_end, window.end)
     if (
@@ -787,7 +809,7 @@ def _integrations(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "platform": platform,
             "is_complete": _is_sure(truth, number)
             and on + off == everyone
-            and not {"missing", "no_report", "gap", *DOUBTFUL} & week.spoilt,
+            and not {"missing", "no_report", "gap", "stopped", *DOUBTFUL} & week.spoilt,
             "installations": on,
             "installations_disabled": off,
             "installations_unknown": everyone - on - off,
