@@ -315,7 +315,10 @@ def copied(path: Path, query: str) -> str:
 
 
 def test_of_a_folder_of_parquet_only_tables_of_ours_are_read_and_no_event_twice(
-    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def events() -> list[str]:
         page = (tmp_path / "out" / "r.html").read_text(encoding="utf-8")
@@ -332,8 +335,16 @@ def test_of_a_folder_of_parquet_only_tables_of_ours_are_read_and_no_event_twice(
     copied(tmp_path / "alone" / "groups.parquet", "select 'canary' as members")
     shutil.copy(alone, source / "tracks.parquet")
 
+    listed = [str(one) for one in sorted(source.iterdir()) if one.stem != "numbers"]
+    assert report(tmp_path / "out", *listed) == expected
+    assert events() == [read]
+    said = capsys.readouterr().err
+    assert "users.parquet: neither a table of ours" in said
+    assert "tracks" not in said
+
     assert report(tmp_path / "out", str(source)) == expected
     assert events() == [read]
+    assert "users" not in capsys.readouterr().err
     (source / "event_handled.parquet").unlink()
     (source / "tracks.parquet").unlink()
     assert report(tmp_path / "out", str(source), str(tmp_path / "alone")) == expected

@@ -47,7 +47,8 @@ def is_repeated(path: Path, beside: Iterable[Path], tables: Tables) -> bool:
     """Whether it is Segment's table of all events, whose events have tables beside it."""
     events = tables.keys() - _TRAITS
     return path.name.lower() == "tracks.parquet" and any(
-        one.suffix == ".parquet" and one.stem.lower() in events for one in beside
+        one.parent == path.parent and one.suffix == ".parquet" and one.stem.lower() in events
+        for one in beside
     )
 
 

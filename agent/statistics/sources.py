@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
 from pathlib import Path
@@ -85,6 +85,7 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
     """Read all sources into Segment's tables. Raises `OSError` and `WarehouseError`."""
     loaded = Loaded()
     tables = into.tables()
+    beside = tuple(files_of(sources))
     for source in sources:
         is_piped = not _is_address(source) and _is_piped(source)
         progress = tell(label(source) + (", until its writer ends" if is_piped else ""))
@@ -98,7 +99,7 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
             with watched(into.connection, progress):
                 _load_file(copied, label(source), into, tables, loaded)
         else:
-            _load_files(source, into, tables, loaded, progress)
+            _load_files(source, beside, into, tables, loaded, progress)
         progress(100)
     _tell_when(into, loaded)
     return loaded
@@ -220,7 +221,15 @@ def _is_export(name: str) -> bool:
     return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
 
 
-def _load_files(source: str, into: Warehouse, tables: Tables, loaded: Loaded, tell: Tell) -> None:
+def _load_files(
+    source: str,
+    beside: Sequence[Path],
+    into: Warehouse,
+    tables: Tables,
+    loaded: Loaded,
+    tell: Tell,
+) -> None:
+    """Read a file or the files of a folder; `beside` are those of all sources."""
     paths = _files(source)
     entries = [one for one in paths if one.suffix == ".report"]
     if entries:
@@ -228,16 +237,21 @@ def _load_files(source: str, into: Warehouse, tables: Tables, loaded: Loaded, te
     exports = {
         one: one.stat().st_size
         for one in paths
-        if one.suffix != ".report" and not is_repeated(one, paths, tables)
+        if one.suffix != ".report" and not is_repeated(one, beside, tables)
     }
     whole = sum(exports.values()) or 1
     begun = 0
     for path, size in exports.items():
         part = part_of(tell, 100 * begun / whole, 100 * (begun + size) / whole)
-        # What else lies in a folder is left alone, as in a database.
-        left = suppress(NoTableError) if Path(source).is_dir() else nullcontext()
-        with left, watched(into.connection, part):
-            _load_file(path, readable(path), into, tables, loaded)
+        try:
+            with watched(into.connection, part):
+                _load_file(path, readable(path), into, tables, loaded)
+        except NoTableError as error:
+            # What else lies in a folder is left alone, as in a database.
+            if not Path(source).is_dir():
+                if len(beside) == 1:
+                    raise
+                loaded.note(str(error))
         begun += size
         part(100)
 
