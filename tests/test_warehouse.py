@@ -217,6 +217,19 @@ class Database:
         self.execute("create schema scene")
         self.execute("set search_path = 'scene'")
 
+    def empty(self) -> None:
+        """Begin with the tables and views of the scene before, and nothing in them."""
+        if self.is_installed:
+            cursor = self.cursor()
+            cursor.execute(
+                "select table_name from information_schema.tables"
+                " where table_schema = 'scene' and table_type = 'BASE TABLE'"
+            )
+            for (name,) in cursor.fetchall():
+                self.execute(f"delete from {name}")  # noqa: S608 a name of ours
+        else:
+            self.clear()
+
     def load(self, requests: Sequence[bytes], times: str = "timestamptz") -> None:
         self.execute("set TimeZone = 'UTC'")
         Loader(self.warehouse, times).load(requests)

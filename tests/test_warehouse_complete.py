@@ -245,11 +245,17 @@ def unread(_one: Stream, _days: Days) -> Days:
     ]
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with on_duckdb(tmp_path) as found:
-        found.clear()
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    with on_duckdb(tmp_path_factory.mktemp("warehouse")) as found:
         yield found
+
+
+@pytest.fixture
+def database(opened: Database) -> Database:
+    # To make its views costs more than all that a test asks.
+    opened.empty()
+    return opened
 
 
 def incomplete(database: Database) -> set[str]:

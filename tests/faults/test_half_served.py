@@ -92,7 +92,11 @@ def faulty(node: Node, fault: Fault, when: Callable[[Call], bool]) -> Callable[[
     return lambda: faults.schedules.remove(planned)
 
 
-@pytest.mark.parametrize("every_seconds", [50, 400, LASTS_SECONDS])
+EVERY = (50, pytest.param(400, marks=pytest.mark.slow), LASTS_SECONDS)
+"""How often a line is written: often, now and then, and once."""
+
+
+@pytest.mark.parametrize("every_seconds", EVERY)
 @pytest.mark.parametrize(
     ("fault", "when"),
     [
@@ -123,7 +127,7 @@ def test_what_is_served_in_part_holds_no_window_for_ever_and_is_asked_for_seldom
     play(scene)
 
 
-@pytest.mark.parametrize("every_seconds", [50, 400, LASTS_SECONDS])
+@pytest.mark.parametrize("every_seconds", EVERY)
 @pytest.mark.parametrize("seconds", [4, 30])
 def test_a_stream_whose_first_byte_is_late_is_waited_for(
     seconds: float, every_seconds: float
