@@ -281,6 +281,24 @@ def test_what_can_be_told_is_told() -> None:
     assert len(shown.kubernetes_adoption) == 2
 
 
+def test_of_what_hides_few_the_least_is_withheld() -> None:
+    many = {"v1.12.0": 80, "v1.13.0": 10, "v1.14.0": 2}
+    joint = {(version, "1.30", "eks"): count for version, count in many.items()}
+    shown = withhold(adoption(joint), 5)
+
+    for rows in (shown.version_adoption, shown.version_by_minor):
+        assert [one.installations for one in rows] == [80, WITHHELD, WITHHELD]
+
+
+def test_what_crosses_a_table_that_is_withheld_as_a_whole_is_so_too() -> None:
+    joint = {("v1.13.0", "1.30", "eks"): 1, ("v1.13.1", "1.30", "eks"): 1}
+    shown = withhold(adoption(joint), 2)
+
+    assert [one.installations for one in shown.kubernetes_minors] == [2]
+    assert [one.installations for one in shown.distributions] == [2]
+    assert not [*shown.version_adoption, *shown.version_by_minor, *shown.kubernetes_adoption]
+
+
 @pytest.mark.parametrize("least", [0, 1])
 def test_nothing_is_withheld_below_one(least: int) -> None:
     joint = {("v1.14.0", "1.30", "eks"): 1, ("v1.13.0", "1.29", "kind"): 2}
