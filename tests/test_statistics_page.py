@@ -255,25 +255,41 @@ def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
     )
 
 
-def test_the_most_that_could_be_dropped_is_told_by_its_bounds() -> None:
-    told: Sequence[Told] = (5, WITHHELD, 5, 40, WITHHELD, 46)
+@pytest.mark.parametrize(
+    ("told", "bounds"),
+    [
+        ((5, WITHHELD, 5, 40, WITHHELD, 46), "1.25 5.0 %; 1.27 11.0 to 13.0 %; 1.29 54.0 %."),
+        (  # Of the newest alone it is known how many have it or an older one.
+            (WITHHELD, 5, 5, 80, WITHHELD),
+            "1.26 6.0 to 14.0 %; 1.27 11.0 to 19.0 %; 1.28 91.0 to 99.0 %.",
+        ),
+    ],
+)
+def test_the_most_that_could_be_dropped_is_told_by_its_bounds(
+    told: Sequence[Told], bounds: str
+) -> None:
     rows = [minor(f"1.{number}", many) for number, many in enumerate(told, 25)]
     page = page_of(kubernetes_minors=rows)
 
-    assert said(page, "kubernetes").endswith(
-        "all installations: 1.25 5.0 %; 1.27 11.0 to 13.0 %; 1.29 54.0 %."
-    )
+    assert said(page, "kubernetes").endswith(f"all installations: {bounds}")
 
 
 @pytest.mark.parametrize(
-    ("many", "told"),
+    ("rows", "told"),
     [
-        (5, "In none of these is other (5.0 %), which can be older."),
-        (WITHHELD, "In none of these is other, which can be older; how many have it is withheld."),
+        ([minor("other", 5)], "In none of these is other (5.0 %), which can be older."),
+        (
+            [minor("other", WITHHELD)],
+            "In none of these is other, which can be older; how many have it is withheld.",
+        ),
+        (
+            [minor("edge", 2), minor("other", WITHHELD)],
+            "In none of these is edge and other, which can be older; how many have it is withheld.",
+        ),
     ],
 )
-def test_versions_without_order_are_told_to_be_in_no_sum(many: Told, told: str) -> None:
-    page = page_of(kubernetes_minors=[minor("1.30", 30), minor("1.31", 65), minor("other", many)])
+def test_versions_without_order_are_told_to_be_in_no_sum(rows: Sequence[Row], told: str) -> None:
+    page = page_of(kubernetes_minors=[minor("1.30", 30), minor("1.31", 65), *rows])
 
     assert said(page, "kubernetes").endswith(told)
 

@@ -121,7 +121,7 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     most = [pair for pair in told_ones if pair[1][1] <= DROPPABLE][-1:]
     chosen = (
         [pair for pair in named if pair in exact or pair in most]
-        if len(exact) >= min(2, len(named))
+        if len(exact) > 1
         else told_ones or named
     )
     # That all but the newest are older tells nothing.
@@ -146,9 +146,7 @@ def _steps(
 
 def _without_order(now: Sequence[Row]) -> str:
     """Say how many have a version that is neither older nor newer, such as `other`."""
-    those = [
-        one for one in of_known(now, now) if is_known(one) and version_order(one.key[0])[0] > 0
-    ]
+    those = [one for one in of_known(now, now) if version_order(one.key[0])[0] > 0]
     if not those:
         return ""
     names = listing(first_few([one.key[0] for one in those]))

@@ -188,7 +188,7 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
     share = seen.share if seen else 0.0
     said = f"{percent(share)} of the time of all installations was observed"
     # Reasons are sums over streams, of which one can miss what another observed.
-    if figure(share) >= 1 or is_any_withheld(week, "hours", "share"):
+    if figure(share) >= 1 or is_any_withheld(week, "hours"):
         return f"{said}."
     told = []
     unsaid = _unsaid(week)
