@@ -216,7 +216,11 @@ def test_what_is_withheld_can_be_more_common(told: int, word: str) -> None:
 
 @pytest.mark.parametrize(
     ("many", "names"),
-    [(2, "1.20 and 1.21: 10.0 %"), (6, "1.20, 1.21, 1.22 and 3 more: 10.0 %")],
+    [
+        (2, "1.20 and 1.21: 10.0 %"),
+        (4, "1.20, 1.21, 1.22 and 1.23: 10.0 %"),
+        (6, "1.20, 1.21, 1.22 and 3 more: 10.0 %"),
+    ],
 )
 def test_several_can_be_the_most_common(many: int, names: str) -> None:
     tied = [minor(f"1.{20 + number}", 10) for number in range(many)]
@@ -224,14 +228,14 @@ def test_several_can_be_the_most_common(many: int, names: str) -> None:
         kubernetes_minors=[minor("1.20", 5, BEFORE), *tied, minor("1.40", 9)],
         version_by_minor=[
             Pair(
-                week=WEEK,
+                week=week,
                 botkube_version="v1",
                 kubernetes_minor=name,
                 installations=40,
                 installations_all=100,
                 share=0.4,
             )
-            for name in ("1.32", "1.33")
+            for week, name in ((BEFORE, "1.32"), (WEEK, "1.32"), (WEEK, "1.33"))
         ],
         commands=[command("get", 9), command("top", 9)],
         configuration_errors=[fault("warning", 9), fault("wrong_type", 9)],
@@ -539,6 +543,13 @@ def missing(reason: str, hours: Told) -> Completeness:
                 "are missing nobody says why."
             ),
         ),
+        (  # At least: 99.9 are no 100.
+            [observed(hours=899.4)],
+            (
+                "90.0 % of the time of all installations was observed; of 99 hours at least that "
+                "are missing nobody says why."
+            ),
+        ),
         # It can be all that is missing.
         ([observed(), missing("implausible", WITHHELD)], "90.0 % of the time"),
         # One stream of each could not read what the other observed.
@@ -664,6 +675,12 @@ def on(platform: str, many: Told) -> Integration:
             [day("slack", 7)],
             "On half of the days an installation with slack handles at most 7 events a day.",
         ),
+        (  # Of those that most have, however much others handle.
+            "events",
+            "events_per_day",
+            [evolve(day("teams", 9), installations=40), day("slack", 7)],
+            "On half of the days an installation with slack handles at most 7 events a day.",
+        ),
         (
             "events",
             "events_per_day",
@@ -688,6 +705,15 @@ def on(platform: str, many: Told) -> Integration:
             "It is withheld: it would tell of single installations.",
         ),
         ("integrations", "integrations", [on("slack", 0)], "None was seen to be switched on."),
+        (
+            "distributions",
+            "distributions",
+            [
+                Distribution(week=WEEK, distribution=name, installations=WITHHELD)
+                for name in ("eks", "gke")
+            ],
+            "It is withheld: it would tell of single installations.",
+        ),
     ],
 )
 def test_none_is_told_apart_from_what_is_withheld(
