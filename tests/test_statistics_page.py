@@ -20,6 +20,7 @@ from agent.statistics.answers import (
     CrashKind,
     Failure,
     Integration,
+    Kubernetes,
     Misconfigured,
     PerDay,
     Row,
@@ -187,9 +188,9 @@ def test_the_share_of_a_pair_is_of_all() -> None:
         version_by_minor=[
             pair("v1.13", "1.30", WITHHELD),
             pair("v1.14", "1.30", 30),
-            pair("v1.14", "1.31", 20),
+            pair("v1.14", "1.31", 10),
             pair("all others", "unknown", WITHHELD),
-            pair("all others", "1.30", 35),
+            pair("all others", "1.30", 50),
         ]
     )
 
@@ -201,6 +202,11 @@ def test_the_share_of_a_pair_is_of_all() -> None:
     heard = part(page, "both").count('<span class="heard">withheld</span>')
     assert heard == 2
     assert 'class="heard">none</span>' in part(page, "both")
+    assert re.findall(r'class="h(.)">(\d+)<', part(page, "both")) == [
+        ("2", "30"),
+        ("1", "10"),
+        ("3", "50"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -833,6 +839,7 @@ def test_a_bar_is_as_long_as_its_number_and_marked_where_it_was() -> None:
     assert drawn(chart, "dotted") == ["M0.5 100.5h23.0v9h-23.0z"]
     assert drawn(chart, "hatch") == []
     assert "Mark: the week before. Dotted: withheld" in caption(page, BARS)
+    assert "Of all installations." in caption(page, f"{BARS}, week by week")
 
 
 def test_a_drawing_that_has_not_all_rows_says_so() -> None:
@@ -905,6 +912,34 @@ def test_words_stand_left_and_numbers_right_whatever_they_begin_with() -> None:
     ]
 
 
+def test_what_a_row_is_about_is_words_in_every_table() -> None:
+    page = page_of(
+        kubernetes_adoption=[Kubernetes(week=WEEK, kubernetes_minor="1.30", distribution="eks")],
+        integrations=[on("slack", 20)],
+        commands=[command("get", 20)],
+        configuration_errors=[fault("warning", 9)],
+        crash_kinds=[kind("oom", 90)],
+    )
+
+    for title, words in (
+        ("By minor and distribution", ["Kubernetes", "distribution", "eks"]),
+        ("Bots and sinks", ["platform", "kind", "bot"]),
+        ("Commands in the week", ["command", "platform", "slack"]),
+        ("Faults in the week", ["key", "reason", "platform", "warning", "slack"]),
+        ("Kinds of crashes", ["BotKube", "kind", "oom"]),
+    ):
+        assert re.findall(r'class="words"[^>]*>(.*?)</', numbers(page, title)) == words
+
+
+@pytest.mark.parametrize(
+    ("at_most", "told"), [(0, "90"), (10, "90 at most"), (WITHHELD, "90 at most")]
+)
+def test_times_that_are_fewer_are_told_to_be_at_most(at_most: Told, told: str) -> None:
+    page = page_of(commands=[command("get", 20, at_most)])
+
+    assert cells(page, "Commands in the week")[0][5] == told
+
+
 def test_few_are_marked_in_every_table() -> None:
     page = page_of(
         crashes=[version("v1.13.0", 9)],
@@ -935,8 +970,8 @@ def test_few_are_marked_in_every_drawing() -> None:
             failure("teams", "timeout", WITHHELD, installations=9),
         ],
         configuration_errors=[fault("warning", 9)],
-        crashes=[evolve(version("v1.13.0", 1), installations=9)],
-        completeness=[observed(), missing("stopped", 100)],
+        crashes=[evolve(version("v1.13.0", 1), installations=9), version("several", None)],
+        completeness=[missing("stopped", 100), missing("delivery", 40), observed()],
     )
 
     assert listed(BARS) == "1.29: 9.0 %°; 1.30: 91.0 %"
@@ -954,7 +989,7 @@ def test_few_are_marked_in_every_drawing() -> None:
     assert listed("Faults of configuration by share of installations").endswith("9.0 %°")
     assert listed("Crashes in 1,000 hours of an installation, by BotKube") == "v1.13.0: 1°"
     assert listed("Observed and missing time by week, as a share of all time") == (
-        "observed: 90.0 %; stopped: 10.0 %°"
+        "observed: 90.0 %; delivery: 4.0 %°; stopped: 10.0 %°"
     )
 
 
@@ -998,3 +1033,12 @@ def test_days_that_are_alike_are_not_more_than_themselves() -> None:
     page = page_of(events_per_day=[day])
 
     assert "at most 20 events a day, on nine days of ten at most 20." in said(page, "events")
+    assert "What is withheld is not drawn" not in part(page, "events")
+
+
+@pytest.mark.parametrize("name", ["p10", "p25", "median", "p75", "p90"])
+def test_a_quantile_that_is_not_drawn_is_said_to_be_withheld(name: str) -> None:
+    told: dict[str, Any] = {"p90": 20, name: WITHHELD}
+    page = page_of(events_per_day=[evolve(day("slack", 7), **told)])
+
+    assert "What is withheld is not drawn" in part(page, "events")
