@@ -294,7 +294,10 @@ def test_the_most_that_could_be_dropped_is_told_by_its_bounds(
         ),
         (
             [minor("edge", 2), minor("other", WITHHELD)],
-            "In none of these is edge and other, which can be older; how many have it is withheld.",
+            (
+                "In none of these are edge and other, which can be older;"
+                " how many have them is withheld."
+            ),
         ),
     ],
 )
@@ -872,6 +875,17 @@ def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:
 
     assert drawn(chart, "dotted") == ["M0.5 60.5h69.0v9h-69.0z"]
     assert "4 withheld, together: 20.0 %" in (chart.findtext("desc") or "")
+
+
+def test_a_rate_of_crashes_that_is_withheld_is_drawn_as_such() -> None:
+    hidden = evolve(version("v1.2.0", 1), per_1000_hours=WITHHELD, crashes=WITHHELD)
+    none = evolve(version("v1.3.0", 1), per_1000_hours=None)
+    chart = drawing(
+        page_of(crashes=[version("v1.1.0", 1), hidden, none]),
+        "Crashes in 1,000 hours of an installation, by BotKube",
+    )
+
+    assert (len(drawn(chart, "bar")), len(drawn(chart, "dotted"))) == (1, 1)
 
 
 def test_a_week_of_which_little_was_observed_is_hatched_and_it_says_so() -> None:

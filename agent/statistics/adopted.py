@@ -150,10 +150,13 @@ def _without_order(now: Sequence[Row]) -> str:
     if not those:
         return ""
     names = listing(first_few([one.key[0] for one in those]))
+    are, them = ("is", "it") if len(those) == 1 else ("are", "them")
     if is_any_withheld(those, "installations"):
-        return f"In none of these is {names}, which can be older; how many have it is withheld."
+        return (
+            f"In none of these {are} {names}, which can be older; how many have {them} is withheld."
+        )
     share = sum(figure(share_of(one)) for one in those)
-    return f"In none of these is {names} ({percent(share)}), which can be older."
+    return f"In none of these {are} {names} ({percent(share)}), which can be older."
 
 
 def _no_longer(now: Sequence[Row], rows: Sequence[Row], period: Period) -> str:

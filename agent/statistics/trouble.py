@@ -11,7 +11,6 @@ from agent.statistics.periods import (
     by_key,
     change,
     figure,
-    is_number,
     number,
     of_week,
     percent,
@@ -119,7 +118,7 @@ def crashes(parts: Parts) -> Element:
     rows = of_week(parts.shown.crashes, parts.period.this)
     rows.sort(key=lambda one: version_order(one.botkube_version))
     before = by_key(of_week(parts.shown.crashes, parts.period.before))
-    rated = [one for one in rows if is_number(one.per_1000_hours)]
+    rated = [one for one in rows if one.per_1000_hours is not None]
     kinds = of_week(parts.shown.crash_kinds, parts.period.this)
     kinds.sort(key=lambda one: (version_order(one.botkube_version), one.kind))
     title = "Crashes in 1,000 hours of an installation, by BotKube"
