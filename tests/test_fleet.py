@@ -35,6 +35,7 @@ INSTALLATIONS, DAYS, TROUBLE = 24, 21, 1.5
 FAULTS = {
     "absurd clock",
     "count floor",
+    "counted late",
     "crashed",
     "days late",
     "discarded",
@@ -283,6 +284,10 @@ class Reality:
             self.active[week].add(sent.installation)
         for (event, _, properties), count in (sent.hidden or {}).items():
             self._count(week, event, dict(properties), count)
+        for (event, _, properties), count in sent.late.items():
+            self._count(week, event, dict(properties), -count)
+            before = week_of(2 * sent.start - sent.end)
+            self._count(before, event, dict(properties), count)
         for fact in sent.facts:
             self._count(week, fact.event, fact.properties, fact.count)
 

@@ -589,6 +589,7 @@ def test_a_silent_day_of_an_enabled_platform_is_a_true_zero(database: Database) 
     [
         pytest.param({"gap_seconds_rotated": 60}, id="a gap"),
         pytest.param({"events_discarded": 1}, id="discarded"),
+        pytest.param({"late_lines": 1}, id="late"),
         pytest.param({"event_handled_withheld": True}, id="withheld"),
         pytest.param({"events_observable": False}, id="not observable"),
     ],

@@ -319,6 +319,21 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             saying(WEDNESDAY, events_discarded=1), {*SUMS, "events_per_day"}, id="discarded"
         ),
         pytest.param(
+            saying(WEDNESDAY, late_lines=1), {*SUMS, "events_per_day"}, id="something is late"
+        ),
+        pytest.param(
+            saying(MIDDLE + 7, late_lines=1),
+            {*SUMS, "events_per_day"},
+            id="something is late on the day after",
+        ),
+        pytest.param(saying(MIDDLE + 8, late_lines=1), set(), id="something is late afterwards"),
+        pytest.param(saying(MIDDLE - 1, late_lines=1), set(), id="something was late before"),
+        pytest.param(
+            told_twice(late_lines=1),
+            {*SUMS, "events_per_day"},
+            id="a copy says that something is late",
+        ),
+        pytest.param(
             saying(WEDNESDAY, event_handled_withheld=True),
             {"notification_failures", "events_per_day"},
             id="events withheld",

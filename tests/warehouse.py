@@ -25,6 +25,7 @@ FILES = ("tables.sql", "models.sql", "refresh.sql")
 
 REPORTS = snake(REPORT)
 LATE = "context_retried_late"
+LATE_LINES = "late_lines"
 ZERO = "00000000-0000-0000-0000-000000000000"
 
 TEXT, NUMBER, BOOLEAN, TIME = "varchar", "bigint", "boolean", "timestamp"
@@ -49,10 +50,10 @@ def tables() -> dict[str, dict[str, str]]:
     """Return the raw tables and the columns that the models read, with a type for those missing."""
     found: dict[str, dict[str, str]] = {}
     for one in disclosures(RULES):
-        # Of lines and rules nothing is asked.
+        # Of rules, and of lines that were read in time, nothing is asked.
         is_agents = one.shape == "number" or one.name.startswith("rules_")
         if one.event in event_names(RULES) or (
-            one.event == REPORT and (one.name in COUNTS or not is_agents)
+            one.event == REPORT and (one.name in {*COUNTS, LATE_LINES} or not is_agents)
         ):
             columns = found.setdefault(snake(one.event), {**AROUND, LATE: BOOLEAN})
             columns[snake(one.name)] = _type(one)

@@ -66,7 +66,7 @@ select
   nullif(kubernetes_minor, '') as kubernetes_minor,
   nullif(distribution, '') as distribution,
   nullif(agent_version, '') as agent_version,
-  commands_observable, events_observable, events_discarded,
+  commands_observable, events_observable, events_discarded, late_lines,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
   cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled, pager_duty_enabled,
   gap_seconds_rotated, gap_seconds_overtaken, gap_seconds_backpressure, gap_seconds_restarted,
@@ -171,7 +171,7 @@ select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   cast(1 as bigint) as copies, 0 as is_contradicted, received_day, is_late,
   botkube_version, kubernetes_minor, distribution, agent_version,
-  commands_observable, events_observable, events_discarded,
+  commands_observable, events_observable, events_discarded, late_lines,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
   cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled, pager_duty_enabled,
   gap_seconds_rotated, gap_seconds_overtaken, gap_seconds_backpressure, gap_seconds_restarted,
@@ -224,6 +224,7 @@ select
   end,
   max(r.kubernetes_minor), max(r.distribution), max(r.agent_version),
   min(r.commands_observable), min(r.events_observable), max(r.events_discarded),
+  max(r.late_lines),
   max(r.slack_enabled), max(r.socket_slack_enabled), max(r.cloud_slack_enabled),
   max(r.mattermost_enabled), max(r.teams_enabled), max(r.cloud_teams_enabled),
   max(r.discord_enabled), max(r.elasticsearch_enabled), max(r.webhook_enabled),
@@ -290,6 +291,7 @@ select
   coalesce(r.received_day, s.received_day) as received_day,
   r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
   r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
+  coalesce(r.late_lines, 0) as late_lines,
   r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,
   r.teams_enabled, r.cloud_teams_enabled, r.discord_enabled, r.elasticsearch_enabled,
   r.webhook_enabled, r.pager_duty_enabled,
@@ -678,7 +680,7 @@ select
   coalesce(c.seconds, 0) as commands_seconds,
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
-      and d.events_discarded = 0 and d.event_handled_withheld = 0 and d.event_handled_short = 0
+      and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0 and d.event_handled_short = 0
       and d.events_blind = 0
     then 1 else 0
   end as is_whole
@@ -728,6 +730,7 @@ from (
     cast(sum(plausible * least(length, gap_seconds_state_lost)) as bigint)
       as gap_seconds_state_lost,
     cast(sum(plausible * events_discarded) as bigint) as events_discarded,
+    cast(sum(plausible * late_lines) as bigint) as late_lines,
     cast(sum(case when plausible = 1 and events_discarded > 0 then length else 0 end) as bigint)
       as discarded_seconds,
     cast(sum(plausible * application_crashed_withheld) as bigint) as application_crashed_withheld,
@@ -1093,6 +1096,7 @@ select
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
       and w.implausible_seconds = 0 and w.contradicted = 0 and silent.week is null
+      and late_in.week is null
       and reach.first_start <= w.week * 86400 and expected.until >= (w.week + 7) * 86400
     then 1 else 0
   end as lossless,
@@ -1109,6 +1113,7 @@ select
     as notification_failed_untold,
   coalesce(raised.event_handled, 0) as is_raised,
   coalesce(silent.is_stopped, 0) as is_stopped,
+  case when late_in.week is null then 1 else 0 end as is_punctual,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
   case when w.contradicted = 0 then 1 else 0 end as is_agreed,
   case
@@ -1169,6 +1174,14 @@ left join (
   group by all_weeks.week
 ) as silent
   on silent.week = w.week
+left join (
+  -- What was counted late is of a window before, which may be of the day before.
+  select distinct all_weeks.week
+  from calendar as all_weeks
+  join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
+  where one.late_lines > 0
+) as late_in
+  on late_in.week = w.week
 left join raised on raised.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
@@ -1456,7 +1469,7 @@ select
   weeks.monday as week,
   weeks.days_left_out = 0 and weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0
     and weeks.is_plausible = 1 and weeks.is_agreed = 1 and weeks.is_stopped = 0
-    and weeks.is_raised = 0
+    and weeks.is_raised = 0 and weeks.is_punctual = 1
     as is_complete,
   d.platform, count(*) as installation_days, count(distinct d.installation) as installations,
   cast(sum(d.events) as bigint) as total,
@@ -1508,8 +1521,8 @@ left join (
   on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes,
-  weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_raised, holed.days, lost.days,
-  d.platform;
+  weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_raised, weeks.is_punctual,
+  holed.days, lost.days, d.platform;
 
 create view notification_failures as
 select

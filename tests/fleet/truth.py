@@ -72,6 +72,8 @@ class Arrived:
     place: tuple[str | None, str | None] = (None, None)
     withheld: frozenset[str] = frozenset()
     discarded: int = 0
+    late: int = 0
+    """How much of it is of a window before."""
     deltas: Counter[str] = field(factory=Counter)
     """How much of each event its report says was sent."""
     is_contradicted: bool = False
@@ -294,6 +296,10 @@ class Truth:
             self._follow(installation, known, one)
             _note(known.of_week, one)
             _count(of_all, installation, one)
+            if one.late:
+                # The window before may be of the day before, and of the week before.
+                for number in {week, week_of(day * DAY - DAY)}:
+                    self.weeks[number].spoilt.add("late")
         _add_hours(known.of_week, of_all, windows)
         counted = events_of_day(windows)
         if counted is not None:
@@ -464,7 +470,7 @@ class Truth:
         )
 
     def is_lossless(self, week: int) -> bool:
-        lost = {"missing", "no_report", "gap", "discarded", "off", "stopped", *DOUBTFUL}
+        lost = {"missing", "no_report", "gap", "discarded", "off", "stopped", "late", *DOUBTFUL}
         return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
 
 
@@ -492,6 +498,7 @@ def arrived(sent: Sent, fate: Fate, *, received: int) -> Arrived:
         place=(sent.kubernetes_minor, sent.distribution),
         withheld=sent.withheld,
         discarded=sent.discarded,
+        late=sent.late.total(),
         deltas=sum_by_event(sent.facts),
     )
 
@@ -526,6 +533,7 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
             both.enabled[name] = is_on or both.enabled.get(name, False)
         both.withheld |= each.withheld
         both.discarded = max(both.discarded, each.discarded)
+        both.late = max(both.late, each.late)
         both.deltas |= each.deltas
     versions = {each.version for each in told} - {None}
     both.version = "several" if len(versions) > 1 else next(iter(versions), None)
@@ -671,7 +679,11 @@ def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
     if not seeing or not is_whole or not all(one.is_observable for one in seeing):
         return None
     if any(
-        not one.has_report or one.gaps or one.discarded or HANDLED in {*one.off, *one.withheld}
+        not one.has_report
+        or one.gaps
+        or one.discarded
+        or one.late
+        or HANDLED in {*one.off, *one.withheld}
         for one in windows
     ):
         return None
@@ -845,7 +857,7 @@ def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
         truth.begun(number)
         and truth.ended(number)
-        and not {"missing", "stopped", f"raised {HANDLED}", *DOUBTFUL} & week.spoilt
+        and not {"missing", "stopped", "late", f"raised {HANDLED}", *DOUBTFUL} & week.spoilt
     )
     for platform, counts in week.per_day.items():
         counts.sort()

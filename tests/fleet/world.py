@@ -100,6 +100,8 @@ class Sent:
     distribution: str | None
     withheld: frozenset[str]
     discarded: int
+    late: Counter[SeriesKey]
+    """What of `facts` happened in the window before."""
     hidden: Counter[SeriesKey] | None
     """What happened beside `facts`, and was not written, not read or not to be told; None where a
     window is sent once more."""
@@ -134,6 +136,8 @@ class Lane:
     again: list[Backup] = field(factory=list)
     """Windows that were sent and will be once more."""
     is_left: bool = False
+    late: Counter[SeriesKey] = field(factory=Counter)
+    """What of the window that is open is of the one before it."""
     state_lost: int = 0
     """For how many seconds of the window that is open its state was lost."""
 
@@ -168,6 +172,7 @@ class Installation:
     met: Counter[str]
     """How often what happened, over the whole fleet."""
     rng: Random
+    late_rng: Random
     identity: Identity
     seconds: int
     at: int
@@ -217,6 +222,7 @@ class Installation:
             gate=gate,
             met=met,
             rng=rng,
+            late_rng=Random(f"{setting.seed}/{index}/late"),
             identity=Identity(
                 uuid(rng),
                 uuid(rng) if rng.random() < 0.8 else None,
@@ -430,6 +436,7 @@ class Installation:
                 kind = self.rng.choice(KINDS)
                 counts[CRASHED, one.version, (("kind", kind),)] += 1
         self._withhold(counts, hidden, start)
+        self._count_late(lane, window)
         if self._chance(1000):
             self.met["discarded"] += 1
             counts["Event handled", self.version, (("platform", UNDECLARED),)] += 2
@@ -437,9 +444,22 @@ class Installation:
         window.lines = 3 * window.matched + 1
         return self._send(lane, start, hidden)
 
+    def _count_late(self, lane: Lane, window: Window) -> None:
+        """Let something of the window before be counted in this one."""
+        lane.late = Counter()
+        hours = self.seconds / HOUR
+        if (
+            self.late_rng.random() * 900 < self.setting.trouble * hours
+            and lane.seq
+            and window.counts
+        ):
+            self.met["counted late"] += 1
+            key = self.late_rng.choice(list(window.counts))
+            lane.late[key] = window.late = self.late_rng.randint(1, window.counts[key])
+
     def _read_again(self, lane: Lane) -> Iterator[Sent]:
         """Send windows once more, with what can still be read of them."""
-        again, lane.again = lane.again, []
+        again, lane.again, lane.late = lane.again, [], Counter()
         is_all = self.rng.random() < 0.5
         for one in again:
             window = lane.windows.open[one.start] = Window(Counter(one.counts))
@@ -592,6 +612,7 @@ class Installation:
             distribution=identity.distribution,
             withheld=frozenset(self.withholding.events(start)),
             discarded=discarded,
+            late=lane.late,
             hidden=hidden,
             group=(self.at // DAY, identity.cluster_id) if told and identity.cluster_id else None,
             identity_calls=len(told),
