@@ -50,8 +50,8 @@ def tables() -> dict[str, dict[str, str]]:
     """Return the raw tables and the columns that the models read, with a type for those missing."""
     found: dict[str, dict[str, str]] = {}
     for one in disclosures(RULES):
-        # Of rules, and of lines that were read in time, nothing is asked.
-        is_agents = one.shape == "number" or one.name.startswith("rules_")
+        # Of the agent and its rules, and of lines that were read in time, nothing is asked.
+        is_agents = one.shape in {"number", "version"} or one.name.startswith("rules_")
         if one.event in event_names(RULES) or (
             one.event == REPORT and (one.name in {*COUNTS, LATE_LINES} or not is_agents)
         ):

@@ -65,7 +65,6 @@ select
   nullif(botkube_version, '') as botkube_version,
   nullif(kubernetes_minor, '') as kubernetes_minor,
   nullif(distribution, '') as distribution,
-  nullif(agent_version, '') as agent_version,
   commands_observable, events_observable, events_discarded, late_lines,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
   cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled, pager_duty_enabled,
@@ -170,7 +169,7 @@ create view stage_touched_reports as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   cast(1 as bigint) as copies, 0 as is_contradicted, received_day, is_late,
-  botkube_version, kubernetes_minor, distribution, agent_version,
+  botkube_version, kubernetes_minor, distribution,
   commands_observable, events_observable, events_discarded, late_lines,
   slack_enabled, socket_slack_enabled, cloud_slack_enabled, mattermost_enabled, teams_enabled,
   cloud_teams_enabled, discord_enabled, elasticsearch_enabled, webhook_enabled, pager_duty_enabled,
@@ -222,7 +221,7 @@ select
   case
     when min(r.botkube_version) <> max(r.botkube_version) then 'several' else max(r.botkube_version)
   end,
-  max(r.kubernetes_minor), max(r.distribution), max(r.agent_version),
+  max(r.kubernetes_minor), max(r.distribution),
   min(r.commands_observable), min(r.events_observable), max(r.events_discarded),
   max(r.late_lines),
   max(r.slack_enabled), max(r.socket_slack_enabled), max(r.cloud_slack_enabled),
@@ -289,7 +288,7 @@ select
   greatest(coalesce(r.is_late, 0), coalesce(s.is_late, 0)) as is_late,
   greatest(coalesce(r.is_contradicted, 0), coalesce(s.is_contradicted, 0)) as is_contradicted,
   coalesce(r.received_day, s.received_day) as received_day,
-  r.botkube_version, r.kubernetes_minor, r.distribution, r.agent_version,
+  r.botkube_version, r.kubernetes_minor, r.distribution,
   r.commands_observable, r.events_observable, coalesce(r.events_discarded, 0) as events_discarded,
   coalesce(r.late_lines, 0) as late_lines,
   r.slack_enabled, r.socket_slack_enabled, r.cloud_slack_enabled, r.mattermost_enabled,

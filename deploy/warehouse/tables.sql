@@ -104,7 +104,6 @@ alter table collection_report add column if not exists notification_failed_total
 alter table collection_report add column if not exists notification_failed_withheld boolean;
 alter table collection_report add column if not exists kubernetes_minor varchar;
 alter table collection_report add column if not exists distribution varchar;
-alter table collection_report add column if not exists agent_version varchar;
 alter table collection_report add column if not exists events_discarded bigint;
 alter table collection_report add column if not exists stream varchar;
 alter table collection_report add column if not exists seq bigint;
@@ -249,7 +248,7 @@ select
   event_handled_delta, event_handled_total, event_handled_withheld, integration_enabled_delta,
   integration_enabled_total, integration_enabled_withheld, notification_failed_delta,
   notification_failed_total, notification_failed_withheld, kubernetes_minor, distribution,
-  agent_version, events_discarded, received, received_day, window_start, window_end, is_implausible,
+  events_discarded, received, received_day, window_start, window_end, is_implausible,
   case when is_implausible = 1 then received_day else cast((window_start - mod(window_start, 86400)) / 86400 as bigint) end as day
 from (
   select
@@ -279,7 +278,7 @@ from (
       event_handled_delta, event_handled_total, event_handled_withheld, integration_enabled_delta,
       integration_enabled_total, integration_enabled_withheld, notification_failed_delta,
       notification_failed_total, notification_failed_withheld, kubernetes_minor, distribution,
-      agent_version, events_discarded,
+      events_discarded,
       -- The one line that is another on BigQuery, see README.md.
       cast(extract(epoch from received_at) as bigint) as received, cast(extract(epoch from sent_at) as bigint) as sent, cast(extract(epoch from window_start_at) as bigint) as window_start, cast(extract(epoch from window_end_at) as bigint) as window_end
     from (
@@ -332,7 +331,7 @@ from (
       cast(notification_failed_total as bigint) as notification_failed_total,
       cast(case when notification_failed_withheld then 1 when not notification_failed_withheld then 0 end as bigint) as notification_failed_withheld,
       coalesce(kubernetes_minor, '') as kubernetes_minor,
-      coalesce(distribution, '') as distribution, coalesce(agent_version, '') as agent_version,
+      coalesce(distribution, '') as distribution,
       cast(events_discarded as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
@@ -378,7 +377,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -423,7 +422,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -467,7 +466,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -512,7 +511,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -557,7 +556,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -602,7 +601,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -646,7 +645,7 @@ from (
       cast(null as bigint) as notification_failed_delta,
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld, '' as kubernetes_minor,
-      '' as distribution, '' as agent_version, cast(null as bigint) as events_discarded,
+      '' as distribution, cast(null as bigint) as events_discarded,
       cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       cast(window_start as timestamp) as window_start_at,
       cast(window_end as timestamp) as window_end_at
@@ -688,9 +687,8 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld,
       coalesce(kubernetes_minor, '') as kubernetes_minor,
-      coalesce(distribution, '') as distribution, '' as agent_version,
-      cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
-      cast(sent_at as timestamp) as sent_at,
+      coalesce(distribution, '') as distribution, cast(null as bigint) as events_discarded,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_start_at,
       least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_end_at
     from identifies
@@ -732,9 +730,8 @@ from (
       cast(null as bigint) as notification_failed_total,
       cast(null as bigint) as notification_failed_withheld,
       coalesce(kubernetes_minor, '') as kubernetes_minor,
-      coalesce(distribution, '') as distribution, '' as agent_version,
-      cast(null as bigint) as events_discarded, cast(received_at as timestamp) as received_at,
-      cast(sent_at as timestamp) as sent_at,
+      coalesce(distribution, '') as distribution, cast(null as bigint) as events_discarded,
+      cast(received_at as timestamp) as received_at, cast(sent_at as timestamp) as sent_at,
       least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_start_at,
       least(coalesce(cast(original_timestamp as timestamp), cast(received_at as timestamp)), cast(received_at as timestamp)) as window_end_at
     from groups
@@ -749,8 +746,7 @@ from (
     and greatest(
       length(installation), length(stream), length(botkube_version), length(platform),
       length(command), length(result), length(reason), length(what), length(type), length(field),
-      length(kind), length(group_id), length(kubernetes_minor), length(distribution),
-      length(agent_version)
+      length(kind), length(group_id), length(kubernetes_minor), length(distribution)
     ) <= 200
     and least(
       coalesce(late_lines, 0), coalesce(gap_seconds_rotated, 0), coalesce(gap_seconds_overtaken, 0),
