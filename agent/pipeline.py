@@ -79,7 +79,8 @@ class Pipeline:
     `later` is our clock or the API server's, whichever is later. `untold` is why the installation
     could not be read when it was to be told, until it can. `answers` are the status of the last
     list in each namespace, `may_watch` is False once a watch was refused: both are told once for
-    all selectors, to which they are the same.
+    all selectors, to which they are the same. `settled` are the selections that were listed once,
+    or may not be; those of which that was the last answer are `refused`.
     """
 
     options: Options
@@ -93,6 +94,7 @@ class Pipeline:
     later: Callable[[], float]
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
+    refused: set[str] = field(factory=set)
     answers: dict[str, int] = field(factory=dict)
     may_watch: bool = True
     commits: int = 0
@@ -130,6 +132,13 @@ class Pipeline:
         """Whether all that was selected is known."""
         return self.is_settled and self.listed == self.settled
 
+    def _unreadable(self, start_seconds: int, end_seconds: int) -> list[float]:
+        """Return since when something of a window could not be read for which it does not wait."""
+        if self.refused >= self.settled and not self.containers.follows:
+            # Whether there is a BotKube nobody knows: that is not the same as that there is none.
+            return [start_seconds]
+        return self.containers.unreadable(start_seconds, end_seconds)
+
     @property
     def _knows_who_is_gone(self) -> bool:
         """Whether none of the pods in State is still to be looked for, where all may be listed."""
@@ -157,7 +166,7 @@ class Pipeline:
                 self.counting.close_due(
                     now_seconds=self.world.clock(),
                     may_close=self.containers.may_close,
-                    unreadable=self.containers.unreadable,
+                    unreadable=self._unreadable,
                 )
             self._hold_back()
             self.outbox.offer()
@@ -470,11 +479,13 @@ async def _watch(
     def listed(error: ApiError | None) -> None:
         if error is None:
             pipeline.listed.add(selection.name)
+            pipeline.refused.discard(selection.name)
         else:
             pipeline.listed.discard(selection.name)
-        if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            # A namespace that may not be read must not hold the others' windows.
-            pipeline.settled.add(selection.name)
+        if error is not None and error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            pipeline.refused.add(selection.name)
+        # A namespace that may not be read must not hold the others' windows.
+        pipeline.settled |= pipeline.listed | pipeline.refused
         if pipeline.is_settled:
             everything = (
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces

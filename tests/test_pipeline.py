@@ -450,6 +450,28 @@ async def test_a_missing_right_is_named(
     }
 
 
+async def test_where_no_pods_may_be_listed_windows_say_that_nothing_could_be_read(
+    world: Lab,
+) -> None:
+    """A report that says nothing of a BotKube says otherwise that there is none."""
+    world.changes["selectors"] = ("app=botkube", "app=other")
+    denied = world.cluster.server.access.deny("list", "pods")
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    async with world.agent(waits=False):
+        await after(world, 5 * WINDOW_SECONDS)
+        blind = world.reports()
+        world.cluster.server.access.denied.remove(denied)
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        pod.remove(at=world.clock.ns())
+        await after(world, 5 * WINDOW_SECONDS)
+
+    assert {one.get("gap_seconds_unreadable") for one in blind} == {60}
+    assert {one.get("botkube_version") for one in blind} == {None}
+    last = world.reports()[-1]
+    assert not {"gap_seconds_unreadable", "botkube_version"} & last.keys()
+
+
 async def test_a_state_that_cannot_be_written_is_said_once(
     tmp_path: Path, ruleset: RuleSet, caplog: pytest.LogCaptureFixture
 ) -> None:
