@@ -219,6 +219,20 @@ def beside(at: int, *, minor: str = "1.34", distribution: str = "kind", **said: 
     return spoil
 
 
+def idle(**said: Value) -> Spoil:
+    """Let a third installation be one without a BotKube, whose report of Wednesday says more."""
+
+    def spoil(_one: Stream, days: Days) -> Days:
+        idle = Stream("c", "c")
+        windows = [
+            idle.window(START + at * DAY, length=DAY, said=said if at == WEDNESDAY else {})
+            for at in range(23)
+        ]
+        return [*days, idle.who(START), *windows]
+
+    return spoil
+
+
 def without_the_first_of(length: int) -> Spoil:
     """Let the first two windows of an agent on another node be lost, whose third was cut short."""
 
@@ -431,6 +445,17 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             stopped_from(MIDDLE, MIDDLE + 7),
             {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="it was stopped all week",
+        ),
+        pytest.param(idle(), set(), id="there is one without a BotKube"),
+        pytest.param(
+            idle(gap_seconds_unreadable=DAY),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="nobody knows whether there is a BotKube",
+        ),
+        pytest.param(
+            idle(application_crashed_withheld=True),
+            {*LATEST, "integrations", "crashes", "crash_kinds"},
+            id="it is not told whether there is a BotKube",
         ),
         pytest.param(
             beside(SUNDAY, botkube_version="v1.13.0"),

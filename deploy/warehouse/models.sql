@@ -1186,7 +1186,8 @@ left join raised on raised.week = w.week;
 -- Of whom it cannot be told whether they were active in a week.
 create view undecided_weeks as
 select installation, week
-from installation_weeks where active = 0 and (windows > 0 or implausible_seconds > 0)
+from installation_weeks
+where active = 0 and (gaps > 0 or withheld_seconds > 0 or implausible_seconds > 0)
 union distinct
 select s.installation, w.week
 from silences as s

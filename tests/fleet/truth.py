@@ -163,7 +163,7 @@ class Known:
     ends_of: dict[int, tuple[int, int]] = field(factory=dict)
     """By week in which it was active, the ends of its last named version and last report."""
     idle: set[int] = field(factory=set)
-    """The weeks in which it sent something and may have been active."""
+    """The weeks in which something that it sent does not say whether it was active."""
     begins: int | None = None
     ends: int = 0
     seen_on: set[int] = field(factory=set)
@@ -289,7 +289,8 @@ class Truth:
         self.ends = max(self.ends, known.ends)
         of_all = self.weeks[week]
         of_all.present.add(installation)
-        known.idle.add(week)
+        if any(one.gaps or one.withheld for one in windows):
+            known.idle.add(week)
         if len(chosen) < len(same):
             self._miss(known, day * DAY, day * DAY + DAY)
         for one in windows:
