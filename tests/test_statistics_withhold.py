@@ -976,6 +976,46 @@ def test_hours_of_few_are_not_what_is_left_of_all() -> None:
     assert [one.share for one in shown.completeness] == [0.9, WITHHELD, WITHHELD]
 
 
+def test_hours_of_few_are_not_what_all_versions_leave_of_all() -> None:
+    def missing(reason: str, hours: int, whose: int) -> Completeness:
+        return Completeness(
+            week=WEEK, reason=reason, hours=hours, share=hours / 10080, installations=whose
+        )
+
+    active = [Active(week=WEEK, installations=60)]
+    seen = missing("observed", 10075, 60)
+    # That of a wrong clock is no part of the time of all: it says nothing of the others.
+    rows = [seen, missing("rotated", 5, 1), missing("implausible", 40, 10)]
+    run = {"v1.13.0": 20, "v1.14.0": 40}
+    versions = [
+        Version(week=WEEK, botkube_version=one, installations=many, installations_all=60)
+        for one, many in run.items()
+    ]
+    crashes = [
+        Crashes(
+            week=WEEK,
+            botkube_version=one,
+            crashes=0,
+            installation_hours=167.5 * many + 25 * (many == 40),
+            per_1000_hours=0,
+            installations=many,
+            installations_crashed=0,
+            installations_all=60,
+        )
+        for one, many in run.items()
+    ]
+    found = Answers(active, version_adoption=versions, completeness=rows, crashes=crashes)
+    shown = withhold(found, 5)
+
+    assert [one.hours for one in shown.completeness] == [WITHHELD, WITHHELD, 40]
+    assert [one.installation_hours for one in shown.crashes] == [WITHHELD, 6725]
+    # Of five nothing needs to be withheld.
+    rows[1] = missing("rotated", 5, 5)
+    shown = withhold(evolve(found, completeness=rows), 5)
+    assert [one.hours for one in shown.completeness] == [10075, 5, 40]
+    assert [one.installation_hours for one in shown.crashes] == [3350, 6725]
+
+
 QUANTILES = ("p10", "p25", "median", "p75", "p90", "p99")
 
 

@@ -71,7 +71,10 @@ def withhold(answers: Answers, least: int) -> Shown:
     everyone = {one.week: one.installations for one in told}
     integrations = [_integration(one, least) for one in found.integrations]
     users = {(one.week, one.platform): one.installations for one in integrations}
-    crashes, kinds = _crashes(found, adoption.version_adoption, least)
+    completeness = _completeness(found.completeness, everyone, least)
+    crashes, kinds = _crashes(
+        found, adoption.version_adoption, _lost(found.completeness, completeness), least
+    )
     return evolve(
         adoption,
         active_installations=tuple(_active(answers.active_installations, least)),
@@ -89,7 +92,7 @@ def withhold(answers: Answers, least: int) -> Shown:
         ),
         crashes=crashes,
         crash_kinds=kinds,
-        completeness=_completeness(found.completeness, everyone, least),
+        completeness=completeness,
     )
 
 
@@ -285,9 +288,13 @@ def _failures(
 
 
 def _crashes(
-    answers: Answers, versions: Sequence[Version], least: int
+    answers: Answers, versions: Sequence[Version], lost: Mapping[date, int], least: int
 ) -> tuple[Sequence[Crashes], Sequence[CrashKind]]:
-    """Withhold crashes: also of a version that is withheld; its hours are left of everybody's."""
+    """Withhold crashes: also of a version that is withheld; its hours are left of everybody's.
+
+    Where those are withheld that were observed, for the sake of `lost` hours, the hours of all
+    versions would tell them.
+    """
     told = {one.week for one in versions}
     run_by = {(one.week, one.botkube_version): one.installations for one in versions}
     shown: list[Crashes] = []
@@ -308,6 +315,8 @@ def _crashes(
             )
             for one in rows
         ]
+        if week in lost:
+            cells.append(Cell(None, lost[week], "all", "versions", is_small=True))
         hidden = hide(cells, least)
         if hidden is None or week not in told:
             continue
@@ -358,18 +367,23 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
     return row, told
 
 
+OBSERVED = "observed"
+_BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
+"""Reasons whose time was observed all the same, or is no part of that which shares are of."""
+
+
 def _completeness(
     rows: Iterable[Completeness], everyone: Mapping[date, Told], least: int
 ) -> Sequence[Completeness]:
-    """Withhold hours: those of all reasons are all hours."""
+    """Withhold hours: those that were observed and those that were not are all hours."""
     shown: list[Completeness] = []
     for those in by_week(rows).values():
         cells = [
             Cell(
                 one.reason,
                 whole(one.hours),
-                "all",
-                "reasons",
+                OUTSIDE if one.reason in _BESIDE else "all",
+                OUTSIDE if one.reason in _BESIDE else "reasons",
                 is_few(one.installations, least),
                 1 + whole(one.hours),
             )
@@ -385,3 +399,14 @@ def _completeness(
                 else:
                     shown.append(one)
     return tuple(shown)
+
+
+def _lost(rows: Iterable[Completeness], shown: Iterable[Completeness]) -> Mapping[date, int]:
+    """Return by week the hours for whose sake it is withheld how many were observed."""
+    hidden = {(one.week, one.reason) for one in shown if one.hours is WITHHELD}
+    lost: defaultdict[date, int] = defaultdict(int)
+    for one in rows:
+        is_of_all = one.reason != OBSERVED and one.reason not in _BESIDE
+        if is_of_all and {(one.week, one.reason), (one.week, OBSERVED)} <= hidden:
+            lost[one.week] += whole(one.hours)
+    return lost
