@@ -219,6 +219,41 @@ def beside(at: int, *, minor: str = "1.34", distribution: str = "kind", **said: 
     return spoil
 
 
+def tied(last: Spoil | None) -> Spoil:
+    """Let an agent on another node lack something of Sunday, of which the first says all."""
+
+    def spoil(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
+        other = Stream("a", "other node")
+        windows = [other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+        if last is not None:
+            return [*days, *last(other, windows)]
+        other = Stream("a", "other node")
+        blind: Mapping[str, Value] = {"gap_seconds_unreadable": DAY}
+        windows = [
+            other.window(START + at * DAY, length=DAY, said=blind if at == SUNDAY else DEBUG)
+            for at in range(23)
+        ]
+        return [*days, *windows]
+
+    return spoil
+
+
+def switched_off(_one: Stream, _days: Days) -> Days:
+    """Let a switch turn it off over the week's end: what follows is a stream of its own."""
+    one, after = Stream("a", "a"), Stream("a", "after")
+    return [
+        *(one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY)),
+        *(after.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 2, 23)),
+    ]
+
+
+def copied_state(_one: Stream, days: Days) -> Days:
+    """Let another go on with a copy of its state; of one report the facts of both arrive."""
+    copy = Stream("a", "a", seq=WEDNESDAY)
+    twice = copy.window(START + WEDNESDAY * DAY, handled(7, "discord"), length=DAY)
+    return [*days, twice[:-1]]
+
+
 def idle(**said: Value) -> Spoil:
     """Let a third installation be one without a BotKube, whose report of Wednesday says more."""
 
@@ -242,7 +277,8 @@ def without_the_first_of(length: int) -> Spoil:
         return [
             *days,
             other.window(at, *COUNTS, length=HOUR),
-            other.window(at + DAY, *COUNTS, length=length),
+            other.window(at + HOUR, *COUNTS, length=length),
+            other.window(at + DAY, *COUNTS, length=DAY - 2 * HOUR),
         ]
 
     return spoil
@@ -446,6 +482,32 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="it was stopped all week",
         ),
+        pytest.param(
+            tied(None),
+            {*SUMS, "version_adoption", "version_by_kubernetes", "integrations", "events_per_day"},
+            id="the other node could read nothing of the last day",
+        ),
+        pytest.param(
+            tied(without(SUNDAY, "Collection report")),
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="the other node's last report is lost",
+        ),
+        pytest.param(
+            tied(without(SUNDAY)),
+            ALL,
+            id="the other node's last window is lost",
+        ),
+        pytest.param(
+            saying(SUNDAY, gap_seconds_rotated=60),
+            {*SUMS, "version_adoption", "version_by_kubernetes", "integrations", "events_per_day"},
+            id="a gap in the last window",
+        ),
+        pytest.param(
+            switched_off,
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="it was switched off over the week's end",
+        ),
+        pytest.param(copied_state, {*SUMS, "events_per_day"}, id="more arrived than was told"),
         pytest.param(idle(), set(), id="there is one without a BotKube"),
         pytest.param(
             idle(gap_seconds_unreadable=DAY),
@@ -516,8 +578,30 @@ def test_a_week_is_over_when_nobody_has_more_on_the_way(database: Database) -> N
     assert incomplete(database) == ALL
 
     database.take(other.window(START + (SUNDAY + 1) * DAY, *COUNTS, length=DAY))
-    # Of it nothing has come for a day: it is gone.
+    assert incomplete(database) == ALL
+    assert not is_whole(database)
+
+    database.take(other.window(START + (SUNDAY + 2) * DAY, *COUNTS, length=DAY))
+    # Of it nothing has come for two days: it is gone.
     assert incomplete(database) == {"events_per_day"}
+    assert is_whole(database)
+
+
+def is_whole(database: Database) -> bool:
+    """Return whether the data reach over the middle week, whoever is behind."""
+    rows = [one for one in database.rows("completeness") if str(one["week"]) == "2026-11-30"]
+    (found,) = {one["is_whole"] for one in rows}
+    return bool(found)
+
+
+def test_a_week_is_not_over_before_something_was_received_after_it(database: Database) -> None:
+    one = Stream("a", "a")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 1)]
+    # By a clock that is ten minutes ahead.
+    early = [request(calls, at=START + (at + 1) * DAY - 300) for at, calls in enumerate(days)]
+    database.take(one.who(START), *early)
+
+    assert incomplete(database) == ALL
 
 
 def test_a_week_is_not_over_while_one_stream_is_weeks_behind(database: Database) -> None:
@@ -532,6 +616,7 @@ def test_a_week_is_not_over_while_one_stream_is_weeks_behind(database: Database)
 
     database.take(one.who(START), *days, *come(WEDNESDAY))
     assert incomplete(database) == ALL
+    assert is_whole(database)
 
     database.take(*come(23)[WEDNESDAY:])
     assert incomplete(database) == set()
@@ -557,9 +642,21 @@ def test_a_copy_of_one_who_is_gone_holds_no_week_back(database: Database) -> Non
     database.take(one.who(START), gone.who(START), *days, *rest)
     assert incomplete(database) == set()
 
-    # Of its last day, and not of its end.
-    database.take(request(rest[-3], at=START + 23 * DAY + 600))
+    database.take(*(request(rest[at], at=START + 23 * DAY + 600) for at in (-3, -1)))
     assert incomplete(database) == set()
+
+
+def test_a_copy_of_a_fact_of_one_who_is_gone_holds_no_week_back(database: Database) -> None:
+    one, gone = Stream("a", "a"), Stream("b", "b")
+    days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
+    rest = [gone.window(START + at * DAY, *COUNTS, length=DAY) for at in range(WEDNESDAY + 1)]
+    facts = rest[-1][:-1]
+    database.take(one.who(START), gone.who(START), *days, *rest[:-1], facts)
+    expected = {*SUMS, *LATEST, "integrations", "events_per_day"}
+    assert incomplete(database) == expected
+
+    database.take(request(facts, at=START + 23 * DAY + 600))
+    assert incomplete(database) == expected
 
 
 def test_nobody_is_new_of_whom_an_earlier_week_may_be_lost(database: Database) -> None:

@@ -138,7 +138,7 @@ select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   event, botkube_version, platform, command, result, reason, what, type, field, kind,
   max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies,
-  max(received_day) as received_day,
+  min(received_day) as received_day,
   case when min(count) <> max(count) then 1 else 0 end as is_contradicted
 from counts
 where exists (
@@ -217,7 +217,7 @@ select
       or min(r.switched) <> max(r.switched)
     then 1 else 0
   end,
-  max(r.received_day), max(r.is_late),
+  min(r.received_day), max(r.is_late),
   case
     when min(r.botkube_version) <> max(r.botkube_version) then 'several' else max(r.botkube_version)
   end,
@@ -266,7 +266,7 @@ select
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
   cast(sum(count) as bigint) as counted, max(is_late) as is_late,
-  max(received_day) as received_day, max(is_contradicted) as is_contradicted,
+  min(received_day) as received_day, max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
 group by day, is_implausible, installation, stream, seq, window_start, window_end;
@@ -361,7 +361,7 @@ select
   max(case when seq_after is null then seq end) as last_seq, max(seq) as highest_seq,
   min(window_start) as first_start, max(window_end) as last_end,
   max(length) as longest,
-  -- When the last of them came: copies of earlier ones may come much later.
+  -- When the last of them came first: copies may come much later.
   max(case when seq_after is null then received_day end) as last_received,
   max(case when seq_before is null and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
   max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
@@ -380,7 +380,7 @@ select
       then greatest(0, window_start - end_before) else 0
     end
   ) as bigint) as hole_seconds,
-  cast(sum(greatest(0, end_before - window_start)) as bigint) as overlap_seconds,
+  cast(sum(greatest(0, coalesce(end_before - window_start, 0))) as bigint) as overlap_seconds,
   cast(sum(doubled) as bigint) as doubled, cast(sum(others) as bigint) as reused,
   cast(sum(case when seq <= seq_before then 1 else 0 end) as bigint) as steps_back,
   -- From the first to the last time in the day that is a hole, see the view of that name.
@@ -679,7 +679,7 @@ select
   coalesce(c.seconds, 0) as commands_seconds,
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
-      and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0 and d.event_handled_short = 0
+      and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0 and d.event_handled_off = 0
       and d.events_blind = 0
     then 1 else 0
   end as is_whole
@@ -697,8 +697,7 @@ from (
       case
         when plausible = 1
           and (
-            has_report = 0 or botkube_version = 'several'
-            or (gap_seconds > 0 and botkube_version is null)
+            has_report = 0 or gap_seconds > 0 or botkube_version = 'several'
           )
         then window_end
       end
@@ -744,8 +743,8 @@ from (
     cast(sum(case when plausible = 1 and is_off > 0 then 1 else 0 end) as bigint) as off_windows,
     cast(sum(case when plausible = 1 and is_short > 0 then length else 0 end) as bigint)
       as short_seconds,
-    cast(sum(case when plausible = 1 and event_handled_off < 0 then 1 else 0 end) as bigint)
-      as event_handled_short,
+    cast(sum(case when plausible = 1 and event_handled_off <> 0 then 1 else 0 end) as bigint)
+      as event_handled_off,
     cast(sum(
       case
         when plausible = 1 and commands_observable = 1 and command_executed_withheld = 0
@@ -958,7 +957,7 @@ where first_start > end_before;
 -- Time in a stream of which something may be missing: windows were sent that never arrived, nobody
 -- says why there are none, or a state that was restored counts the same seqs again. Of a stop of ten
 -- minutes an agent says nothing, and nothing is lost by it. How long the windows before the first
--- were nobody knows: no longer than the longest that came, as far as can be told.
+-- were nobody knows: no longer than the longest of its day, as far as can be told.
 create view holes as
 select installation, since as hole_start, until as hole_end
 from between_days where reason = 'delivery' or (reason = 'hole' and until > since + 600)
@@ -966,8 +965,7 @@ union all
 select installation, first_start - (first_seq - 1) * longest, first_start
 from (
   select
-    installation, first_seq, first_start,
-    max(longest) over (partition by installation, stream) as longest,
+    installation, first_seq, first_start, longest,
     row_number() over (partition by installation, stream order by day) as nth
   from stream_days
 ) as ordered
@@ -983,11 +981,23 @@ from (
 ) as ordered
 where reused > 0 or steps_back > 0 or first_seq <= seq_before;
 
--- Time in which an installation may have said what nobody heard: holes, and stops of its agent.
+-- Time in which an installation may have said what nobody heard: holes, stops of its agent, and
+-- what lies between two streams of it, as where it was switched off or its state was lost.
 create view silences as
 select installation, hole_start as since, hole_end as until, 1 as is_hole from holes
 union all
-select installation, since, until, 0 from between_days where reason = 'stopped';
+select installation, since, until, 0 from between_days where reason = 'stopped'
+union all
+select installation, end_before, first_start, 0
+from (
+  select
+    installation, first_start,
+    max(last_end) over (
+      partition by installation order by day rows between unbounded preceding and 1 preceding
+    ) as end_before
+  from installation_days where windows > 0
+) as ordered
+where first_start > end_before + 600;
 
 create view audit_windows as
 select
@@ -1008,7 +1018,7 @@ select
     when first_seq <= seq_before + 1 and first_stopped + stopped_before = 0
     then greatest(0, first_start - end_before) else 0
   end) as bigint) as seconds_unexplained,
-  cast(sum(overlap_seconds + greatest(0, end_before - first_start)) as bigint)
+  cast(sum(overlap_seconds + greatest(0, coalesce(end_before - first_start, 0))) as bigint)
     as seconds_overlapping,
   cast(sum(unreported) as bigint) as windows_without_report,
   max(total) - cast(sum(counted) as bigint) as facts_missing,
@@ -1035,7 +1045,8 @@ select
 from installation_weeks;
 
 -- Until when all is there that can be expected: no longer than anything was received, and as far as
--- each stream has come of which something was received on that day or the one before.
+-- each stream has come whose newest window was received on that day or the two before. And until
+-- when most must be there, whoever is behind: two days before that.
 create view expected as
 select
   case
@@ -1043,9 +1054,13 @@ select
     when exists (select 1 from pending) then 0
     else least(
       max(newest.day) * 86400, max(s.last_end),
-      min(case when s.last_received >= newest.day - 1 then s.last_end else newest.day * 86400 end)
+      min(case when s.last_received >= newest.day - 2 then s.last_end else newest.day * 86400 end)
     )
-  end as until
+  end as until,
+  case
+    when exists (select 1 from pending) then 0
+    else least(max(newest.day) * 86400 - 172800, max(s.last_end))
+  end as most_until
 from (
   select
     last_end, last_received,
@@ -1090,6 +1105,11 @@ select
   w.week, date '1970-01-01' + cast(w.week as integer) as monday,
   case when reach.first_start <= w.week * 86400 then 1 else 0 end as begun,
   case when expected.until >= (w.week + 7) * 86400 then 1 else 0 end as ended,
+  case
+    when reach.first_start <= w.week * 86400
+      and greatest(expected.until, expected.most_until) >= (w.week + 7) * 86400
+    then 1 else 0
+  end as is_whole,
   case when w.week = reach.first_week then 1 else 0 end as is_first,
   coalesce(silent.has_holes, 0) as has_holes,
   case
@@ -1617,7 +1637,7 @@ select
   weeks.monday as week,
   weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0 and weeks.is_plausible = 1
     as is_complete,
-  weeks.begun = 1 and weeks.ended = 1 as is_whole, t.reason,
+  weeks.is_whole = 1 as is_whole, t.reason,
   sum(t.seconds) / 3600.0 as hours, count(distinct t.installation) as installations,
   sum(t.seconds) * 1.0 / spans.seconds as share
 from (
@@ -1694,5 +1714,5 @@ join (
 ) as spans
   on spans.week = t.week
 group by
-  weeks.monday, weeks.begun, weeks.ended, weeks.has_holes, weeks.is_plausible, t.reason,
-  spans.seconds;
+  weeks.monday, weeks.begun, weeks.ended, weeks.is_whole, weeks.has_holes, weeks.is_plausible,
+  t.reason, spans.seconds;

@@ -64,7 +64,7 @@ class Arrived:
     facts: list[Said]
     has_report: bool
     received: int = 0
-    """The newest day on which anything of it was received."""
+    """The day on which it was first received."""
     version: str | None = None
     is_observable: bool | None = None
     enabled: dict[str, bool] = field(factory=dict)
@@ -155,7 +155,7 @@ class Known:
     """Days of which all seems to be there, with their events; of older ones that is sure."""
     holes: list[tuple[int, int]] = field(factory=list)
     stops: list[tuple[int, int]] = field(factory=list)
-    """When its agent was stopped, between two windows."""
+    """When its agent was stopped or switched off, between two windows."""
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
     silent: set[int] = field(factory=set)
@@ -231,7 +231,8 @@ class Truth:
     received: int = 0
     """The newest day on which anything was received."""
     closed: float = 0
-    """Until when all is there, as far as can be told: `answers` finds out."""
+    mostly_closed: float = 0
+    """Until when all is there, as far as can be told, and most: `answers` finds out."""
 
     # --- one window at a time ---------------------------------------------------------------------
 
@@ -260,7 +261,7 @@ class Truth:
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
             return
-        one = arrived(sent, fate, received=int(last // DAY))
+        one = arrived(sent, fate, received=int(fate.arrivals[0] // DAY))
         known.windows.setdefault(sent.start // DAY, []).append(one)
         over = (sent.start - READ_AGAIN_SECONDS) // DAY
         for day in sorted(day for day in known.windows if day < over):
@@ -283,6 +284,8 @@ class Truth:
         assert known.of_week is not None
         begins = min(one.start for one in windows)
         self.begins = begins if self.begins is None else min(self.begins, begins)
+        if known.begins is not None and begins > known.ends + STOP_SECONDS:
+            self._note_stop(known, known.ends, begins)
         known.begins = begins if known.begins is None else min(known.begins, begins)
         known.ends = max(known.ends, *(one.end for one in windows))
         known.seen_on.add(day)
@@ -342,17 +345,21 @@ class Truth:
             reason = "delivery"
         elif one.is_stopped or before.is_stopped:
             reason = "stopped"
-            known.stops.append((before.end, one.start))
-            known.silent.update(number for number, _ in by_week(before.end, one.start))
+            self._note_stop(known, before.end, one.start)
         else:
             reason = "hole"
             if one.start - before.end > STOP_SECONDS:
                 self._miss(known, before.end, one.start)
         for number, seconds in by_week(before.end, one.start):
-            if reason == "stopped":
-                self.weeks[number].spoilt.add("stopped")
             self.weeks[number].lacking[reason] += seconds
             self.weeks[number].behind["completeness", reason].add(installation)
+
+    def _note_stop(self, known: Known, start: int, end: int) -> None:
+        """Note that nobody heard an installation, though nothing that was sent is missing."""
+        known.stops.append((start, end))
+        for number, _ in by_week(start, end):
+            known.silent.add(number)
+            self.weeks[number].spoilt.add("stopped")
 
     def _miss(self, known: Known, start: int, end: int) -> None:
         known.holes.append((start, end))
@@ -419,15 +426,16 @@ class Truth:
 
     def _close(self) -> None:
         """Find until when all is there, and what may have been said last in a hole."""
-        # Whoever sent something on this day or the one before may have more on the way.
+        # Whoever sent something on this day or the two before may have more on the way.
         newest = self.received * DAY
         due = (
             one.end
             for known in self.known.values()
             for one in known.last.values()
-            if one.received >= self.received - 1
+            if one.received >= self.received - 2
         )
         self.closed = min(newest, self.ends, *due)
+        self.mostly_closed = max(self.closed, min(newest - 2 * DAY, self.ends))
         for known in self.known.values():
             for number, (named_end, report_end) in known.ends_of.items():
                 silences = (*known.holes, *known.stops)
@@ -526,7 +534,7 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
         )
     told = [each for each in (one, other) if each.has_report]
     both = Arrived(one.stream, one.seq, one.start, one.end, list(facts.values()), bool(told))
-    both.received = max(each.received for each in told or (one, other))
+    both.received = min(each.received for each in told or (one, other))
     for each in told:
         for name, seconds in each.gaps.items():
             both.gaps[name] = max(seconds, both.gaps.get(name, 0))
@@ -573,11 +581,7 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.places.append(window.place)
     if not window.has_report:
         one.unreported_end = max(one.unreported_end, window.end)
-    if (
-        not window.has_report
-        or window.version == "several"
-        or (window.gaps and window.version is None)
-    ):
+    if not window.has_report or window.gaps or window.version == "several":
         one.unseen_end = max(one.unseen_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
@@ -951,12 +955,14 @@ def _crash_kinds(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 
 
 def _completeness(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
-    is_whole = truth.begun(number) and truth.ended(number)
+    is_whole = truth.begun(number) and truth.mostly_closed >= start_of(number + 1)
     # Of a week that nobody's data reaches there is no time to compare with.
     for reason, seconds in week.lacking.items() if week.span else ():
         yield {
             "reason": reason,
-            "is_complete": is_whole and not {"missing", "implausible"} & week.spoilt,
+            "is_complete": is_whole
+            and truth.ended(number)
+            and not {"missing", "implausible"} & week.spoilt,
             "is_whole": is_whole,
             "hours": seconds / HOUR,
             "installations": len(week.behind["completeness", reason]),
