@@ -946,10 +946,16 @@ def test_what_a_row_is_about_is_words_in_every_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at_most", "told"), [(0, "90"), (10, "90 at most"), (WITHHELD, "90 at most")]
+    ("count", "at_most", "told"),
+    [
+        (90, 0, "90"),
+        (90, 10, "90 at most"),
+        (90, WITHHELD, "90 at most"),
+        (WITHHELD, WITHHELD, "withheld"),
+    ],
 )
-def test_times_that_are_fewer_are_told_to_be_at_most(at_most: Told, told: str) -> None:
-    page = page_of(commands=[command("get", 20, at_most)])
+def test_times_that_are_fewer_are_told_to_be_at_most(count: Told, at_most: Told, told: str) -> None:
+    page = page_of(commands=[evolve(command("get", 20, at_most), count=count)])
 
     assert cells(page, "Commands in the week")[0][5] == told
 

@@ -179,7 +179,8 @@ def commands(parts: Parts) -> Element:
                     number(one.installations) + parts.few(one),
                     number(was(before, one, "installations")),
                     number(one.installations_observable),
-                    number(one.count) + (" at most" if one.count_at_most else ""),
+                    number(one.count)
+                    + (" at most" if is_number(one.count) and one.count_at_most else ""),
                     number(one.count_failed),
                 )
                 for one in rows
