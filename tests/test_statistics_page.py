@@ -856,7 +856,7 @@ def test_a_drawing_that_has_not_all_rows_says_so() -> None:
 
     for title in (BARS, f"{BARS}, week by week"):
         assert "The 20 largest of 25; all are in the table." in caption(page, title)
-    title = "Commands by installations that used them"
+    title = "Commands by share of the installations that could show them"
     assert "The 12 largest of 35; all are in the table." in caption(page, title)
     page_of_few = page_of(
         commands=[command("top", WITHHELD), *(command(f"get {n}", n) for n in range(12))]
@@ -867,6 +867,32 @@ def test_a_drawing_that_has_not_all_rows_says_so() -> None:
     assert told in caption(page, crashed)
     assert len(drawn(drawing(page, crashed), "bar")) == 12
     assert "v1.13.0" in (drawing(page, crashed).findtext("desc") or "")
+
+
+@pytest.mark.parametrize(
+    ("many", "could", "share", "note"),
+    [
+        (20, 20, "100.0 %", "same week: 60, in the week before 20."),
+        (30, 60, "50.0 %", "same week: 60, in the week before 60."),
+        (20, WITHHELD, "withheld", "same week: 60, in the week before withheld."),
+    ],
+)
+def test_commands_are_compared_as_shares_of_those_that_could_show_them(
+    many: Told, could: Told, share: str, note: str
+) -> None:
+    title = "Commands by share of the installations that could show them"
+    before = evolve(command("get", many), week=BEFORE, installations_observable=could)
+    hidden = evolve(command("top", WITHHELD), installations_observable=WITHHELD)
+    page = page_of(commands=[before, hidden, command("get", 60)])
+    chart = drawing(page, title)
+
+    assert cells(page, "Commands in the week")[0][2:5] == ["60", "100.0 %", share]
+    assert note in caption(page, title)
+    assert note in numbers(page, "Commands in the week")
+    assert chart.findtext("desc") == "get, slack: 100.0 %; top, slack: withheld"
+    assert [one.split()[0] for one in drawn(chart, "was")] == {
+        "100.0 %": [f"M{WIDTH - 1}.0"], "50.0 %": ["M140.0"], "withheld": [],
+    }[share]  # fmt: skip
 
 
 def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:
@@ -1002,7 +1028,9 @@ def test_few_are_marked_in_every_drawing() -> None:
     assert listed("Events that an installation handles on a day") == (
         "slack: median 7°; x: median withheld"
     )
-    assert listed("Commands by installations that used them") == "logs, slack: 30; get, slack: 20°"
+    assert listed("Commands by share of the installations that could show them") == (
+        "logs, slack: 50.0 %; get, slack: 33.3 %°"
+    )
     assert listed("Events that could not be delivered, as a share of the attempts") == (
         "slack: timeout: 10.0 %°; teams: timeout: withheld"
     )

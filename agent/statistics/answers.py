@@ -120,6 +120,14 @@ class Command(Row):
     installations_observable: Told = None
     hours_observable: Told = None
 
+    @property
+    def share(self) -> Told:
+        """Of the installations that could show commands; withheld where one of the two is."""
+        of = self.installations_observable
+        if self.installations is WITHHELD or of is WITHHELD:
+            return WITHHELD
+        return self.installations / of if self.installations is not None and of else None
+
 
 @frozen(kw_only=True)
 class PerDay(Row):

@@ -149,6 +149,7 @@ class Parts:
         label: Callable[[AnyRow], str],
         text: Callable[[Told], str] = percent,
         of: Sequence[Row] | None = None,
+        note: str = "",
     ) -> Element:
         """Return a bar a row: one number of it, and what that was in the week before.
 
@@ -165,7 +166,7 @@ class Parts:
             if of is None
             else cut(of, MAX_BARS, "installations", "with most installations")
         )
-        notes = self.marks(made), is_cut
+        notes = note, self.marks(made), is_cut
         return self.figure(self.draw.bars(title, listed(made), made), title, *notes)
 
     def by_week(self, table: str, rows: Sequence[Row], name: str) -> Mapping[Key, Sequence[Told]]:

@@ -20,8 +20,10 @@ from agent.statistics.shown import days_of_few
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
+    from agent.statistics.answers import Command
     from agent.statistics.parts import Parts
 
 
@@ -147,8 +149,10 @@ def commands(parts: Parts) -> Element:
     """Say which commands are used."""
     rows = of_week(parts.shown.commands, parts.period.this)
     rows.sort(key=lambda one: -figure(one.installations))
-    before = by_key(of_week(parts.shown.commands, parts.period.before))
-    title = "Commands by installations that used them"
+    were = of_week(parts.shown.commands, parts.period.before)
+    before = by_key(were)
+    title = "Commands by share of the installations that could show them"
+    whose = _could_show(rows, were)
     return section(
         "commands",
         "Which commands are used?",
@@ -157,9 +161,9 @@ def commands(parts: Parts) -> Element:
             title,
             rows,
             before,
-            "installations",
+            "share",
             lambda one: f"{one.command}, {one.platform}",
-            number,
+            note=whose,
         ),
         parts.table(
             f"Commands in the week of {parts.period.this}",
@@ -167,8 +171,8 @@ def commands(parts: Parts) -> Element:
                 "command",
                 "platform",
                 "installations",
-                "before",
-                "could show it",
+                "share",
+                "share before",
                 "times",
                 "failed",
             ),
@@ -177,8 +181,8 @@ def commands(parts: Parts) -> Element:
                     one.command,
                     one.platform,
                     number(one.installations) + parts.few(one),
-                    number(was(before, one, "installations")),
-                    number(one.installations_observable),
+                    percent(one.share),
+                    percent(was(before, one, "share")),
                     number(one.count)
                     + (" at most" if is_number(one.count) and one.count_at_most else ""),
                     number(one.count_failed),
@@ -189,6 +193,22 @@ def commands(parts: Parts) -> Element:
             of=rows,
             words=2,
             note="Commands are seen only where BotKube logs at debug: others are not counted "
-            "as zero but left out.",
+            f"as zero but left out. {whose}".strip(),
         ),
     )
+
+
+def _could_show(now: Sequence[Command], before: Sequence[Command]) -> str:
+    """Say of how many the shares of a week are, and of how many those of the week before.
+
+    It is the same number in all rows of a week, but for those of which nothing is told.
+    """
+    told = [
+        number(max((one.installations_observable for one in rows), key=figure))
+        for rows in (now, before)
+        if rows
+    ]
+    if not now:
+        return ""
+    of = "Shares are of the installations that could show commands in the same week"
+    return f"{of}: {', in the week before '.join(told)}."
