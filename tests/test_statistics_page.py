@@ -336,7 +336,7 @@ def test_points_are_those_that_were_won() -> None:
 def test_a_table_tells_what_changed_since_the_week_before() -> None:
     def on(week: date, many: int) -> Integration:
         return Integration(
-            week=week, kind="bot", platform="slack", installations=many, share_at_least=many / 100
+            week=week, kind="bot", platform="slack", installations=many, share=many / 100
         )
 
     def fault(week: date, many: int) -> Misconfigured:
@@ -605,10 +605,15 @@ def day(platform: str, median: Told) -> PerDay:
     return PerDay(week=WEEK, platform=platform, installations=50, median=median, p90=WITHHELD)
 
 
-def on(platform: str, many: Told) -> Integration:
+def on(platform: str, many: Told, kind: str = "bot") -> Integration:
     share = many / 100 if isinstance(many, int) else WITHHELD
     return Integration(
-        week=WEEK, kind="bot", platform=platform, installations=many, share_at_least=share
+        week=WEEK,
+        kind=kind,
+        platform=platform,
+        installations=many,
+        share=None if kind == "sink" else share,
+        share_at_least=share,
     )
 
 
@@ -702,9 +707,18 @@ def on(platform: str, many: Told) -> Integration:
             "integrations",
             [on("slack", 20), on("teams", 30), on("discord", WITHHELD)],
             (
-                "Of those told, switched on most often, as a share of all "
-                "installations at least: teams "
-                "(30.0 %) and slack (20.0 %)."
+                "Of those told, bots switched on most often, as a share of those installations of "
+                "which it is known: teams (30.0 %) and slack (20.0 %)."
+            ),
+        ),
+        (
+            "integrations",
+            "integrations",
+            [on("slack", 20), on("webhook", 40, "sink"), on("pagerDuty", 0, "sink")],
+            (
+                "Bots switched on most often, as a share of those installations of which it is "
+                "known: slack (20.0 %). Sinks switched on most often, as a share of all "
+                "installations at least: webhook (40.0 %)."
             ),
         ),
         (
@@ -895,6 +909,54 @@ def test_commands_are_compared_as_shares_of_those_that_could_show_them(
     }[share]  # fmt: skip
 
 
+def test_bots_are_compared_where_they_are_known_and_sinks_not_at_all() -> None:
+    def row(week: date, kind: str, platform: str, many: int, off: int) -> Integration:
+        return Integration(
+            week=week,
+            kind=kind,
+            platform=platform,
+            installations=many,
+            installations_disabled=off,
+            installations_unknown=100 - many - off,
+            share=many / (many + off) if many + off and kind == "bot" else None,
+            share_at_least=many / 100,
+        )
+
+    page = page_of(
+        integrations=[
+            row(BEFORE, "bot", "slack", 40, 10),
+            row(BEFORE, "bot", "teams", 0, 50),
+            row(BEFORE, "bot", "discord", 0, 50),
+            row(BEFORE, "sink", "webhook", 40, 0),
+            row(BEFORE, "sink", "pagerDuty", 0, 0),
+            row(WEEK, "bot", "slack", 80, 20),
+            row(WEEK, "bot", "teams", 0, 100),
+            row(WEEK, "bot", "discord", 0, 0),
+            row(WEEK, "sink", "webhook", 60, 0),
+            row(WEEK, "sink", "pagerDuty", 0, 0),
+        ]
+    )
+    bots, sinks = (
+        drawing(page, f"{kind} that are switched on, as a share {whose}")
+        for kind, whose in (
+            ("Bots", "of those installations of which it is known"),
+            ("Sinks", "of all installations at least"),
+        )
+    )
+
+    assert {one[0]: one[-2:] for one in cells(page, "Bots and sinks")} == {
+        "slack": ["80.0 %", "0.0"],
+        "teams": ["0.0 %", "0.0"],
+        "discord": ["unknown", "–"],
+        "webhook": ["at least 60.0 %", "–"],
+        "pagerDuty": ["unknown", "–"],
+    }
+    assert bots.findtext("desc") == "slack: 80.0 %; teams: 0.0 %°; discord: unknown"
+    assert [one.split()[0] for one in drawn(bots, "was")] == [f"M{WIDTH - 1}.0", "M1.0", "M1.0"]
+    assert sinks.findtext("desc") == "webhook: 60.0 %; pagerDuty: unknown"
+    assert drawn(sinks, "was") == []
+
+
 def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:
     rows = [minor(f"1.{number}", WITHHELD) for number in range(20, 24)]
     chart = drawing(page_of(kubernetes_minors=[*rows, minor("1.30", 80)]), BARS)
@@ -1023,8 +1085,8 @@ def test_few_are_marked_in_every_drawing() -> None:
     assert listed(BARS) == "1.29: 9.0 %°; 1.30: 91.0 %"
     assert "9.0 %° in the week of" in listed(f"{BARS}, week by week")
     assert listed(
-        "Bots and sinks that are switched on, as a share of all installations at least"
-    ) == ("teams (bot): 30.0 %; slack (bot): 20.0 %°; discord (bot): withheld")
+        "Bots that are switched on, as a share of those installations of which it is known"
+    ) == ("teams: 30.0 %; slack: 20.0 %°; discord: withheld")
     assert listed("Events that an installation handles on a day") == (
         "slack: median 7°; x: median withheld"
     )

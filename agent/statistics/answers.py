@@ -103,6 +103,14 @@ class Integration(Row):
     share: Told = None
     share_at_least: Told = None
 
+    @property
+    def share_on(self) -> Told:
+        """Of those of which it is known; of a sink, which is never known to be off, at least.
+
+        None where it is known of nobody.
+        """
+        return self.share_at_least or None if self.kind == "sink" else self.share
+
 
 @frozen(kw_only=True)
 class Command(Row):

@@ -22,6 +22,7 @@ from agent.statistics.periods import Period, figure, is_number, number, of_week,
 from agent.statistics.shown import is_known
 from agent.statistics.wording import (
     TOO_FEW,
+    WHOSE_INTEGRATIONS,
     as_far_as,
     first_few,
     is_any_withheld,
@@ -35,19 +36,27 @@ from agent.statistics.wording import (
 
 
 def integrations(rows: Sequence[Integration], period: Period) -> str:
-    """Say which bot or sink most have."""
+    """Say which bot and which sink most have."""
     week = of_week(rows, period.this)
-    now = sorted(
-        (one for one in week if figure(one.share_at_least)),
-        key=lambda one: -figure(one.share_at_least),
-    )
-    if not now:
-        if is_any_withheld(week, "share_at_least"):
+    told = [
+        _switched_on([one for one in week if one.kind == kind], f"{kind}s", whose)
+        for kind, whose in WHOSE_INTEGRATIONS.items()
+    ]
+    if not any(told):
+        if is_any_withheld(week, "share_on"):
             return TOO_FEW
         return nothing(period, "integrations", "None was seen to be switched on.")
-    told = [f"{one.platform} ({percent(one.share_at_least)})" for one in now[:3]]
-    said = "switched on most often, as a share of all installations at least"
-    return f"{as_far_as(week, 'share_at_least', said)}: {listing(told)}."
+    return " ".join(filter(None, told))
+
+
+def _switched_on(rows: Sequence[Integration], what: str, whose: str) -> str:
+    now = sorted(
+        (one for one in rows if figure(one.share_on)), key=lambda one: -figure(one.share_on)
+    )
+    if not now:
+        return ""
+    said = as_far_as(rows, "share_on", f"{what} switched on most often, as a share {whose}")
+    return f"{said}: {listing([f'{one.platform} ({percent(one.share_on)})' for one in now[:3]])}."
 
 
 def per_day(rows: Sequence[PerDay], period: Period) -> str:

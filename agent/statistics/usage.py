@@ -23,35 +23,38 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-    from agent.statistics.answers import Command
+    from agent.statistics.answers import Command, Integration, Told
     from agent.statistics.parts import Parts
 
 
 def integrations(parts: Parts) -> Element:
     """Say which bots and sinks are switched on."""
     rows = parts.shown.integrations
-    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.share_at_least))
+    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.share_on))
     before = by_key(of_week(rows, parts.period.before))
-    title = "Bots and sinks that are switched on, as a share of all installations at least"
     return section(
         "integrations",
         "Which notifiers and bots are used?",
         tag("p", sentences.integrations(rows, parts.period), class_="said"),
-        parts.bars(
-            title, now, before, "share_at_least", lambda one: f"{one.platform} ({one.kind})"
+        tag(
+            "div",
+            *(
+                parts.bars(
+                    f"{kind.capitalize()}s that are switched on, as a share {whose}",
+                    [one for one in now if one.kind == kind],
+                    # How lower bounds differ tells nothing.
+                    before if kind == "bot" else {},
+                    "share_on",
+                    lambda one: one.platform,
+                    _known,
+                )
+                for kind, whose in wording.WHOSE_INTEGRATIONS.items()
+            ),
+            class_="both",
         ),
         parts.table(
             f"Bots and sinks in the week of {parts.period.this}",
-            (
-                "platform",
-                "kind",
-                "on",
-                "off",
-                "unknown",
-                "on, of those known",
-                "on, at least",
-                "points",
-            ),
+            ("platform", "kind", "on", "off", "unknown", "share", "points"),
             [
                 (
                     one.platform,
@@ -59,17 +62,27 @@ def integrations(parts: Parts) -> Element:
                     number(one.installations) + parts.few(one),
                     number(one.installations_disabled),
                     number(one.installations_unknown),
-                    percent(one.share),
-                    percent(one.share_at_least),
-                    change(one.share_at_least, was(before, one, "share_at_least")),
+                    _at_least(one),
+                    change(one.share, was(before, one, "share")),
                 )
                 for one in now
             ],
             "integrations",
             of=now,
             words=2,
+            note="Shares of bots are of those installations of which it is known. Sinks are never "
+            "known to be off: their shares, of all, are not compared.",
         ),
     )
+
+
+def _known(share: Told) -> str:
+    return "unknown" if share is None else percent(share)
+
+
+def _at_least(row: Integration) -> str:
+    at_least = "at least " if row.kind == "sink" and is_number(row.share_on) else ""
+    return at_least + _known(row.share_on)
 
 
 def per_day(parts: Parts) -> Element:

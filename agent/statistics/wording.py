@@ -26,6 +26,12 @@ AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installa
 SO_FEW = "It is withheld: too few installations reported in the week to tell of them."
 NOBODY = "Nobody reported in the week."
 
+WHOSE_INTEGRATIONS = {
+    "bot": "of those installations of which it is known",
+    "sink": "of all installations at least",
+}
+"""Of whom the shares of each kind are."""
+
 
 def nothing(period: Period, table: str, none: str = NOTHING) -> str:
     """Say why a table has no rows of the week: `none`, if there may simply be none."""
