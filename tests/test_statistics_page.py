@@ -316,6 +316,66 @@ def test_what_nobody_has_any_more_is_told() -> None:
     )
 
 
+def test_what_one_of_two_weeks_has_alone_is_nothing_in_the_other() -> None:
+    oldest = BEFORE - timedelta(weeks=1)
+    page = page_of(
+        weeks=[oldest, *WEEKS],
+        kubernetes_minors=[
+            minor("1.30", 100, oldest),
+            minor("1.33", 40, BEFORE),
+            minor("1.34", 60, BEFORE),
+            minor("1.33", 40),
+            minor("1.35", 60),
+        ],
+    )
+    trends = f"{BARS}, week by week"
+
+    assert said(page, "kubernetes").startswith(
+        "The most common is Kubernetes 1.35: 60.0 %, +60.0 points against the week before."
+    )
+    assert [one[:4] for one in cells(page, "Kubernetes in the week")] == [
+        ["1.33", "40", "40.0 %", "0.0"],
+        ["1.34", "0°", "0.0 %", "-60.0"],
+        ["1.35", "60", "60.0 %", "+60.0"],
+    ]
+    chart = drawing(page, BARS)
+    assert chart.findtext("desc") == "1.33: 40.0 %; 1.34: 0.0 %°; 1.35: 60.0 %"
+    assert [one.split()[0] for one in drawn(chart, "was")] == ["M186.7", f"M{WIDTH - 1}.0", "M1.0"]
+    assert drawing(page, trends).findtext("desc") == "; ".join(
+        f"{name}: 0.0 % first, {now} in the week of {WEEK}"
+        for name, now in (("1.33", "40.0 %"), ("1.34", "0.0 %°"), ("1.35", "60.0 %"))
+    )
+    assert "Without what neither this week nor the one before has." in caption(page, trends)
+
+
+@pytest.mark.parametrize(
+    ("before", "points", "first"),
+    [
+        # Each that somebody has has a row, be it withheld.
+        ([minor("1.33", 90, BEFORE), minor("1.34", WITHHELD, BEFORE)], "+60.0", "0.0 %"),
+        # That none has it of whom it is known says nothing if it is known of none.
+        ([minor("unknown", 100, BEFORE)], "–", "60.0 %"),
+        # Shares of that week would be of others.
+        ([minor("1.33", 90, BEFORE), minor("unknown", WITHHELD, BEFORE)], "–", "withheld"),
+        ([], "–", "withheld"),
+    ],
+)
+def test_what_had_no_row_was_nothing_only_if_it_is_told(
+    before: Sequence[Row], points: str, first: str
+) -> None:
+    page = page_of(kubernetes_minors=[*before, minor("1.35", 60), minor("1.36", 40)])
+    row = next(one for one in cells(page, "Kubernetes in the week") if one[0] == "1.35")
+    is_told = points != "–"
+
+    assert row[3] == points
+    assert ("points against" in said(page, "kubernetes")) == is_told
+    assert any("M1.0" in one for one in drawn(drawing(page, BARS), "was")) == is_told
+    assert f"1.35: {first} first, 60.0 % in" in (
+        drawing(page, f"{BARS}, week by week").findtext("desc") or ""
+    )
+    assert "Without what neither" not in caption(page, f"{BARS}, week by week")
+
+
 @pytest.mark.parametrize("which", WEEKS[-2:])
 def test_of_weeks_that_are_little_observed_nobody_is_said_to_be_gone(which: date) -> None:
     were = [minor(name, 50, BEFORE) for name in ("1.29", "1.30")]
@@ -852,7 +912,7 @@ def test_a_bar_is_as_long_as_its_number_and_marked_where_it_was() -> None:
 
     # The longest is 80 % of the week before.
     assert [one.split("h")[1].split("v")[0] for one in drawn(chart, "bar")] == ["70.0", "140.0"]
-    assert [one.split()[0] for one in drawn(chart, "was")] == [f"M{WIDTH - 1}.0", "M70.0"]
+    assert [one.split()[0] for one in drawn(chart, "was")] == [f"M{WIDTH - 1}.0", "M70.0", "M1.0"]
     assert drawn(chart, "dotted") == ["M0.5 100.5h23.0v9h-23.0z"]
     assert drawn(chart, "hatch") == []
     assert "Mark: the week before. Dotted: withheld" in caption(page, BARS)

@@ -23,6 +23,7 @@ from agent.statistics.periods import (
     or_older,
     percent,
     version_order,
+    with_absent,
 )
 from agent.statistics.shown import OTHERS, Pair, is_known
 from agent.statistics.wording import (
@@ -91,7 +92,8 @@ def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     if not now:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
     most, *others = most_of(now)
-    before = by_key(of_known(of_week(rows, period.before), week)).get(most.key)
+    were = with_absent(of_week(rows, period.before), week)
+    before = by_key(of_known(were, week)).get(most.key)
     share, was = share_of(most), share_of(before) if before else None
     common = the_most_common(most, week)
     if others:

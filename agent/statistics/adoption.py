@@ -53,18 +53,19 @@ def versions(parts: Parts) -> Element:
 def _adoption(
     parts: Parts, name: str, question: str, what: str, table: str, rows: Sequence[Row]
 ) -> Element:
-    now = sorted(of_week(rows, parts.period.this), key=lambda one: version_order(one.key[0]))
+    now, were = parts.compared(rows)
+    now.sort(key=lambda one: version_order(one.key[0]))
     if not now:
         return parts.left_out(name, question, table)
-    before = by_key(of_week(rows, parts.period.before))
+    before = by_key(were)
     older = or_older(now, parts.everyone())
-    shares, were = shares_of(now, now), shares_of(before.values(), now)
+    shares, shares_before = shares_of(now, now), shares_of(were, now)
     figures = [
         (
             one.key[0],
             number(one.installations) + parts.few(one),
             percent(shares.get(one.key)),
-            change(shares.get(one.key), were.get(one.key)),
+            change(shares.get(one.key), shares_before.get(one.key)),
             between(bounds),
         )
         for one, bounds in zip(now, older, strict=True)
@@ -92,7 +93,7 @@ def _adoption(
             figures,
             table,
             of=now,
-            note=parts.share_note(now, before.values()),
+            note=parts.share_note(now, were),
         ),
     )
 
@@ -135,9 +136,10 @@ def both(parts: Parts) -> Element:
 def distributions(parts: Parts) -> Element:
     """Say whose Kubernetes it is."""
     rows = parts.shown.distributions
-    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.installations))
-    before = by_key(of_week(rows, parts.period.before))
-    shares, were = shares_of(now, now), shares_of(before.values(), now)
+    now, were = parts.compared(rows)
+    now.sort(key=lambda one: -figure(one.installations))
+    before = by_key(were)
+    shares, shares_before = shares_of(now, now), shares_of(were, now)
     places = of_week(parts.shown.kubernetes_adoption, parts.period.this)
     of_places = shares_of(places, places)
     places.sort(key=lambda one: (version_order(one.kubernetes_minor), one.distribution))
@@ -154,13 +156,13 @@ def distributions(parts: Parts) -> Element:
                     one.distribution,
                     number(one.installations) + parts.few(one),
                     percent(shares.get(one.key)),
-                    change(shares.get(one.key), were.get(one.key)),
+                    change(shares.get(one.key), shares_before.get(one.key)),
                 )
                 for one in now
             ],
             "distributions",
             of=now,
-            note=parts.share_note(now, before.values()),
+            note=parts.share_note(now, were),
         ),
         parts.table(
             f"By minor and distribution, week of {parts.period.this}",

@@ -26,6 +26,7 @@ from agent.statistics.periods import (
     of_week,
     percent,
     series,
+    with_absent,
 )
 from agent.statistics.shown import Shown
 from agent.web.html import head_and_body, section, tag
@@ -101,6 +102,11 @@ class Parts:
         """Return how many installations were active in the week."""
         now = next(iter(of_week(self.shown.active_installations, self.period.this)), None)
         return now.installations if now else None
+
+    def compared(self, rows: Sequence[AnyRow]) -> tuple[list[AnyRow], list[AnyRow]]:
+        """Return the rows of the week and of the one before, each with what the other has."""
+        now, were = of_week(rows, self.period.this), of_week(rows, self.period.before)
+        return with_absent(now, were), with_absent(were, now)
 
     def largest(self, rows: Sequence[AnyRow], many: int = MAX_ROWS) -> list[AnyRow]:
         """Return the rows of which most have, in the order in which they are."""
@@ -185,7 +191,8 @@ class Parts:
         """Return a row of columns a week for each that most have."""
         weeks = self.period.weeks
         rows: Sequence[Row] = getattr(self.shown, table)
-        values = self.by_week(table, of_known(rows, now), "share")
+        every = [one for week in weeks for one in with_absent(of_week(rows, week), now)]
+        values = self.by_week(table, of_known(every, now), "share")
         drawable = [
             one
             for one in of_known(now, now)
@@ -206,6 +213,9 @@ class Parts:
             f"{wording.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
             cut(drawable, MAX_ROWS, "installations"),
+            "Without what neither this week nor the one before has."
+            if len(values) > len(of_known(now))
+            else "",
         )
 
     def marks(self, bars: Iterable[Bar]) -> str:

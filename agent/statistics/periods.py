@@ -156,6 +156,28 @@ def of_known(rows: Iterable[AnyRow], like: Iterable[Row] = ()) -> list[AnyRow]:
     return found
 
 
+def with_absent(rows: Sequence[AnyRow], others: Iterable[AnyRow]) -> list[AnyRow]:
+    """Return the rows of a week, and one of nobody for each thing that only others are about.
+
+    Of a table that is told each that somebody has has a row, be it withheld. Where nothing of a
+    week is known, or told, nobody knows who has none.
+    """
+    if not any(map(is_known, rows)):
+        return list(rows)
+    nobody: dict[str, Any] = {
+        "week": rows[0].week,
+        "is_complete": rows[0].is_complete,
+        "installations": 0,
+        "installations_all": getattr(rows[0], "installations_all", None),
+        "share": 0.0,
+    }
+    have = {one.key for one in rows}
+    return [
+        *rows,
+        *(evolve(one, **nobody) for key, one in by_key(others).items() if key not in have),
+    ]
+
+
 def hides_unknown(rows: Iterable[Row]) -> bool:
     """Whether it is withheld of how many it is known what a week's rows are about."""
     return any(one.installations is WITHHELD and not is_known(one) for one in rows)
