@@ -990,8 +990,8 @@ def test_bots_are_compared_where_they_are_known_and_sinks_not_at_all() -> None:
             row(BEFORE, "sink", "webhook", 40, 0),
             row(BEFORE, "sink", "pagerDuty", 0, 0),
             row(WEEK, "bot", "slack", 80, 20),
-            row(WEEK, "bot", "teams", 0, 100),
             row(WEEK, "bot", "discord", 0, 0),
+            row(WEEK, "bot", "teams", 0, 100),
             row(WEEK, "sink", "webhook", 60, 0),
             row(WEEK, "sink", "pagerDuty", 0, 0),
         ]

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def integrations(parts: Parts) -> Element:
     """Say which bots and sinks are switched on."""
     rows = parts.shown.integrations
-    now = sorted(of_week(rows, parts.period.this), key=lambda one: -figure(one.share_on))
+    now = of_week(rows, parts.period.this)
+    now.sort(key=lambda one: (one.share_on is None, -figure(one.share_on)))
     before = by_key(of_week(rows, parts.period.before))
     return section(
         "integrations",
