@@ -28,7 +28,7 @@ from agent.statistics.answers import (
 )
 from agent.statistics.charts import WIDTH
 from agent.statistics.page import About, render
-from agent.statistics.periods import change
+from agent.statistics.periods import change, percent
 from agent.statistics.shown import Distribution, Minor, Pair, Shown
 
 WEEKS = [date(2026, 10, 26), date(2026, 11, 2)]
@@ -393,6 +393,23 @@ def test_points_are_those_that_were_won() -> None:
     assert change(0.2, WITHHELD) == change(None, 0.2) == "–"
 
 
+@pytest.mark.parametrize(
+    ("share", "told"),
+    [
+        (0, "0.0 %"),
+        (1e-7, "under 0.01 %"),
+        (0.0004, "0.04 %"),
+        (0.9994, "99.9 %"),
+        (0.9995, "over 99.9 %"),
+        (1 - 1e-7, "over 99.9 %"),
+        (0.7 + 0.2 + 0.1, "100.0 %"),  # though this sum is less
+        (1, "100.0 %"),
+    ],
+)
+def test_no_share_is_told_as_all_or_nothing_that_is_not(share: float, told: str) -> None:
+    assert percent(share) == told
+
+
 def test_a_table_tells_what_changed_since_the_week_before() -> None:
     def on(week: date, many: int) -> Integration:
         return Integration(
@@ -621,6 +638,7 @@ def missing(reason: str, hours: Told) -> Completeness:
         ),
         # It can be all that is missing.
         ([observed(), missing("implausible", WITHHELD)], "90.0 % of the time"),
+        ([observed(share=0.9996)], "Over 99.9 % of the time of all installations was observed"),
         # One stream of each could not read what the other observed.
         ([observed(share=1.0), missing("unreadable", 900)], "100.0 % of the time of all"),
         ([observed(), missing("delivery", 6), missing("stopped", WITHHELD)], "90.0 % of the time"),

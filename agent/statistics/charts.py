@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 WIDTH = 280
 _STUMP = 24
 _ROW = 40
-_LABEL, _VALUE = 84, 58
+_LABEL, _VALUE = 84, 72
 _LETTERS = 13
 """Of a label in a line beside its columns."""
 

@@ -32,6 +32,9 @@ ALWAYS = (
 )
 """Tables with rows of every week in which somebody reported: one without is withheld as a whole."""
 
+_FRACTION = 1e-9
+"""By less a share that was added up can be beside all."""
+
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
@@ -228,6 +231,8 @@ def percent(value: Told) -> str:
         return number(value)
     if 0 < value < 0.0001:  # noqa: PLR2004 what would round to nothing
         return "under 0.01 %"
+    if 0.9995 <= value < 1 - _FRACTION:  # noqa: PLR2004 what would round to all
+        return "over 99.9 %"
     return f"{100 * value:.{2 if 0 < value < 0.01 else 1}f} %"  # noqa: PLR2004 as above
 
 

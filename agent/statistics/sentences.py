@@ -195,7 +195,8 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
     if seen is not None and seen.share is WITHHELD:
         return TOO_FEW
     share = seen.share if seen else 0.0
-    said = f"{percent(share)} of the time of all installations was observed"
+    told_share = percent(share)
+    said = f"{told_share[0].upper()}{told_share[1:]} of the time of all installations was observed"
     # Reasons are sums over streams, of which one can miss what another observed.
     if figure(share) >= 1 or is_any_withheld(week, "hours"):
         return f"{said}."
