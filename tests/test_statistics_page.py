@@ -28,7 +28,7 @@ from agent.statistics.answers import (
 )
 from agent.statistics.charts import WIDTH
 from agent.statistics.page import About, render
-from agent.statistics.periods import change, percent
+from agent.statistics.periods import change, number, percent
 from agent.statistics.shown import Distribution, Minor, Pair, Shown
 
 WEEKS = [date(2026, 10, 26), date(2026, 11, 2)]
@@ -410,6 +410,22 @@ def test_no_share_is_told_as_all_or_nothing_that_is_not(share: float, told: str)
     assert percent(share) == told
 
 
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (0, "0"),
+        (0.004, "under 0.01"),
+        (0.01, "0.01"),
+        (9.5, "9.50"),
+        (10.4, "10"),
+        (1234.5, "1,234"),
+        (1234, "1,234"),
+    ],
+)
+def test_no_number_is_told_as_nothing_that_is_not(value: float, told: str) -> None:
+    assert number(value) == told
+
+
 def test_a_table_tells_what_changed_since_the_week_before() -> None:
     def on(week: date, many: int) -> Integration:
         return Integration(
@@ -553,6 +569,11 @@ def kind(name: str, crashes: Told, version: str = "v1.13.0") -> CrashKind:
                 "times in 1,000 hours; of "
                 "the kinds told most often of kind oom."
             ),
+        ),
+        (
+            [evolve(version("v1.13.0", 1), per_1000_hours=0.004)],
+            [],
+            "BotKube v1.13.0 crashed most for its time: under 0.01 times in 1,000 hours.",
         ),
         (
             [version("v1.13.0", 0), version("v1.14.0", WITHHELD)],

@@ -222,6 +222,8 @@ def number(value: Told) -> str:
         return "–"
     if isinstance(value, int):
         return f"{value:,}"
+    if 0 < value < 0.01:  # noqa: PLR2004 what would round to nothing, or nearly
+        return "under 0.01"
     return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"  # noqa: PLR2004 digits that matter
 
 
