@@ -1160,6 +1160,24 @@ def test_few_are_marked_in_every_table() -> None:
     assert cells(page, "Bots and sinks")[0][2] == "20°"
 
 
+def test_few_behind_a_rate_are_marked() -> None:
+    page = page_of(
+        notification_failures=[
+            evolve(failure("slack", "timeout", 0.1), installations_failed=29),
+            evolve(failure("teams", "timeout", 0.05), installations_failed=30),
+            evolve(failure("x", "timeout", WITHHELD), installations_failed=WITHHELD),
+        ],
+        crashes=[evolve(version("v1.13.0", 1), installations_crashed=many) for many in (9, 40)],
+    )
+    rates = drawing(page, "Events that could not be delivered, as a share of the attempts")
+
+    assert rates.findtext("desc") == (
+        "slack: timeout: 10.0 %°; teams: timeout: 5.0 %; x: timeout: withheld"
+    )
+    assert [one[7] for one in cells(page, "Failures in the week")] == ["29°", "30", "withheld"]
+    assert [one[-1] for one in cells(page, "Crashes in the week")] == ["9°", "40"]
+
+
 def test_few_are_marked_in_every_drawing() -> None:
     def listed(title: str) -> str:
         return drawing(page, title).findtext("desc") or ""

@@ -156,16 +156,18 @@ class Parts:
         text: Callable[[Told], str] = percent,
         of: Sequence[Row] | None = None,
         note: str = "",
+        few: Sequence[str] = ("installations",),
     ) -> Element:
         """Return a bar a row: one number of it, and what that was in the week before.
 
-        `rows` are from the largest, or those of which most have `of` these.
+        `rows` are from the largest, or those of which most have `of` these; `few` are its numbers
+        of installations behind that one.
         """
         is_doubtful = self.period.this in self.period.doubtful
         made = []
         for one in rows[:MAX_BARS]:
             value: Told = getattr(one, name)
-            said = text(value) + (self.few(one) if is_number(value) else "")
+            said = text(value) + (self.few(one, *few) if is_number(value) else "")
             made.append(Bar(label(one), value, said, was(before, one, name), is_doubtful))
         is_cut = (
             cut(rows, MAX_BARS, name)
@@ -311,9 +313,10 @@ class Parts:
         path = f"{self.tables}/{name}.csv"
         return tag("span", "All weeks: ", tag("a", f"{name}.csv", href=path), ".")
 
-    def few(self, row: Row) -> str:
-        """Return the mark of a number that says little."""
-        return "°" if is_number(row.installations) and figure(row.installations) < FEW else ""
+    def few(self, row: Row, *names: str) -> str:
+        """Return the mark of a number that says little: few are behind it, by one of `names`."""
+        of: list[Told] = [getattr(row, name) for name in names or ("installations",)]
+        return "°" if any(is_number(one) and figure(one) < FEW for one in of) else ""
 
     def week(self, week: date) -> str:
         """Return a week, and what is wrong with it."""

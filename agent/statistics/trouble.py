@@ -35,7 +35,14 @@ def failures(parts: Parts) -> Element:
         "failures",
         "Where do notifications fail?",
         tag("p", sentences.failures(rows, parts.period), class_="said"),
-        parts.bars(title, rated, before, "rate", lambda one: f"{one.platform}: {one.reason}"),
+        parts.bars(
+            title,
+            rated,
+            before,
+            "rate",
+            lambda one: f"{one.platform}: {one.reason}",
+            few=("installations", "installations_failed"),
+        ),
         parts.table(
             f"Failures in the week of {parts.period.this}",
             (
@@ -59,7 +66,7 @@ def failures(parts: Parts) -> Element:
                     number(one.attempts),
                     percent(one.rate),
                     percent(was(before, one, "rate")),
-                    number(one.installations_failed),
+                    number(one.installations_failed) + parts.few(one, "installations_failed"),
                     number(one.failed_all),
                     number(one.installations) + parts.few(one),
                 )
@@ -158,7 +165,7 @@ def crashes(parts: Parts) -> Element:
                     number(one.per_1000_hours),
                     number(was(before, one, "per_1000_hours")),
                     number(one.installations) + parts.few(one),
-                    number(one.installations_crashed),
+                    number(one.installations_crashed) + parts.few(one, "installations_crashed"),
                 )
                 for one in rows
             ],
