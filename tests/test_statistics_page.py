@@ -159,6 +159,9 @@ def test_shares_are_compared_with_shares_of_the_same(
     assert ("Mark: the week before" in caption(page, BARS)) == is_marked
     assert ("Not compared with the week before" in caption(page, BARS)) != is_marked
     assert ("Not compared with the week before" in numbers(page, "Kubernetes in the")) != is_marked
+    others = "The week before it was not known of 20."
+    for where in (caption(page, BARS), numbers(page, "Kubernetes in the")):
+        assert (others in where) == ((unknown_before, unknown) == (20, 50))
     assert len(drawn(trends, "dotted")) == (0 if is_marked else 2)
     assert ("Dotted: withheld" in caption(page, f"{BARS}, week by week")) != is_marked
 

@@ -43,7 +43,7 @@ def nothing(period: Period, table: str, none: str = NOTHING) -> str:
 
 
 def not_compared(now: Sequence[Row], before: Iterable[Row], period: Period) -> str:
-    """Say why shares are not compared with those of the week before, if they are not."""
+    """Say why shares are not compared with the week before's, or if those are of others."""
     were = list(before)
     if period.before is None or period.before in period.empty:
         return ""
@@ -54,6 +54,8 @@ def not_compared(now: Sequence[Row], before: Iterable[Row], period: Period) -> s
             "Not compared with the week before: of how many it was not known then is withheld, "
             "so that its shares would be of others."
         )
+    if not hides_unknown(now) and (many := not_known(were)) != not_known(now):
+        return f"The week before it was not known of {many:,}."
     return ""
 
 
