@@ -326,7 +326,7 @@ def test_what_one_of_two_weeks_has_alone_is_nothing_in_the_other() -> None:
         kubernetes_minors=[
             minor("1.30", 100, oldest),
             minor("1.33", 40, BEFORE),
-            minor("1.34", 60, BEFORE),
+            evolve(minor("1.34", 60, BEFORE), is_complete=False),
             minor("1.33", 40),
             minor("1.35", 60),
         ],
@@ -341,6 +341,7 @@ def test_what_one_of_two_weeks_has_alone_is_nothing_in_the_other() -> None:
         ["1.34", "0°", "0.0 %", "-60.0"],
         ["1.35", "60", "60.0 %", "+60.0"],
     ]
+    assert "Not complete" not in numbers(page, "Kubernetes in the week")
     chart = drawing(page, BARS)
     assert chart.findtext("desc") == "1.33: 40.0 %; 1.34: 0.0 %°; 1.35: 60.0 %"
     assert [one.split()[0] for one in drawn(chart, "was")] == ["M186.7", f"M{WIDTH - 1}.0", "M1.0"]
