@@ -310,12 +310,65 @@ def test_versions_without_order_are_told_to_be_in_no_sum(rows: Sequence[Row], to
     assert said(page, "kubernetes").endswith(told)
 
 
-def test_what_nobody_has_any_more_is_told() -> None:
-    were = [minor(name, WITHHELD, BEFORE) for name in ("1.9", "1.10", "unknown", "1.30")]
-    page = page_of(kubernetes_minors=[*were, minor("1.30", 100)])
+@pytest.mark.parametrize(
+    ("gone", "unknown", "has_week", "names"),
+    [
+        (0, 2, True, "1.9, 1.10 and 1.11"),
+        (7, 2, True, "1.11"),
+        (0, 9, True, "1.11"),
+        (8, 2, True, ""),
+        (4, 6, True, ""),
+        (WITHHELD, 2, True, ""),
+        (None, 2, True, ""),
+        (0, WITHHELD, True, ""),
+        (0, 2, False, ""),
+    ],
+)
+def test_what_nobody_has_any_more_is_told_if_they_were_heard_of(
+    gone: Told, unknown: Told, names: str, *, has_week: bool
+) -> None:
+    were: list[tuple[str, Told]] = [
+        ("1.9", WITHHELD),
+        ("1.10", 7),
+        ("1.11", 8),
+        ("unknown", 2),
+        ("1.30", 80),
+    ]
+    page = page_of(
+        active_installations=[
+            Active(week=BEFORE, installations=100),
+            Active(week=WEEK, installations=100, installations_gone=gone),
+        ],
+        completeness=[observed(BEFORE), observed(share=0.95 if has_week else WITHHELD)],
+        kubernetes_minors=[
+            *(minor(name, many, BEFORE) for name, many in were),
+            minor("unknown", unknown),
+            minor("1.30", 90),
+        ],
+    )
+    told = f"At the end of the week before, and not of this one: {names}."
 
-    assert said(page, "kubernetes").endswith(
-        "At the end of the week before, and not of this one: 1.9 and 1.10."
+    assert said(page, "kubernetes").endswith(told) == bool(names)
+    assert ("not of this one" in page) == bool(names)
+
+
+def test_a_week_of_which_it_is_withheld_how_much_was_observed_says_so() -> None:
+    page = page_of(completeness=[observed(BEFORE), observed(share=WITHHELD)])
+
+    assert f"The week of {WEEK} (how much was observed is withheld), compared with" in page
+    assert drawn(drawing(page, "Installations that reported, by week"), "hatch") == []
+
+
+def test_in_the_first_week_nobody_is_told_to_be_new() -> None:
+    row = Active(week=WEEK, installations=80, installations_new=80, clusters=0)
+
+    assert said(page_of(active_installations=[row]), "active") == (
+        f"80 installations reported in the week of {WEEK}."
+    )
+    before = Active(week=BEFORE, installations=80)
+    assert said(page_of(active_installations=[before, evolve(row, clusters=9)]), "active") == (
+        f"80 installations reported in the week of {WEEK}, naming 9 clusters; as many as the week"
+        " before (80 new)."
     )
 
 
@@ -1079,6 +1132,17 @@ def test_a_rate_of_crashes_that_is_withheld_is_drawn_as_such() -> None:
     assert (len(drawn(chart, "bar")), len(drawn(chart, "dotted"))) == (1, 1)
 
 
+def test_a_rate_of_all_but_few_is_drawn_before_others() -> None:
+    rows = [version(f"v1.{number}.0", 1) for number in range(13)]
+    rows += [evolve(version("v1.13.0", 9), installations=WITHHELD)]
+    rows += [evolve(version("v1.14.0", WITHHELD), installations=900)]
+    chart = drawing(page_of(crashes=rows), "Crashes in 1,000 hours of an installation, by BotKube")
+
+    assert len(drawn(chart, "bar")) == 12
+    assert "v1.13.0" in (chart.findtext("desc") or "")
+    assert "v1.14.0" not in (chart.findtext("desc") or "")
+
+
 def test_a_week_of_which_little_was_observed_is_hatched_and_it_says_so() -> None:
     page = page_of(
         kubernetes_minors=[minor("1.30", 90), minor("1.31", 10)], completeness=[observed(share=0.7)]
@@ -1233,13 +1297,11 @@ def test_installations_and_clusters_have_a_table_each() -> None:
     assert "The highest is 80" in part(page, "active")
 
 
-@pytest.mark.parametrize(
-    ("clusters", "told"), [(60, "at least 60"), (WITHHELD, "withheld"), (None, "–")]
-)
-def test_the_headline_says_of_clusters_how_many_at_least(clusters: Told, told: str) -> None:
+@pytest.mark.parametrize(("clusters", "told"), [(60, "60"), (WITHHELD, "withheld"), (None, "–")])
+def test_the_headline_says_how_many_clusters_are_named(clusters: Told, told: str) -> None:
     page = page_of(active_installations=[Active(week=WEEK, installations=80, clusters=clusters)])
 
-    assert f"<dt>Clusters</dt><dd>{told}</dd>" in page
+    assert f"<dt>Clusters that they name</dt><dd>{told}</dd>" in page
 
 
 def test_the_most_common_pair_is_looked_for_among_those_told_apart() -> None:

@@ -57,8 +57,8 @@ def active(rows: Sequence[Active], period: Period) -> str:
     if not now.installations:
         return NOBODY
     said = f"{many_of(now.installations, 'installation')} reported in the week of {period.this}"
-    if isinstance(now.clusters, int):
-        said += f", in {many_of(now.clusters, 'cluster')} at least"
+    if isinstance(now.clusters, int) and now.clusters:
+        said += f", naming {many_of(now.clusters, 'cluster')}"
     before = next(iter(of_week(rows, period.before)), None)
     if before is not None and is_number(before.installations):
         more = int(figure(now.installations) - figure(before.installations))
@@ -76,6 +76,8 @@ def active(rows: Sequence[Active], period: Period) -> str:
         )
         if is_number(value)
     ]
+    if all(one.week >= period.this for one in rows):
+        return f"{said}."  # in the first week all are new
     return f"{said} ({', '.join(moved)})." if moved else f"{said}."
 
 
@@ -110,8 +112,9 @@ def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     return f"{said}."
 
 
-def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) -> str:
+def droppable(rows: Sequence[Row], period: Period, active: Active | None, what: str) -> str:
     """Say how many would be left behind if the oldest were dropped."""
+    everyone, went = (active.installations, active.installations_gone) if active else (None, None)
     now = sorted(of_week(rows, period.this), key=lambda one: version_order(one.key[0]))
     named = [
         (one, bounds)
@@ -128,7 +131,7 @@ def droppable(rows: Sequence[Row], period: Period, everyone: Told, what: str) ->
     )
     # That all but the newest are older tells nothing.
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
-    gone = _no_longer(now, rows, period)
+    gone = _no_longer(now, rows, period, went)
     if not told:
         return gone
     said = f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
@@ -161,16 +164,26 @@ def _without_order(now: Sequence[Row]) -> str:
     return f"In none of these {are} {names} ({percent(share)}), which can be older."
 
 
-def _no_longer(now: Sequence[Row], rows: Sequence[Row], period: Period) -> str:
+def _no_longer(now: Sequence[Row], rows: Sequence[Row], period: Period, gone: Told) -> str:
     """Say which versions somebody had at the end of the week before and nobody has at that of this.
 
-    Not where one of the two is not whole or little observed: who was not heard of is not gone.
+    Not where one of the two is not whole or little observed, nor of as few as were not heard of in
+    this one, or do not tell their version any more: they may have it still.
     """
-    if period.before is None or period.why(period.this) or period.why(period.before):
+    if period.before is None or period.note(period.this) or period.note(period.before):
         return ""
     before = of_week(rows, period.before)
+    if not is_number(gone) or hides_unknown(now) or hides_unknown(before):
+        return ""
+    unheard = figure(gone) + max(0, not_known(now) - not_known(before))
+    have = {one.key for one in now}
     names = sorted(
-        {one.key[0] for one in before if is_known(one)} - {one.key[0] for one in now},
+        (
+            one.key[0]
+            for one in before
+            if is_known(one) and one.key not in have
+            if not unheard or figure(one.installations) > unheard
+        ),
         key=version_order,
     )
     if not names:

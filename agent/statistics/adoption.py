@@ -58,7 +58,7 @@ def _adoption(
     if not now:
         return parts.left_out(name, question, table)
     before = by_key(were)
-    older = or_older(now, parts.everyone())
+    older = or_older(now, parts.active.installations if parts.active else None)
     shares, shares_before = shares_of(now, now), shares_of(were, now)
     figures = [
         (
@@ -77,7 +77,7 @@ def _adoption(
             tag("p", said, class_="said")
             for said in (
                 adopted.adoption(rows, parts.period, what),
-                adopted.droppable(rows, parts.period, parts.everyone(), what),
+                adopted.droppable(rows, parts.period, parts.active, what),
             )
             if said
         ),
@@ -216,6 +216,7 @@ def active(parts: Parts) -> Element:
                 ],
                 "active_installations",
                 of=of_week(rows, parts.period.this),
+                note="In the first week of the data all are new.",
             )
             for what, more in (
                 ("installations", {"without cluster": "installations_without_cluster"}),

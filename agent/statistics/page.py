@@ -14,7 +14,7 @@ from attrs import frozen
 from agent.statistics import adoption, trouble, usage, wording
 from agent.statistics.parts import STYLE as MORE_STYLE
 from agent.statistics.parts import Parts
-from agent.statistics.periods import FEW, is_number, left_out, number, of_week, percent, period_of
+from agent.statistics.periods import FEW, left_out, number, percent, period_of
 from agent.statistics.shown import Shown, count_withheld
 from agent.web.html import section, serialize, tag
 from agent.web.style import STYLE
@@ -100,14 +100,12 @@ def _document(parts: Parts, about: About) -> bytes:
 
 
 def _summary(parts: Parts) -> Element:
-    now = next(iter(of_week(parts.shown.active_installations, parts.period.this)), None)
+    now = parts.active
     observed = parts.period.observed.get(parts.period.this)
     clusters = now.clusters if now else None
-    # Installations that name none can be in more of them.
-    at_least = "at least " if is_number(clusters) else ""
     facts = [
         ("Installations", number(now.installations if now else None)),
-        ("Clusters", f"{at_least}{number(clusters)}"),
+        ("Clusters that they name", number(clusters)),
         ("Of their time observed", percent(observed)),
         (
             "Numbers withheld below",

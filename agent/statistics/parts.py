@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from agent.statistics import wording
-from agent.statistics.answers import WITHHELD, Row, Told
+from agent.statistics.answers import WITHHELD, Active, Row, Told
 from agent.statistics.charts import Bar, Drawing, Trend
 from agent.statistics.periods import (
     FEW,
+    MAX_WEEKS,
     Period,
     by_key,
     figure,
@@ -98,19 +99,24 @@ class Parts:
     tables: str
     draw: Drawing = field(factory=Drawing)
 
-    def everyone(self) -> Told:
-        """Return how many installations were active in the week."""
-        now = next(iter(of_week(self.shown.active_installations, self.period.this)), None)
-        return now.installations if now else None
+    @property
+    def active(self) -> Active | None:
+        """How many installations were there in the week."""
+        return next(iter(of_week(self.shown.active_installations, self.period.this)), None)
 
     def compared(self, rows: Sequence[AnyRow]) -> tuple[list[AnyRow], list[AnyRow]]:
         """Return the rows of the week and of the one before, each with what the other has."""
         now, were = of_week(rows, self.period.this), of_week(rows, self.period.before)
         return with_absent(now, were), with_absent(were, now)
 
-    def largest(self, rows: Sequence[AnyRow], many: int = MAX_ROWS) -> list[AnyRow]:
+    def largest(
+        self,
+        rows: Sequence[AnyRow],
+        many: int = MAX_ROWS,
+        by: Callable[[AnyRow], float] = lambda one: figure(one.installations),
+    ) -> list[AnyRow]:
         """Return the rows of which most have, in the order in which they are."""
-        kept = sorted(rows, key=lambda one: -figure(one.installations))[:many]
+        kept = sorted(rows, key=by, reverse=True)[:many]
         keys = {one.key for one in kept}
         return [one for one in rows if one.key in keys]
 
@@ -131,7 +137,7 @@ class Parts:
             )
             for one in self.largest(charted)
         ]
-        everyone = self.everyone()
+        everyone = self.active.installations if self.active else None
         if hidden > MAX_STUMPS and isinstance(everyone, int):
             rest = everyone - sum(figure(one.installations) for one in rows)
             rest /= max(1, known_of(rows, everyone))
@@ -309,9 +315,10 @@ class Parts:
         return tag("div", table, class_="wide", tabindex="0", role="region", aria_label=label)
 
     def file(self, name: str) -> Element:
-        """Return where all weeks of a table lie."""
+        """Return where the weeks of a table lie."""
         path = f"{self.tables}/{name}.csv"
-        return tag("span", "All weeks: ", tag("a", f"{name}.csv", href=path), ".")
+        weeks = f"Week by week, the last {MAX_WEEKS + 1} at most: "
+        return tag("span", weeks, tag("a", f"{name}.csv", href=path), ".")
 
     def few(self, row: Row, *names: str) -> str:
         """Return the mark of a number that says little: few are behind it, by one of `names`."""
@@ -320,8 +327,8 @@ class Parts:
 
     def week(self, week: date) -> str:
         """Return a week, and what is wrong with it."""
-        why = self.period.why(week)
-        return f"{week}{f' ({why})' if why else ''}"
+        note = self.period.note(week)
+        return f"{week}{f' ({note})' if note else ''}"
 
     def described(self, values: Sequence[Told], weeks: Sequence[date]) -> str:
         """Return numbers by week as text."""

@@ -80,6 +80,11 @@ class Period:
             return f"{percent(self.observed.get(week))} observed"
         return ""
 
+    def note(self, week: date) -> str:
+        """Return in words what is wrong with a week, or that nobody may be told."""
+        is_told = self.observed.get(week) is not WITHHELD
+        return self.why(week) or ("" if is_told else "how much was observed is withheld")
+
 
 def period_of(shown: Shown) -> Period | None:
     """Return the weeks to be shown; None if there are none."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from agent.statistics import sentences
+from agent.statistics.answers import WITHHELD
 from agent.statistics.charts import Trend
 from agent.statistics.parts import MAX_BARS, MAX_ROWS, was
 from agent.statistics.periods import (
     by_key,
     change,
     figure,
+    is_number,
     number,
     of_week,
     percent,
@@ -21,6 +24,7 @@ from agent.web.html import section, tag
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+    from agent.statistics.answers import Crashes
     from agent.statistics.parts import Parts
 
 
@@ -120,6 +124,13 @@ def misconfigured(parts: Parts) -> Element:
     )
 
 
+def _weight(row: Crashes) -> float:
+    """Return how many installations a rate is of; withheld beside a rate are all but few."""
+    if not is_number(row.per_1000_hours):
+        return 0
+    return inf if row.installations is WITHHELD else figure(row.installations)
+
+
 def crashes(parts: Parts) -> Element:
     """Say which versions crash, and how."""
     rows = of_week(parts.shown.crashes, parts.period.this)
@@ -139,7 +150,7 @@ def crashes(parts: Parts) -> Element:
         ),
         parts.bars(
             title,
-            parts.largest(rated, MAX_BARS),
+            parts.largest(rated, MAX_BARS, _weight),
             before,
             "per_1000_hours",
             lambda one: one.botkube_version,

@@ -108,14 +108,14 @@ def is_any_withheld(rows: Iterable[Row], *names: str) -> bool:
 
 def week_note(period: Period) -> str:
     """Say which weeks are compared, and how good they are."""
-    why = period.why(period.this)
-    said = f"The week of {period.this}{f' ({why})' if why else ''}"
+    note = period.note(period.this)
+    said = f"The week of {period.this}{f' ({note})' if note else ''}"
     if period.before is None:
         return f"{said}; there is none before to compare it with."
-    why = period.why(period.before)
+    note = period.note(period.before)
     if period.before in period.withheld:
         return f"{said}; the one before cannot be compared with it: it is withheld."
-    return f"{said}, compared with that of {period.before}{f' ({why})' if why else ''}."
+    return f"{said}, compared with that of {period.before}{f' ({note})' if note else ''}."
 
 
 def most_of(rows: Sequence[AnyRow]) -> list[AnyRow]:
