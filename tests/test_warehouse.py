@@ -297,15 +297,23 @@ def server() -> Iterator[str]:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["duckdb", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+@pytest.fixture(scope="module", params=["duckdb", "postgresql"])
+def opened(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Database]:
     if request.param == "duckdb":
-        opened = on_duckdb(tmp_path)
+        with on_duckdb(tmp_path_factory.mktemp("warehouse")) as found:
+            yield found
     else:
-        opened = on_postgresql(request.getfixturevalue("server"))
-    with opened as found:
-        found.clear()
-        yield found
+        with on_postgresql(request.getfixturevalue("server")) as found:
+            yield found
+
+
+@pytest.fixture
+def database(opened: Database) -> Database:
+    # To make the views anew costs more than most of what a test asks.
+    opened.empty()
+    return opened
 
 
 # --- the files ------------------------------------------------------------------------------------
@@ -341,6 +349,7 @@ def test_the_sql_keeps_to_what_all_warehouses_know(name: str) -> None:
 
 
 def test_without_any_table_there_is_nothing_to_say(database: Database) -> None:
+    database.clear()
     database.take()
     refresh(database.execute)
 
@@ -349,6 +358,7 @@ def test_without_any_table_there_is_nothing_to_say(database: Database) -> None:
 
 
 def test_columns_that_were_never_sent_are_made(database: Database) -> None:
+    database.clear()
     stream = Stream(cluster=None, minor=None)
     bare = {"botkube_version": "v1.14.0"}
     database.take(stream.window(MONDAY, said=bare))
@@ -362,6 +372,7 @@ def test_columns_that_were_never_sent_are_made(database: Database) -> None:
 
 
 def test_a_raw_table_that_lacks_a_column_of_segments_gets_it(database: Database) -> None:
+    database.clear()
     # As an earlier tables.sql made it, of an event that nobody has sent since.
     database.execute(
         "create table application_crashed (id varchar, anonymous_id varchar, received_at timestamp)"
@@ -832,6 +843,7 @@ def test_times_are_utc_whatever_their_type_and_the_session(
 ) -> None:
     stream = Stream()
     calls = stream.hours(MONDAY + 22 * HOUR, 4, ran(1))
+    database.clear()
     database.load([request(calls)], times=times)
     database.execute(f"set TimeZone = '{zone}'")
     install(database.execute)
@@ -889,7 +901,7 @@ def test_a_refresh_that_is_cut_into_slices_goes_on_where_it_stopped(database: Da
     calls = [Stream(one).hours(MONDAY, 30, ran(1), handled(2)) for one in ("one", "two")]
     database.take(*calls)
     whole = database.everything()
-    database.clear()
+    database.empty()
     database.take(*calls, slice_calls=1)
     left = [len(database.rows("pending"))]
     windows = [[row["windows"] for row in database.rows("stream_days")]]
@@ -924,7 +936,7 @@ def test_what_is_deleted_from_the_raw_tables_leaves_the_answers(database: Databa
     database.execute("insert into refresh (days_back) values (100)")
     refresh(database.execute)
     left = database.everything()
-    database.clear()
+    database.empty()
     database.take(kept)
 
     assert left == database.everything()
@@ -939,7 +951,7 @@ def test_days_are_reloaded_also_while_slices_are_left(database: Database) -> Non
     for _ in range(4):
         database.take(slice_calls=1)
     left = database.everything()
-    database.clear()
+    database.empty()
     database.take(kept)
 
     assert left == database.everything()
@@ -957,7 +969,7 @@ def test_a_copy_with_a_wrong_clock_changes_no_count(database: Database) -> None:
     database.take(good)
     names = ("commands", "events_per_day", "notification_failures", "crashes", "crash_kinds")
     counted = {name: without_complete(database.rows(name)) for name in names}
-    database.clear()
+    database.empty()
     # Sent thirty hours before and after it was received, by that clock.
     skewed = [
         re.sub(rb'"sentAt":"[^"]+"', b'"sentAt":"%s"' % said.encode(), good)
@@ -1022,12 +1034,12 @@ def arrivals(draw: st.DrawFn) -> list[list[bytes]]:
 def test_refreshing_on_the_way_gives_what_refreshing_at_the_end_gives(
     database: Database, pieces: list[list[bytes]], slices: list[int | None]
 ) -> None:
-    database.clear()
+    database.empty()
     for piece, slice_calls in zip(pieces, slices, strict=False):
         database.take(*piece, slice_calls=slice_calls)
     refresh(database.execute)
     on_the_way = database.everything()
-    database.clear()
+    database.empty()
     database.take(*(one for piece in pieces for one in piece))
 
     assert on_the_way == database.everything()
