@@ -859,6 +859,21 @@ def test_times_are_utc_whatever_their_type_and_the_session(
 # --- refreshing -----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("opened", ["postgresql"], indirect=True)
+def test_a_planner_knows_how_large_the_tables_are_that_answers_read(database: Database) -> None:
+    database.clear()
+    database.take(Stream().hours(MONDAY, 30, ran(1), handled(2)))
+    cursor = database.cursor()
+    cursor.execute(
+        "select relname, reltuples from pg_class where relnamespace = 'scene'::regnamespace"
+        " and relkind = 'r'"
+    )
+    known = {name for name, rows in cursor.fetchall() if rows > 0}
+
+    asked = {"facts", "stream_days", "installation_days", "installation_weeks", "platform_days"}
+    assert asked | {"version_days"} <= known
+
+
 def test_a_second_refresh_changes_nothing(database: Database) -> None:
     stream = Stream()
     database.take(stream.who(MONDAY), stream.hours(MONDAY, 30, ran(1), handled(2)))

@@ -112,6 +112,15 @@ delete from installation_weeks where exists (
   );
 insert into installation_weeks select * from stage_touched_weeks;
 
+-- Answers join these.
+analyze stream_days;
+analyze version_days;
+analyze installation_days;
+analyze platform_days;
+analyze installation_weeks;
+analyze facts;
+analyze identities;
+
 -- Nothing is left of the steps between.
 truncate table touched_counts;
 truncate table touched_intervals;
