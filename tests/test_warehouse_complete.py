@@ -247,6 +247,22 @@ def switched_off(_one: Stream, _days: Days) -> Days:
     ]
 
 
+def off_on_sunday(seconds: int) -> Spoil:
+    """Let it be off for a while on Sunday; what follows is a stream of its own."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        one, after = Stream("a", "a"), Stream("a", "after")
+        begin = START + SUNDAY * DAY
+        return [
+            *(one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY)),
+            one.window(begin, *COUNTS, length=20 * HOUR),
+            after.window(begin + 20 * HOUR + seconds, *COUNTS, length=4 * HOUR - seconds),
+            *(after.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 1, 23)),
+        ]
+
+    return spoil
+
+
 def copied_state(_one: Stream, days: Days) -> Days:
     """Let another go on with a copy of its state; of one report the facts of both arrive."""
     copy = Stream("a", "a", seq=WEDNESDAY)
@@ -266,6 +282,17 @@ def idle(**said: Value) -> Spoil:
         return [*days, idle.who(START), *windows]
 
     return spoil
+
+
+def lost_trace(_one: Stream, days: Days) -> Days:
+    """Let all that is known of a third installation's BotKube be one fact, which is lost."""
+    idle = Stream("c", "c")
+    windows = [
+        idle.window(START + at * DAY, *COUNTS[-1:] * (at == WEDNESDAY), length=DAY, said={})
+        for at in range(23)
+    ]
+    windows[WEDNESDAY] = windows[WEDNESDAY][-1:]
+    return [*days, idle.who(START), *windows]
 
 
 def without_the_first_of(length: int) -> Spoil:
@@ -377,6 +404,18 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="something is late on the day after",
         ),
         pytest.param(saying(MIDDLE + 8, late_lines=1), set(), id="something is late afterwards"),
+        pytest.param(
+            without(MIDDLE + 7, "Collection report"),
+            {*SUMS, "events_per_day"},
+            id="nobody says whether something is late on the day after",
+        ),
+        pytest.param(
+            without(MIDDLE + 8, "Collection report"),
+            set(),
+            id="nobody says whether something is late afterwards",
+        ),
+        pytest.param(without(MIDDLE + 7), {*SUMS, "events_per_day"}, id="the day after is lost"),
+        pytest.param(without(MIDDLE + 8), set(), id="a later day is lost"),
         pytest.param(saying(MIDDLE - 1, late_lines=1), set(), id="something was late before"),
         pytest.param(
             told_twice(late_lines=1),
@@ -507,12 +546,28 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="it was switched off over the week's end",
         ),
+        pytest.param(
+            off_on_sunday(660),
+            {*SUMS, "integrations", "events_per_day"},
+            id="it was switched off for eleven minutes",
+        ),
+        pytest.param(off_on_sunday(600), {"events_per_day"}, id="for ten minutes"),
         pytest.param(copied_state, {*SUMS, "events_per_day"}, id="more arrived than was told"),
         pytest.param(idle(), set(), id="there is one without a BotKube"),
         pytest.param(
             idle(gap_seconds_unreadable=DAY),
             {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="nobody knows whether there is a BotKube",
+        ),
+        pytest.param(
+            idle(events_discarded=1),
+            {*SUMS, *LATEST, "integrations"},
+            id="all that is known of a BotKube was discarded",
+        ),
+        pytest.param(
+            lost_trace,
+            {*SUMS, *LATEST, "integrations"},
+            id="all that is known of a BotKube is lost",
         ),
         pytest.param(
             idle(application_crashed_withheld=True),
@@ -540,7 +595,9 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="two agents say two distributions at the end",
         ),
         pytest.param(
-            without_the_first_of(HOUR), set(), id="two windows of an hour are lost after the week"
+            without_the_first_of(HOUR),
+            {*SUMS, "events_per_day"},
+            id="two windows of an hour are lost after the week",
         ),
         pytest.param(
             without_the_first_of(DAY // 2),
@@ -555,6 +612,32 @@ def test_an_answer_that_something_may_have_changed_is_not_complete(
     database.take(*play(spoil))
 
     assert incomplete(database) == expected
+
+
+def test_a_window_of_which_nothing_was_observed_names_no_version(database: Database) -> None:
+    gone = beside(SUNDAY, botkube_version="v1.13.0", gap_seconds_pod_gone=DAY)
+    database.take(*play(gone))
+
+    rows = [row for row in database.rows("version_adoption") if str(row["week"]) == "2026-11-30"]
+    assert [(row["botkube_version"], row["installations"]) for row in rows] == [("v1.14.0", 2)]
+
+
+def test_sums_are_not_complete_before_the_day_after_is_there(database: Database) -> None:
+    streams = Stream("a", "a"), Stream("b", "b")
+    until = SUNDAY + 1
+    database.take(
+        *(each.who(START) for each in streams),
+        *(
+            each.window(START + at * DAY, *COUNTS, length=DAY)
+            for at in range(until)
+            for each in streams
+        ),
+    )
+    # By Monday at five past midnight all of Sunday is there; what is late may come on Monday.
+    assert incomplete(database) == {*SUMS, "events_per_day"}
+
+    database.take(*(each.window(START + until * DAY, *COUNTS, length=DAY) for each in streams))
+    assert incomplete(database) == set()
 
 
 def test_nothing_is_complete_of_which_a_part_is_pending(database: Database) -> None:

@@ -450,7 +450,8 @@ create table if not exists touched_plain as select * from stage_touched_plain wh
 create view stage_touched_said as
 select
   day, week, installation, stream, botkube_version, kubernetes_minor, distribution,
-  max(window_end) as window_end, cast(sum(length) as bigint) as seconds,
+  max(window_end) as window_end,
+  max(case when gap_seconds < length then window_end end) as observed_end, cast(sum(length) as bigint) as seconds,
   cast(sum(
     case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
   ) as bigint) as commands_seconds,
@@ -638,7 +639,7 @@ group by
 create table if not exists facts as select * from stage_facts where false;
 
 -- What the last window of a day says: its last report of Kubernetes, and of BotKube the last that
--- names exactly one version. Streams whose last windows end together may say different things: then
+-- names exactly one version and of which something was observed. Streams whose last windows end together may say different things: then
 -- it is several versions, and a Kubernetes that nobody knows.
 create view stage_touched_latest as
 select
@@ -648,23 +649,30 @@ select
   end as botkube_version,
   case when min(minor) = max(minor) then max(minor) end as kubernetes_minor,
   case when min(place) = max(place) then max(place) end as distribution,
-  max(case when named is not null then window_end end) as named_end,
+  max(case when named is not null then observed_end end) as named_end,
   max(window_end) as report_end
 from (
   select
-    day, installation, window_end,
-    case when nth_named = 1 and botkube_version <> 'several' then botkube_version end as named,
+    day, installation, window_end, observed_end,
+    case when nth_named = 1 and is_named = 1 then botkube_version end as named,
     case when nth = 1 then kubernetes_minor end as minor,
     case when nth = 1 then distribution end as place
   from (
     select
-      day, installation, botkube_version, kubernetes_minor, distribution, window_end,
+      *,
       rank() over (partition by installation, day order by window_end desc) as nth,
       rank() over (
-        partition by installation, day, case when botkube_version <> 'several' then 1 else 0 end
-        order by window_end desc
+        partition by installation, day, is_named order by coalesce(observed_end, 0) desc
       ) as nth_named
-    from touched_said
+    from (
+      select
+        day, installation, botkube_version, kubernetes_minor, distribution, window_end,
+        observed_end,
+        case
+          when botkube_version <> 'several' and observed_end is not null then 1 else 0
+        end as is_named
+      from touched_said
+    ) as said
   ) as ordered
 ) as latest
 group by day, installation;
@@ -993,9 +1001,10 @@ from (
   select
     installation, first_start,
     max(last_end) over (
-      partition by installation order by day rows between unbounded preceding and 1 preceding
+      partition by installation order by first_start, last_end
+      rows between unbounded preceding and 1 preceding
     ) as end_before
-  from installation_days where windows > 0
+  from stream_days
 ) as ordered
 where first_start > end_before + 600;
 
@@ -1115,8 +1124,8 @@ select
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
       and w.implausible_seconds = 0 and w.contradicted = 0 and silent.week is null
-      and late_in.week is null
-      and reach.first_start <= w.week * 86400 and expected.until >= (w.week + 7) * 86400
+      and late_in.week is null and expected.until >= (w.week + 8) * 86400
+      and reach.first_start <= w.week * 86400
     then 1 else 0
   end as lossless,
   w.installations, w.unknown_version, w.unknown_minor, w.unknown_distribution, w.days_left_out,
@@ -1132,7 +1141,9 @@ select
     as notification_failed_untold,
   coalesce(raised.event_handled, 0) as is_raised,
   coalesce(silent.is_stopped, 0) as is_stopped,
-  case when late_in.week is null then 1 else 0 end as is_punctual,
+  case
+    when late_in.week is null and expected.until >= (w.week + 8) * 86400 then 1 else 0
+  end as is_punctual,
   case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
   case when w.contradicted = 0 then 1 else 0 end as is_agreed,
   case
@@ -1194,11 +1205,18 @@ left join (
 ) as silent
   on silent.week = w.week
 left join (
-  -- What was counted late is of a window before, which may be of the day before.
-  select distinct all_weeks.week
+  -- What was counted late is of a window before, which may be of the day before; whether something
+  -- was, only a report says.
+  select all_weeks.week
   from calendar as all_weeks
   join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
-  where one.late_lines > 0
+  where one.late_lines > 0 or (one.unreported > 0 and one.day = all_weeks.week + 7)
+  union distinct
+  select all_weeks.week
+  from calendar as all_weeks
+  join holes
+    on holes.hole_start < (all_weeks.week + 8) * 86400
+    and holes.hole_end > (all_weeks.week + 7) * 86400
 ) as late_in
   on late_in.week = w.week
 left join raised on raised.week = w.week;
@@ -1207,7 +1225,11 @@ left join raised on raised.week = w.week;
 create view undecided_weeks as
 select installation, week
 from installation_weeks
-where active = 0 and (gaps > 0 or withheld_seconds > 0 or implausible_seconds > 0)
+where active = 0
+  and (
+    gaps > 0 or off_windows > 0 or events_discarded > 0 or withheld_seconds > 0
+    or implausible_seconds > 0
+  )
 union distinct
 select s.installation, w.week
 from silences as s

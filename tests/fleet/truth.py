@@ -284,15 +284,14 @@ class Truth:
         assert known.of_week is not None
         begins = min(one.start for one in windows)
         self.begins = begins if self.begins is None else min(self.begins, begins)
-        if known.begins is not None and begins > known.ends + STOP_SECONDS:
-            self._note_stop(known, known.ends, begins)
+        self._find_silence(known, windows)
         known.begins = begins if known.begins is None else min(known.begins, begins)
         known.ends = max(known.ends, *(one.end for one in windows))
         known.seen_on.add(day)
         self.ends = max(self.ends, known.ends)
         of_all = self.weeks[week]
         of_all.present.add(installation)
-        if any(one.gaps or one.withheld for one in windows):
+        if any(one.gaps or one.withheld or one.off or one.discarded for one in windows):
             known.idle.add(week)
         if len(chosen) < len(same):
             self._miss(known, day * DAY, day * DAY + DAY)
@@ -304,6 +303,9 @@ class Truth:
                 # The window before may be of the day before, and of the week before.
                 for number in {week, week_of(day * DAY - DAY)}:
                     self.weeks[number].spoilt.add("late")
+            elif not one.has_report and week_of(day * DAY - DAY) != week:
+                # Nobody says whether something is.
+                self.weeks[week - 1].spoilt.add("late")
         _add_hours(known.of_week, of_all, windows)
         counted = events_of_day(windows)
         if counted is not None:
@@ -311,6 +313,18 @@ class Truth:
         elif any(one.version is not None or one.facts or one.gaps for one in windows):
             of_all.days_left_out += 1
         self._settle_days(installation, known, before=day - SETTLED_DAYS)
+
+    def _find_silence(self, known: Known, windows: list[Arrived]) -> None:
+        """Find when no stream had a window: each is silent for reasons that it gives itself."""
+        spans: dict[str, tuple[int, int]] = {}
+        for one in windows:
+            start, end = spans.get(one.stream, (one.start, one.end))
+            spans[one.stream] = min(start, one.start), max(end, one.end)
+        until = known.ends
+        for start, end in sorted(spans.values()):
+            if until and start > until + STOP_SECONDS:
+                self._note_stop(known, until, start)
+            until = max(until, end)
 
     def _settle_days(self, installation: str, known: Known, *, before: float) -> None:
         """Add the days in which nothing was found to be missing later on."""
@@ -437,6 +451,10 @@ class Truth:
         self.closed = min(newest, self.ends, *due)
         self.mostly_closed = max(self.closed, min(newest - 2 * DAY, self.ends))
         for known in self.known.values():
+            for start, end in known.holes:
+                for number in range(week_of(start), week_of(end - 1) + 1):
+                    if start < start_of(number) + DAY:
+                        self.weeks[number - 1].spoilt.add("late")
             for number, (named_end, report_end) in known.ends_of.items():
                 silences = (*known.holes, *known.stops)
                 until = max(
@@ -480,7 +498,11 @@ class Truth:
 
     def is_lossless(self, week: int) -> bool:
         lost = {"missing", "no_report", "gap", "discarded", "off", "stopped", "late", *DOUBTFUL}
-        return self.begun(week) and self.ended(week) and not lost & self.weeks[week].spoilt
+        return self.begun(week) and self.is_punctual(week) and not lost & self.weeks[week].spoilt
+
+    def is_punctual(self, week: int) -> bool:
+        """Whether all is there that may tell of something that is counted late."""
+        return self.closed >= start_of(week + 1) + DAY
 
 
 def only(words: set[str | None]) -> str:
@@ -571,7 +593,7 @@ def _note(one: OfWeek, window: Arrived) -> None:
     one.is_active |= window.version is not None or bool(window.facts)
     if window.version == "several":
         one.is_several = True
-    elif window.version is not None and window.end >= one.named_end:
+    elif window.version is not None and window.gap < window.seconds and window.end >= one.named_end:
         if window.end > one.named_end:
             one.versions, one.named_end = set(), window.end
         one.versions.add(window.version)
@@ -861,7 +883,7 @@ def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
 def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
         truth.begun(number)
-        and truth.ended(number)
+        and truth.is_punctual(number)
         and not {"missing", "stopped", "late", f"raised {HANDLED}", *DOUBTFUL} & week.spoilt
     )
     for platform, counts in week.per_day.items():

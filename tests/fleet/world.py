@@ -321,6 +321,7 @@ class Installation:
     def _opt_out(self, start: int) -> None:
         self.met["opted out"] += 1
         away = self.rng.randrange(2 * DAY, 20 * DAY)
+        away //= self.late_rng.choice((1, 24))
         self.off_until = start + self.seconds + away - away % self.seconds
         # What was not sent is discarded; a new stream begins when it is on again.
         self.lanes = []
