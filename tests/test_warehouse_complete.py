@@ -263,6 +263,21 @@ def off_on_sunday(seconds: int) -> Spoil:
     return spoil
 
 
+def wiped(_one: Stream, days: Days) -> Days:
+    """Let another node's state be lost on Sunday, which the stream that begins on Monday says."""
+    other, after = Stream("a", "other node"), Stream("a", "after")
+    lost: Mapping[str, Value] = {**DEBUG, "gap_seconds_state_lost": HOUR}
+    monday = START + (SUNDAY + 1) * DAY
+    return [
+        *days,
+        *(other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY)),
+        other.window(START + SUNDAY * DAY, *COUNTS, length=20 * HOUR),
+        after.window(monday + HOUR, *COUNTS, length=HOUR, said=lost),
+        after.window(monday + 2 * HOUR, *COUNTS, length=22 * HOUR),
+        *(after.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 2, 23)),
+    ]
+
+
 def copied_state(_one: Stream, days: Days) -> Days:
     """Let another go on with a copy of its state; of one report the facts of both arrive."""
     copy = Stream("a", "a", seq=WEDNESDAY)
@@ -552,6 +567,11 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="it was switched off for eleven minutes",
         ),
         pytest.param(off_on_sunday(600), {"events_per_day"}, id="for ten minutes"),
+        pytest.param(
+            wiped,
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
+            id="the other node's state was lost",
+        ),
         pytest.param(copied_state, {*SUMS, "events_per_day"}, id="more arrived than was told"),
         pytest.param(idle(), set(), id="there is one without a BotKube"),
         pytest.param(

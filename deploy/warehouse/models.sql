@@ -365,6 +365,7 @@ select
   max(case when seq_after is null then received_day end) as last_received,
   max(case when seq_before is null and gap_seconds_stopped > 0 then 1 else 0 end) as first_stopped,
   max(case when seq_after is null and gap_seconds_stopped > 0 then 1 else 0 end) as last_stopped,
+  max(case when seq_before is null and gap_seconds_state_lost > 0 then 1 else 0 end) as first_lost,
   cast(sum(
     case when seq > seq_before + 1 then greatest(0, window_start - end_before) else 0 end
   ) as bigint) as missing_seconds,
@@ -410,7 +411,7 @@ select
 from (
   select
     i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
-    i.gap_seconds_stopped, i.doubled, i.has_report, i.counted, i.total, i.is_late, i.received_day,
+    i.gap_seconds_stopped, i.gap_seconds_state_lost, i.doubled, i.has_report, i.counted, i.total, i.is_late, i.received_day,
     coalesce(r.others, 0) as others,
     lag(i.seq) over (
       partition by i.installation, i.stream, i.day order by i.window_start, i.seq
@@ -1006,7 +1007,25 @@ from (
     ) as end_before
   from stream_days
 ) as ordered
-where first_start > end_before + 600;
+where first_start > end_before + 600
+union all
+-- Where a state was lost, a stream that had ended by then was to go on; others may have gone on.
+select later.installation, max(earlier.last_end), later.first_start, 0
+from (
+  select
+    installation, stream, first_start, first_lost,
+    row_number() over (partition by installation, stream order by day) as nth
+  from stream_days
+) as later
+join (
+  select installation, stream, max(last_end) as last_end
+  from stream_days group by installation, stream
+) as earlier
+  on earlier.installation = later.installation and earlier.stream <> later.stream
+  and earlier.last_end < later.first_start
+where later.nth = 1 and later.first_lost = 1
+group by later.installation, later.stream, later.first_start
+having later.first_start > max(earlier.last_end) + 600;
 
 create view audit_windows as
 select

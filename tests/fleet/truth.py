@@ -156,6 +156,8 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     stops: list[tuple[int, int]] = field(factory=list)
     """When its agent was stopped or switched off, between two windows."""
+    lost: list[tuple[str, int]] = field(factory=list)
+    """Streams that began because a state was lost, and when."""
     touched: set[int] = field(factory=set)
     """The weeks that something missing reaches into."""
     silent: set[int] = field(factory=set)
@@ -344,6 +346,8 @@ class Truth:
         before = known.last.get(one.stream)
         known.last[one.stream] = one
         if before is None:
+            if "state_lost" in one.gaps:
+                known.lost.append((one.stream, one.start))
             if one.seq > 1:
                 # The windows of a stream are all as long here.
                 self._miss(known, one.start - (one.seq - 1) * one.seconds, one.start)
@@ -451,6 +455,15 @@ class Truth:
         self.closed = min(newest, self.ends, *due)
         self.mostly_closed = max(self.closed, min(newest - 2 * DAY, self.ends))
         for known in self.known.values():
+            for stream, start in known.lost:
+                ended = (
+                    last.end
+                    for name, last in known.last.items()
+                    if name != stream and last.end < start
+                )
+                until = max(ended, default=start)
+                if start > until + STOP_SECONDS:
+                    self._note_stop(known, until, start)
             for start, end in known.holes:
                 for number in range(week_of(start), week_of(end - 1) + 1):
                     if start < start_of(number) + DAY:
