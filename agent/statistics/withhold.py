@@ -21,22 +21,19 @@ from agent.statistics.answers import (
     Active,
     Answers,
     Command,
-    Completeness,
-    Crashes,
-    CrashKind,
     Failure,
     Integration,
     Misconfigured,
     PerDay,
     Row,
     Told,
-    Version,
     numbers,
 )
-from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few, whole
+from agent.statistics.blanks import blank, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
-from agent.statistics.shown import Shown, days_of_few, is_known
+from agent.statistics.hours import completeness_of, crashes_of, lost_hours
+from agent.statistics.shown import Shown, days_of_few
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -71,9 +68,9 @@ def withhold(answers: Answers, least: int) -> Shown:
     everyone = {one.week: one.installations for one in told}
     integrations = [_integration(one, least) for one in found.integrations]
     users = {(one.week, one.platform): one.installations for one in integrations}
-    completeness = _completeness(found.completeness, everyone, least)
-    crashes, kinds = _crashes(
-        found, adoption.version_adoption, _lost(found.completeness, completeness), least
+    completeness = completeness_of(found.completeness, everyone, least)
+    crashes, kinds = crashes_of(
+        found, adoption.version_adoption, lost_hours(found.completeness, completeness), least
     )
     return evolve(
         adoption,
@@ -285,128 +282,3 @@ def _failures(
             if leaves_few(observed, users.get((one.week, one.platform)), least):
                 told["installations_observed"] = WITHHELD
             yield changed(one, told)
-
-
-def _crashes(
-    answers: Answers, versions: Sequence[Version], lost: Mapping[date, int], least: int
-) -> tuple[Sequence[Crashes], Sequence[CrashKind]]:
-    """Withhold crashes: also of a version that is withheld; its hours are left of everybody's.
-
-    Where those are withheld that were observed, for the sake of `lost` hours, the hours of all
-    versions would tell them.
-    """
-    told = {one.week for one in versions}
-    run_by = {(one.week, one.botkube_version): one.installations for one in versions}
-    shown: list[Crashes] = []
-    kinds: list[CrashKind] = []
-    of_version: defaultdict[tuple[date, str], list[CrashKind]] = defaultdict(list)
-    for kind in answers.crash_kinds:
-        of_version[kind.week, kind.botkube_version].append(kind)
-    for week, rows in by_week(answers.crashes).items():
-        cells = [
-            Cell(
-                one.botkube_version,
-                whole(one.installation_hours),
-                "all",
-                "versions",
-                is_few(one.installations, least)
-                or run_by.get((week, one.botkube_version)) is WITHHELD,
-                1 + whole(one.installation_hours),
-            )
-            for one in rows
-        ]
-        if week in lost:
-            cells.append(Cell(None, lost[week], "all", "versions", is_small=True))
-        hidden = hide(cells, least)
-        if hidden is None or week not in told:
-            continue
-        for one in rows:
-            if one.botkube_version in hidden:
-                shown.append(blank(one))
-            else:
-                row, those = _kinds(one, of_version[week, one.botkube_version], least)
-                if leaves_few(run_by.get((week, one.botkube_version)), one.installations, least):
-                    row = evolve(row, installations=WITHHELD)  # few ran another at its end
-                shown.append(row)
-                kinds += those
-    return tuple(shown), tuple(kinds)
-
-
-def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashes, list[CrashKind]]:
-    """Withhold kinds: a version's crashes are those of each kind.
-
-    What the kinds have more than its row, or less, are crashes of windows of several versions, or
-    of none that is known: of how many installations nobody says.
-    """
-    is_of_few = bool(row.crashes) and (
-        not is_known(row) or is_few(row.installations_crashed, least)
-    )
-    total, between = ("all", "kinds"), ("between", "versions")
-    more = sum(whole(one.crashes) for one in kinds) - whole(row.crashes)
-    cells = [
-        Cell(
-            one.kind,
-            whole(one.crashes),
-            "version",
-            OUTSIDE,
-            is_few(one.installations, least),
-            1 + whole(one.crashes),
-        )
-        for one in kinds
-    ]
-    cells.append(Cell(total, whole(row.crashes), OUTSIDE, "version", is_of_few, 1e6))
-    if kinds and more:
-        tail, head = (OUTSIDE, "version") if more > 0 else ("version", OUTSIDE)
-        cells.append(Cell(between, abs(more), tail, head, is_small=True))
-    hidden = hide(cells, least)
-    told = [] if hidden is None else [blank(k) if k.kind in hidden else k for k in kinds]
-    if is_of_few or (hidden is not None and total in hidden):
-        row = evolve(row, crashes=WITHHELD, per_1000_hours=WITHHELD)
-    if row.crashes is WITHHELD or any(one.installations is WITHHELD for one in told):
-        row = evolve(row, installations_crashed=WITHHELD)
-    return row, told
-
-
-OBSERVED = "observed"
-_BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
-"""Reasons whose time was observed all the same, or is no part of that which shares are of."""
-
-
-def _completeness(
-    rows: Iterable[Completeness], everyone: Mapping[date, Told], least: int
-) -> Sequence[Completeness]:
-    """Withhold hours: those that were observed and those that were not are all hours."""
-    shown: list[Completeness] = []
-    for those in by_week(rows).values():
-        cells = [
-            Cell(
-                one.reason,
-                whole(one.hours),
-                OUTSIDE if one.reason in _BESIDE else "all",
-                OUTSIDE if one.reason in _BESIDE else "reasons",
-                is_few(one.installations, least),
-                1 + whole(one.hours),
-            )
-            for one in those
-        ]
-        hidden = hide(cells, least)
-        if hidden is not None:
-            for one in those:
-                if one.reason in hidden:
-                    shown.append(blank(one))
-                elif leaves_few(one.installations, everyone[one.week], least):
-                    shown.append(changed(one, {"installations": WITHHELD}))
-                else:
-                    shown.append(one)
-    return tuple(shown)
-
-
-def _lost(rows: Iterable[Completeness], shown: Iterable[Completeness]) -> Mapping[date, int]:
-    """Return by week the hours for whose sake it is withheld how many were observed."""
-    hidden = {(one.week, one.reason) for one in shown if one.hours is WITHHELD}
-    lost: defaultdict[date, int] = defaultdict(int)
-    for one in rows:
-        is_of_all = one.reason != OBSERVED and one.reason not in _BESIDE
-        if is_of_all and {(one.week, one.reason), (one.week, OBSERVED)} <= hidden:
-            lost[one.week] += whole(one.hours)
-    return lost
