@@ -24,6 +24,10 @@ from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few,
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.shown import is_known
 
+_OBSERVED = "observed"
+_BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
+"""Reasons whose time was observed all the same, or is no part of that which shares are of."""
+
 
 def crashes_of(
     answers: Answers, versions: Sequence[Version], lost: Mapping[date, int], least: int
@@ -105,11 +109,6 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
     return row, told
 
 
-OBSERVED = "observed"
-_BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
-"""Reasons whose time was observed all the same, or is no part of that which shares are of."""
-
-
 def completeness_of(
     rows: Iterable[Completeness], everyone: Mapping[date, Told], least: int
 ) -> Sequence[Completeness]:
@@ -144,7 +143,7 @@ def lost_hours(rows: Iterable[Completeness], shown: Iterable[Completeness]) -> M
     hidden = {(one.week, one.reason) for one in shown if one.hours is WITHHELD}
     lost: defaultdict[date, int] = defaultdict(int)
     for one in rows:
-        is_of_all = one.reason != OBSERVED and one.reason not in _BESIDE
-        if is_of_all and {(one.week, one.reason), (one.week, OBSERVED)} <= hidden:
+        is_of_all = one.reason != _OBSERVED and one.reason not in _BESIDE
+        if is_of_all and {(one.week, one.reason), (one.week, _OBSERVED)} <= hidden:
             lost[one.week] += whole(one.hours)
     return lost

@@ -411,7 +411,8 @@ select
 from (
   select
     i.day, i.week, i.installation, i.stream, i.seq, i.window_start, i.window_end, i.length,
-    i.gap_seconds_stopped, i.gap_seconds_state_lost, i.doubled, i.has_report, i.counted, i.total, i.is_late, i.received_day,
+    i.gap_seconds_stopped, i.gap_seconds_state_lost, i.doubled, i.has_report, i.counted, i.total,
+    i.is_late, i.received_day,
     coalesce(r.others, 0) as others,
     lag(i.seq) over (
       partition by i.installation, i.stream, i.day order by i.window_start, i.seq
@@ -452,7 +453,8 @@ create view stage_touched_said as
 select
   day, week, installation, stream, botkube_version, kubernetes_minor, distribution,
   max(window_end) as window_end,
-  max(case when gap_seconds < length then window_end end) as observed_end, cast(sum(length) as bigint) as seconds,
+  max(case when gap_seconds < length then window_end end) as observed_end,
+  cast(sum(length) as bigint) as seconds,
   cast(sum(
     case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
   ) as bigint) as commands_seconds,
@@ -640,14 +642,13 @@ group by
 create table if not exists facts as select * from stage_facts where false;
 
 -- What the last window of a day says: its last report of Kubernetes, and of BotKube the last that
--- names exactly one version and of which something was observed. Streams whose last windows end together may say different things: then
--- it is several versions, and a Kubernetes that nobody knows.
+-- names exactly one version and of which something was observed. Streams whose last windows end
+-- together may say different things: then it is several versions, and a Kubernetes that nobody
+-- knows.
 create view stage_touched_latest as
 select
   day, installation,
-  case
-    when min(named) <> max(named) then 'several' else max(named)
-  end as botkube_version,
+  case when min(named) <> max(named) then 'several' else max(named) end as botkube_version,
   case when min(minor) = max(minor) then max(minor) end as kubernetes_minor,
   case when min(place) = max(place) then max(place) end as distribution,
   max(case when named is not null then observed_end end) as named_end,
@@ -688,7 +689,8 @@ select
   coalesce(c.seconds, 0) as commands_seconds,
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
-      and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0 and d.event_handled_off = 0
+      and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0
+      and d.event_handled_off = 0
       and d.events_blind = 0
     then 1 else 0
   end as is_whole
