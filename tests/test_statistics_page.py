@@ -29,7 +29,10 @@ from agent.statistics.answers import (
 from agent.statistics.charts import WIDTH
 from agent.statistics.page import About, render
 from agent.statistics.periods import change, number, percent
+from agent.statistics.sentences import reason
 from agent.statistics.shown import Distribution, Minor, Pair, Shown
+from agent.statistics.wording import REASONS
+from tests.warehouse import FOLDER
 
 WEEKS = [date(2026, 10, 26), date(2026, 11, 2)]
 BEFORE, WEEK = WEEKS
@@ -731,6 +734,20 @@ def test_why_time_is_missing_is_said_only_where_it_is_and_is_told(
 
     assert told.startswith(expected)
     assert ("missing" in told) == ("; of" in expected)
+
+
+def test_every_reason_of_the_models_has_its_meaning_beneath_the_numbers() -> None:
+    models = (FOLDER / "models.sql").read_text(encoding="utf-8")
+    view = models[models.index("create view completeness") :]
+    named = set(re.findall(r"installation, \'(\w+)\'", view)) | set(
+        re.findall(r"\'(\w+)\' as reason", view)
+    )
+
+    page = part(page_of(completeness=[missing(one, 3) for one in REASONS]), "completeness")
+
+    assert named == set(REASONS)
+    meant = all_of(r"<li><b>(.*?)</b>: .+?\.</li>", page)
+    assert set(meant) == {reason(one) for one in named}
 
 
 def command(name: str, many: Told, at_most: Told = 0) -> Command:

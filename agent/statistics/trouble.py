@@ -19,6 +19,7 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
+from agent.statistics.wording import REASONS
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
@@ -252,5 +253,13 @@ def completeness(parts: Parts) -> Element:
             note="Reasons overlap and are added up over the streams of an installation, of which "
             "one can miss what another observed: together they can be more than what is missing. "
             "They can be less, too: between two streams that do not overlap there is none.",
+        ),
+        tag(
+            "ul",
+            *(
+                tag("li", tag("b", sentences.reason(one.reason)), f": {REASONS[one.reason]}.")
+                for one in now
+            ),
+            class_="note",
         ),
     )

@@ -32,6 +32,26 @@ WHOSE_INTEGRATIONS = {
 }
 """Of whom the shares of each kind are."""
 
+REASONS = {
+    "observed": "an agent was there and read what BotKube wrote",
+    "rotated": "a log was rotated before it was read",
+    "overtaken": "a log was rotated more than once while it was being read",
+    "backpressure": "an agent waited, because it could not send, and a log was rotated meanwhile",
+    "restarted": "a container ended, or restarted, before its log was read to the end",
+    "unreadable": "no pods could be listed, or a log could not be read for ten minutes",
+    "pod_gone": "a pod was deleted before its log was read to the end",
+    "stopped": "an agent was stopped, switched off or scaled to zero",
+    "state_lost": "what an agent had noted of where it was is gone, and it began anew",
+    "delivery": "windows were counted and did not arrive: lost, or still on their way",
+    "hole": "two windows are apart, and nothing says why",
+    "no_report": "counts arrived without the report that says what they could show",
+    "short": "a report says more than the counts that arrived",
+    "withheld": "a kind of count is new and held back yet, or disabled by the operator's rules",
+    "discarded": "an agent let a count go that its rules do not declare",
+    "implausible": "of windows with a clock that must be wrong, or that came too late: none counts",
+}
+"""What the reasons of `completeness` mean."""
+
 
 def nothing(period: Period, table: str, none: str = NOTHING) -> str:
     """Say why a table has no rows of the week: `none`, if there may simply be none."""
