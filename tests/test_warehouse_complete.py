@@ -114,13 +114,17 @@ def ahead(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
     return [*days, request(odd, at=START + WEDNESDAY * DAY + HOUR)]
 
 
-def askew(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
-    """Let a third installation's clock be 40 days behind, as its `sentAt` says."""
-    odd = Stream("c", "c").window(START + (WEDNESDAY - 40) * DAY, length=HOUR)
-    at = START + WEDNESDAY * DAY + HOUR
-    body = request(odd, at=at)
-    sent, received = request(odd, at=at - 40 * DAY), body.rpartition(b'"receivedAt":')[2]
-    return [*days, sent.rpartition(b'"receivedAt":')[0] + b'"receivedAt":' + received]
+def askew(day: int) -> Spoil:
+    """Let a third installation's clock be 40 days behind, as its `sentAt` says of a window."""
+
+    def spoil(_one: Stream, days: Days) -> Sequence[bytes | list[Event]]:
+        odd = Stream("c", "c").window(START + (day - 40) * DAY, length=HOUR)
+        at = START + day * DAY + HOUR
+        body = request(odd, at=at)
+        sent, received = request(odd, at=at - 40 * DAY), body.rpartition(b'"receivedAt":')[2]
+        return [*days, sent.rpartition(b'"receivedAt":')[0] + b'"receivedAt":' + received]
+
+    return spoil
 
 
 def doubled(number: int, **said: Value) -> Spoil:
@@ -466,7 +470,9 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="at a level that nobody knows",
         ),
         pytest.param(ahead, ALL, id="a clock is ahead"),
-        pytest.param(askew, ALL, id="a clock is behind"),
+        pytest.param(askew(WEDNESDAY), ALL, id="a clock is behind"),
+        pytest.param(askew(SUNDAY + 1), ALL, id="a clock is behind on the day after"),
+        pytest.param(askew(SUNDAY + 2), set(), id="a clock is behind two days after"),
         pytest.param(doubled(5), CONTRADICTED, id="a copy says less"),
         pytest.param(
             doubled(9, slack_enabled=False),

@@ -1144,7 +1144,7 @@ select
   coalesce(silent.has_holes, 0) as has_holes,
   case
     when w.unreported = 0 and w.gaps = 0 and w.events_discarded = 0 and w.off_windows = 0
-      and w.implausible_seconds = 0 and w.contradicted = 0 and silent.week is null
+      and doubted.week is null and w.contradicted = 0 and silent.week is null
       and late_in.week is null and expected.until >= (w.week + 8) * 86400
       and reach.first_start <= w.week * 86400
     then 1 else 0
@@ -1165,21 +1165,21 @@ select
   case
     when late_in.week is null and expected.until >= (w.week + 8) * 86400 then 1 else 0
   end as is_punctual,
-  case when w.implausible_seconds = 0 then 1 else 0 end as is_plausible,
+  case when doubted.week is null then 1 else 0 end as is_plausible,
   case when w.contradicted = 0 then 1 else 0 end as is_agreed,
   case
-    when w.unreported = 0 and w.gaps = 0 and w.contradicted = 0 and w.implausible_seconds = 0
+    when w.unreported = 0 and w.gaps = 0 and w.contradicted = 0 and doubted.week is null
       and silent.week is null
     then 1 else 0
   end as is_seen,
   case
     when coalesce(silent.is_version_late, 0) = 0 and w.is_version_late = 0
-      and w.contradicted = 0 and w.implausible_seconds = 0
+      and w.contradicted = 0 and doubted.week is null
     then 1 else 0
   end as is_version_last,
   case
     when coalesce(silent.is_report_late, 0) = 0 and w.is_report_late = 0
-      and w.contradicted = 0 and w.implausible_seconds = 0
+      and w.contradicted = 0 and doubted.week is null
     then 1 else 0
   end as is_report_last
 from (
@@ -1188,7 +1188,6 @@ from (
     coalesce(sum(unreported), 0) as unreported, coalesce(sum(gaps), 0) as gaps,
     coalesce(sum(events_discarded), 0) as events_discarded,
     coalesce(sum(off_windows), 0) as off_windows, coalesce(sum(contradicted), 0) as contradicted,
-    coalesce(sum(implausible_seconds), 0) as implausible_seconds,
     coalesce(max(case when unseen_end >= named_end then 1 else 0 end), 0) as is_version_late,
     coalesce(max(case when unreported_end >= report_end then 1 else 0 end), 0) as is_report_late,
     cast(sum(days_left_out) as bigint) as days_left_out,
@@ -1240,6 +1239,14 @@ left join (
     and holes.hole_end > (all_weeks.week + 7) * 86400
 ) as late_in
   on late_in.week = w.week
+left join (
+  -- What came with a wrong clock on the day after may be of the week's last hours.
+  select distinct all_weeks.week
+  from calendar as all_weeks
+  join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
+  where one.implausible_seconds > 0
+) as doubted
+  on doubted.week = w.week
 left join raised on raised.week = w.week;
 
 -- Of whom it cannot be told whether they were active in a week.
@@ -1247,18 +1254,23 @@ create view undecided_weeks as
 select installation, week
 from installation_weeks
 where active = 0
-  and (
-    gaps > 0 or off_windows > 0 or events_discarded > 0 or withheld_seconds > 0
-    or implausible_seconds > 0
-  )
+  and (gaps > 0 or off_windows > 0 or events_discarded > 0 or withheld_seconds > 0)
 union distinct
-select s.installation, w.week
-from silences as s
-join calendar as w
-  on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
+select may.installation, may.week
+from (
+  select s.installation, w.week
+  from silences as s
+  join calendar as w
+    on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
+  union all
+  select one.installation, w.week
+  from installation_days as one
+  join calendar as w on one.day >= w.week and one.day <= w.week + 7
+  where one.implausible_seconds > 0
+) as may
 where not exists (
     select 1 from installation_weeks as one
-    where one.installation = s.installation and one.week = w.week and one.active = 1
+    where one.installation = may.installation and one.week = may.week and one.active = 1
   );
 
 create view undecided as

@@ -257,9 +257,11 @@ class Truth:
         if is_askew or not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
             # Nobody knows when it was: it stands where it was received, on each day anew.
             for day in {int(at // DAY) for at in fate.arrivals}:
+                # It may be of the day before, and of the week before.
+                for number in {week_of(day * DAY), week_of(day * DAY - DAY)}:
+                    known.idle.add(number)
+                    self.weeks[number].spoilt.add("implausible")
                 week = self.weeks[week_of(day * DAY)]
-                known.idle.add(week_of(day * DAY))
-                week.spoilt.add("implausible")
                 week.lacking["implausible"] += sent.end - sent.start
                 week.behind["completeness", "implausible"].add(sent.installation)
             return
