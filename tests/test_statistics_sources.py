@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
@@ -115,6 +116,96 @@ def test_a_directory_is_told_by_its_files(requests: list[bytes], tmp_path: Path)
 
     assert told == sorted(told)
     assert {0, 25, 100} <= set(told)
+
+
+def kept_by_segment(folder: Path, requests: Sequence[bytes], many: int) -> list[Path]:
+    """Write files as Segment's storage destinations do, a few a day; return them in order."""
+    each = -(-len(requests) // many)
+    paths = []
+    for at in range(many):
+        path = folder / "segment-logs" / "source" / f"{1_790_000_000 + at // 5}" / f"{at:03}.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        calls = [
+            orjson.dumps({**around, **call})
+            for one in requests[at * each : (at + 1) * each]
+            for around in [orjson.loads(one)]
+            for call in around.pop("batch")
+        ]
+        path.write_bytes(gzip.compress(b"\n".join([*calls, b""])))
+        paths.append(path)
+    return paths
+
+
+def test_what_segment_keeps_is_read_from_its_folder(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    kept_by_segment(tmp_path, requests, 130)
+    hidden = tmp_path / "segment-logs" / ".trash"
+    hidden.mkdir()
+    write(hidden / "odd.ndjson", [b"not JSON"])
+
+    assert report(tmp_path / "out", str(tmp_path / "segment-logs")) == expected
+
+
+def test_of_many_small_files_those_that_cannot_be_read_are_named(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    paths = kept_by_segment(tmp_path, requests, 40)
+    # What is not packed is read apart, so that three are read together with each of these.
+    no_json, lacking, broken = paths[3], paths[14], paths[20]
+    odd = {"type": "track", "event": "Event handled", "properties": {}}
+    for path, more in ((no_json, b"not JSON"), (lacking, orjson.dumps(odd))):
+        path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()) + more))
+    broken.write_bytes(broken.read_bytes() + gzip.compress(b"{}")[:-9])
+    for path in (paths[10], paths[17], paths[30]):
+        path.write_bytes(gzip.decompress(path.read_bytes()))
+    at = {one: gzip.decompress(one.read_bytes()).count(b"\n") + 1 for one in (no_json, lacking)}
+
+    assert report(tmp_path / "out", str(tmp_path / "segment-logs")) == expected
+
+    said = capsys.readouterr().err.splitlines()
+    begin = "botkube-analytics: "
+    assert said[:2] == [
+        f"{begin}{no_json}:{at[no_json]}: not JSON",
+        f"{begin}{lacking}:{at[lacking]}: an event that lacks who, when, which window, or a number",
+    ]
+    assert [one.rpartition(": ")[2] for one in said[2:]] == [
+        "no whole gzip file; the lines before are kept"
+    ]
+
+
+def test_what_is_read_again_of_small_files_is_there_once(
+    requests: list[bytes], tmp_path: Path
+) -> None:
+    paths = kept_by_segment(tmp_path, requests, 20)
+    odd = orjson.dumps({"type": "track", "event": "Event handled", "properties": {}})
+    paths[-1].write_bytes(gzip.compress(gzip.decompress(paths[-1].read_bytes()) + odd))
+
+    with opened() as database:
+        database.run("tables.sql")
+        loaded = load([str(tmp_path)], database, lambda _source: lambda _share: None)
+        kept = sum(database.rows(f"select count(*) from {one}")[0][0] for one in database.tables())  # noqa: S608 our own tables
+
+    assert kept == loaded.events == sum(len(orjson.loads(one)["batch"]) for one in requests)
+
+
+def test_many_small_files_cost_little_more_than_one(requests: list[bytes], tmp_path: Path) -> None:
+    paths = kept_by_segment(tmp_path / "many", requests, 200)
+    whole = tmp_path / "whole.ndjson"
+    whole.write_bytes(b"".join(gzip.decompress(one.read_bytes()) for one in paths))
+
+    def cost(source: Path) -> float:
+        with opened() as database:
+            database.run("tables.sql")
+            begun = time.process_time()
+            load([str(source)], database, lambda _source: lambda _share: None)
+            return time.process_time() - begun
+
+    # By itself each takes a dozen statements, and all together more than thirty times as much.
+    assert cost(tmp_path / "many") < 10 * cost(whole)
 
 
 def test_a_time_that_cannot_be_read_is_taken_from_when_it_was_sent(

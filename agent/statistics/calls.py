@@ -21,10 +21,11 @@ from attrs import define, field
 
 from agent.ledger.entries import EntryError, decode
 from agent.names import RESERVED
+from agent.statistics.loaded import Loaded
 from agent.statistics.warehouse import driver, exactly, literal, quoted
 
 if TYPE_CHECKING:
-    from agent.statistics.loaded import Loaded, Tables
+    from agent.statistics.loaded import Tables
     from agent.statistics.warehouse import Warehouse
 
 MAX_LINE_BYTES = 8 << 20
@@ -70,7 +71,7 @@ def load_lines(
 ) -> None:
     try:
         are_requests = _are_requests(path, is_zipped=is_zipped)
-        _parse(path, into, are_requests=are_requests, is_zipped=is_zipped)
+        _parse([path], into, are_requests=are_requests, is_zipped=is_zipped)
     except (driver().Error, *BROKEN):
         begun = into.folder / "begun.ndjson"
         lines, is_broken, are_cut = _begin(path, begun, is_zipped=is_zipped)
@@ -80,7 +81,7 @@ def load_lines(
             loaded.note(f"{shown}:{lines + 1}: no whole gzip file; the lines before are kept")
         path, is_zipped = begun, False
         are_requests = _are_requests(path, is_zipped=is_zipped)
-        _parse(path, into, are_requests=are_requests)
+        _parse([path], into, are_requests=are_requests)
     unread = _unread(into)
     unusable = _spread(into, tables, loaded)
     spool = into.folder / "lines.ndjson"
@@ -89,9 +90,30 @@ def load_lines(
         with closing(_open(path, is_zipped=is_zipped)) as file:
             again.look(file, frozenset(unread), frozenset(unusable))
     if again.where:
-        _parse(spool, into, are_requests=True)
+        _parse([spool], into, are_requests=True)
         for row in _spread(into, tables, loaded):
             loaded.note(f"{shown}:{again.where[row - 1]}: {_LACKS}")
+
+
+def load_together(
+    paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: Loaded, *, is_zipped: bool
+) -> bool:
+    """Read small files at once, if in none of them is anything that has to be looked at.
+
+    Returns whether they are read; of a file by itself it can be said where something is amiss.
+    """
+    read = Loaded()
+    into.connection.begin()
+    with suppress(driver().Error, *BROKEN):
+        are_requests = any(_are_requests(one, is_zipped=is_zipped) for one in paths)
+        _parse(paths, into, are_requests=are_requests, is_zipped=is_zipped)
+        if not _unread(into) and not _spread(into, tables, read):
+            into.connection.commit()
+            loaded.events += read.events
+            loaded.others += read.others
+            return True
+    into.connection.rollback()
+    return False
 
 
 def _are_requests(path: Path, *, is_zipped: bool) -> bool:
@@ -104,8 +126,10 @@ def _are_requests(path: Path, *, is_zipped: bool) -> bool:
     return False
 
 
-def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool = False) -> None:
-    """Read a file into one row a call, its properties still JSON; what is no call has no name."""
+def _parse(
+    paths: Sequence[Path], into: Warehouse, *, are_requests: bool, is_zipped: bool = False
+) -> None:
+    """Read files into one row a call, its properties still JSON; what is no call has no name."""
     texts = ("messageId", "anonymousId", "groupId", "timestamp", "sentAt", "receivedAt")
     context = "STRUCT(retried_late BOOLEAN)"
     call = {
@@ -131,8 +155,8 @@ def _parse(path: Path, into: Warehouse, *, are_requests: bool, is_zipped: bool =
         " coalesce(call.context.retried_late, late) as late,"
         f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
         f" from (select row_number() over () as line, {own}, {call_of} as call"
-        f" from read_ndjson({exactly(path)}, columns = {{{columns}}}, ignore_errors = true,"
-        f" compression = '{'gzip' if is_zipped else 'none'}',"
+        f" from read_ndjson([{', '.join(map(exactly, paths))}], columns = {{{columns}}},"
+        f" ignore_errors = true, compression = '{'gzip' if is_zipped else 'none'}',"
         f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
 
@@ -337,6 +361,6 @@ def load_ledger(paths: Sequence[Path], into: Warehouse, tables: Tables, loaded: 
                 continue
             out.write(b'{"receivedAt":"%b","batch":%b}\n' % (at, entry.array.replace(b"\n", b" ")))
             read.append(path)
-    _parse(spool, into, are_requests=True)
+    _parse([spool], into, are_requests=True)
     for row in [*_unread(into), *_spread(into, tables, loaded)]:
         loaded.note(f"{read[row - 1]}:2: {_LACKS}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from errno import EBADF
@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from agent.statistics.calls import BROKEN, load_ledger, load_lines
+from agent.statistics.calls import BROKEN, load_ledger, load_lines, load_together
 from agent.statistics.copies import (
     NoTableError,
     is_repeated,
@@ -43,6 +43,10 @@ SUFFIXES = (".ndjson", ".jsonl", ".json")
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16
+_PLAIN, _PACKED = "lines", "gzip"
+_SMALL_BYTES = 1 << 20
+_MOST_TOGETHER = 100
+"""Segment writes thousands of small files, and each by itself takes a dozen statements."""
 
 
 def label(source: str) -> str:
@@ -97,7 +101,7 @@ def load(sources: Sequence[str], into: Warehouse, tell: Callable[[str], Tell]) -
         elif is_piped:
             copied = _copied(source, into.folder)
             with watched(into.connection, progress):
-                _load_file(copied, label(source), into, tables, loaded)
+                _load_file(copied, label(source), _kind(copied), into, tables, loaded)
         else:
             _load_files(source, beside, into, tables, loaded, progress)
         progress(100)
@@ -207,18 +211,26 @@ def watched(
 
 
 def _files(source: str) -> list[Path]:
-    """Return the files of a source that is one, or a directory."""
+    """Return the files of a source that is one, or a directory.
+
+    Segment keeps raw events in a directory a day, as `segment-logs/SOURCE/DAY/FILE.gz` (its
+    documentation of the storage destination), so that directories in it are read, too.
+    """
     path = Path(source)
     if not path.is_dir():
         return [path]
-    found = [one for one in sorted(path.iterdir()) if one.is_file() and _is_export(one.name)]
+    found = []
+    for folder, folders, files in os.walk(path):
+        folders[:] = sorted(one for one in folders if not one.startswith("."))
+        within = (Path(folder, one) for one in sorted(files) if _is_export(one))
+        found += [one for one in within if one.is_file()]
     if not found:
         raise WarehouseError(f"{readable(source)}: no export and no ledger is in this directory")
     return found
 
 
 def _is_export(name: str) -> bool:
-    return name.removesuffix(".gz").endswith(SUFFIXES) or name.endswith((".parquet", ".report"))
+    return name.endswith((*SUFFIXES, ".gz", ".parquet", ".report"))
 
 
 def _load_files(
@@ -241,11 +253,16 @@ def _load_files(
     }
     whole = sum(exports.values()) or 1
     begun = 0
-    for path, size in exports.items():
+    for kind, some in _together(exports):
+        size = sum(exports[one] for one in some)
         part = part_of(tell, 100 * begun / whole, 100 * (begun + size) / whole)
         try:
             with watched(into.connection, part):
-                _load_file(path, readable(path), into, tables, loaded)
+                are_read = len(some) > 1 and load_together(
+                    some, into, tables, loaded, is_zipped=kind == _PACKED
+                )
+                for path in () if are_read else some:
+                    _load_file(path, readable(path), kind, into, tables, loaded)
         except NoTableError as error:
             # What else lies in a folder is left alone, as in a database.
             if not Path(source).is_dir():
@@ -256,20 +273,52 @@ def _load_files(
         part(100)
 
 
-def _load_file(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
+def _together(exports: Mapping[Path, int]) -> Iterator[tuple[str, list[Path]]]:
+    """Yield what files are, and small ones of lines that follow each other together."""
+    kept: list[Path] = []
+    of = ""
+    for path, size in exports.items():
+        kind = _kind(path)
+        is_small = size <= _SMALL_BYTES and kind in {_PLAIN, _PACKED} and _is_named(path)
+        if kept and (not is_small or kind != of or len(kept) == _MOST_TOGETHER):
+            yield of, kept
+            kept = []
+        if is_small:
+            kept.append(path)
+            of = kind
+        else:
+            yield kind, [path]
+    if kept:
+        yield of, kept
+
+
+def _kind(path: Path) -> str:
     with path.open("rb") as file:
         begin = file.read(16)
-    if readable(path) != str(path):
-        # DuckDB takes UTF-8 alone.
+    if begin.startswith(b"PAR1"):
+        return "parquet"
+    if begin[8:12] == b"DUCK":
+        return "duckdb"
+    return _PACKED if begin.startswith(b"\x1f\x8b") else _PLAIN
+
+
+def _is_named(path: Path) -> bool:
+    """Whether DuckDB can be given its name; it takes UTF-8 alone."""
+    return readable(path) == str(path)
+
+
+def _load_file(
+    path: Path, shown: str, kind: str, into: Warehouse, tables: Tables, loaded: Loaded
+) -> None:
+    if not _is_named(path):
         link = into.folder / "named"
         link.unlink(missing_ok=True)
         link.symlink_to(path.absolute())
         path = link
     with _named(shown):
-        if begin.startswith(b"PAR1"):
+        if kind == "parquet":
             load_parquet(path, shown, into, tables, loaded)
-        elif begin[8:12] == b"DUCK":
+        elif kind == "duckdb":
             load_duckdb(path, shown, into, tables, loaded)
         else:
-            is_zipped = begin.startswith(b"\x1f\x8b")
-            load_lines(path, shown, into, tables, loaded, is_zipped=is_zipped)
+            load_lines(path, shown, into, tables, loaded, is_zipped=kind == _PACKED)
