@@ -592,6 +592,28 @@ def test_who_lost_most_is_said_as_far_as_it_is_told(rows: Sequence[Row], expecte
     assert said(page_of(notification_failures=rows), "failures") == expected
 
 
+def test_what_a_platform_lost_for_any_reason_stands_in_a_table() -> None:
+    rows = [
+        evolve(failure("slack", "unreachable", 0.01), attempts=WITHHELD),
+        evolve(failure("slack", "timeout", 0.02), attempts=700, installations_observed=40),
+        evolve(failure("teams", "timeout", 0.04), attempts=900, installations_observed=29),
+        failure("teams", "unreachable", WITHHELD),
+        failure("discord", "timeout", WITHHELD),
+        failure("discord", "timeout", 0.5, what="reply"),
+        failure("webhook", "timeout", None),
+        evolve(failure("slack", "timeout", 0.005), week=BEFORE),
+        evolve(failure("teams", "timeout", WITHHELD), week=BEFORE),
+    ]
+
+    table = cells(page_of(notification_failures=rows), "Events lost for any reason")
+
+    assert table == [
+        ["teams", "900°", "at least 4.0 %", "withheld"],
+        ["slack", "700", "3.0 %", "0.50 %"],
+        ["discord", "–", "withheld", "–"],
+    ]
+
+
 def version(name: str, rate: Told) -> Crashes:
     crashes = rate * 10 if isinstance(rate, int) else rate
     return Crashes(

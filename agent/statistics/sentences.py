@@ -104,10 +104,7 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
     """Say where most events were lost, as far as the rates of all reasons are told."""
     week = of_week(rows, period.this)
     now = [one for one in week if one.what == "event" and one.rate is not None]
-    rates: dict[str, float] = {}
-    for one in now:
-        if isinstance(one.rate, int | float):
-            rates[one.platform] = rates.get(one.platform, 0.0) + one.rate
+    rates = lost(now)
     if not week:
         return nothing(period, "notification_failures", "No failure was seen.")
     if not now:
@@ -132,6 +129,15 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
         f"{said}{listing(first_few(worst))} lost most: {at_least}{percent(most)} of "
         f"{whose_events} not delivered."
     )
+
+
+def lost(rows: Sequence[Failure]) -> dict[str, float]:
+    """Return what share of its events each platform lost for all reasons of which it is told."""
+    rates: dict[str, float] = {}
+    for one in rows:
+        if one.what == "event" and isinstance(one.rate, int | float):
+            rates[one.platform] = rates.get(one.platform, 0.0) + one.rate
+    return rates
 
 
 def _lacks_attempts(one: Failure) -> bool:

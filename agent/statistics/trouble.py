@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from agent.web.html import section, tag
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from agent.statistics.answers import Crashes
+    from agent.statistics.answers import Crashes, Failure
     from agent.statistics.parts import Parts
 
 
@@ -48,6 +49,7 @@ def failures(parts: Parts) -> Element:
             lambda one: f"{one.platform}: {one.reason}",
             few=("installations", "installations_failed"),
         ),
+        _by_platform(parts, rated),
         parts.table(
             f"Failures in the week of {parts.period.this}",
             (
@@ -83,6 +85,37 @@ def failures(parts: Parts) -> Element:
             note="The rate is of windows in which attempts are seen, too; in all is what failed "
             "anywhere.",
         ),
+    )
+
+
+def _by_platform(parts: Parts, rated: Sequence[Failure]) -> Element:
+    """Return what each platform lost for all reasons: at least, where one is withheld."""
+    were = of_week(parts.shown.notification_failures, parts.period.before)
+    now, before = sentences.lost(rated), sentences.lost(were)
+
+    def said(name: str, rates: Mapping[str, float], rows: Sequence[Failure]) -> str:
+        hidden = {one.platform for one in rows if one.what == "event" and one.rate is WITHHELD}
+        if name not in rates:
+            return number(WITHHELD if name in hidden else None)
+        return f"{'at least ' if name in hidden else ''}{percent(rates[name])}"
+
+    # Of one reason they may be withheld, and of another be told.
+    attempts = {one.platform: one for one in sorted(rated, key=lambda one: is_number(one.attempts))}
+    return parts.table(
+        f"Events lost for any reason in the week of {parts.period.this}",
+        ("platform", "attempts", "lost", "lost before"),
+        [
+            (
+                name,
+                number(one.attempts) + parts.few(one, "installations_observed"),
+                said(name, now, rated),
+                said(name, before, were),
+            )
+            for name, one in sorted(attempts.items(), key=lambda one: -now.get(one[0], 0))
+        ],
+        "notification_failures",
+        of=rated,
+        none="No failure was seen of an event whose attempts are known.",
     )
 
 
