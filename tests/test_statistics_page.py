@@ -672,7 +672,11 @@ def kind(name: str, crashes: Told, version: str = "v1.13.0") -> CrashKind:
             [],
             "It is withheld: it would tell of single installations.",
         ),
-        ([version("several", WITHHELD)], [], "In no hour is it known which version ran."),
+        (
+            [version("several", WITHHELD)],
+            [],
+            "No hour is known in which a version ran whose crashes could be seen.",
+        ),
         ([], [], "It is withheld as a whole: any of it would tell of single installations."),
     ],
 )
@@ -772,13 +776,12 @@ def test_every_reason_of_the_models_has_its_meaning_beneath_the_numbers() -> Non
     assert set(meant) == {reason(one) for one in named}
 
 
-def command(name: str, many: Told, at_most: Told = 0) -> Command:
+def command(name: str, many: Told) -> Command:
     return Command(
         week=WEEK,
         platform="slack",
         command=name,
         count=90,
-        count_at_most=at_most,
         installations=many,
         installations_observable=60,
     )
@@ -835,19 +838,6 @@ def on(platform: str, many: Told, kind: str = "bot") -> Integration:
                 "commands, 90 times."
             ),
         ),
-        *(
-            # A part was raised to the operator's minimum.
-            (
-                "commands",
-                "commands",
-                [command("get", 20, at_most)],
-                (
-                    "The most used is get on slack: 20 installations of 60 that could show "
-                    "commands, at most 90 times."
-                ),
-            )
-            for at_most in (10, WITHHELD)
-        ),
         (
             "commands",
             "commands",
@@ -868,7 +858,7 @@ def on(platform: str, many: Told, kind: str = "bot") -> Integration:
             (
                 "The most common is wrong_type (key Token, platform slack): "
                 "30 installations, 30.0 % of "
-                "all."
+                "those that could show faults."
             ),
         ),
         (
@@ -943,6 +933,13 @@ def test_none_is_told_apart_from_what_is_withheld(
 
 
 # --- what is withheld as a whole ------------------------------------------------------------------
+
+
+def test_what_is_not_seen_may_be_withheld_by_an_operator() -> None:
+    page = page_of(completeness=[observed(BEFORE), observed(), missing("withheld", WITHHELD)])
+
+    for question, what in (("failures", "failure"), ("configuration", "fault")):
+        assert said(page, question) == f"No {what} was seen, as far as operators let it be seen."
 
 
 def test_a_table_without_rows_says_why() -> None:
@@ -1071,7 +1068,9 @@ def test_a_drawing_that_has_not_all_rows_says_so() -> None:
         commands=[command("top", WITHHELD), *(command(f"get {n}", n) for n in range(12))]
     )
     assert ". 12 of 13; all are in the table." in caption(page_of_few, title)
-    assert "largest" not in caption(page, "Faults of configuration by share of installations")
+    assert "largest" not in caption(
+        page, "Faults of configuration by share of the installations that could show them"
+    )
     told = "The 12 with most installations of 14; all are in the table."
     assert told in caption(page, crashed)
     assert len(drawn(drawing(page, crashed), "bar")) == 12
@@ -1239,21 +1238,6 @@ def test_what_a_row_is_about_is_words_in_every_table() -> None:
         assert re.findall(r'class="words"[^>]*>(.*?)</', numbers(page, title)) == words
 
 
-@pytest.mark.parametrize(
-    ("count", "at_most", "told"),
-    [
-        (90, 0, "90"),
-        (90, 10, "90 at most"),
-        (90, WITHHELD, "90 at most"),
-        (WITHHELD, WITHHELD, "withheld"),
-    ],
-)
-def test_times_that_are_fewer_are_told_to_be_at_most(count: Told, at_most: Told, told: str) -> None:
-    page = page_of(commands=[evolve(command("get", 20, at_most), count=count)])
-
-    assert cells(page, "Commands in the week")[0][5] == told
-
-
 def test_few_are_marked_in_every_table() -> None:
     page = page_of(
         crashes=[version("v1.13.0", 9)],
@@ -1320,7 +1304,9 @@ def test_few_are_marked_in_every_drawing() -> None:
     assert listed("Events that could not be delivered, as a share of the attempts") == (
         "slack: timeout: 10.0 %°; teams: timeout: withheld"
     )
-    assert listed("Faults of configuration by share of installations").endswith("9.0 %°")
+    assert listed(
+        "Faults of configuration by share of the installations that could show them"
+    ).endswith("9.0 %°")
     assert listed("Crashes in 1,000 hours of an installation, by BotKube") == "v1.13.0: 1°"
     assert listed("Observed and missing time by week, as a share of all time") == (
         "observed: 90.0 %; delivery: 4.0 %°; stopped: 10.0 %°"

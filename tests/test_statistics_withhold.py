@@ -563,10 +563,8 @@ FEW_ROWS: dict[str, Any] = {
         command="get",
         count=7,
         count_failed=7,
-        count_at_most=7,
         installations=3,
         installations_failed=3,
-        installations_at_most=3,
         installations_observable=50,
         hours_observable=9000,
     ),
@@ -605,7 +603,7 @@ FEW_ROWS: dict[str, Any] = {
         platform="slack",
         count=7,
         installations=3,
-        installations_all=99,
+        installations_observable=99,
         share=3 / 99,
     ),
 }
@@ -703,16 +701,13 @@ def test_the_part_of_a_count_that_is_of_few_is_not_told() -> None:
         command="get",
         count=900,
         count_failed=7,
-        count_at_most=5,
         installations=60,
         installations_failed=4,
-        installations_at_most=5,
     )
     active = [Active(week=WEEK, installations=99)]
     (told,) = withhold(Answers(active, commands=[row]), 5).commands
 
     assert (told.count, told.count_failed, told.installations_failed) == (900, WITHHELD, WITHHELD)
-    assert (told.count_at_most, told.installations_at_most) == (5, 5)
 
 
 @pytest.mark.parametrize("observed", [1, 4, None])
@@ -786,7 +781,9 @@ def test_crashes_do_not_tell_of_few_that_left_a_version(at_its_end: int, told: T
     assert (one.installations, one.crashes, one.installations_crashed) == (told, 9, 9)
 
 
-def ran(versions: Mapping[str, int], hours: Mapping[str, tuple[int, int]]) -> Shown:
+def ran(
+    versions: Mapping[str, int], hours: Mapping[str, tuple[int, int]], observed: int = 0
+) -> Shown:
     """Return what is told of who runs which version, and of who ran it, for how many hours."""
     everyone = sum(versions.values())
     answers = Answers(
@@ -805,6 +802,11 @@ def ran(versions: Mapping[str, int], hours: Mapping[str, tuple[int, int]]) -> Sh
             )
             for one, (whose, many) in hours.items()
         ],
+        completeness=[
+            Completeness(
+                week=WEEK, reason="observed", hours=observed, share=1, installations=everyone
+            )
+        ],
     )
     return withhold(answers, 5)
 
@@ -819,6 +821,37 @@ def test_crashes_do_not_tell_who_runs_a_version_that_is_withheld(of_few: int) ->
     assert [one.installations for one in shown.version_adoption] == [WITHHELD, WITHHELD, 20]
     assert [one.installations for one in shown.crashes] == [WITHHELD, WITHHELD, 20]
     assert [one.installation_hours for one in shown.crashes] == [WITHHELD, WITHHELD, 600]
+
+
+@pytest.mark.parametrize(
+    ("observed", "told"), [(1500, [500, 900, 100]), (1503, [500, 900, WITHHELD])]
+)
+def test_hours_in_which_crashes_were_withheld_are_not_what_is_left_of_all(
+    observed: int, told: list[Told]
+) -> None:
+    shown = ran(
+        {"v1": 30, "v2": 40, "v3": 20},
+        {"v1": (30, 500), "v2": (40, 900), "v3": (20, 100)},
+        observed=observed,
+    )
+
+    assert [one.installation_hours for one in shown.crashes] == told
+    assert shown.completeness[0].hours == observed
+
+
+@pytest.mark.parametrize(("able", "told"), [(90, (90, 19 / 90)), (97, (WITHHELD, 19 / 99))])
+def test_how_few_could_show_no_fault_is_not_told(able: int, told: tuple[Told, Told]) -> None:
+    row = evolve(
+        FEW_ROWS["configuration_errors"],
+        installations=19,
+        installations_observable=able,
+        share=19 / able,
+    )
+    active = [Active(week=WEEK, installations=99)]
+    (one,) = withhold(Answers(active, configuration_errors=[row]), 5).configuration_errors
+
+    assert one.installations == 19
+    assert (one.installations_observable, one.share) == told
 
 
 def test_crashes_are_not_told_of_a_week_whose_versions_are_not() -> None:

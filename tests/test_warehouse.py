@@ -406,14 +406,72 @@ def test_equal_words_of_two_windows_are_two_counts(database: Database) -> None:
     assert database.row("commands")["count"] == 6
 
 
-def test_a_count_at_most_is_told_apart(database: Database) -> None:
+def test_of_a_count_that_was_raised_only_one_is_known(database: Database) -> None:
     stream = Stream(minimum=5)
-    database.take(stream.window(MONDAY, ran(2), ran(7, command="describe")))
+    of_days = [
+        stream.window(
+            MONDAY + at * HOUR,
+            *(ran(2), ran(7, command="describe")),
+            *(handled(3), handled(9, platform="teams"), failed(2), crash(3), crash(6, kind="oom")),
+            count("Configuration error", 4, reason="missing", field="channel"),
+        )
+        for at in range(24)
+    ]
+    database.take(*of_days)
 
-    few = database.row("commands", command="get")
-    assert (few["count"], few["count_at_most"], few["installations_at_most"]) == (5, 5, 1)
-    many = database.row("commands", command="describe")
-    assert (many["count_at_most"], many["installations_at_most"]) == (0, 0)
+    counts = {one["command"]: one["count"] for one in database.rows("commands")}
+    assert counts == {"get": 24, "describe": 24 * 7}
+    failure = database.row("notification_failures")
+    assert (failure["failed"], failure["attempts"], failure["failed_all"]) == (24, 48, 24)
+    assert database.row("configuration_errors")["count"] == 24
+    kinds = {one["kind"]: one["crashes"] for one in database.rows("crash_kinds")}
+    assert kinds == {"panic": 24, "oom": 24 * 6}
+    assert database.row("crashes")["crashes"] == 24 * 7
+    # On a day with a count of events that nobody knows nobody knows how many there were.
+    assert database.rows("events_per_day") == []
+
+
+def test_a_day_on_which_crashes_are_withheld_is_in_no_rate_of_them(database: Database) -> None:
+    one, other = Stream("a", "a"), Stream("b", "b")
+    database.take(
+        *(one.window(MONDAY + at * HOUR, crash(1)) for at in range(24)),
+        # Of one that is withheld in part a known kind may come all the same.
+        *(
+            other.window(MONDAY + at * HOUR, crash(1), said={**DEBUG, **withheld})
+            for at in range(48)
+            for withheld in [{"application_crashed_withheld": True} if at == 30 else {}]
+        ),
+    )
+
+    row = database.row("crashes")
+    assert (row["crashes"], row["installation_hours"]) == (48, 48)
+    assert (row["installations"], row["installations_crashed"]) == (2, 2)
+    assert database.row("crash_kinds")["crashes"] == 24 + 48
+
+
+def test_where_all_crashes_are_withheld_a_version_ran_without_a_rate(database: Database) -> None:
+    said = {**DEBUG, "application_crashed_withheld": True}
+    database.take(Stream().window(MONDAY, said=said))
+
+    row = database.row("crashes")
+    assert (row["installations"], row["installation_hours"], row["crashes"]) == (0, 0, 0)
+    assert row["per_1000_hours"] is None
+
+
+def test_who_could_show_no_fault_is_no_part_of_their_share(database: Database) -> None:
+    said = {**DEBUG, "configuration_error_withheld": True}
+    fault = count("Configuration error", reason="missing", field="channel")
+    database.take(
+        Stream("a", "a").window(MONDAY, fault),
+        Stream("b", "b").window(MONDAY),
+        Stream("c", "c").window(MONDAY, said=said),
+        # Of what is withheld in part the rest is there.
+        Stream("d", "d").window(MONDAY, fault, said=said),
+    )
+
+    row = database.row("configuration_errors")
+    assert (row["installations"], row["installations_observable"]) == (2, 3)
+    assert row["share"] == pytest.approx(2 / 3)
 
 
 # --- what is missing ------------------------------------------------------------------------------

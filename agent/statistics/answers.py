@@ -122,9 +122,7 @@ class Command(Row):
     command: str
     count: Told = None
     count_failed: Told = None
-    count_at_most: Told = None
     installations_failed: Told = None
-    installations_at_most: Told = None
     installations_observable: Told = None
     hours_observable: Told = None
 
@@ -177,11 +175,12 @@ class Misconfigured(Row):
     """How many have a fault in their configuration."""
 
     KEYS = ("reason", "field", "platform")
+    SHARED = ("installations_observable",)
     reason: str
     field: str
     platform: str
     count: Told = None
-    installations_all: Told = None
+    installations_observable: Told = None
     share: Told = None
 
 

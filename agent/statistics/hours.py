@@ -22,9 +22,13 @@ from agent.statistics.answers import (
 )
 from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few, whole
 from agent.statistics.hiding import OUTSIDE, Cell, hide
+from agent.statistics.periods import figure
 from agent.statistics.shown import is_known
 
 _OBSERVED = "observed"
+_SILENT = ("hours", "crashes withheld")
+_ROUNDED = 0.01
+"""Hours by which sums of the same time may differ."""
 _BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
 """Reasons whose time was observed all the same, or is no part of that which shares are of."""
 
@@ -41,6 +45,9 @@ def crashes_of(
     run_by = {(one.week, one.botkube_version): one.installations for one in versions}
     shown: list[Crashes] = []
     kinds: list[CrashKind] = []
+    observed = {
+        one.week: figure(one.hours) for one in answers.completeness if one.reason == _OBSERVED
+    }
     of_version: defaultdict[tuple[date, str], list[CrashKind]] = defaultdict(list)
     for kind in answers.crash_kinds:
         of_version[kind.week, kind.botkube_version].append(kind)
@@ -59,6 +66,10 @@ def crashes_of(
         ]
         if week in lost:
             cells.append(Cell(None, lost[week], "all", "versions", is_small=True))
+        # Of days on which crashes were withheld the hours were observed, and stand in no version.
+        silent = observed.get(week, 0) - sum(figure(one.installation_hours) for one in rows)
+        if silent > _ROUNDED:
+            cells.append(Cell(_SILENT, whole(silent), "all", "versions", is_small=True))
         hidden = hide(cells, least)
         if hidden is None or week not in told:
             continue

@@ -53,6 +53,8 @@ class Period:
     observed: Mapping[date, Told] = field(factory=dict)
     empty: frozenset[date] = frozenset()
     withheld: frozenset[date] = frozenset()
+    held_back: frozenset[date] = frozenset()
+    """In which an operator lets something go unsent."""
 
     @property
     def doubtful(self) -> frozenset[date]:
@@ -107,7 +109,8 @@ def period_of(shown: Shown) -> Period | None:
     span = range((last - max(first, weeks[0])).days // 7 + 1)
     every = [max(first, weeks[0]) + number * WEEK for number in span]
     before_it = before if before in weeks else None
-    return Period(every, this, before_it, whole, observed, empty, withheld)
+    held_back = frozenset(one.week for one in shown.completeness if one.reason == "withheld")
+    return Period(every, this, before_it, whole, observed, empty, withheld, held_back)
 
 
 def left_out(shown: Shown) -> Mapping[str, Sequence[date]]:

@@ -95,8 +95,7 @@ def commands(rows: Sequence[Command], period: Period) -> str:
     if is_number(most.installations_observable):
         said += f" of {number(most.installations_observable)} that could show commands"
     if is_number(most.count):
-        at_most = "at most " if most.count_at_most else ""
-        said += f", {at_most}{many_of(most.count, 'time')}"
+        said += f", {many_of(most.count, 'time')}"
     return f"{said}."
 
 
@@ -157,7 +156,8 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
     return (
         f"{as_far_as(week, 'installations', common)} {most.reason} "
         f"(key {most.field}, platform {most.platform}): "
-        f"{many_of(most.installations, 'installation')}, {percent(share_of(most))} of all."
+        f"{many_of(most.installations, 'installation')}, {percent(share_of(most))} of those that "
+        "could show faults."
     )
 
 
@@ -170,7 +170,11 @@ def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period)
     if not now:
         if not week:
             return nothing(period, "crashes")
-        return TOO_FEW if hidden else "In no hour is it known which version ran."
+        return (
+            TOO_FEW
+            if hidden
+            else "No hour is known in which a version ran whose crashes could be seen."
+        )
     worst = max(now, key=lambda one: figure(one.per_1000_hours))
     if not figure(worst.per_1000_hours):
         said = "No crash was seen"

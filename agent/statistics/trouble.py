@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
-from agent.statistics import sentences
+from agent.statistics import sentences, wording
 from agent.statistics.answers import WITHHELD
 from agent.statistics.charts import Trend
 from agent.statistics.parts import MAX_BARS, MAX_ROWS, was
@@ -20,7 +20,6 @@ from agent.statistics.periods import (
     percent,
     version_order,
 )
-from agent.statistics.wording import REASONS
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
@@ -124,7 +123,8 @@ def misconfigured(parts: Parts) -> Element:
     rows = of_week(parts.shown.configuration_errors, parts.period.this)
     rows.sort(key=lambda one: -figure(one.installations))
     before = by_key(of_week(parts.shown.configuration_errors, parts.period.before))
-    title = "Faults of configuration by share of installations"
+    title = "Faults of configuration by share of the installations that could show them"
+    whose = wording.could_show(rows, list(before.values()), "faults")
     return section(
         "configuration",
         "What is configured wrongly?",
@@ -135,6 +135,7 @@ def misconfigured(parts: Parts) -> Element:
             before,
             "share",
             lambda one: f"{one.field}: {one.reason}, {one.platform}",
+            note=whose,
         ),
         parts.table(
             f"Faults in the week of {parts.period.this}",
@@ -154,6 +155,9 @@ def misconfigured(parts: Parts) -> Element:
             "configuration_errors",
             of=rows,
             words=3,
+            note=f"{whose} Where that is withheld they are of all, which is all but the same."
+            if rows
+            else "",
         ),
     )
 
@@ -290,7 +294,11 @@ def completeness(parts: Parts) -> Element:
         tag(
             "ul",
             *(
-                tag("li", tag("b", sentences.reason(one.reason)), f": {REASONS[one.reason]}.")
+                tag(
+                    "li",
+                    tag("b", sentences.reason(one.reason)),
+                    f": {wording.REASONS[one.reason]}.",
+                )
                 for one in now
             ),
             class_="note",

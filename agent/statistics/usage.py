@@ -20,10 +20,9 @@ from agent.statistics.shown import days_of_few
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from xml.etree.ElementTree import Element
 
-    from agent.statistics.answers import Command, Integration, Told
+    from agent.statistics.answers import Integration, Told
     from agent.statistics.parts import Parts
 
 
@@ -166,7 +165,7 @@ def commands(parts: Parts) -> Element:
     were = of_week(parts.shown.commands, parts.period.before)
     before = by_key(were)
     title = "Commands by share of the installations that could show them"
-    whose = _could_show(rows, were)
+    whose = wording.could_show(rows, were, "commands")
     return section(
         "commands",
         "Which commands are used?",
@@ -197,8 +196,7 @@ def commands(parts: Parts) -> Element:
                     number(one.installations) + parts.few(one),
                     percent(one.share),
                     percent(was(before, one, "share")),
-                    number(one.count)
-                    + (" at most" if is_number(one.count) and one.count_at_most else ""),
+                    number(one.count),
                     number(one.count_failed),
                 )
                 for one in rows
@@ -210,19 +208,3 @@ def commands(parts: Parts) -> Element:
             f"as zero but left out. {whose}".strip(),
         ),
     )
-
-
-def _could_show(now: Sequence[Command], before: Sequence[Command]) -> str:
-    """Say of how many the shares of a week are, and of how many those of the week before.
-
-    It is the same number in all rows of a week, but for those of which nothing is told.
-    """
-    told = [
-        number(max((one.installations_observable for one in rows), key=figure))
-        for rows in (now, before)
-        if rows
-    ]
-    if not now:
-        return ""
-    of = "Shares are of the installations that could show commands in the same week"
-    return f"{of}: {', in the week before '.join(told)}."

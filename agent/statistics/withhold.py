@@ -33,6 +33,7 @@ from agent.statistics.blanks import blank, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
+from agent.statistics.periods import figure
 from agent.statistics.shown import Shown, days_of_few
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -85,7 +86,8 @@ def withhold(answers: Answers, least: int) -> Shown:
         ),
         notification_failures=tuple(_failures(found.notification_failures, users, least)),
         configuration_errors=tuple(
-            _misconfigured(one, least) for one in _small(found.configuration_errors, least)
+            _misconfigured(one, everyone[one.week], least)
+            for one in _small(found.configuration_errors, least)
         ),
         crashes=crashes,
         crash_kinds=kinds,
@@ -183,12 +185,9 @@ def _integration(row: Integration, least: int) -> Integration:
 
 def _command(row: Command, everyone: Told, least: int) -> Command:
     """Withhold the part of a count that is of few, and who is all but few."""
-    told: dict[str, Told] = {
-        name: WITHHELD
-        for part in ("failed", "at_most")
-        if is_few(getattr(row, f"installations_{part}"), least)
-        for name in (f"count_{part}", f"installations_{part}")
-    }
+    told: dict[str, Told] = {}
+    if is_few(row.installations_failed, least):
+        told = dict.fromkeys(("count_failed", "installations_failed"), WITHHELD)
     if leaves_few(row.installations_observable, everyone, least):
         told |= dict.fromkeys(Command.SHARED, WITHHELD)
     if any(
@@ -198,11 +197,22 @@ def _command(row: Command, everyone: Told, least: int) -> Command:
     return changed(row, told)
 
 
-def _misconfigured(row: Misconfigured, least: int) -> Misconfigured:
-    """Withhold of how many a fault is that all but few have."""
-    if leaves_few(row.installations, row.installations_all, least):
-        return changed(row, dict.fromkeys(("installations", "share"), WITHHELD))
-    return row
+def _misconfigured(row: Misconfigured, everyone: Told, least: int) -> Misconfigured:
+    """Withhold of how many a fault is that all but few have, and that few could not show any.
+
+    Then its share is of all, which is all but the same.
+    """
+    if row.installations is WITHHELD:
+        return row
+    told: dict[str, Told] = {}
+    if leaves_few(row.installations_observable, everyone, least):
+        share = figure(row.installations) / figure(everyone) if everyone else None
+        told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
+    if any(
+        leaves_few(row.installations, of, least) for of in (row.installations_observable, everyone)
+    ):
+        told |= dict.fromkeys(("installations", "share"), WITHHELD)
+    return changed(row, told)
 
 
 def _per_day(row: PerDay, users: Told, least: int) -> PerDay:

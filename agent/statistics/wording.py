@@ -59,7 +59,11 @@ def nothing(period: Period, table: str, none: str = NOTHING) -> str:
         return SO_FEW
     if period.this in period.empty:
         return NOBODY
-    return AS_A_WHOLE if table in ALWAYS else none
+    if table in ALWAYS:
+        return AS_A_WHOLE
+    if period.this in period.held_back:
+        return f"{none.removesuffix('.')}, as far as operators let it be seen."
+    return none
 
 
 def not_compared(now: Sequence[Row], before: Iterable[Row], period: Period) -> str:
@@ -112,6 +116,27 @@ def whose_by_week(now: Sequence[Row], rows: Sequence[Row]) -> str:
     if hides_unknown(now) or all(map(is_known, rows)):
         return "of all installations"
     return "of those installations of which it is known in each week"
+
+
+def could_show(now: Sequence[Row], before: Sequence[Row], what: str) -> str:
+    """Say of how many the shares of a week are, and of how many those of the week before.
+
+    It is the same number in all rows of a week, but for those of which nothing is told.
+    """
+    if not now:
+        return ""
+    told = [
+        number(max((_observable(one) for one in rows), key=figure))
+        for rows in (now, before)
+        if rows
+    ]
+    of = f"Shares are of the installations that could show {what} in the same week"
+    return f"{of}: {', in the week before '.join(told)}."
+
+
+def _observable(row: Row) -> Told:
+    found: Told = getattr(row, "installations_observable", None)
+    return found
 
 
 def as_far_as(rows: Iterable[Row], name: str, said: str) -> str:

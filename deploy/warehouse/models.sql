@@ -132,12 +132,14 @@ where upto - calls < (select greatest(1, coalesce(max(calls), 1000000000000000))
 
 create table if not exists touched as select * from stage_touched where false;
 
--- One row per natural key: a double has it under the same message id or under another.
+-- One row per natural key: a double has it under the same message id or under another. Of a count
+-- that was raised to an operator's minimum nobody knows more than that it was one at least.
 create view stage_touched_counts as
 select
   day, is_implausible, installation, stream, seq, window_start, window_end,
   event, botkube_version, platform, command, result, reason, what, type, field, kind,
   max(count) as count, max(is_floor) as is_floor, max(is_late) as is_late, count(*) as copies,
+  case when max(is_floor) = 1 then least(1, max(count)) else max(count) end as least_count,
   min(received_day) as received_day,
   case when min(count) <> max(count) then 1 else 0 end as is_contradicted
 from counts
@@ -265,6 +267,9 @@ select
     as integration_enabled,
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
+  cast(sum(case when event = 'application_crashed' then least_count else 0 end) as bigint)
+    as crashes,
+  max(case when event = 'event_handled' then is_floor else 0 end) as event_handled_raised,
   cast(sum(count) as bigint) as counted, max(is_late) as is_late,
   min(received_day) as received_day, max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
@@ -327,7 +332,8 @@ select
   coalesce(r.event_handled_withheld, 0) as event_handled_withheld,
   coalesce(r.integration_enabled_withheld, 0) as integration_enabled_withheld,
   coalesce(r.notification_failed_withheld, 0) as notification_failed_withheld,
-  coalesce(s.application_crashed, 0) as application_crashed,
+  coalesce(s.crashes, 0) as crashes,
+  coalesce(s.event_handled_raised, 0) as event_handled_raised,
   coalesce(s.counted, 0) as counted, r.total
 from stage_touched_reports as r
 full join stage_touched_sums as s
@@ -459,7 +465,7 @@ select
     case when commands_observable = 1 and command_executed_withheld = 0 then length else 0 end
   ) as bigint) as commands_seconds,
   cast(sum(least(length, gap_seconds)) as bigint) as gap,
-  cast(sum(application_crashed) as bigint) as crashes
+  cast(sum(crashes) as bigint) as crashes
 from touched_intervals
 where has_report = 1 and is_implausible = 0
 group by day, week, installation, stream, botkube_version, kubernetes_minor, distribution;
@@ -490,7 +496,7 @@ mixed as (
     case when commands_observable = 1 and command_executed_withheld = 0 then 1 else 0 end
       as shows_commands,
     window_start, window_end, length, max(greatest(0, length - gap_seconds)) as observed,
-    cast(sum(application_crashed) as bigint) as crashes
+    cast(sum(crashes) as bigint) as crashes
   from touched_intervals as i
   where has_report = 1 and is_implausible = 0
     and not exists (
@@ -609,12 +615,12 @@ create view stage_facts as
 select
   day, week, installation, event, botkube_version,
   platform, command, result, reason, what, type, field, kind, observed,
-  cast(sum(count) as bigint) as count,
-  cast(sum(case when is_floor = 1 then count else 0 end) as bigint) as floor_count
+  cast(sum(least_count) as bigint) as count, cast(sum(is_floor) as bigint) as raised
 from (
   select
     i.day, i.week, i.installation, c.event, c.botkube_version,
-    c.platform, c.command, c.result, c.reason, c.what, c.type, c.field, c.kind, c.count, c.is_floor,
+    c.platform, c.command, c.result, c.reason, c.what, c.type, c.field, c.kind, c.least_count,
+    c.is_floor,
     case
       when i.has_report = 0 then 0
       when c.event = 'command_executed'
@@ -690,7 +696,7 @@ select
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
       and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0
-      and d.event_handled_off = 0
+      and d.event_handled_off = 0 and d.event_handled_raised = 0
       and d.events_blind = 0
     then 1 else 0
   end as is_whole
@@ -756,6 +762,10 @@ from (
       as short_seconds,
     cast(sum(case when plausible = 1 and event_handled_off <> 0 then 1 else 0 end) as bigint)
       as event_handled_off,
+    max(plausible * event_handled_raised) as event_handled_raised,
+    cast(sum(
+      case when plausible = 1 and has_report = 1 and configuration_error_withheld = 0 then 1 else 0 end
+    ) as bigint) as configuration_windows,
     cast(sum(
       case
         when plausible = 1 and commands_observable = 1 and command_executed_withheld = 0
@@ -913,6 +923,7 @@ select
   cast(sum(withheld_seconds) as bigint) as withheld_seconds,
   cast(sum(off_windows) as bigint) as off_windows,
   cast(sum(short_seconds) as bigint) as short_seconds,
+  cast(sum(configuration_windows) as bigint) as configuration_windows,
   cast(sum(commands_windows) as bigint) as commands_windows,
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
@@ -1127,7 +1138,7 @@ select
   max(case when event = 'configuration_error' then 1 else 0 end) as configuration_error,
   max(case when event = 'event_handled' then 1 else 0 end) as event_handled,
   max(case when event = 'notification_failed' then 1 else 0 end) as notification_failed
-from facts where floor_count > 0 group by week;
+from facts where raised > 0 group by week;
 
 -- The weeks that anything may be asked of, and what keeps a week's answers from being whole.
 create view weeks as
@@ -1160,7 +1171,6 @@ select
   w.event_handled_withheld + coalesce(raised.event_handled, 0) as event_handled_untold,
   w.notification_failed_withheld + coalesce(raised.notification_failed, 0)
     as notification_failed_untold,
-  coalesce(raised.event_handled, 0) as is_raised,
   coalesce(silent.is_stopped, 0) as is_stopped,
   case
     when late_in.week is null and expected.until >= (w.week + 8) * 86400 then 1 else 0
@@ -1526,10 +1536,8 @@ select
     as is_complete,
   f.platform, f.command, cast(sum(f.count) as bigint) as count,
   cast(sum(case when f.result = 'failed' then f.count else 0 end) as bigint) as count_failed,
-  cast(sum(f.floor_count) as bigint) as count_at_most,
   count(distinct f.installation) as installations,
   count(distinct case when f.result = 'failed' then f.installation end) as installations_failed,
-  count(distinct case when f.floor_count > 0 then f.installation end) as installations_at_most,
   weeks.commands_windows as installations_observable,
   weeks.commands_seconds / 3600.0 as hours_observable
 from facts as f
@@ -1544,7 +1552,7 @@ select
   weeks.monday as week,
   weeks.days_left_out = 0 and weeks.begun = 1 and weeks.ended = 1 and weeks.has_holes = 0
     and weeks.is_plausible = 1 and weeks.is_agreed = 1 and weeks.is_stopped = 0
-    and weeks.is_raised = 0 and weeks.is_punctual = 1
+    and weeks.is_punctual = 1
     as is_complete,
   d.platform, count(*) as installation_days, count(distinct d.installation) as installations,
   cast(sum(d.events) as bigint) as total,
@@ -1596,7 +1604,7 @@ left join (
   on lost.week = d.week
 group by
   weeks.monday, weeks.days_left_out, weeks.begun, weeks.ended, weeks.has_holes,
-  weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_raised, weeks.is_punctual,
+  weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_punctual,
   holed.days, lost.days, d.platform;
 
 create view notification_failures as
@@ -1643,13 +1651,26 @@ select
   weeks.monday as week,
   weeks.lossless = 1 and weeks.configuration_error_untold = 0 as is_complete,
   f.reason, f.field, nullif(f.platform, '') as platform, cast(sum(f.count) as bigint) as count,
-  count(distinct f.installation) as installations, weeks.installations as installations_all,
-  count(distinct f.installation) * 1.0 / weeks.installations as share
+  count(distinct f.installation) as installations,
+  able.installations as installations_observable,
+  count(distinct f.installation) * 1.0 / able.installations as share
 from facts as f
 join weeks on weeks.week = f.week
+join (
+  -- Who could show faults: had a window in which none was withheld, or showed one all the same.
+  select one.week, count(*) as installations
+  from installation_weeks as one
+  left join (
+    select distinct week, installation from facts where event = 'configuration_error'
+  ) as faulty
+    on faulty.week = one.week and faulty.installation = one.installation
+  where one.active = 1 and (one.configuration_windows > 0 or faulty.week is not null)
+  group by one.week
+) as able
+  on able.week = f.week
 where f.event = 'configuration_error'
 group by
-  weeks.monday, weeks.lossless, weeks.configuration_error_untold, weeks.installations,
+  weeks.monday, weeks.lossless, weeks.configuration_error_untold, able.installations,
   f.reason, f.field, f.platform;
 
 create view crashes as
@@ -1659,16 +1680,26 @@ select
   v.botkube_version, cast(sum(v.crashes) as bigint) as crashes,
   sum(v.seconds) / 3600.0 as installation_hours,
   sum(v.crashes) * 3600000.0 / nullif(sum(v.seconds), 0) as per_1000_hours,
-  count(*) as installations,
+  cast(sum(v.is_shown) as bigint) as installations,
   cast(sum(case when v.crashes > 0 then 1 else 0 end) as bigint) as installations_crashed,
   weeks.installations as installations_all
 from (
   select
-    week, installation, botkube_version,
-    greatest(0, cast(sum(seconds) as bigint) - cast(sum(gap) as bigint)) as seconds,
-    sum(crashes) as crashes
-  from version_days
-  group by week, installation, botkube_version
+    d.week, d.installation, d.botkube_version,
+    max(of_all.shows) as is_shown,
+    greatest(
+      0, cast(sum(of_all.shows * d.seconds) as bigint) - cast(sum(of_all.shows * d.gap) as bigint)
+    ) as seconds,
+    sum(of_all.shows * d.crashes) as crashes
+  from version_days as d
+  join (
+    -- A day on which crashes were withheld can show none.
+    select
+      day, installation, case when application_crashed_withheld = 0 then 1 else 0 end as shows
+    from installation_days
+  ) as of_all
+    on of_all.day = d.day and of_all.installation = d.installation
+  group by d.week, d.installation, d.botkube_version
 ) as v
 join weeks on weeks.week = v.week
 group by

@@ -120,8 +120,11 @@ class OfWeek:
     enabled: set[str] = field(factory=set)
     disabled: set[str] = field(factory=set)
     shows_commands: bool = False
+    shows_faults: bool = False
     observed: Counter[str | None] = field(factory=Counter)
-    """Seconds by version, None for all."""
+    """Seconds by version, None for all; of a version on days whose crashes were told alone."""
+    silent_on: set[str] = field(factory=set)
+    """Versions that it ran on days on which crashes were withheld."""
     unreported_end: int = 0
     unseen_end: int = 0
     """The end of the last window without a report, or of which not all was read and no version."""
@@ -201,6 +204,7 @@ class Weekly:
     disabled: Counter[str] = field(factory=Counter)
     command_seconds: int = 0
     show_commands: int = 0
+    show_faults: int = 0
     commands: defaultdict[tuple[str, str], Counter[str]] = field(
         factory=lambda: defaultdict(Counter)
     )
@@ -299,10 +303,11 @@ class Truth:
             known.idle.add(week)
         if len(chosen) < len(same):
             self._miss(known, day * DAY, day * DAY + DAY)
+        shows_crashes = not any(CRASHED in one.withheld for one in windows)
         for one in windows:
             self._follow(installation, known, one)
             _note(known.of_week, one)
-            _count(of_all, installation, one)
+            _count(of_all, installation, one, shows_crashes=shows_crashes)
             if one.late:
                 # The window before may be of the day before, and of the week before.
                 for number in {week, week_of(day * DAY - DAY)}:
@@ -310,7 +315,7 @@ class Truth:
             elif not one.has_report and week_of(day * DAY - DAY) != week:
                 # Nobody says whether something is.
                 self.weeks[week - 1].spoilt.add("late")
-        _add_hours(known.of_week, of_all, windows)
+        _add_hours(known.of_week, of_all, windows, shows_crashes=shows_crashes)
         counted = events_of_day(windows)
         if counted is not None:
             known.days.append((day, counted))
@@ -399,6 +404,8 @@ class Truth:
             elif seconds > 0:
                 week.lacking["observed"] += seconds
                 week.behind["completeness", "observed"].add(installation)
+        for version in one.silent_on:
+            week.crash_seconds[version] += 0
         if one.unseen_end and one.unseen_end >= one.named_end:
             week.spoilt.add("later version")
         if one.unreported_end and one.unreported_end >= one.report_end:
@@ -413,6 +420,7 @@ class Truth:
         week.enabled.update(one.enabled)
         week.disabled.update(one.disabled - one.enabled)
         week.show_commands += one.shows_commands
+        week.show_faults += one.shows_faults
 
     # --- the answers ------------------------------------------------------------------------------
 
@@ -623,9 +631,12 @@ def _note(one: OfWeek, window: Arrived) -> None:
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
     one.shows_commands |= window.shows(COMMAND)
+    one.shows_faults |= (window.has_report and FAULTY not in window.withheld) or any(
+        fact.event == FAULTY for fact in window.facts
+    )
 
 
-def _count(week: Weekly, installation: str, window: Arrived) -> None:
+def _count(week: Weekly, installation: str, window: Arrived, *, shows_crashes: bool) -> None:
     """Add up the facts of a window, and what it lacks."""
 
     def lack(reason: str, seconds: int) -> None:
@@ -654,23 +665,23 @@ def _count(week: Weekly, installation: str, window: Arrived) -> None:
     for fact in window.facts:
         if fact.is_floor:
             week.spoilt.add(f"raised {fact.event}")
-        _count_fact(week, installation, window, fact)
+        _count_fact(week, installation, window, fact, shows_crashes=shows_crashes)
 
 
-def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) -> None:
-    said, count = fact.properties, fact.count
+def _count_fact(
+    week: Weekly, installation: str, window: Arrived, fact: Said, *, shows_crashes: bool
+) -> None:
+    # Of a count that was raised nobody knows more.
+    said, count = fact.properties, min(1, fact.count) if fact.is_floor else fact.count
     cell: tuple[Any, ...]
     if fact.event == COMMAND and window.shows(COMMAND):
         command = said["platform"], said["command"]
         sums = week.commands[command]
         sums["count"] += count
         sums["count_failed"] += count * (said["result"] == "failed")
-        sums["count_at_most"] += count * fact.is_floor
         week.behind["commands", *command].add(installation)
         if said["result"] == "failed":
             week.behind["commands failed", *command].add(installation)
-        if fact.is_floor:
-            week.behind["commands at most", *command].add(installation)
     elif fact.event == FAILED:
         cell = said["platform"], said["what"], said["reason"]
         is_shown = window.shows(HANDLED) and FAILED not in window.withheld
@@ -690,7 +701,7 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.errors[cell] += count
         week.behind["configuration_errors", *cell].add(installation)
     elif fact.event == CRASHED:
-        if window.has_report:
+        if window.has_report and shows_crashes:
             version = window.version or "unknown"
             week.crashes[version] += count
             week.behind["crashed", version].add(installation)
@@ -699,7 +710,7 @@ def _count_fact(week: Weekly, installation: str, window: Arrived, fact: Said) ->
         week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
 
 
-def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
+def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived], *, shows_crashes: bool) -> None:
     """Add the time of a day that was observed: streams that overlap count once."""
     by_version: defaultdict[str | None, list[Arrived]] = defaultdict(list)
     for window in windows:
@@ -707,7 +718,10 @@ def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived]) -> None:
             by_version[None].append(window)
             by_version[window.version or "unknown"].append(window)
     for version, some in by_version.items():
-        one.observed[version] += seen(some)
+        if version is None or shows_crashes:
+            one.observed[version] += seen(some)
+        else:
+            one.silent_on.add(version)
     week.command_seconds += union(window for window in windows if window.shows(COMMAND))
 
 
@@ -726,6 +740,7 @@ def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
         or one.discarded
         or one.late
         or HANDLED in {*one.off, *one.withheld}
+        or any(fact.event == HANDLED and fact.is_floor for fact in one.facts)
         for one in windows
     ):
         return None
@@ -886,10 +901,9 @@ def _commands(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "platform": platform,
             "command": command,
             "is_complete": is_complete,
-            **{name: sums[name] for name in ("count", "count_failed", "count_at_most")},
+            **{name: sums[name] for name in ("count", "count_failed")},
             "installations": len(week.behind["commands", platform, command]),
             "installations_failed": len(week.behind["commands failed", platform, command]),
-            "installations_at_most": len(week.behind["commands at most", platform, command]),
             "installations_observable": week.show_commands,
             "hours_observable": week.command_seconds / HOUR,
         }
@@ -899,7 +913,7 @@ def _events_per_day(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
     is_complete = not week.days_left_out and (
         truth.begun(number)
         and truth.is_punctual(number)
-        and not {"missing", "stopped", "late", f"raised {HANDLED}", *DOUBTFUL} & week.spoilt
+        and not {"missing", "stopped", "late", *DOUBTFUL} & week.spoilt
     )
     for platform, counts in week.per_day.items():
         counts.sort()
@@ -958,8 +972,8 @@ def _errors(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "is_complete": is_complete,
             "count": count,
             "installations": installations,
-            "installations_all": len(week.active),
-            "share": installations / len(week.active),
+            "installations_observable": week.show_faults,
+            "share": installations / week.show_faults,
         }
 
 
