@@ -154,8 +154,8 @@ def test_shares_are_compared_with_shares_of_the_same(
     trends = drawing(page, f"{BARS}, week by week")
 
     assert told in said(page, "kubernetes")
-    assert row[2:4] == [share, points]
-    assert old[3].startswith("–" if points == "–" else "-")
+    assert [row[2], row[4]] == [share, points]
+    assert old[4].startswith("–" if points == "–" else "-")
     assert len(drawn(drawing(page, BARS), "was")) == (2 if is_marked else 0)
     whose = "known in each week" if unknown != WITHHELD else "Of all installations. "
     assert whose in caption(page, f"{BARS}, week by week") + " "
@@ -392,7 +392,7 @@ def test_what_one_of_two_weeks_has_alone_is_nothing_in_the_other() -> None:
     assert said(page, "kubernetes").startswith(
         "The most common is Kubernetes 1.35: 60.0 %, +60.0 points against the week before."
     )
-    assert [one[:4] for one in cells(page, "Kubernetes in the week")] == [
+    assert [one[:3] + one[4:] for one in cells(page, "Kubernetes in the week")] == [
         ["1.33", "40", "40.0 %", "0.0"],
         ["1.34", "0°", "0.0 %", "-60.0"],
         ["1.35", "60", "60.0 %", "+60.0"],
@@ -405,7 +405,7 @@ def test_what_one_of_two_weeks_has_alone_is_nothing_in_the_other() -> None:
         f"{name}: 0.0 % first, {now} in the week of {WEEK}"
         for name, now in (("1.33", "40.0 %"), ("1.34", "0.0 %°"), ("1.35", "60.0 %"))
     )
-    assert "Without what neither this week nor the one before has." in caption(page, trends)
+    assert "Without what is told of neither this week nor the one before." in caption(page, trends)
 
 
 @pytest.mark.parametrize(
@@ -427,13 +427,13 @@ def test_what_had_no_row_was_nothing_only_if_it_is_told(
     row = next(one for one in cells(page, "Kubernetes in the week") if one[0] == "1.35")
     is_told = points != "–"
 
-    assert row[3] == points
+    assert row[4] == points
     assert ("points against" in said(page, "kubernetes")) == is_told
     assert any("M1.0" in one for one in drawn(drawing(page, BARS), "was")) == is_told
     assert f"1.35: {first} first, 60.0 % in" in (
         drawing(page, f"{BARS}, week by week").findtext("desc") or ""
     )
-    assert "Without what neither" not in caption(page, f"{BARS}, week by week")
+    assert "Without what is told of neither" not in caption(page, f"{BARS}, week by week")
 
 
 @pytest.mark.parametrize("which", WEEKS[-2:])
@@ -614,6 +614,41 @@ def test_what_a_platform_lost_for_any_reason_stands_in_a_table() -> None:
     ]
 
 
+def hits(reason: str, many: Told, of: Told = 60) -> Failure:
+    return evolve(
+        failure("slack", reason, 0.01), installations_failed=many, installations_observed=of
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected", "share"),
+    [
+        (
+            [hits("timeout", 12), hits("other", 40)],
+            "other on slack hit most installations: 40 of 60 that tried.",
+            "66.7 %",
+        ),
+        (
+            [hits("timeout", 12, WITHHELD), hits("other", WITHHELD, WITHHELD)],
+            "Of those told, timeout on slack hit most installations: 12.",
+            "withheld",
+        ),
+        (
+            [hits("timeout", 12), hits("other", 12)],
+            "timeout on slack and other on slack hit most installations: 12.",
+            "20.0 %",
+        ),
+    ],
+)
+def test_what_hit_most_installations_is_said_whatever_they_send(
+    rows: Sequence[Failure], expected: str, share: str
+) -> None:
+    page = page_of(notification_failures=rows)
+
+    assert said(page, "failures").lower().endswith(f" not delivered. {expected.lower()}")
+    assert share in [one[8] for one in cells(page, "Failures in the week")]
+
+
 def version(name: str, rate: Told) -> Crashes:
     crashes = rate * 10 if isinstance(rate, int) else rate
     return Crashes(
@@ -648,8 +683,8 @@ def kind(name: str, crashes: Told, version: str = "v1.13.0") -> CrashKind:
             [kind("oom", 20), kind("nil_pointer", WITHHELD)],
             (
                 "Of those told, BotKube v1.13.0 crashed most for its time: 5 "
-                "times in 1,000 hours; of "
-                "the kinds told most often of kind oom."
+                "times in 1,000 hours, of "
+                "the kinds told, most often of kind oom."
             ),
         ),
         (
@@ -893,7 +928,7 @@ def on(platform: str, many: Told, kind: str = "bot") -> Integration:
             [on("slack", 20), on("teams", 30), on("discord", WITHHELD)],
             (
                 "Of those told, bots switched on most often, as a share of those installations of "
-                "which it is known: teams (30.0 %) and slack (20.0 %)."
+                "which it is known: teams (30.0 %) and slack (20.0 %°)."
             ),
         ),
         (
@@ -902,7 +937,7 @@ def on(platform: str, many: Told, kind: str = "bot") -> Integration:
             [on("slack", 20), on("webhook", 40, "sink"), on("pagerDuty", 0, "sink")],
             (
                 "Bots switched on most often, as a share of those installations of which it is "
-                "known: slack (20.0 %). Sinks switched on most often, as a share of all "
+                "known: slack (20.0 %°). Sinks switched on most often, as a share of all "
                 "installations at least: webhook (40.0 %)."
             ),
         ),
@@ -1249,6 +1284,28 @@ def test_few_are_marked_in_every_table() -> None:
     assert cells(page, "Kinds of crashes")[0][-1] == "9°"
     assert [one[-1] for one in cells(page, "Time in the week")] == ["100", "9°"]
     assert cells(page, "Bots and sinks")[0][2] == "20°"
+
+
+def test_of_how_many_a_rate_is_may_be_withheld_and_is_marked_then() -> None:
+    """It would pass for one of many."""
+    page = page_of(
+        crashes=[evolve(version("v1.13.0", 9), installations=WITHHELD), version("v1.14.0", 3)],
+        events_per_day=[evolve(day("slack", 7), installations=WITHHELD)],
+    )
+
+    assert "9° times in 1,000 hours" in said(page, "crashes")
+    assert (
+        drawing(page, "Crashes in 1,000 hours of an installation, by BotKube").findtext("desc")
+        == "v1.13.0: 9°; v1.14.0: 3"
+    )
+    assert "at most 7° events" in said(page, "events")
+    assert "slack: median 7°" in page
+
+
+def test_growth_since_a_week_that_is_not_whole_says_so() -> None:
+    page = page_of(completeness=[observed()])
+
+    assert "; as many as the week before (not whole)" in said(page, "active")
 
 
 def test_few_behind_a_rate_are_marked() -> None:

@@ -105,6 +105,14 @@ def test_much_at_once_is_made_in_slices(
     assert report(tmp_path, source) == expected
 
 
+def test_a_source_without_a_name_is_not_the_folder_one_is_in(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    said = refused(capsys, tmp_path, "")
+
+    assert "a SOURCE has no name: is the variable empty" in said
+
+
 def test_a_directory_is_told_by_its_files(requests: list[bytes], tmp_path: Path) -> None:
     told: list[float] = []
     (tmp_path / "empty.ndjson").touch()

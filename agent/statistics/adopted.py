@@ -62,11 +62,9 @@ def active(rows: Sequence[Active], period: Period) -> str:
     before = next(iter(of_week(rows, period.before)), None)
     if before is not None and is_number(before.installations):
         more = int(figure(now.installations) - figure(before.installations))
-        said += (
-            f"; {more_or_fewer(more)} than the week before"
-            if more
-            else "; as many as the week before"
-        )
+        why = period.why(before.week)
+        said += f"; {more_or_fewer(more)} than" if more else "; as many as"
+        said += f" the week before{f' ({why})' if why else ''}"
     moved = [
         f"{number(value)} {what}"
         for value, what in (

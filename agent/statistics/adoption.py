@@ -65,8 +65,8 @@ def _adoption(
             one.key[0],
             number(one.installations) + parts.few(one),
             percent(shares.get(one.key)),
-            change(shares.get(one.key), shares_before.get(one.key)),
             between(bounds),
+            change(shares.get(one.key), shares_before.get(one.key)),
         )
         for one, bounds in zip(now, older, strict=True)
     ]
@@ -89,7 +89,7 @@ def _adoption(
         ),
         parts.table(
             f"{what} in the week of {parts.period.this}",
-            (what, "installations", "share", "points", "it or older"),
+            (what, "installations", "share", "it or older", "points"),
             figures,
             table,
             of=now,

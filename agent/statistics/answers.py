@@ -169,6 +169,14 @@ class Failure(Row):
     installations_unobserved: Told = None
     failed_all: Told = None
 
+    @property
+    def share_failed(self) -> Told:
+        """Of the installations whose attempts are known; withheld where one of the two is."""
+        failed, of = self.installations_failed, self.installations_observed
+        if failed is WITHHELD or of is WITHHELD:
+            return WITHHELD
+        return failed / of if failed is not None and of else None
+
 
 @frozen(kw_only=True)
 class Misconfigured(Row):

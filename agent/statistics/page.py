@@ -129,7 +129,12 @@ def _method(shown: Shown, about: About) -> Element:
                "this was made: a clock is wrong." if about.ahead else ".")),
         tag("li", "An installation counts once a week, with what its latest report says. "
             "Shares are of those of which it is known, those in the files of all that reported."),
-        tag("li", f"° marks fewer than {FEW} installations: a few more or less change much."),
+        tag("li", f"° marks fewer than {FEW} installations, or that it is withheld how many: a "
+            "few more or less change much."),
+        tag("li", "All of it is of installations that run this agent and let it send, which need "
+            "not be like the others. Unknown is what nobody said, several what more than one "
+            "said at a time, other what no list of the agent's has, as a BotKube of one's own; "
+            "points are those of a share in hundredths, against the week before."),
         tag("li", "Hatched columns and bars are of a week that is not whole, or of which less "
             "than 90 % of the time was observed; dotted ones are withheld. What could not be "
             "observed is left out, and never counted as zero."),

@@ -15,7 +15,6 @@ from agent.statistics import wording
 from agent.statistics.answers import WITHHELD, Active, Row, Told
 from agent.statistics.charts import Bar, Drawing, Trend
 from agent.statistics.periods import (
-    FEW,
     MAX_WEEKS,
     Period,
     by_key,
@@ -173,7 +172,9 @@ class Parts:
         made = []
         for one in rows[:MAX_BARS]:
             value: Told = getattr(one, name)
-            said = text(value) + (self.few(one, *few) if is_number(value) else "")
+            said = text(value)
+            if is_number(value):
+                said += wording.mark(one, *few, is_apart=True)
             made.append(Bar(label(one), value, said, was(before, one, name), is_doubtful))
         is_cut = (
             cut(rows, MAX_BARS, name)
@@ -221,7 +222,7 @@ class Parts:
             f"{wording.whose_by_week(now, rows).capitalize()}.",
             self.weekly(*(one.values for one in trends)),
             cut(drawable, MAX_ROWS, "installations"),
-            "Without what neither this week nor the one before has."
+            "Without what is told of neither this week nor the one before."
             if len(values) > len(of_known(now))
             else "",
         )
@@ -322,8 +323,7 @@ class Parts:
 
     def few(self, row: Row, *names: str) -> str:
         """Return the mark of a number that says little: few are behind it, by one of `names`."""
-        of: list[Told] = [getattr(row, name) for name in names or ("installations",)]
-        return "°" if any(is_number(one) and figure(one) < FEW for one in of) else ""
+        return wording.mark(row, *names)
 
     def week(self, week: date) -> str:
         """Return a week, and what is wrong with it."""

@@ -45,6 +45,8 @@ def show_report(
 ) -> int:
     """Write the report on exported events."""
     errors = Console(stderr=True)
+    if "" in sources:
+        return _refuse(errors, "a SOURCE has no name: is the variable empty that was to name it?")
     try:
         # What cannot be written is known before anything is read.
         with handled() as signals, _room(output) as room:

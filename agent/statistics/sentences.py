@@ -28,6 +28,7 @@ from agent.statistics.wording import (
     is_any_withheld,
     listing,
     many_of,
+    mark,
     most_of,
     nothing,
     share_of,
@@ -56,7 +57,8 @@ def _switched_on(rows: Sequence[Integration], what: str, whose: str) -> str:
     if not now:
         return ""
     said = as_far_as(rows, "share_on", f"{what} switched on most often, as a share {whose}")
-    return f"{said}: {listing([f'{one.platform} ({percent(one.share_on)})' for one in now[:3]])}."
+    few = [f"{one.platform} ({percent(one.share_on)}{mark(one)})" for one in now[:3]]
+    return f"{said}: {listing(few)}."
 
 
 def per_day(rows: Sequence[PerDay], period: Period) -> str:
@@ -72,7 +74,7 @@ def per_day(rows: Sequence[PerDay], period: Period) -> str:
         return nothing(period, "events_per_day", "No day was observed as a whole.")
     one = now[0]
     said = f"On half of the days an installation with {one.platform} handles at most"
-    said += f" {number(one.median)} events a day"
+    said += f" {number(one.median)}{mark(one, is_apart=True)} events a day"
     if is_number(one.p90):
         said += f", on nine days of ten at most {number(one.p90)}"
     return f"{said}."
@@ -124,10 +126,26 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
     said = f"Of those {' '.join(which)}, " if which else ""
     at_least = "at least " if hidden & {*worst} else ""
     whose_events = "its events were" if len(worst) == 1 else "their events each were"
+    few = [one for one in now if one.platform in worst and is_number(one.rate)]
     return (
-        f"{said}{listing(first_few(worst))} lost most: {at_least}{percent(most)} of "
-        f"{whose_events} not delivered."
+        f"{said}{listing(first_few(worst))} lost most: {at_least}{percent(most)}"
+        f"{max(mark(one, 'installations_observed', is_apart=True) for one in few)} of "
+        f"{whose_events} not delivered.{_hit(now)}"
     )
+
+
+def _hit(rows: Sequence[Failure]) -> str:
+    """Say what hit most installations, each counted once whatever it sends."""
+    now = [one for one in rows if figure(one.installations_failed)]
+    if not now:
+        return ""
+    most = max(now, key=lambda one: figure(one.installations_failed))
+    those = [one for one in now if one.installations_failed == most.installations_failed]
+    names = listing(first_few([f"{one.reason} on {one.platform}" for one in those]))
+    said = f"{names} hit most installations: {number(most.installations_failed)}"
+    if len(those) == 1 and is_number(most.installations_observed):
+        said += f" of {number(most.installations_observed)} that tried"
+    return f" {as_far_as(rows, 'installations_failed', said)}."
 
 
 def lost(rows: Sequence[Failure]) -> dict[str, float]:
@@ -183,7 +201,8 @@ def crashes(rows: Sequence[Crashes], kinds: Sequence[CrashKind], period: Period)
             return f"{said} of those versions that are told; it is withheld of {whose}."
         return f"{said} in hours in which one version is known to have run."
     said = f"BotKube {worst.botkube_version} crashed most for its time"
-    said = f"{as_far_as(named, 'per_1000_hours', said)}: {number(worst.per_1000_hours)} times in"
+    times = number(worst.per_1000_hours) + mark(worst, is_apart=True)
+    said = f"{as_far_as(named, 'per_1000_hours', said)}: {times} times in"
     return f"{said} 1,000 hours{_mostly(worst, of_week(kinds, period.this))}."
 
 
@@ -192,8 +211,8 @@ def _mostly(version: Crashes, kinds: Sequence[CrashKind]) -> str:
     most = max(of_it, key=lambda one: figure(one.crashes), default=None)
     if most is None or not figure(most.crashes):
         return ""
-    told = "; of the kinds told" if is_any_withheld(of_it, "crashes") else ","
-    return f"{told} most often of kind {most.kind}"
+    told = ", of the kinds told" if is_any_withheld(of_it, "crashes") else ""
+    return f"{told}, most often of kind {most.kind}"
 
 
 def completeness(rows: Sequence[Completeness], period: Period) -> str:

@@ -60,6 +60,7 @@ def failures(parts: Parts) -> Element:
                 "rate",
                 "rate before",
                 "installations",
+                "of those that tried",
                 "failed in all",
                 "installations in all",
             ),
@@ -73,6 +74,7 @@ def failures(parts: Parts) -> Element:
                     percent(one.rate),
                     percent(was(before, one, "rate")),
                     number(one.installations_failed) + parts.few(one, "installations_failed"),
+                    percent(one.share_failed),
                     number(one.failed_all),
                     number(one.installations) + parts.few(one),
                 )
@@ -81,8 +83,11 @@ def failures(parts: Parts) -> Element:
             "notification_failures",
             of=rows,
             words=3,
-            note="The rate is of windows in which attempts are seen, too; in all is what failed "
-            "anywhere.",
+            note="The rate is of windows in which attempts are seen, too, and of the attempts of "
+            "all installations together: one that sends much can decide it, while of those that "
+            "tried each counts once. In all is what failed anywhere. An event is news of the "
+            "cluster, a reply the answer to a command; of what it is, or where, not every line "
+            "tells (unknown).",
         ),
     )
 

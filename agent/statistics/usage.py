@@ -100,7 +100,8 @@ def per_day(parts: Parts) -> Element:
             one.median,
             one.p75,
             one.p90,
-            f"median {number(one.median)}{parts.few(one) if is_number(one.median) else ''}",
+            f"median {number(one.median)}"
+            + (wording.mark(one, is_apart=True) if is_number(one.median) else ""),
         )
         for one in rows
     ]
@@ -144,7 +145,8 @@ def per_day(parts: Parts) -> Element:
             ],
             "events_per_day",
             of=rows,
-            note="Only days that were observed as a whole count." + _beyond(parts.shown.least),
+            note="Only days that were observed as a whole count; days left out are those of all "
+            "installations, and so in each row the same." + _beyond(parts.shown.least),
         ),
     )
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from agent.statistics.answers import WITHHELD, Row, Told
 from agent.statistics.periods import (
     ALWAYS,
+    FEW,
     Period,
     figure,
     hides_unknown,
@@ -137,6 +138,18 @@ def could_show(now: Sequence[Row], before: Sequence[Row], what: str) -> str:
 def _observable(row: Row) -> Told:
     found: Told = getattr(row, "installations_observable", None)
     return found
+
+
+def mark(row: Row, *names: str, is_apart: bool = False) -> str:
+    """Return the mark of a number that says little: few are behind it, by one of `names`.
+
+    Where these stand apart from it, so does one of which it is withheld how many are.
+    """
+    of: list[Told] = [getattr(row, name) for name in names or ("installations",)]
+    is_few = any(
+        (is_number(one) and figure(one) < FEW) or (is_apart and one is WITHHELD) for one in of
+    )
+    return "°" if is_few else ""
 
 
 def as_far_as(rows: Iterable[Row], name: str, said: str) -> str:
