@@ -28,7 +28,7 @@ from agent.statistics.answers import (
 )
 from agent.statistics.charts import WIDTH
 from agent.statistics.page import About, render
-from agent.statistics.periods import change, number, percent
+from agent.statistics.periods import change, figure, number, percent
 from agent.statistics.sentences import reason
 from agent.statistics.shown import Distribution, Minor, Pair, Shown
 from agent.statistics.wording import REASONS
@@ -1184,6 +1184,51 @@ def test_bots_are_compared_where_they_are_known_and_sinks_not_at_all() -> None:
     assert [one.split()[0] for one in drawn(bots, "was")] == [f"M{WIDTH - 1}.0", "M1.0", "M1.0"]
     assert sinks.findtext("desc") == "webhook: 60.0 %; pagerDuty: unknown"
     assert drawn(sinks, "was") == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "whose", "slack", "note"),
+    [
+        ({BEFORE, WEEK}, "of all installations at least", ["at least 60.0 %", "–"], "it is known"),
+        ({WEEK}, "of all installations at least", ["at least 60.0 %", "–"], "it is known"),
+        ({BEFORE}, "of those installations of which it is known", ["62.5 %", "–"], "it was known"),
+        (set(), "of those installations of which it is known", ["62.5 %", "+12.5"], ""),
+    ],
+)
+def test_bots_are_told_as_shares_of_all_where_it_is_withheld_of_how_many_it_is_known(
+    hidden: set[date], whose: str, slack: list[str], note: str
+) -> None:
+    def row(week: date, platform: str, many: Told, known: int) -> Integration:
+        is_told = isinstance(many, int)
+        return Integration(
+            week=week,
+            kind="bot",
+            platform=platform,
+            installations=many,
+            share=figure(many) / known if is_told and week not in hidden else WITHHELD,
+            share_at_least=figure(many) / 100 if is_told else WITHHELD,
+        )
+
+    page = page_of(
+        integrations=[
+            row(BEFORE, "slack", 48, 96),
+            row(WEEK, "slack", 60, 96),
+            row(WEEK, "teams", WITHHELD, 96),
+        ]
+    )
+    chart = drawing(page, f"Bots that are switched on, as a share {whose}")
+
+    assert {one[0]: one[-2:] for one in cells(page, "Bots and sinks")} == {
+        "slack": slack,
+        "teams": ["withheld", "–"],
+    }
+    share = slack[0].removeprefix("at least ")
+    assert chart.findtext("desc") == f"slack: {share}; teams: withheld"
+    assert f"as a share {whose}: slack ({share})." in said(page, "integrations")
+    assert bool(drawn(chart, "was")) is not bool(hidden)
+    told = numbers(page, "Bots and sinks")
+    assert f"Shares of bots are {whose}" in told
+    assert (f"not compared, for of how many {note}" in told) is bool(hidden)
 
 
 def test_what_is_withheld_of_many_is_one_bar_that_is_dotted() -> None:

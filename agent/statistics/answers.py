@@ -104,12 +104,18 @@ class Integration(Row):
     share_at_least: Told = None
 
     @property
-    def share_on(self) -> Told:
-        """Of those of which it is known; of a sink, which is never known to be off, at least.
+    def is_at_least(self) -> bool:
+        """Whether its share is of all, at least: of a sink, which is never known to be off.
 
-        None where it is known of nobody.
+        And of a bot where it is withheld of how many it is known.
         """
-        return self.share_at_least or None if self.kind == "sink" else self.share
+        is_told = isinstance(self.share_at_least, int | float)
+        return self.kind == "sink" or (self.share is WITHHELD and is_told)
+
+    @property
+    def share_on(self) -> Told:
+        """Of those of which it is known, or at least: None where it is known of nobody."""
+        return (self.share_at_least or None) if self.is_at_least else self.share
 
 
 @frozen(kw_only=True)

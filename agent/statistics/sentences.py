@@ -22,7 +22,6 @@ from agent.statistics.periods import Period, figure, is_number, number, of_week,
 from agent.statistics.shown import is_known
 from agent.statistics.wording import (
     TOO_FEW,
-    WHOSE_INTEGRATIONS,
     as_far_as,
     first_few,
     is_any_withheld,
@@ -33,6 +32,7 @@ from agent.statistics.wording import (
     nothing,
     share_of,
     told_of,
+    whose_integrations,
 )
 
 
@@ -40,8 +40,8 @@ def integrations(rows: Sequence[Integration], period: Period) -> str:
     """Say which bot and which sink most have."""
     week = of_week(rows, period.this)
     told = [
-        _switched_on([one for one in week if one.kind == kind], f"{kind}s", whose)
-        for kind, whose in WHOSE_INTEGRATIONS.items()
+        _switched_on([one for one in week if one.kind == kind], f"{kind}s")
+        for kind in ("bot", "sink")
     ]
     if not any(told):
         if is_any_withheld(week, "share_on"):
@@ -50,12 +50,13 @@ def integrations(rows: Sequence[Integration], period: Period) -> str:
     return " ".join(filter(None, told))
 
 
-def _switched_on(rows: Sequence[Integration], what: str, whose: str) -> str:
+def _switched_on(rows: Sequence[Integration], what: str) -> str:
     now = sorted(
         (one for one in rows if figure(one.share_on)), key=lambda one: -figure(one.share_on)
     )
     if not now:
         return ""
+    whose = whose_integrations(rows)
     said = as_far_as(rows, "share_on", f"{what} switched on most often, as a share {whose}")
     few = [f"{one.platform} ({percent(one.share_on)}{mark(one)})" for one in now[:3]]
     return f"{said}: {listing(few)}."

@@ -20,6 +20,7 @@ from agent.statistics.shown import days_of_few
 from agent.web.html import section, tag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from xml.etree.ElementTree import Element
 
     from agent.statistics.answers import Integration, Told
@@ -31,7 +32,10 @@ def integrations(parts: Parts) -> Element:
     rows = parts.shown.integrations
     now = of_week(rows, parts.period.this)
     now.sort(key=lambda one: (one.share_on is None, -figure(one.share_on)))
-    before = by_key(of_week(rows, parts.period.before))
+    bots = [one for one in now if one.kind == "bot"]
+    sinks = [one for one in now if one.kind == "sink"]
+    were = [one for one in of_week(rows, parts.period.before) if one.kind == "bot"]
+    before = by_key(were)
     return section(
         "integrations",
         "Which notifiers and bots are used?",
@@ -40,15 +44,16 @@ def integrations(parts: Parts) -> Element:
             "div",
             *(
                 parts.bars(
-                    f"{kind.capitalize()}s that are switched on, as a share {whose}",
-                    [one for one in now if one.kind == kind],
+                    f"{kind} that are switched on, as a share "
+                    f"{wording.whose_integrations(of_kind)}",
+                    of_kind,
                     # How lower bounds differ tells nothing.
-                    before if kind == "bot" else {},
+                    {} if _are_at_least(of_kind, were) else before,
                     "share_on",
                     lambda one: one.platform,
                     _known,
                 )
-                for kind, whose in wording.WHOSE_INTEGRATIONS.items()
+                for kind, of_kind in (("Bots", bots), ("Sinks", sinks))
             ),
             class_="both",
         ),
@@ -70,8 +75,9 @@ def integrations(parts: Parts) -> Element:
             "integrations",
             of=now,
             words=2,
-            note="Shares of bots are of those installations of which it is known. Sinks are never "
-            "known to be off: their shares, of all, are not compared.",
+            note=f"Shares of bots are {wording.whose_integrations(bots)}"
+            f"{_not_compared(bots, were)}. Sinks are never known to be off: their shares, of all, "
+            "are not compared.",
         ),
     )
 
@@ -80,8 +86,20 @@ def _known(share: Told) -> str:
     return "unknown" if share is None else percent(share)
 
 
+def _are_at_least(*weeks: Iterable[Integration]) -> bool:
+    return any(one.is_at_least for rows in weeks for one in rows)
+
+
+def _not_compared(now: Iterable[Integration], before: Iterable[Integration]) -> str:
+    if _are_at_least(now):
+        return " and not compared, for of how many it is known is withheld"
+    if _are_at_least(before):
+        return " and not compared, for of how many it was known in the week before is withheld"
+    return ""
+
+
 def _at_least(row: Integration) -> str:
-    at_least = "at least " if row.kind == "sink" and is_number(row.share_on) else ""
+    at_least = "at least " if row.is_at_least and is_number(row.share_on) else ""
     return at_least + _known(row.share_on)
 
 

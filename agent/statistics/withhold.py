@@ -41,6 +41,7 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 _QUANTILES = {"p10": 10, "p25": 25, "median": 50, "p75": 75, "p90": 90, "p99": 99}
 _PARTS = ("new", "kept", "returned", "gone")
+_OFF = ("installations_disabled", "share")
 
 
 def withhold(answers: Answers, least: int) -> Shown:
@@ -67,7 +68,7 @@ def withhold(answers: Answers, least: int) -> Shown:
             completeness=found.completeness,
         )
     everyone = {one.week: one.installations for one in told}
-    integrations = [_integration(one, least) for one in found.integrations]
+    integrations = _integrations(found.integrations, least)
     users = {(one.week, one.platform): one.installations for one in integrations}
     completeness = completeness_of(found.completeness, everyone, least)
     crashes, kinds = crashes_of(
@@ -164,8 +165,47 @@ def _came_and_went(row: Active, what: str, before: Told, least: int) -> Mapping[
 # --- what is used, and what goes wrong ------------------------------------------------------------
 
 
-def _integration(row: Integration, least: int) -> Integration:
+def _integrations(rows: Iterable[Integration], least: int) -> Sequence[Integration]:
     """Withhold users: on, off and unknown are all installations."""
+    rows = tuple(rows)
+    hidden = {one.week for one in rows if one.kind == "bot" and _hides_unknown(one, least)}
+    return tuple(
+        _bot(one, least, hides_unknown=one.week in hidden)
+        if one.kind == "bot"
+        else _sink(one, least)
+        for one in rows
+    )
+
+
+def _hides_unknown(row: Integration, least: int) -> bool:
+    """Whether a bot's row would tell of few, or its users could not be told, beside its unknown."""
+    on, off = whole(row.installations), whole(row.installations_disabled)
+    unknown = whole(row.installations_unknown)
+    spares_users = not is_few(on, least) and is_few(off, least) and off + unknown >= least
+    return is_few(unknown, least) or is_few(on + off, least) or spares_users
+
+
+def _bot(row: Integration, least: int, *, hides_unknown: bool) -> Integration:
+    """Withhold users of a bot, and who has it off: the share tells as much as that.
+
+    A report names all bots at once, so of how many it is unknown is one number, or nearly, for all
+    of a week: who is told it of one knows it of each. So it is told of each, or of none.
+    """
+    on, off = whole(row.installations), whole(row.installations_disabled)
+    hides_users = is_few(on, least) or is_few(off, least)
+    told: dict[str, Told] = {}
+    if hides_unknown:
+        # What they leave of all are the others, off and unknown.
+        hides_users = is_few(on, least) or whole(row.installations_all) - on < least
+        told |= dict.fromkeys(("installations_unknown", *_OFF), WITHHELD)
+        row = evolve(row, is_complete=False)  # complete is what has none unknown
+    if hides_users:
+        told |= dict.fromkeys(("installations", "share_at_least", *_OFF), WITHHELD)
+    return changed(row, told)
+
+
+def _sink(row: Integration, least: int) -> Integration:
+    """Withhold users of a sink: each has an unknown of its own, for none says that it is off."""
     costs = {"installations": 100.0, "installations_disabled": 5.0, "installations_unknown": 1.0}
     cells = [
         Cell(name, whole(value), "all", "parts", is_few(value, least), cost)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from agent.statistics.answers import WITHHELD, Row, Told
+from agent.statistics.answers import WITHHELD, Integration, Row, Told
 from agent.statistics.periods import (
     ALWAYS,
     FEW,
@@ -26,12 +26,6 @@ TOO_FEW = "It is withheld: it would tell of single installations."
 AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installations."
 SO_FEW = "It is withheld: too few installations reported in the week to tell of them."
 NOBODY = "Nobody reported in the week."
-
-WHOSE_INTEGRATIONS = {
-    "bot": "of those installations of which it is known",
-    "sink": "of all installations at least",
-}
-"""Of whom the shares of each kind are."""
 
 REASONS = {
     "observed": "an agent was there and read what BotKube wrote",
@@ -110,6 +104,13 @@ def whose(rows: Sequence[Row]) -> str:
     if many := not_known(rows):
         return f"of those installations of which it is known (of {many:,} it is not)"
     return "of all installations"
+
+
+def whose_integrations(rows: Iterable[Integration]) -> str:
+    """Say of which installations the shares of a week's bots are, or of its sinks."""
+    if any(one.is_at_least for one in rows):
+        return "of all installations at least"
+    return "of those installations of which it is known"
 
 
 def whose_by_week(now: Sequence[Row], rows: Sequence[Row]) -> str:
