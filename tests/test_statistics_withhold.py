@@ -281,6 +281,35 @@ def test_what_can_be_told_is_told() -> None:
     assert len(shown.kubernetes_adoption) == 2
 
 
+@pytest.mark.parametrize(
+    ("oldest", "told"),
+    [
+        # Told apart, all three versions would hide all of the oldest minor.
+        ((5, 2, 3), {("v1.12", "1.28"): 5, ("all others", "1.28"): 5}),
+        ((5, 6, 7), {("v1.12.0", "1.28"): 5, ("v1.13.0", "1.28"): 6, ("v1.14.0", "1.28"): 7}),
+        ((2, 2, 1), {}),
+    ],
+)
+def test_versions_are_told_apart_as_the_oldest_minors_allow(
+    oldest: tuple[int, ...], told: dict[tuple[str, str], int]
+) -> None:
+    """The finer the better, but not where it leaves nothing of what could be dropped."""
+    newer = {"v1.12.0": (30, 30), "v1.13.0": (20, 10), "v1.14.0": (40, 10)}
+    joint = {
+        (version, minor, "eks"): many
+        for (version, those), old in zip(newer.items(), oldest, strict=True)
+        for minor, many in zip(("1.28", "1.30", "1.31"), (old, *those), strict=True)
+    }
+    shown = withhold(adoption(joint), 5)
+
+    assert {
+        (one.botkube_version, one.kubernetes_minor): one.installations
+        for one in shown.version_by_minor
+        if one.kubernetes_minor == "1.28" and one.installations is not WITHHELD
+    } == told
+    assert shown.kubernetes_adoption
+
+
 def test_of_what_hides_few_the_least_is_withheld() -> None:
     many = {"v1.12.0": 80, "v1.13.0": 10, "v1.14.0": 2}
     joint = {(version, "1.30", "eks"): count for version, count in many.items()}

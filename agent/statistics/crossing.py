@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
-from math import inf
+from math import inf, log2
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -13,11 +13,14 @@ from attrs import evolve
 from agent.statistics.answers import Answers, Both, Kubernetes, Row
 from agent.statistics.blanks import blank, by_week, is_few, whole
 from agent.statistics.hiding import Cell, hide
+from agent.statistics.periods import version_order
 from agent.statistics.shown import OTHERS, Distribution, Minor, Pair, Shown
 
 Hidden = frozenset[Hashable]
 _SERIES = (12, 8, 6, 4, 3, 2, 1)
 """How many series of versions are told apart where not all can be."""
+_FEW_OLDER = 0.1
+"""Of all: if so many have an older minor, it is of no use that the newer ones are dropped."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
 _MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
 
@@ -124,16 +127,53 @@ def _hide_adoption(
             hidden |= alone
     if len(told) < len(margins):
         return told, frozenset(hidden)
+    oldest = _oldest(margins["kubernetes_minors"], hidden)
     for names in (tuple(crossed), ("version_by_minor",), ("kubernetes_adoption",)):
-        for group in _groupings(margins["version_adoption"]):
+        could_be = []
+        has_pairs = "version_by_minor" in names
+        for group in _groupings(margins["version_adoption"]) if has_pairs else (str,):
             tables = {**told, **{name: crossed[name] for name in names}}
-            if "version_by_minor" in tables:
+            if has_pairs:
                 tables["version_by_minor"] = _grouped(tables["version_by_minor"], group)
             cells = _cells(tables, least, group, are_fixed=margins.keys())
             all_of_it = hide(cells, least, hidden)
             if all_of_it is not None:
-                return tables, all_of_it
+                could_be.append((tables, all_of_it))
+        if could_be:
+            # The first, of those that tell as much: the finest.
+            return max(could_be, key=lambda one: _told_of(oldest, *one))
     return told, frozenset(hidden)
+
+
+def _oldest(minors: Sequence[Row], hidden: Set[Hashable]) -> Sequence[str]:
+    """Return the minors that are told and few have an older one of: those that could be dropped."""
+    told = [one for one in minors if ("kubernetes_minors", *one.key) not in hidden]
+    everyone = sum(whole(one.installations) for one in minors)
+    older = 0
+    found = []
+    for one in sorted(told, key=lambda one: version_order(one.key[0])):
+        if older >= _FEW_OLDER * everyone or version_order(one.key[0])[0]:
+            break
+        found.append(one.key[0])
+        older += whole(one.installations)
+    return found
+
+
+def _told_of(minors: Iterable[str], tables: Mapping[str, Sequence[Row]], hidden: Hidden) -> float:
+    """Return how much the table tells of which BotKube runs on each of these minors, in bits.
+
+    It is made of what would be told: all that is withheld of a minor is one number there.
+    """
+    bits = 0.0
+    for minor in minors:
+        parts: Counter[Hashable] = Counter()
+        for one in tables.get("version_by_minor", ()):
+            if one.key[1] == minor:
+                name = ("version_by_minor", *one.key)
+                parts[None if name in hidden else name] += whole(one.installations)
+        everyone = parts.total() or 1
+        bits += sum(many * log2(everyone / many) for many in parts.values() if many) / everyone
+    return round(bits, 9)
 
 
 def _grouped(rows: Iterable[Row], group: Callable[[str], str]) -> Sequence[Row]:
