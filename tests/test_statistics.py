@@ -568,10 +568,10 @@ def test_a_table_says_what_was_in_the_week_before() -> None:
     told = rows_of_table(page, f"BotKube in the week of {WEEK}")
 
     # Of the eighty of which it is known: in the week before it was known of all.
-    assert [[cell.text for cell in row][:4] for row in told] == [
-        ["v1.13.0", "40", "50.0 %", "-20.0"],
-        ["v1.14.0", "40", "50.0 %", "+20.0"],
-        ["unknown", "20°", "–", "–"],
+    assert [[cell.text for cell in row] for row in told] == [
+        ["v1.13.0", "40", "50.0 %", "50.0 %", "-20.0"],
+        ["v1.14.0", "40", "50.0 %", "100.0 %", "+20.0"],
+        ["unknown", "20°", "–", "–", "–"],
     ]
     assert "Shares are of those installations of which it is known (of 20 it is not)." in page
     assert '<p class="said"></p>' not in page and '<p class="said"/>' not in page  # noqa: PT018
