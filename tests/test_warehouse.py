@@ -114,7 +114,6 @@ DEBUG: Mapping[str, Value] = {
     "slack_enabled": True,
     "teams_enabled": False,
 }
-NOTHING: Mapping[str, Value] = {}
 INFO: Mapping[str, Value] = {
     **DEBUG,
     "commands_observable": False,
@@ -469,7 +468,7 @@ def test_who_could_show_no_fault_is_no_part_of_their_share(database: Database) -
         # Of what is withheld in part the rest is there.
         Stream("d", "d").window(MONDAY, fault, said=said),
         # Where there is no BotKube there is no configuration of it.
-        Stream("e", "e").window(MONDAY, said=NOTHING),
+        Stream("e", "e").window(MONDAY, said={}),
     )
 
     row = database.row("configuration_errors")
