@@ -285,15 +285,18 @@ class Windows:
             window.unsent_late += is_late
 
     def add_gap(self, gap: Gap, *, now_seconds: int) -> None:
-        """Spread a gap over the windows it crosses; at least a second in its first one."""
+        """Spread a gap over the windows it crosses; at least a second in its first one.
+
+        Of one that crosses too many the first says it, which was open then, and the last.
+        """
         # Up: a line that was lost in a begun second is of that second's window.
         start, end = gap.start_ns // NANOS, -(-max(gap.end_ns, gap.start_ns) // NANOS)
-        start = max(start, self.closed_until, end - MAX_GAP_WINDOWS * self.seconds)
+        start = max(start, self.closed_until)
         end = max(end, start + 1)
         while start < end:
             stop = min(end, self.end_of(start))
             self._window(start, now_seconds).gaps[gap.reason] += stop - start
-            start = stop
+            start = max(stop, end - (MAX_GAP_WINDOWS - 2) * self.seconds)
 
     def oldest(self) -> int | None:
         """Return the start of the oldest open window, if any."""

@@ -347,6 +347,19 @@ def test_a_gap_loses_no_second(start: int, length: int, seconds: int) -> None:
     assert max(length, 1) == sum(one.gaps["rotated"] for one in windows.open.values())
 
 
+def test_a_gap_over_too_many_windows_is_said_by_the_first_and_the_last() -> None:
+    """The first was open then: without it, it would be the only one that says that all was read."""
+    windows = Windows(HOUR)
+    start, end = T0 + HOUR // 2, T0 + 5000 * HOUR + 60
+    windows.add_gap(Gap("stopped", start * NANOS, end * NANOS), now_seconds=end)
+
+    assert len(windows.open) <= MAX_GAP_WINDOWS
+    assert windows.open[T0].gaps["stopped"] == HOUR // 2
+    last = [5000 - at for at in range(MAX_GAP_WINDOWS - 2)]
+    assert {(at - T0) // HOUR for at in windows.open} - {0} >= set(last)
+    assert windows.open[T0 + 5000 * HOUR].gaps["stopped"] == 60
+
+
 def test_a_gap_is_rounded_up_to_minutes() -> None:
     windows = Windows(HOUR)
     for reason, seconds in (("rotated", 1), ("stopped", 60), ("unreadable", 61)):
