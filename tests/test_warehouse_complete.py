@@ -12,9 +12,12 @@ from typing import TypeAlias
 
 import pytest
 
+from agent.disclosure import event_names
 from agent.model import Aggregate, Value
+from agent.names import snake
 from agent.sink.batch import Event
 from agent.statistics.warehouse import Warehouse
+from tests.shipped import RULES
 from tests.test_warehouse import (
     DAY,
     DEBUG,
@@ -66,9 +69,9 @@ def play(spoil: Spoil | None = None) -> list[bytes | list[Event]]:
     one, other = Stream("a", "a"), Stream("b", "b")
     days = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
     rest = [other.window(START + at * DAY, *COUNTS, length=DAY) for at in range(23)]
-    who = [who for each in (one, other) for who in each.who(START)]
+    who = [each.who(START + at * DAY) for each in (one, other) for at in range(23)]
     changed = days if spoil is None else spoil(one, days)
-    return [who, *changed, *rest]
+    return [*who, *changed, *rest]
 
 
 def without(day: int, event: str | None = None) -> Spoil:
@@ -280,6 +283,91 @@ def wiped(_one: Stream, days: Days) -> Days:
         after.window(monday + 2 * HOUR, *COUNTS, length=22 * HOUR),
         *(after.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 2, 23)),
     ]
+
+
+def off_on_monday(_one: Stream, _days: Days) -> Days:
+    """Let the window of the Monday after be discarded by a switch, with what was late in it."""
+    one, after = Stream("a", "a"), Stream("a", "after")
+    return [
+        *(one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 1)),
+        *(after.window(START + at * DAY, *COUNTS, length=DAY) for at in range(SUNDAY + 2, 23)),
+    ]
+
+
+def lost_on_monday(_one: Stream, _days: Days) -> Days:
+    """Let the state be lost on the Monday after, with what was late in its open window."""
+    one, after = Stream("a", "a"), Stream("a", "after")
+    lost: Mapping[str, Value] = {**DEBUG, "gap_seconds_state_lost": HOUR}
+    monday = SUNDAY + 1
+    return [
+        *(one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(monday)),
+        *(
+            after.window(
+                START + at * DAY, *COUNTS, length=DAY, said=lost if at == monday else DEBUG
+            )
+            for at in range(monday, 23)
+        ),
+    ]
+
+
+def slot_taken(_one: Stream, days: Days) -> Days:
+    """Let a node's slot be given back long before, and another begin after: neither lacks any."""
+    before, after = Stream("a", "before"), Stream("a", "after")
+    lost: Mapping[str, Value] = {**DEBUG, "gap_seconds_state_lost": 60}
+    begins = SUNDAY + 3
+    return [
+        *days,
+        *(before.window(START + at * DAY, *COUNTS, length=DAY) for at in range(3)),
+        *(
+            after.window(
+                START + at * DAY, *COUNTS, length=DAY, said=lost if at == begins else DEBUG
+            )
+            for at in range(begins, 23)
+        ),
+    ]
+
+
+def new_version_withheld(_one: Stream, _days: Days) -> Days:
+    """Let Friday's upgrade be to a version that the rules have just come to know."""
+    one = Stream("a", "a")
+    withheld = {f"{snake(event)}_withheld": True for event in event_names(RULES)}
+    silent = {name: what for name, what in DEBUG.items() if name != "botkube_version"}
+    friday = MIDDLE + 4
+    return [
+        one.window(
+            START + at * DAY,
+            *(COUNTS if at < friday else ()),
+            length=DAY,
+            said=DEBUG if at < friday else {**silent, **withheld},
+        )
+        for at in range(23)
+    ]
+
+
+def known_from(day: int) -> Spoil:
+    """Let nobody know what is on before a day, from which on it is off."""
+    unknown = {name: what for name, what in DEBUG.items() if not name.endswith("_enabled")}
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        off: Mapping[str, Value] = {**DEBUG, "slack_enabled": False}
+        return made_again({at: unknown if at < day else off for at in range(23)})
+
+    return spoil
+
+
+def an_hour_lost(day: int) -> Spoil:
+    """Let the request of an hour be lost: it may have said that the cluster is another."""
+
+    def spoil(_one: Stream, _days: Days) -> Days:
+        one = Stream("a", "a")
+        begin = START + day * DAY
+        before = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(day)]
+        parts = [one.window(begin, *COUNTS, length=10 * HOUR), one.window(begin + 10 * HOUR)]
+        rest = one.window(begin + 11 * HOUR, *COUNTS, length=13 * HOUR)
+        after = [one.window(START + at * DAY, *COUNTS, length=DAY) for at in range(day + 1, 23)]
+        return [*before, parts[0], rest, *after]
+
+    return spoil
 
 
 def copied_state(_one: Stream, days: Days) -> Days:
@@ -534,7 +622,8 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(
             stopped_from(MIDDLE - 2, MIDDLE + 1),
-            {*SUMS, "integrations", "events_per_day"},
+            # In which cluster it ended the week before nobody knows.
+            {*SUMS, "active_installations", "integrations", "events_per_day"},
             id="it was stopped over the week's begin",
         ),
         pytest.param(
@@ -568,15 +657,43 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="it was switched off over the week's end",
         ),
         pytest.param(
-            off_on_sunday(660),
-            {*SUMS, "integrations", "events_per_day"},
-            id="it was switched off for eleven minutes",
+            off_on_sunday(60),
+            # Which cluster it was in is told once a day.
+            {*SUMS, "active_installations", "integrations", "events_per_day"},
+            id="it was switched off for a minute",
         ),
-        pytest.param(off_on_sunday(600), {"events_per_day"}, id="for ten minutes"),
         pytest.param(
             wiped,
             {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="the other node's state was lost",
+        ),
+        pytest.param(
+            off_on_monday,
+            {*SUMS, "events_per_day"},
+            id="it was switched off on the day after",
+        ),
+        pytest.param(
+            lost_on_monday, {*SUMS, "events_per_day"}, id="its state was lost on the day after"
+        ),
+        pytest.param(slot_taken, set(), id="a free slot was taken later on"),
+        pytest.param(
+            new_version_withheld,
+            {*SUMS, "version_adoption", "version_by_kubernetes", "events_per_day"},
+            id="the version that it was upgraded to is withheld",
+        ),
+        pytest.param(
+            known_from(MIDDLE + 2), {"integrations"}, id="what is on is known from Wednesday on"
+        ),
+        pytest.param(known_from(MIDDLE), set(), id="what is on is known from Monday on"),
+        pytest.param(
+            an_hour_lost(WEDNESDAY),
+            {*SUMS, "integrations", "events_per_day", "completeness"},
+            id="an hour of Wednesday is lost",
+        ),
+        pytest.param(
+            an_hour_lost(SUNDAY),
+            {*SUMS, "active_installations", "integrations", "events_per_day", "completeness"},
+            id="an hour of Sunday is lost",
         ),
         pytest.param(copied_state, {*SUMS, "events_per_day"}, id="more arrived than was told"),
         pytest.param(idle(), set(), id="there is one without a BotKube"),
@@ -587,7 +704,7 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(
             idle(events_discarded=1),
-            {*SUMS, *LATEST, "integrations"},
+            {*SUMS, *LATEST, "integrations", "events_per_day"},
             id="all that is known of a BotKube was discarded",
         ),
         pytest.param(
@@ -638,6 +755,44 @@ def test_an_answer_that_something_may_have_changed_is_not_complete(
     database.take(*play(spoil))
 
     assert incomplete(database) == expected
+
+
+def test_a_day_whose_events_are_withheld_is_left_out(database: Database) -> None:
+    """Though nobody can tell that there was a BotKube."""
+    database.take(*play(new_version_withheld))
+
+    days = {
+        str(row["week"]): (row["installation_days"], row["days_left_out"])
+        for row in database.rows("events_per_day")
+        if row["platform"] == "slack" and "2026-11-23" <= str(row["week"]) <= "2026-12-07"
+    }
+    assert days == {"2026-11-23": (14, 0), "2026-11-30": (11, 3), "2026-12-07": (7, 7)}
+
+
+def test_a_cluster_is_not_new_in_which_one_may_have_been(database: Database) -> None:
+    """A BotKube that nobody could see for a week has its id made anew two weeks after."""
+    one, after = Stream("c", "c", cluster="elsewhere"), Stream("d", "d", cluster="elsewhere")
+    unseen: Mapping[str, Value] = {"gap_seconds_unreadable": DAY}
+    sent = [
+        one.who(START + at * DAY) + one.window(START + at * DAY, length=DAY, said=said)
+        for at in range(15)
+        for said in [unseen if at < MIDDLE else {}]
+    ]
+    sent += [
+        after.who(START + at * DAY) + after.window(START + at * DAY, *COUNTS, length=DAY)
+        for at in range(15, 30)
+    ]
+    rest = [
+        Stream("b", "b", seq=at).window(START + at * DAY, *COUNTS, length=DAY) for at in range(30)
+    ]
+    database.take(*sent, *rest)
+
+    rows = {str(row["week"]): row for row in database.rows("active_installations")}
+    assert rows["2026-12-07"]["clusters_new"] == 1
+    assert [bool(rows[week]["is_complete"]) for week in ("2026-12-07", "2026-12-14")] == [
+        False,
+        True,
+    ]
 
 
 def test_a_window_of_which_nothing_was_observed_names_no_version(database: Database) -> None:

@@ -33,7 +33,7 @@ WEEKS = 14
 
 UNASKED = "insert into intervals"
 """Single windows, which no answer is made of: a tenth of a refresh."""
-STEPS = ("between_days", "holes", "silences", "weeks", "undecided_weeks")
+STEPS = ("between_days", "holes", "silences", "weeks", "undecided_weeks", "unsure_clusters")
 """Views that many answers ask for, and that ask for all of history."""
 
 

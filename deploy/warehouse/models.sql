@@ -715,6 +715,7 @@ from (
         when plausible = 1
           and (
             has_report = 0 or gap_seconds > 0 or botkube_version = 'several'
+            or (botkube_version is null and withheld > 0)
           )
         then window_end
       end
@@ -784,19 +785,60 @@ from (
         then 1 else 0
       end
     ) as bigint) as events_blind,
-    max(case when plausible = 1 then slack_enabled end) as slack_enabled,
-    max(case when plausible = 1 then socket_slack_enabled end) as socket_slack_enabled,
-    max(case when plausible = 1 then cloud_slack_enabled end) as cloud_slack_enabled,
-    max(case when plausible = 1 then mattermost_enabled end) as mattermost_enabled,
-    max(case when plausible = 1 then teams_enabled end) as teams_enabled,
-    max(case when plausible = 1 then cloud_teams_enabled end) as cloud_teams_enabled,
-    max(case when plausible = 1 then discord_enabled end) as discord_enabled,
-    max(case when plausible = 1 then elasticsearch_enabled end) as elasticsearch_enabled,
-    max(case when plausible = 1 then webhook_enabled end) as webhook_enabled,
-    max(case when plausible = 1 then pager_duty_enabled end) as pager_duty_enabled
+    max(case when plausible = 1 then slack_said end) as slack_said,
+    max(case when plausible = 1 then socket_slack_said end) as socket_slack_said,
+    max(case when plausible = 1 then cloud_slack_said end) as cloud_slack_said,
+    max(case when plausible = 1 then mattermost_said end) as mattermost_said,
+    max(case when plausible = 1 then teams_said end) as teams_said,
+    max(case when plausible = 1 then cloud_teams_said end) as cloud_teams_said,
+    max(case when plausible = 1 then discord_said end) as discord_said,
+    max(case when plausible = 1 then elasticsearch_said end) as elasticsearch_said,
+    max(case when plausible = 1 then webhook_said end) as webhook_said,
+    max(case when plausible = 1 then pager_duty_said end) as pager_duty_said
   from (
     select
       *, 1 - is_implausible as plausible,
+      -- Of a platform: 2 that it is on, 0 that it is off, 1 that a BotKube ran of which nobody knows.
+      case
+        when slack_enabled is not null then 2 * slack_enabled
+        when botkube_version is not null then 1
+      end as slack_said,
+      case
+        when socket_slack_enabled is not null then 2 * socket_slack_enabled
+        when botkube_version is not null then 1
+      end as socket_slack_said,
+      case
+        when cloud_slack_enabled is not null then 2 * cloud_slack_enabled
+        when botkube_version is not null then 1
+      end as cloud_slack_said,
+      case
+        when mattermost_enabled is not null then 2 * mattermost_enabled
+        when botkube_version is not null then 1
+      end as mattermost_said,
+      case
+        when teams_enabled is not null then 2 * teams_enabled
+        when botkube_version is not null then 1
+      end as teams_said,
+      case
+        when cloud_teams_enabled is not null then 2 * cloud_teams_enabled
+        when botkube_version is not null then 1
+      end as cloud_teams_said,
+      case
+        when discord_enabled is not null then 2 * discord_enabled
+        when botkube_version is not null then 1
+      end as discord_said,
+      case
+        when elasticsearch_enabled is not null then 2 * elasticsearch_enabled
+        when botkube_version is not null then 1
+      end as elasticsearch_said,
+      case
+        when webhook_enabled is not null then 2 * webhook_enabled
+        when botkube_version is not null then 1
+      end as webhook_said,
+      case
+        when pager_duty_enabled is not null then 2 * pager_duty_enabled
+        when botkube_version is not null then 1
+      end as pager_duty_said,
       application_crashed_withheld + command_executed_withheld + command_refused_withheld
       + configuration_error_withheld + event_handled_withheld + integration_enabled_withheld
       + notification_failed_withheld as withheld,
@@ -842,34 +884,34 @@ select
 from touched_days as d
 join (
   select day, installation, 'slack' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where slack_enabled = 1
+  from touched_days where slack_said = 2
   union all
   select day, installation, 'socketSlack' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where socket_slack_enabled = 1
+  from touched_days where socket_slack_said = 2
   union all
   select day, installation, 'cloudSlack' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where cloud_slack_enabled = 1
+  from touched_days where cloud_slack_said = 2
   union all
   select day, installation, 'mattermost' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where mattermost_enabled = 1
+  from touched_days where mattermost_said = 2
   union all
   select day, installation, 'teams' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where teams_enabled = 1
+  from touched_days where teams_said = 2
   union all
   select day, installation, 'cloudTeams' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where cloud_teams_enabled = 1
+  from touched_days where cloud_teams_said = 2
   union all
   select day, installation, 'discord' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where discord_enabled = 1
+  from touched_days where discord_said = 2
   union all
   select day, installation, 'elasticsearch' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where elasticsearch_enabled = 1
+  from touched_days where elasticsearch_said = 2
   union all
   select day, installation, 'webhook' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where webhook_enabled = 1
+  from touched_days where webhook_said = 2
   union all
   select day, installation, 'pagerDuty' as platform, 1 as enabled, cast(0 as bigint) as events
-  from touched_days where pager_duty_enabled = 1
+  from touched_days where pager_duty_said = 2
   union all
   select facts.day, facts.installation, facts.platform, 0, sum(facts.count)
   from facts
@@ -928,13 +970,18 @@ select
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
   cast(sum(events_blind) as bigint) as events_blind,
-  cast(sum(case when is_whole = 0 and (active = 1 or gaps > 0) then 1 else 0 end) as bigint)
-    as days_left_out,
-  max(slack_enabled) as slack_enabled, max(socket_slack_enabled) as socket_slack_enabled,
-  max(cloud_slack_enabled) as cloud_slack_enabled, max(mattermost_enabled) as mattermost_enabled,
-  max(teams_enabled) as teams_enabled, max(cloud_teams_enabled) as cloud_teams_enabled,
-  max(discord_enabled) as discord_enabled, max(elasticsearch_enabled) as elasticsearch_enabled,
-  max(webhook_enabled) as webhook_enabled, max(pager_duty_enabled) as pager_duty_enabled
+  cast(sum(
+    case
+      when is_whole = 0
+        and (active = 1 or gaps > 0 or event_handled_withheld > 0 or events_discarded > 0)
+      then 1 else 0
+    end
+  ) as bigint) as days_left_out,
+  max(slack_said) as slack_said, max(socket_slack_said) as socket_slack_said,
+  max(cloud_slack_said) as cloud_slack_said, max(mattermost_said) as mattermost_said,
+  max(teams_said) as teams_said, max(cloud_teams_said) as cloud_teams_said,
+  max(discord_said) as discord_said, max(elasticsearch_said) as elasticsearch_said,
+  max(webhook_said) as webhook_said, max(pager_duty_said) as pager_duty_said
 from (
   select
     *,
@@ -1005,25 +1052,31 @@ where reused > 0 or steps_back > 0 or first_seq <= seq_before;
 
 -- Time in which an installation may have said what nobody heard: holes, stops of its agent, and
 -- what lies between two streams of it, as where it was switched off or its state was lost.
+-- `is_lost` is whether what was counted in it may be gone.
 create view silences as
-select installation, hole_start as since, hole_end as until, 1 as is_hole from holes
+select installation, hole_start as since, hole_end as until, 1 as is_hole, 1 as is_lost from holes
 union all
-select installation, since, until, 0 from between_days where reason = 'stopped'
+select installation, since, until, 0, 0 from between_days where reason = 'stopped'
 union all
-select installation, end_before, first_start, 0
+select installation, end_before, first_start, 0, case when nth = 1 then 1 else 0 end
 from (
   select
     installation, first_start,
+    row_number() over (partition by installation, stream order by day) as nth,
     max(last_end) over (
       partition by installation order by first_start, last_end
       rows between unbounded preceding and 1 preceding
     ) as end_before
   from stream_days
 ) as ordered
-where first_start > end_before + 600
+-- Of a short stop a stream reads on; what was not sent before another begins is gone.
+where first_start > end_before + case when nth = 1 then 0 else 600 end
 union all
--- Where a state was lost, a stream that had ended by then was to go on; others may have gone on.
-select later.installation, max(earlier.last_end), later.first_start, 0
+-- Where a state was lost, a stream that had ended by then was to go on; others may have gone on. Of
+-- one that had ended a day before it was given back, more likely.
+select
+  later.installation, greatest(max(earlier.last_end), later.first_start - 86400),
+  later.first_start, 0, 1
 from (
   select
     installation, stream, first_start, first_lost,
@@ -1038,7 +1091,7 @@ join (
   and earlier.last_end < later.first_start
 where later.nth = 1 and later.first_lost = 1
 group by later.installation, later.stream, later.first_start
-having later.first_start > max(earlier.last_end) + 600;
+having later.first_start > max(earlier.last_end);
 
 create view audit_windows as
 select
@@ -1240,13 +1293,16 @@ left join (
   select all_weeks.week
   from calendar as all_weeks
   join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
-  where one.late_lines > 0 or (one.unreported > 0 and one.day = all_weeks.week + 7)
+  where one.late_lines > 0
+    or (
+      one.day = all_weeks.week + 7 and (one.unreported > 0 or one.gap_seconds_state_lost > 0)
+    )
   union distinct
   select all_weeks.week
   from calendar as all_weeks
-  join holes
-    on holes.hole_start < (all_weeks.week + 8) * 86400
-    and holes.hole_end > (all_weeks.week + 7) * 86400
+  join silences
+    on silences.is_lost = 1 and silences.since < (all_weeks.week + 8) * 86400
+    and silences.until > (all_weeks.week + 7) * 86400
 ) as late_in
   on late_in.week = w.week
 left join (
@@ -1318,11 +1374,28 @@ from (
 ) as told
 where nth = 1;
 
+-- Of whom it cannot be told in which cluster they ended a week: that is told when it changes and once
+-- a day, and on the day on which it was told last, or after it, there was time in which nobody heard.
+create view unsure_clusters as
+select distinct installation, week
+from (
+  select s.installation, w.week, s.until, max(g.day) as day
+  from silences as s
+  join calendar as w on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
+  join installation_weeks as one
+    on one.installation = s.installation and one.week = w.week and one.active = 1
+  left join identities as g
+    on g.installation = s.installation and g.group_id is not null and g.day <= w.week + 6
+  group by s.installation, w.week, s.since, s.until
+) as told
+where until > coalesce(day, 0) * 86400;
+
 create view active_installations as
 select
   weeks.monday as week,
   weeks.is_first = 0 and weeks.ended = 1 and weeks.is_report_last = 1
     and this_week.week is null and last_week.week is null and not_new.week is null
+    and unsure.week is null and unsure_before.week is null and cluster_not_new.week is null
     as is_complete,
   weeks.installations,
   coalesce(i.fresh, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
@@ -1397,7 +1470,26 @@ left join (
   join undecided_weeks as u
     on u.installation = first_active.installation and u.week < first_active.week
 ) as not_new
-  on not_new.week = weeks.week;
+  on not_new.week = weeks.week
+left join (select distinct week from unsure_clusters) as unsure on unsure.week = weeks.week
+left join (select distinct week from unsure_clusters) as unsure_before
+  on unsure_before.week = weeks.week - 7
+left join (
+  -- Weeks with new clusters in which one may have been before that ever named them.
+  select distinct first_named.week
+  from (
+    select group_id, min(week) as week from cluster_weeks where group_id is not null
+    group by group_id
+  ) as first_named
+  join identities as g on g.group_id = first_named.group_id
+  join (
+    select installation, week from undecided_weeks
+    union distinct
+    select installation, week from unsure_clusters
+  ) as u
+    on u.installation = g.installation and u.week < first_named.week
+) as cluster_not_new
+  on cluster_not_new.week = weeks.week;
 
 create view version_adoption as
 select
@@ -1468,62 +1560,62 @@ select
 from (
   select
     week, 'bot' as kind, 'slack' as platform,
-    cast(coalesce(sum(slack_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - slack_enabled), 0) as bigint) as disabled
+    cast(sum(case when slack_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when slack_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'socketSlack' as platform,
-    cast(coalesce(sum(socket_slack_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - socket_slack_enabled), 0) as bigint) as disabled
+    cast(sum(case when socket_slack_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when socket_slack_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'cloudSlack' as platform,
-    cast(coalesce(sum(cloud_slack_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - cloud_slack_enabled), 0) as bigint) as disabled
+    cast(sum(case when cloud_slack_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when cloud_slack_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'mattermost' as platform,
-    cast(coalesce(sum(mattermost_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - mattermost_enabled), 0) as bigint) as disabled
+    cast(sum(case when mattermost_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when mattermost_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'teams' as platform,
-    cast(coalesce(sum(teams_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - teams_enabled), 0) as bigint) as disabled
+    cast(sum(case when teams_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when teams_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'cloudTeams' as platform,
-    cast(coalesce(sum(cloud_teams_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - cloud_teams_enabled), 0) as bigint) as disabled
+    cast(sum(case when cloud_teams_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when cloud_teams_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'bot' as kind, 'discord' as platform,
-    cast(coalesce(sum(discord_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - discord_enabled), 0) as bigint) as disabled
+    cast(sum(case when discord_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when discord_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'sink' as kind, 'elasticsearch' as platform,
-    cast(coalesce(sum(elasticsearch_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - elasticsearch_enabled), 0) as bigint) as disabled
+    cast(sum(case when elasticsearch_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when elasticsearch_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'sink' as kind, 'webhook' as platform,
-    cast(coalesce(sum(webhook_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - webhook_enabled), 0) as bigint) as disabled
+    cast(sum(case when webhook_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when webhook_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
   union all
   select
     week, 'sink' as kind, 'pagerDuty' as platform,
-    cast(coalesce(sum(pager_duty_enabled), 0) as bigint) as enabled,
-    cast(coalesce(sum(1 - pager_duty_enabled), 0) as bigint) as disabled
+    cast(sum(case when pager_duty_said = 2 then 1 else 0 end) as bigint) as enabled,
+    cast(sum(case when pager_duty_said = 0 then 1 else 0 end) as bigint) as disabled
   from active_weeks group by week
 ) as p
 join weeks on weeks.week = p.week

@@ -17,6 +17,7 @@ drop view if exists version_by_kubernetes;
 drop view if exists kubernetes_adoption;
 drop view if exists version_adoption;
 drop view if exists active_installations;
+drop view if exists unsure_clusters;
 drop view if exists cluster_weeks;
 drop view if exists undecided;
 drop view if exists undecided_weeks;

@@ -119,6 +119,8 @@ class OfWeek:
     """What the last reports say of Kubernetes, and their end."""
     enabled: set[str] = field(factory=set)
     disabled: set[str] = field(factory=set)
+    unsaid: set[str] = field(factory=set)
+    """What nobody knew of whether it was on while a BotKube ran."""
     shows_commands: bool = False
     shows_faults: bool = False
     observed: Counter[str | None] = field(factory=Counter)
@@ -159,6 +161,8 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     stops: list[tuple[int, int]] = field(factory=list)
     """When its agent was stopped or switched off, between two windows."""
+    gone: list[tuple[int, int]] = field(factory=list)
+    """Those of them before a stream, so that what was not sent by then is gone."""
     lost: list[tuple[str, int]] = field(factory=list)
     """Streams that began because a state was lost, and when."""
     touched: set[int] = field(factory=set)
@@ -183,6 +187,17 @@ class Known:
             for day in range(ceil(start / DAY), end // DAY)
             if day not in self.seen_on
         }
+
+    def is_unsure(self, week: int) -> bool:
+        """Whether it may have named another cluster by a week's end than the last that arrived."""
+        if week not in self.ends_of:
+            return False
+        end = start_of(week + 1)
+        named = max((day * DAY for day in self.groups if day * DAY < end), default=0)
+        return any(
+            since < end and until > max(named, start_of(week))
+            for since, until in (*self.holes, *self.stops)
+        )
 
     def group(self, week: int) -> str | None:
         """Return the cluster it was in at a week's end, as far as it said so until then."""
@@ -312,14 +327,23 @@ class Truth:
                 # The window before may be of the day before, and of the week before.
                 for number in {week, week_of(day * DAY - DAY)}:
                     self.weeks[number].spoilt.add("late")
-            elif not one.has_report and week_of(day * DAY - DAY) != week:
+            elif (not one.has_report or "state_lost" in one.gaps) and week_of(
+                day * DAY - DAY
+            ) != week:
                 # Nobody says whether something is.
                 self.weeks[week - 1].spoilt.add("late")
         _add_hours(known.of_week, of_all, windows, shows_crashes=shows_crashes)
         counted = events_of_day(windows)
         if counted is not None:
             known.days.append((day, counted))
-        elif any(one.version is not None or one.facts or one.gaps for one in windows):
+        elif any(
+            one.version is not None
+            or one.facts
+            or one.gaps
+            or one.discarded
+            or HANDLED in one.withheld
+            for one in windows
+        ):
             of_all.days_left_out += 1
         self._settle_days(installation, known, before=day - SETTLED_DAYS)
 
@@ -330,9 +354,13 @@ class Truth:
             start, end = spans.get(one.stream, (one.start, one.end))
             spans[one.stream] = min(start, one.start), max(end, one.end)
         until = known.ends
-        for start, end in sorted(spans.values()):
-            if until and start > until + STOP_SECONDS:
+        for stream, (start, end) in sorted(spans.items(), key=lambda one: one[1]):
+            # What was not sent before another stream begins is gone; of a short stop one reads on.
+            is_new = stream not in known.last
+            if until and start > until + (0 if is_new else STOP_SECONDS):
                 self._note_stop(known, until, start)
+                if is_new:
+                    known.gone.append((until, start))
             until = max(until, end)
 
     def _settle_days(self, installation: str, known: Known, *, before: float) -> None:
@@ -418,7 +446,7 @@ class Truth:
         week.places[one.place] += 1
         week.both[one.version, *one.place] += 1
         week.enabled.update(one.enabled)
-        week.disabled.update(one.disabled - one.enabled)
+        week.disabled.update(one.disabled - one.enabled - one.unsaid)
         week.show_commands += one.shows_commands
         week.show_faults += one.shows_faults
 
@@ -471,10 +499,12 @@ class Truth:
                     for name, last in known.last.items()
                     if name != stream and last.end < start
                 )
-                until = max(ended, default=start)
-                if start > until + STOP_SECONDS:
+                # One that had ended a day before was given back, more likely.
+                until = max(max(ended, default=start), start - DAY)
+                if start > until:
                     self._note_stop(known, until, start)
-            for start, end in known.holes:
+                    known.gone.append((until, start))
+            for start, end in (*known.holes, *known.gone):
                 for number in range(week_of(start), week_of(end - 1) + 1):
                     if start < start_of(number) + DAY:
                         self.weeks[number - 1].spoilt.add("late")
@@ -507,6 +537,38 @@ class Truth:
             and any(
                 one < week
                 for one in known.idle | {one for one in known.silent if first and one >= first}
+            )
+            for known in self.known.values()
+        )
+
+    def are_clusters_sure(self, week: int) -> bool:
+        """Whether it is known in which clusters all were, also in the week before.
+
+        And that none of the new ones may have been there in an earlier week.
+        """
+        first: dict[str, int] = {}
+        for known in self.known.values():
+            for number in known.ends_of:
+                group = known.group(number)
+                if group is not None:
+                    first[group] = min(first.get(group, number), number)
+        new = {group for group, number in first.items() if number == week}
+        return not any(
+            any(known.is_unsure(number) for number in (week, week - 1))
+            or (
+                not new.isdisjoint(known.groups.values())
+                and any(
+                    number < week
+                    and (
+                        known.is_unsure(number)
+                        or (
+                            number not in known.ends_of
+                            and number in known.idle | known.silent
+                            and number >= (self.first_week or number)
+                        )
+                    )
+                    for number in known.ends_of.keys() | known.idle | known.silent
+                )
             )
             for known in self.known.values()
         )
@@ -626,10 +688,13 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.places.append(window.place)
     if not window.has_report:
         one.unreported_end = max(one.unreported_end, window.end)
-    if not window.has_report or window.gaps or window.version == "several":
+    hides_version = window.version is None and window.withheld
+    if not window.has_report or window.gaps or window.version == "several" or hides_version:
         one.unseen_end = max(one.unseen_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
+    if window.version is not None:
+        one.unsaid |= {platform for _, platform in PLATFORMS} - window.enabled.keys()
     one.shows_commands |= window.shows(COMMAND)
     one.shows_faults |= (window.has_report and FAULTY not in window.withheld) or any(
         fact.event == FAULTY for fact in window.facts
@@ -808,6 +873,7 @@ def _active(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
         and truth.is_decided(number)
         and truth.is_decided(number - 1)
         and truth.is_new_for_sure(number)
+        and truth.are_clusters_sure(number)
         and not {"later report", *DOUBTFUL} & week.spoilt,
         "installations_without_cluster": sum(
             truth.known[one].group(number) is None for one in week.active
