@@ -439,7 +439,12 @@ def test_a_day_on_which_crashes_are_withheld_is_in_no_rate_of_them(database: Dat
         *(
             other.window(MONDAY + at * HOUR, crash(1), said={**DEBUG, **withheld})
             for at in range(48)
-            for withheld in [{"application_crashed_withheld": True} if at == 30 else {}]
+            for withheld in [
+                # What was not read of it is in no hours of others.
+                {"application_crashed_withheld": True, "gap_seconds_rotated": 600}
+                if at == 30
+                else {}
+            ]
         ),
     )
 
@@ -467,6 +472,8 @@ def test_who_could_show_no_fault_is_no_part_of_their_share(database: Database) -
         Stream("c", "c").window(MONDAY, said=said),
         # Of what is withheld in part the rest is there.
         Stream("d", "d").window(MONDAY, fault, said=said),
+        # Of a report that was lost nobody knows what it said.
+        Stream("f", "f").window(MONDAY, handled(1))[:-1],
         # Where there is no BotKube there is no configuration of it.
         Stream("e", "e").window(MONDAY, said={}),
     )
