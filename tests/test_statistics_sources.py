@@ -145,7 +145,10 @@ def kept_by_segment(folder: Path, requests: Sequence[bytes], many: int) -> list[
 
 
 def test_what_segment_keeps_is_read_from_its_folder(
-    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     kept_by_segment(tmp_path, requests, 130)
     hidden = tmp_path / "segment-logs" / ".trash"
@@ -153,6 +156,48 @@ def test_what_segment_keeps_is_read_from_its_folder(
     write(hidden / "odd.ndjson", [b"not JSON"])
 
     assert report(tmp_path / "out", str(tmp_path / "segment-logs")) == expected
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_is_read_whatever_it_is_called_and_where_it_lies(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    """As if its name were a partition's, and behind a link; one that leads back ends nothing."""
+    disk, exports = tmp_path / "disk", tmp_path / "exports"
+    for name, some in (("receivedAt=2026-01-01", requests[::2]), ("batch=1", requests[1::2])):
+        (disk / name).mkdir(parents=True)
+        write(disk / name / "a.ndjson", some)
+    exports.mkdir()
+    (exports / "linked").symlink_to(disk)
+    (disk / "back").symlink_to(exports)
+
+    assert report(tmp_path / "out", str(exports)) == expected
+
+
+def test_a_table_is_read_whatever_its_folder_is_called(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "tables").mkdir()
+    source = write_parquet(tmp_path / "tables" / "received_at=2026-01-01", requests)
+
+    assert report(tmp_path / "out", source) == expected
+
+
+@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root reads all")
+def test_a_folder_that_may_not_be_read_is_named(requests: list[bytes], tmp_path: Path) -> None:
+    closed = tmp_path / "exports" / "closed"
+    closed.mkdir(parents=True)
+    write(closed.parent / "a.ndjson", requests)
+    closed.chmod(0)
+    dropped = ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"]
+    alone = ["setpriv", *dropped] if os.getuid() == 0 else []
+    command = [*alone, sys.executable, "-m", "agent", "report", str(closed.parent)]
+    done = subprocess.run(  # noqa: S603 our own program
+        [*command, "-o", str(tmp_path / "r.html")], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 2
+    assert f"cannot use {closed}: Permission denied" in done.stderr
 
 
 def test_of_many_small_files_those_that_cannot_be_read_are_named(
@@ -212,6 +257,8 @@ def test_many_small_files_cost_little_more_than_one(requests: list[bytes], tmp_p
             load([str(source)], database, lambda _source: lambda _share: None)
             return time.process_time() - begun
 
+    # One that has to be looked at is found by halves.
+    paths[77].write_bytes(gzip.compress(gzip.decompress(paths[77].read_bytes()) + b"not JSON"))
     # By itself each takes a dozen statements, and all together more than thirty times as much.
     assert cost(tmp_path / "many") < 10 * cost(whole)
 

@@ -156,7 +156,8 @@ def _parse(
         f" coalesce({', '.join(f'call.{bag}' for bag in _BAGS)}) as bag"
         f" from (select row_number() over () as line, {own}, {call_of} as call"
         f" from read_ndjson([{', '.join(map(exactly, paths))}], columns = {{{columns}}},"
-        f" ignore_errors = true, compression = '{'gzip' if is_zipped else 'none'}',"
+        " ignore_errors = true, hive_partitioning = false,"
+        f" compression = '{'gzip' if is_zipped else 'none'}',"
         f" maximum_object_size = {MAX_LINE_BYTES}))"
     )
 

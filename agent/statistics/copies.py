@@ -21,7 +21,7 @@ class NoTableError(WarehouseError):
 
 def load_parquet(path: Path, shown: str, into: Warehouse, tables: Tables, loaded: Loaded) -> None:
     """Read a table of that name, or one of all events. Raises `NoTableError`."""
-    relation = f"read_parquet({exactly(path)})"
+    relation = f"read_parquet({exactly(path)}, hive_partitioning = false)"
     found = set(_columns(into, relation))
     name = Path(shown).stem.lower()
     parts: dict[str, str] = {}

@@ -220,13 +220,24 @@ def _files(source: str) -> list[Path]:
     if not path.is_dir():
         return [path]
     found = []
-    for folder, folders, files in os.walk(path):
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, files in os.walk(path, onerror=_refuse, followlinks=True):
+        at = Path(folder).stat()
+        if (at.st_dev, at.st_ino) in seen:
+            folders[:] = []  # a link leads back
+            continue
+        seen.add((at.st_dev, at.st_ino))
         folders[:] = sorted(one for one in folders if not one.startswith("."))
         within = (Path(folder, one) for one in sorted(files) if _is_export(one))
         found += [one for one in within if one.is_file()]
     if not found:
         raise WarehouseError(f"{readable(source)}: no export and no ledger is in this directory")
     return found
+
+
+def _refuse(error: OSError) -> None:
+    """Pass over no folder: what cannot be read would be missing, and nobody would know."""
+    raise error
 
 
 def _is_export(name: str) -> bool:
@@ -258,11 +269,7 @@ def _load_files(
         part = part_of(tell, 100 * begun / whole, 100 * (begun + size) / whole)
         try:
             with watched(into.connection, part):
-                are_read = len(some) > 1 and load_together(
-                    some, into, tables, loaded, is_zipped=kind == _PACKED
-                )
-                for path in () if are_read else some:
-                    _load_file(path, readable(path), kind, into, tables, loaded)
+                _load_some(some, kind, into, tables, loaded)
         except NoTableError as error:
             # What else lies in a folder is left alone, as in a database.
             if not Path(source).is_dir():
@@ -274,22 +281,30 @@ def _load_files(
 
 
 def _together(exports: Mapping[Path, int]) -> Iterator[tuple[str, list[Path]]]:
-    """Yield what files are, and small ones of lines that follow each other together."""
-    kept: list[Path] = []
-    of = ""
+    """Yield what files are, and small ones of lines together."""
+    kept: dict[str, list[Path]] = {_PLAIN: [], _PACKED: []}
     for path, size in exports.items():
         kind = _kind(path)
-        is_small = size <= _SMALL_BYTES and kind in {_PLAIN, _PACKED} and _is_named(path)
-        if kept and (not is_small or kind != of or len(kept) == _MOST_TOGETHER):
-            yield of, kept
-            kept = []
-        if is_small:
-            kept.append(path)
-            of = kind
-        else:
+        if size > _SMALL_BYTES or kind not in kept or not _is_named(path):
             yield kind, [path]
-    if kept:
-        yield of, kept
+            continue
+        kept[kind].append(path)
+        if len(kept[kind]) == _MOST_TOGETHER:
+            yield kind, kept[kind]
+            kept[kind] = []
+    yield from ((kind, some) for kind, some in kept.items() if some)
+
+
+def _load_some(
+    paths: Sequence[Path], kind: str, into: Warehouse, tables: Tables, loaded: Loaded
+) -> None:
+    """Read files, several at once unless something in one of them has to be named."""
+    half = len(paths) // 2
+    if not half:
+        _load_file(paths[0], readable(paths[0]), kind, into, tables, loaded)
+    elif not load_together(paths, into, tables, loaded, is_zipped=kind == _PACKED):
+        _load_some(paths[:half], kind, into, tables, loaded)
+        _load_some(paths[half:], kind, into, tables, loaded)
 
 
 def _kind(path: Path) -> str:
