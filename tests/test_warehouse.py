@@ -421,14 +421,38 @@ def test_of_a_count_that_was_raised_only_one_is_known(database: Database) -> Non
 
     counts = {one["command"]: one["count"] for one in database.rows("commands")}
     assert counts == {"get": 24, "describe": 24 * 7}
+    # Of small ones nobody knows more, so that its week is in no rate.
     failure = database.row("notification_failures")
-    assert (failure["failed"], failure["attempts"], failure["failed_all"]) == (24, 48, 24)
+    assert (failure["failed"], failure["attempts"], failure["failed_all"]) == (0, None, 24)
+    assert failure["installations_unobserved"] == 1
     assert database.row("configuration_errors")["count"] == 24
     kinds = {one["kind"]: one["crashes"] for one in database.rows("crash_kinds")}
     assert kinds == {"panic": 24, "oom": 24 * 6}
-    assert database.row("crashes")["crashes"] == 24 * 7
-    # On a day with a count of events that nobody knows nobody knows how many there were.
+    row = database.row("crashes")
+    assert (row["installations"], row["installation_hours"], row["crashes"]) == (0, 0, 0)
     assert database.rows("events_per_day") == []
+
+
+def test_the_whole_week_of_a_raised_count_is_left_out(database: Database) -> None:
+    one, other = Stream("a", "a", minimum=5), Stream("b", "b")
+    database.take(
+        *(one.window(MONDAY + at * DAY, handled(9), length=DAY) for at in range(6)),
+        one.window(MONDAY + 6 * DAY, handled(9), ran(2), length=DAY),
+        # In the week after no count of it was raised.
+        *(one.window(MONDAY + at * DAY, handled(9), length=DAY) for at in range(7, 14)),
+        *(other.window(MONDAY + at * DAY, handled(7), failed(1), length=DAY) for at in range(14)),
+    )
+
+    days = [
+        (row["installation_days"], row["total"], row["days_left_out"])
+        for row in database.rows("events_per_day")
+        if row["platform"] == "slack"
+    ]
+    assert days == [(7, 49, 7), (14, 112, 0)]
+    attempts = [row["attempts"] for row in database.rows("notification_failures")]
+    assert attempts == [7 * 8, 7 * 8 + 7 * 9]
+    hours = [row["installation_hours"] for row in database.rows("crashes")]
+    assert hours == [168, 336]
 
 
 def test_a_day_on_which_crashes_are_withheld_is_in_no_rate_of_them(database: Database) -> None:

@@ -267,10 +267,7 @@ select
     as integration_enabled,
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
-  cast(sum(case when event = 'application_crashed' then least_count else 0 end) as bigint)
-    as crashes,
-  max(case when event = 'event_handled' then is_floor else 0 end) as event_handled_raised,
-  cast(sum(count) as bigint) as counted, max(is_late) as is_late,
+  max(is_floor) as is_raised, cast(sum(count) as bigint) as counted, max(is_late) as is_late,
   min(received_day) as received_day, max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
@@ -332,8 +329,7 @@ select
   coalesce(r.event_handled_withheld, 0) as event_handled_withheld,
   coalesce(r.integration_enabled_withheld, 0) as integration_enabled_withheld,
   coalesce(r.notification_failed_withheld, 0) as notification_failed_withheld,
-  coalesce(s.crashes, 0) as crashes,
-  coalesce(s.event_handled_raised, 0) as event_handled_raised,
+  coalesce(s.application_crashed, 0) as crashes, coalesce(s.is_raised, 0) as is_raised,
   coalesce(s.counted, 0) as counted, r.total
 from stage_touched_reports as r
 full join stage_touched_sums as s
@@ -696,7 +692,7 @@ select
   case
     when d.seen > 0 and r.seconds = 86400 and d.unreported = 0 and d.gaps = 0
       and d.events_discarded = 0 and d.late_lines = 0 and d.event_handled_withheld = 0
-      and d.event_handled_off = 0 and d.event_handled_raised = 0
+      and d.event_handled_off = 0
       and d.events_blind = 0
     then 1 else 0
   end as is_whole
@@ -763,7 +759,7 @@ from (
       as short_seconds,
     cast(sum(case when plausible = 1 and event_handled_off <> 0 then 1 else 0 end) as bigint)
       as event_handled_off,
-    max(plausible * event_handled_raised) as event_handled_raised,
+    max(plausible * is_raised) as is_raised,
     cast(sum(
       case when plausible = 1 and has_report = 1 and configuration_error_withheld = 0 then 1 else 0 end
     ) as bigint) as configuration_windows,
@@ -970,13 +966,13 @@ select
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
   cast(sum(events_blind) as bigint) as events_blind,
+  -- Of whom a count was raised, small ones are not known: all of the week is in no rate.
+  max(is_raised) as is_raised,
   cast(sum(
     case
-      when is_whole = 0
-        and (active = 1 or gaps > 0 or event_handled_withheld > 0 or events_discarded > 0)
-      then 1 else 0
+      when active = 1 or gaps > 0 or event_handled_withheld > 0 or events_discarded > 0 then 1 else 0
     end
-  ) as bigint) as days_left_out,
+  ) - case when max(is_raised) = 1 then 0 else sum(is_whole) end as bigint) as days_left_out,
   max(slack_said) as slack_said, max(socket_slack_said) as socket_slack_said,
   max(cloud_slack_said) as cloud_slack_said, max(mattermost_said) as mattermost_said,
   max(teams_said) as teams_said, max(cloud_teams_said) as cloud_teams_said,
@@ -1657,11 +1653,12 @@ select
   weeks.days_left_out + coalesce(holed.days, 0) + coalesce(lost.days, 0) as days_left_out
 from (
   select
-    week, platform, installation, events,
-    row_number() over (partition by week, platform order by events) as nth,
-    count(*) over (partition by week, platform) as days
+    p.week, p.platform, p.installation, p.events,
+    row_number() over (partition by p.week, p.platform order by p.events) as nth,
+    count(*) over (partition by p.week, p.platform) as days
   from platform_days as p
-  where is_whole = 1 and not exists (
+  join installation_weeks as whose on whose.week = p.week and whose.installation = p.installation
+  where p.is_whole = 1 and whose.is_raised = 0 and not exists (
       select 1 from holes
       where holes.installation = p.installation
         and holes.hole_start < p.day * 86400 + 86400 and holes.hole_end > p.day * 86400
@@ -1671,7 +1668,8 @@ join weeks on weeks.week = d.week
 left join (
   select i.week, count(*) as days
   from installation_days as i
-  where i.is_whole = 1 and exists (
+  join installation_weeks as whose on whose.week = i.week and whose.installation = i.installation
+  where i.is_whole = 1 and whose.is_raised = 0 and exists (
       select 1 from holes
       where holes.installation = i.installation
         and holes.hole_start < i.day * 86400 + 86400 and holes.hole_end > i.day * 86400
@@ -1699,6 +1697,15 @@ group by
   weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_punctual,
   holed.days, lost.days, d.platform;
 
+-- What is known of events and failures of installations of which no count was raised in the week.
+create view rated_facts as
+select
+  f.week, f.installation, f.event, f.platform, f.what, f.reason, f.count,
+  f.observed * (1 - whose.is_raised) as observed
+from facts as f
+join installation_weeks as whose on whose.week = f.week and whose.installation = f.installation
+where f.event in ('event_handled', 'notification_failed');
+
 create view notification_failures as
 select
   weeks.monday as week,
@@ -1723,7 +1730,7 @@ from (
     count(distinct case when observed = 1 then installation end) as installations_failed,
     count(distinct case when observed = 0 then installation end) as installations_unobserved,
     cast(sum(count) as bigint) as failed_all
-  from facts where event = 'notification_failed'
+  from rated_facts where event = 'notification_failed'
   group by week, platform, what, reason
 ) as f
 join weeks on weeks.week = f.week
@@ -1731,7 +1738,7 @@ left join (
   select
     week, platform, 'event' as what, cast(sum(count) as bigint) as attempts,
     count(distinct installation) as installations
-  from facts
+  from rated_facts
   where observed = 1 and platform <> 'unknown'
     and (event = 'event_handled' or (event = 'notification_failed' and what = 'event'))
   group by week, platform
@@ -1785,10 +1792,13 @@ from (
     sum(of_all.shows * d.crashes) as crashes
   from version_days as d
   join (
-    -- A day on which crashes were withheld can show none.
+    -- A day on which crashes were withheld can show none, nor a week with a raised count all.
     select
-      day, installation, case when application_crashed_withheld = 0 then 1 else 0 end as shows
-    from installation_days
+      one.day, one.installation,
+      case when one.application_crashed_withheld = 0 then 1 - whose.is_raised else 0 end as shows
+    from installation_days as one
+    join installation_weeks as whose
+      on whose.week = one.week and whose.installation = one.installation
   ) as of_all
     on of_all.day = d.day and of_all.installation = d.installation
   group by d.week, d.installation, d.botkube_version

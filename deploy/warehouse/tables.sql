@@ -9,6 +9,7 @@ drop view if exists crash_kinds;
 drop view if exists crashes;
 drop view if exists configuration_errors;
 drop view if exists notification_failures;
+drop view if exists rated_facts;
 drop view if exists events_per_day;
 drop view if exists commands;
 drop view if exists integrations;

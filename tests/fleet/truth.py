@@ -125,6 +125,12 @@ class OfWeek:
     shows_faults: bool = False
     observed: Counter[str | None] = field(factory=Counter)
     """Seconds by version, None for all; of a version on days whose crashes were told alone."""
+    is_raised: bool = False
+    """Whether a count of it was raised, so that it is in no rate."""
+    crashes: Counter[str] = field(factory=Counter)
+    attempts: Counter[str] = field(factory=Counter)
+    failed: Counter[tuple[str, str, str]] = field(factory=Counter)
+    """What its rates would be made of."""
     silent_on: set[str] = field(factory=set)
     """Versions that it ran on days on which crashes were withheld."""
     unreported_end: int = 0
@@ -161,6 +167,8 @@ class Known:
     holes: list[tuple[int, int]] = field(factory=list)
     stops: list[tuple[int, int]] = field(factory=list)
     """When its agent was stopped or switched off, between two windows."""
+    raised: set[int] = field(factory=set)
+    """The weeks in which a count of it was raised."""
     gone: list[tuple[int, int]] = field(factory=list)
     """Those of them before a stream, so that what was not sent by then is gone."""
     lost: list[tuple[str, int]] = field(factory=list)
@@ -322,7 +330,7 @@ class Truth:
         for one in windows:
             self._follow(installation, known, one)
             _note(known.of_week, one)
-            _count(of_all, installation, one, shows_crashes=shows_crashes)
+            _count(of_all, installation, known.of_week, one, shows_crashes=shows_crashes)
             if one.late:
                 # The window before may be of the day before, and of the week before.
                 for number in {week, week_of(day * DAY - DAY)}:
@@ -345,7 +353,9 @@ class Truth:
             for one in windows
         ):
             of_all.days_left_out += 1
-        self._settle_days(installation, known, before=day - SETTLED_DAYS)
+        # Of a week that is not over nobody knows whether a count of it was raised.
+        before = min(day - SETTLED_DAYS, start_of(week) // DAY)
+        self._settle_days(installation, known, before=before)
 
     def _find_silence(self, known: Known, windows: list[Arrived]) -> None:
         """Find when no stream had a window: each is silent for reasons that it gives itself."""
@@ -369,7 +379,8 @@ class Truth:
             day, counted = known.days.popleft()
             week = self.weeks[week_of(day * DAY)]
             start = day * DAY
-            if any(begin < start + DAY and start < end for begin, end in known.holes):
+            is_raised = week_of(start) in known.raised
+            if is_raised or any(begin < start + DAY and start < end for begin, end in known.holes):
                 week.days_left_out += 1
                 continue
             for platform, count in counted.items():
@@ -427,13 +438,17 @@ class Truth:
             return
         for version, seconds in one.observed.items():
             if version is not None:
-                week.crash_seconds[version] += seconds
-                week.behind["crashes", version].add(installation)
+                week.crash_seconds[version] += 0 if one.is_raised else seconds
+                if not one.is_raised:
+                    week.behind["crashes", version].add(installation)
             elif seconds > 0:
                 week.lacking["observed"] += seconds
                 week.behind["completeness", "observed"].add(installation)
         for version in one.silent_on:
             week.crash_seconds[version] += 0
+        _add_rates(week, installation, one)
+        if one.is_raised:
+            known.raised.add(known.week)
         if one.unseen_end and one.unseen_end >= one.named_end:
             week.spoilt.add("later version")
         if one.unreported_end and one.unreported_end >= one.report_end:
@@ -701,7 +716,9 @@ def _note(one: OfWeek, window: Arrived) -> None:
     )
 
 
-def _count(week: Weekly, installation: str, window: Arrived, *, shows_crashes: bool) -> None:
+def _count(
+    week: Weekly, installation: str, known: OfWeek, window: Arrived, *, shows_crashes: bool
+) -> None:
     """Add up the facts of a window, and what it lacks."""
 
     def lack(reason: str, seconds: int) -> None:
@@ -729,12 +746,19 @@ def _count(week: Weekly, installation: str, window: Arrived, *, shows_crashes: b
         week.spoilt.add("not observable")
     for fact in window.facts:
         if fact.is_floor:
+            known.is_raised = True
             week.spoilt.add(f"raised {fact.event}")
-        _count_fact(week, installation, window, fact, shows_crashes=shows_crashes)
+        _count_fact(week, installation, known, window, fact, shows_crashes=shows_crashes)
 
 
 def _count_fact(
-    week: Weekly, installation: str, window: Arrived, fact: Said, *, shows_crashes: bool
+    week: Weekly,
+    installation: str,
+    known: OfWeek,
+    window: Arrived,
+    fact: Said,
+    *,
+    shows_crashes: bool,
 ) -> None:
     # Of a count that was raised nobody knows more.
     said, count = fact.properties, min(1, fact.count) if fact.is_floor else fact.count
@@ -752,27 +776,41 @@ def _count_fact(
         is_shown = window.shows(HANDLED) and FAILED not in window.withheld
         week.failed[cell]["failed_all"] += count
         week.behind["notification_failures", *cell].add(installation)
-        week.behind["failed" if is_shown else "unobserved", *cell].add(installation)
         if is_shown:
-            week.failed[cell]["failed"] += count
+            known.failed[cell] += count
             if said["what"] == "event":
-                week.attempts[said["platform"]] += count
-                week.behind["attempts", said["platform"]].add(installation)
+                known.attempts[said["platform"]] += count
+        else:
+            week.behind["unobserved", *cell].add(installation)
     elif fact.event == HANDLED and window.shows(HANDLED) and FAILED not in window.withheld:
-        week.attempts[said["platform"]] += count
-        week.behind["attempts", said["platform"]].add(installation)
+        known.attempts[said["platform"]] += count
     elif fact.event == FAULTY:
         cell = said["reason"], said["field"], said.get("platform")
         week.errors[cell] += count
         week.behind["configuration_errors", *cell].add(installation)
     elif fact.event == CRASHED:
         if window.has_report and shows_crashes:
-            version = window.version or "unknown"
-            week.crashes[version] += count
-            week.behind["crashed", version].add(installation)
+            known.crashes[window.version or "unknown"] += count
         # Which of several it was the crash itself says.
         week.kinds[fact.version, said["kind"]] += count
         week.behind["crash_kinds", fact.version, said["kind"]].add(installation)
+
+
+def _add_rates(week: Weekly, installation: str, one: OfWeek) -> None:
+    """Add what rates are made of; of whom a count was raised, small ones are not known."""
+    if one.is_raised:
+        for cell in one.failed:
+            week.behind["unobserved", *cell].add(installation)
+        return
+    for cell, count in one.failed.items():
+        week.failed[cell]["failed"] += count
+        week.behind["failed", *cell].add(installation)
+    for platform, count in one.attempts.items():
+        week.attempts[platform] += count
+        week.behind["attempts", platform].add(installation)
+    for version, count in one.crashes.items():
+        week.crashes[version] += count
+        week.behind["crashed", version].add(installation)
 
 
 def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived], *, shows_crashes: bool) -> None:
@@ -805,7 +843,6 @@ def events_of_day(windows: list[Arrived]) -> Counter[str] | None:
         or one.discarded
         or one.late
         or HANDLED in {*one.off, *one.withheld}
-        or any(fact.event == HANDLED and fact.is_floor for fact in one.facts)
         for one in windows
     ):
         return None
