@@ -29,7 +29,7 @@ _OBSERVED = "observed"
 _SILENT = ("hours", "crashes withheld")
 _ROUNDED = 0.01
 """Hours by which sums of the same time may differ."""
-_BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
+BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
 """Reasons whose time was observed all the same, or is no part of that which shares are of."""
 
 
@@ -78,8 +78,12 @@ def crashes_of(
                 shown.append(blank(one))
             else:
                 row, those = _kinds(one, of_version[week, one.botkube_version], least)
-                if leaves_few(run_by.get((week, one.botkube_version)), one.installations, least):
-                    row = evolve(row, installations=WITHHELD)  # few ran another at its end
+                ends = run_by.get((week, one.botkube_version))
+                # Few ran another at its end, or withheld crashes, or had a count raised.
+                if leaves_few(ends, one.installations, least) or leaves_few(
+                    one.installations, ends, least
+                ):
+                    row = evolve(row, installations=WITHHELD)
                 shown.append(row)
                 kinds += those
     return tuple(shown), tuple(kinds)
@@ -130,8 +134,8 @@ def completeness_of(
             Cell(
                 one.reason,
                 whole(one.hours),
-                OUTSIDE if one.reason in _BESIDE else "all",
-                OUTSIDE if one.reason in _BESIDE else "reasons",
+                OUTSIDE if one.reason in BESIDE else "all",
+                OUTSIDE if one.reason in BESIDE else "reasons",
                 is_few(one.installations, least),
                 1 + whole(one.hours),
             )
@@ -154,7 +158,7 @@ def lost_hours(rows: Iterable[Completeness], shown: Iterable[Completeness]) -> M
     hidden = {(one.week, one.reason) for one in shown if one.hours is WITHHELD}
     lost: defaultdict[date, int] = defaultdict(int)
     for one in rows:
-        is_of_all = one.reason != _OBSERVED and one.reason not in _BESIDE
+        is_of_all = one.reason != _OBSERVED and one.reason not in BESIDE
         if is_of_all and {(one.week, one.reason), (one.week, _OBSERVED)} <= hidden:
             lost[one.week] += whole(one.hours)
     return lost

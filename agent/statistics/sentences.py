@@ -18,6 +18,7 @@ from agent.statistics.answers import (
     Misconfigured,
     PerDay,
 )
+from agent.statistics.hours import BESIDE
 from agent.statistics.periods import Period, figure, is_number, number, of_week, percent
 from agent.statistics.shown import is_known
 from agent.statistics.wording import (
@@ -25,6 +26,7 @@ from agent.statistics.wording import (
     as_far_as,
     first_few,
     is_any_withheld,
+    is_told,
     listing,
     many_of,
     mark,
@@ -131,22 +133,20 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
     return (
         f"{said}{listing(first_few(worst))} lost most: {at_least}{percent(most)}"
         f"{max(mark(one, 'installations_observed', is_apart=True) for one in few)} of "
-        f"{whose_events} not delivered.{_hit(now)}"
+        f"{whose_events} not delivered.{_hit(week)}"
     )
 
 
 def _hit(rows: Sequence[Failure]) -> str:
-    """Say what hit most installations, each counted once whatever it sends."""
-    now = [one for one in rows if figure(one.installations_failed)]
+    """Say which failures of events most installations met, each counted once."""
+    events = [one for one in rows if one.what == "event"]
+    now = told_of(events)
     if not now:
         return ""
-    most = max(now, key=lambda one: figure(one.installations_failed))
-    those = [one for one in now if one.installations_failed == most.installations_failed]
+    those = most_of(now)
     names = listing(first_few([f"{one.reason} on {one.platform}" for one in those]))
-    said = f"{names} hit most installations: {number(most.installations_failed)}"
-    if len(those) == 1 and is_number(most.installations_observed):
-        said += f" of {number(most.installations_observed)} that tried"
-    return f" {as_far_as(rows, 'installations_failed', said)}."
+    met = f"most installations met {names}: {number(those[0].installations)}"
+    return f" {as_far_as(events, 'installations', met)}."
 
 
 def lost(rows: Sequence[Failure]) -> dict[str, float]:
@@ -171,12 +171,13 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
             return "Faults were seen; how many installations have them is withheld."
         return nothing(period, "configuration_errors", "No fault was seen.")
     most, *others = most_of(now)
+    whose = "those that could show faults" if is_told(week) else "all"
     common = f"{'one of ' if others else ''}the most common is"
     return (
         f"{as_far_as(week, 'installations', common)} {most.reason} "
         f"(key {most.field}, platform {most.platform}): "
-        f"{many_of(most.installations, 'installation')}, {percent(share_of(most))} of those that "
-        "could show faults."
+        f"{many_of(most.installations, 'installation')}, {percent(share_of(most))} of "
+        f"{whose}."
     )
 
 
@@ -232,7 +233,7 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
         return f"{said}."
     told = []
     unsaid = _unsaid(week)
-    others = [one for one in week if one.reason not in {"observed", "implausible"}]
+    others = [one for one in week if one.reason != "observed" and one.reason not in BESIDE]
     most = max(others, key=lambda one: figure(one.hours), default=None)
     if most is not None and figure(most.hours) >= unsaid:
         told.append(
@@ -247,7 +248,10 @@ def completeness(rows: Sequence[Completeness], period: Period) -> str:
 def _unsaid(week: Sequence[Completeness]) -> int:
     """Return of how many hours at least there is no reason: between two streams there is none."""
     everything = next((figure(one.hours) / figure(one.share) for one in week if one.share), 0.0)
-    return max(0, int(everything - sum(figure(one.hours) for one in week)))
+    # Of what a wrong clock says it can be all that is missing.
+    beside = BESIDE - {"implausible"}
+    told = sum(figure(one.hours) for one in week if one.reason not in beside)
+    return max(0, int(everything - told))
 
 
 def reason(name: str) -> str:

@@ -130,6 +130,8 @@ def misconfigured(parts: Parts) -> Element:
     before = by_key(of_week(parts.shown.configuration_errors, parts.period.before))
     title = "Faults of configuration by share of the installations that could show them"
     whose = wording.could_show(rows, list(before.values()), "faults")
+    # Of all, or of those that could show one: they are not the same.
+    is_alike = wording.is_told(rows) == wording.is_told(before.values())
     return section(
         "configuration",
         "What is configured wrongly?",
@@ -137,7 +139,7 @@ def misconfigured(parts: Parts) -> Element:
         parts.bars(
             title,
             rows,
-            before,
+            before if is_alike else {},
             "share",
             lambda one: f"{one.field}: {one.reason}, {one.platform}",
             note=whose,
@@ -153,16 +155,14 @@ def misconfigured(parts: Parts) -> Element:
                     number(one.count),
                     number(one.installations) + parts.few(one),
                     percent(one.share),
-                    change(one.share, was(before, one, "share")),
+                    change(one.share, was(before, one, "share")) if is_alike else "–",
                 )
                 for one in rows
             ],
             "configuration_errors",
             of=rows,
             words=3,
-            note=f"{whose} Where that is withheld they are of all, which is all but the same."
-            if rows
-            else "",
+            note=whose,
         ),
     )
 
@@ -225,6 +225,8 @@ def crashes(parts: Parts) -> Element:
             ],
             "crashes",
             of=rows,
+            note="A rate is of the hours of all installations together: one that crashes much can "
+            "decide it.",
         ),
         parts.table(
             f"Kinds of crashes in the week of {parts.period.this}",

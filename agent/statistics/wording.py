@@ -132,8 +132,15 @@ def could_show(now: Sequence[Row], before: Sequence[Row], what: str) -> str:
         for rows in (now, before)
         if rows
     ]
+    if what == "faults" and not is_told(now):
+        return "Shares are of all installations, of which few could show no fault."
     of = f"Shares are of the installations that could show {what} in the same week"
     return f"{of}: {', in the week before '.join(told)}."
+
+
+def is_told(rows: Iterable[Row]) -> bool:
+    """Whether it is told of how many installations the shares are."""
+    return any(is_number(_observable(one)) for one in rows)
 
 
 def _observable(row: Row) -> Told:
