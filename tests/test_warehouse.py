@@ -490,21 +490,24 @@ def test_where_all_crashes_are_withheld_a_version_ran_without_a_rate(database: D
 def test_who_could_show_no_fault_is_no_part_of_their_share(database: Database) -> None:
     said = {**DEBUG, "configuration_error_withheld": True}
     fault = count("Configuration error", reason="missing", field="channel")
+    other = count("Configuration error", reason="other", field="channel")
     database.take(
         Stream("a", "a").window(MONDAY, fault),
         Stream("b", "b").window(MONDAY),
         Stream("c", "c").window(MONDAY, said=said),
-        # Of what is withheld in part the rest is there.
-        Stream("d", "d").window(MONDAY, fault, said=said),
+        # Of what is withheld in part the rest is there, but not of others like it.
+        Stream("d", "d").window(MONDAY, other, said=said),
         # Of a report that was lost nobody knows what it said.
         Stream("f", "f").window(MONDAY, handled(1))[:-1],
         # Where there is no BotKube there is no configuration of it.
         Stream("e", "e").window(MONDAY, said={}),
     )
 
-    row = database.row("configuration_errors")
-    assert (row["installations"], row["installations_observable"]) == (2, 3)
-    assert row["share"] == pytest.approx(2 / 3)
+    unsure = database.row("configuration_errors", reason="other")
+    assert (unsure["installations"], unsure["share"]) == (1, None)
+    row = database.row("configuration_errors", reason="missing")
+    assert (row["installations"], row["installations_observable"]) == (1, 2)
+    assert row["share"] == pytest.approx(1 / 2)
 
 
 # --- what is missing ------------------------------------------------------------------------------

@@ -344,9 +344,12 @@ def new_version_withheld(_one: Stream, _days: Days) -> Days:
     ]
 
 
-def known_from(day: int) -> Spoil:
+def known_from(day: int, *, is_version_withheld: bool = False) -> Spoil:
     """Let nobody know what is on before a day, from which on it is off."""
     unknown = {name: what for name, what in DEBUG.items() if not name.endswith("_enabled")}
+    if is_version_withheld:
+        unknown |= {"command_refused_withheld": True}
+        del unknown["botkube_version"]
 
     def spoil(_one: Stream, _days: Days) -> Days:
         off: Mapping[str, Value] = {**DEBUG, "slack_enabled": False}
@@ -686,6 +689,11 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(known_from(MIDDLE), set(), id="what is on is known from Monday on"),
         pytest.param(
+            known_from(MIDDLE + 2, is_version_withheld=True),
+            {"integrations", "events_per_day"},
+            id="nor which version ran until then, for it is withheld",
+        ),
+        pytest.param(
             an_hour_lost(WEDNESDAY),
             {*SUMS, "integrations", "events_per_day", "completeness"},
             id="an hour of Wednesday is lost",
@@ -767,6 +775,24 @@ def test_a_day_whose_events_are_withheld_is_left_out(database: Database) -> None
         if row["platform"] == "slack" and "2026-11-23" <= str(row["week"]) <= "2026-12-07"
     }
     assert days == {"2026-11-23": (14, 0), "2026-11-30": (11, 3), "2026-12-07": (7, 7)}
+
+
+def test_who_names_no_cluster_has_none_to_hide(database: Database) -> None:
+    one, other = Stream("a", "a", cluster=None), Stream("b", "b")
+    stop: Mapping[str, Value] = {**DEBUG, "gap_seconds_stopped": DAY}
+    sent = [
+        one.who(START + at * DAY)
+        + one.window(START + at * DAY, *COUNTS, length=DAY, said=stop if at == THURSDAY else DEBUG)
+        for at in range(23)
+        if at != WEDNESDAY
+    ]
+    rest = [
+        other.who(START + at * DAY) + other.window(START + at * DAY, *COUNTS, length=DAY)
+        for at in range(23)
+    ]
+    database.take(*sent, *rest)
+
+    assert "active_installations" not in incomplete(database)
 
 
 def test_a_cluster_is_not_new_in_which_one_may_have_been(database: Database) -> None:

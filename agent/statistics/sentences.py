@@ -176,8 +176,8 @@ def misconfigured(rows: Sequence[Misconfigured], period: Period) -> str:
     return (
         f"{as_far_as(week, 'installations', common)} {most.reason} "
         f"(key {most.field}, platform {most.platform}): "
-        f"{many_of(most.installations, 'installation')}, {percent(share_of(most))} of "
-        f"{whose}."
+        f"{many_of(most.installations, 'installation')}"
+        + (f", {percent(share_of(most))} of {whose}." if share_of(most) is not None else ".")
     )
 
 

@@ -246,7 +246,8 @@ def _misconfigured(row: Misconfigured, everyone: Told, least: int) -> Misconfigu
         return row
     told: dict[str, Told] = {}
     if leaves_few(row.installations_observable, everyone, least):
-        share = figure(row.installations) / figure(everyone) if everyone else None
+        is_known = row.share is not None and everyone
+        share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
     if any(
         leaves_few(row.installations, of, least) for of in (row.installations_observable, everyone)

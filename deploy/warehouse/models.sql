@@ -781,60 +781,27 @@ from (
         then 1 else 0
       end
     ) as bigint) as events_blind,
-    max(case when plausible = 1 then slack_said end) as slack_said,
-    max(case when plausible = 1 then socket_slack_said end) as socket_slack_said,
-    max(case when plausible = 1 then cloud_slack_said end) as cloud_slack_said,
-    max(case when plausible = 1 then mattermost_said end) as mattermost_said,
-    max(case when plausible = 1 then teams_said end) as teams_said,
-    max(case when plausible = 1 then cloud_teams_said end) as cloud_teams_said,
-    max(case when plausible = 1 then discord_said end) as discord_said,
-    max(case when plausible = 1 then elasticsearch_said end) as elasticsearch_said,
-    max(case when plausible = 1 then webhook_said end) as webhook_said,
-    max(case when plausible = 1 then pager_duty_said end) as pager_duty_said
+    -- Of a platform: 2 that it is on, 0 off, 1 that a BotKube may have run of which nobody knows.
+    max(case when plausible = 1 then coalesce(2 * slack_enabled, may_run) end) as slack_said,
+    max(case when plausible = 1 then coalesce(2 * socket_slack_enabled, may_run) end) as socket_slack_said,
+    max(case when plausible = 1 then coalesce(2 * cloud_slack_enabled, may_run) end) as cloud_slack_said,
+    max(case when plausible = 1 then coalesce(2 * mattermost_enabled, may_run) end) as mattermost_said,
+    max(case when plausible = 1 then coalesce(2 * teams_enabled, may_run) end) as teams_said,
+    max(case when plausible = 1 then coalesce(2 * cloud_teams_enabled, may_run) end) as cloud_teams_said,
+    max(case when plausible = 1 then coalesce(2 * discord_enabled, may_run) end) as discord_said,
+    max(case when plausible = 1 then coalesce(2 * elasticsearch_enabled, may_run) end) as elasticsearch_said,
+    max(case when plausible = 1 then coalesce(2 * webhook_enabled, may_run) end) as webhook_said,
+    max(case when plausible = 1 then coalesce(2 * pager_duty_enabled, may_run) end) as pager_duty_said
   from (
     select
       *, 1 - is_implausible as plausible,
-      -- Of a platform: 2 that it is on, 0 that it is off, 1 that a BotKube ran of which nobody knows.
       case
-        when slack_enabled is not null then 2 * slack_enabled
-        when botkube_version is not null then 1
-      end as slack_said,
-      case
-        when socket_slack_enabled is not null then 2 * socket_slack_enabled
-        when botkube_version is not null then 1
-      end as socket_slack_said,
-      case
-        when cloud_slack_enabled is not null then 2 * cloud_slack_enabled
-        when botkube_version is not null then 1
-      end as cloud_slack_said,
-      case
-        when mattermost_enabled is not null then 2 * mattermost_enabled
-        when botkube_version is not null then 1
-      end as mattermost_said,
-      case
-        when teams_enabled is not null then 2 * teams_enabled
-        when botkube_version is not null then 1
-      end as teams_said,
-      case
-        when cloud_teams_enabled is not null then 2 * cloud_teams_enabled
-        when botkube_version is not null then 1
-      end as cloud_teams_said,
-      case
-        when discord_enabled is not null then 2 * discord_enabled
-        when botkube_version is not null then 1
-      end as discord_said,
-      case
-        when elasticsearch_enabled is not null then 2 * elasticsearch_enabled
-        when botkube_version is not null then 1
-      end as elasticsearch_said,
-      case
-        when webhook_enabled is not null then 2 * webhook_enabled
-        when botkube_version is not null then 1
-      end as webhook_said,
-      case
-        when pager_duty_enabled is not null then 2 * pager_duty_enabled
-        when botkube_version is not null then 1
-      end as pager_duty_said,
+        when botkube_version is not null
+          or application_crashed_withheld + command_executed_withheld + command_refused_withheld
+          + configuration_error_withheld + event_handled_withheld + integration_enabled_withheld
+          + notification_failed_withheld > 0
+        then 1
+      end as may_run,
       application_crashed_withheld + command_executed_withheld + command_refused_withheld
       + configuration_error_withheld + event_handled_withheld + integration_enabled_withheld
       + notification_failed_withheld as withheld,
@@ -1380,6 +1347,9 @@ from (
   join calendar as w on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
   join installation_weeks as one
     on one.installation = s.installation and one.week = w.week and one.active = 1
+  -- Who never names one has none to hide.
+  join (select distinct installation from identities where group_id is not null) as named
+    on named.installation = s.installation
   left join identities as g
     on g.installation = s.installation and g.group_id is not null and g.day <= w.week + 6
   group by s.installation, w.week, s.since, s.until
@@ -1751,20 +1721,18 @@ select
   weeks.lossless = 1 and weeks.configuration_error_untold = 0 as is_complete,
   f.reason, f.field, nullif(f.platform, '') as platform, cast(sum(f.count) as bigint) as count,
   count(distinct f.installation) as installations,
-  able.installations as installations_observable,
-  count(distinct f.installation) * 1.0 / able.installations as share
+  coalesce(able.installations, 0) as installations_observable,
+  -- Of one of those that could show none the others are not known.
+  case when min(whose.configuration_windows) > 0
+    then count(distinct f.installation) * 1.0 / able.installations
+  end as share
 from facts as f
 join weeks on weeks.week = f.week
-join (
-  -- Who could show faults: had a window in which none was withheld, or showed one all the same.
-  select one.week, count(*) as installations
-  from installation_weeks as one
-  left join (
-    select distinct week, installation from facts where event = 'configuration_error'
-  ) as faulty
-    on faulty.week = one.week and faulty.installation = one.installation
-  where one.active = 1 and (one.configuration_windows > 0 or faulty.week is not null)
-  group by one.week
+join installation_weeks as whose on whose.week = f.week and whose.installation = f.installation
+left join (
+  -- Who could show faults: had a window in which none was withheld.
+  select week, count(*) as installations
+  from installation_weeks where active = 1 and configuration_windows > 0 group by week
 ) as able
   on able.week = f.week
 where f.event = 'configuration_error'

@@ -129,6 +129,7 @@ class OfWeek:
     """Whether a count of it was raised, so that it is in no rate."""
     crashes: Counter[str] = field(factory=Counter)
     attempts: Counter[str] = field(factory=Counter)
+    faults: set[tuple[str, str, str | None]] = field(factory=set)
     failed: Counter[tuple[str, str, str]] = field(factory=Counter)
     """What its rates would be made of."""
     silent_on: set[str] = field(factory=set)
@@ -198,7 +199,7 @@ class Known:
 
     def is_unsure(self, week: int) -> bool:
         """Whether it may have named another cluster by a week's end than the last that arrived."""
-        if week not in self.ends_of:
+        if week not in self.ends_of or not self.groups:
             return False
         end = start_of(week + 1)
         named = max((day * DAY for day in self.groups if day * DAY < end), default=0)
@@ -228,6 +229,8 @@ class Weekly:
     command_seconds: int = 0
     show_commands: int = 0
     show_faults: int = 0
+    unsure_faults: set[tuple[str, str, str | None]] = field(factory=set)
+    """Those that one has that could not show others."""
     commands: defaultdict[tuple[str, str], Counter[str]] = field(
         factory=lambda: defaultdict(Counter)
     )
@@ -447,6 +450,8 @@ class Truth:
         for version in one.silent_on:
             week.crash_seconds[version] += 0
         _add_rates(week, installation, one)
+        if not one.shows_faults:
+            week.unsure_faults |= one.faults
         if one.is_raised:
             known.raised.add(known.week)
         if one.unseen_end and one.unseen_end >= one.named_end:
@@ -708,12 +713,10 @@ def _note(one: OfWeek, window: Arrived) -> None:
         one.unseen_end = max(one.unseen_end, window.end)
     for platform, is_on in window.enabled.items():
         (one.enabled if is_on else one.disabled).add(platform)
-    if window.version is not None:
+    if window.version is not None or window.withheld:
         one.unsaid |= {platform for _, platform in PLATFORMS} - window.enabled.keys()
     one.shows_commands |= window.shows(COMMAND)
-    one.shows_faults |= (window.has_report and FAULTY not in window.withheld) or any(
-        fact.event == FAULTY for fact in window.facts
-    )
+    one.shows_faults |= window.has_report and FAULTY not in window.withheld
 
 
 def _count(
@@ -786,6 +789,7 @@ def _count_fact(
         known.attempts[said["platform"]] += count
     elif fact.event == FAULTY:
         cell = said["reason"], said["field"], said.get("platform")
+        known.faults.add(cell)
         week.errors[cell] += count
         week.behind["configuration_errors", *cell].add(installation)
     elif fact.event == CRASHED:
@@ -1076,7 +1080,9 @@ def _errors(truth: Truth, number: int, week: Weekly) -> Iterator[Row]:
             "count": count,
             "installations": installations,
             "installations_observable": week.show_faults,
-            "share": installations / week.show_faults,
+            "share": None
+            if (reason, at, platform) in week.unsure_faults
+            else installations / week.show_faults,
         }
 
 
