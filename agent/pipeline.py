@@ -26,6 +26,7 @@ from agent.containers import Containers, warn_missing
 from agent.counting import Counting
 from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
+from agent.reports import present
 from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
 from agent.source.api import ApiError, Client
@@ -180,7 +181,9 @@ class Pipeline:
         is_gone = all(pod.is_finished for pod in containers.pods.values())
         is_read = self.is_listed and is_gone and not containers.follows
         is_waited_for = document.cursors or document.left
-        return is_read and not (is_waited_for or document.windows.open or document.outbox)
+        # One in which a container was, and wrote nothing, is open too: its report is to be told.
+        is_open = document.windows.open or present(document, document.windows.closed_until)
+        return is_read and not (is_waited_for or is_open or document.outbox)
 
     def _hold_back(self) -> None:
         """Stop reading while the outbox is full, and go on when it is not."""

@@ -254,6 +254,33 @@ async def test_a_pod_that_moves_is_followed_by_another_replica_with_another_slot
         assert not slots(world)[0].cursors
 
 
+async def test_a_silent_pod_that_moves_leaves_no_window_without_a_report(world: Lab) -> None:
+    """Its last window is told before the slot is given back, though nothing was written in it."""
+    seconds = world.changes["window_seconds"] = 120
+    async with (
+        world.agent(waits=False, node="node-1") as first,
+        world.agent(seed=2, waits=False, node="node-2") as second,
+    ):
+        pod = botkube(world, "node-1")
+        truth = write(pod, world, 20)
+        await until(lambda: leads(first))
+        await until(lambda: missing(truth, world) == {})
+        edge = (world.clock.seconds() // seconds + 2) * seconds
+        await after(world, edge - 4 - world.clock.seconds())
+        remove(world, pod)
+        await after(world, 8)
+        truth.update(write(botkube(world, "node-2"), world, 20, seed=2))
+        await until(lambda: leads(second))
+        await until(lambda: missing(truth, world) == {})
+        await after(world, seconds + 10)
+
+    told = sorted(world.reports(), key=lambda one: str(one["window_start"]))
+    assert len({one["stream"] for one in told}) == 2
+    assert [one["window_start"] for one in told[1:]] == [one["window_end"] for one in told[:-1]]
+    assert all(one.get("botkube_version") for one in told)
+    assert not world.gaps()
+
+
 async def test_a_slot_that_was_released_begins_a_new_stream(world: Lab) -> None:
     pod = botkube(world, "node-1")
     async with world.agent(node="node-1") as agent:
