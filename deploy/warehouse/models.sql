@@ -1340,28 +1340,26 @@ where nth = 1;
 -- Of whom it cannot be told in which cluster they ended a week: that is told when it changes and once
 -- a day, and on the day on which it was told last, or after it, there was time in which nobody heard.
 create view unsure_clusters as
-select distinct installation, week
-from (
-  select s.installation, w.week, s.until, max(g.day) as day
-  from silences as s
-  join calendar as w on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
-  join installation_weeks as one
-    on one.installation = s.installation and one.week = w.week and one.active = 1
-  -- Who never names one has none to hide.
-  join (select distinct installation from identities where group_id is not null) as named
-    on named.installation = s.installation
-  left join identities as g
-    on g.installation = s.installation and g.group_id is not null and g.day <= w.week + 6
-  group by s.installation, w.week, s.since, s.until
-) as told
-where until > coalesce(day, 0) * 86400;
+select distinct s.installation, w.week
+from silences as s
+join calendar as w on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
+join installation_weeks as one
+  on one.installation = s.installation and one.week = w.week and one.active = 1
+-- Who never names one has none to hide.
+join (select distinct installation from identities where group_id is not null) as named
+  on named.installation = s.installation
+where not exists (
+    select 1 from identities as g
+    where g.installation = s.installation and g.group_id is not null
+      and g.day * 86400 >= s.until and g.day <= w.week + 6
+  );
 
 create view active_installations as
 select
   weeks.monday as week,
   weeks.is_first = 0 and weeks.ended = 1 and weeks.is_report_last = 1
     and this_week.week is null and last_week.week is null and not_new.week is null
-    and unsure.week is null and unsure_before.week is null and cluster_not_new.week is null
+    and unsure.week is null and cluster_not_new.week is null
     as is_complete,
   weeks.installations,
   coalesce(i.fresh, 0) as installations_new, coalesce(i.kept, 0) as installations_kept,
@@ -1437,9 +1435,13 @@ left join (
     on u.installation = first_active.installation and u.week < first_active.week
 ) as not_new
   on not_new.week = weeks.week
-left join (select distinct week from unsure_clusters) as unsure on unsure.week = weeks.week
-left join (select distinct week from unsure_clusters) as unsure_before
-  on unsure_before.week = weeks.week - 7
+left join (
+  -- Of this week, or of the one before.
+  select distinct unsure_clusters.week + 7 * since.weeks as week
+  from unsure_clusters
+  cross join (select 0 as weeks union all select 1) as since
+) as unsure
+  on unsure.week = weeks.week
 left join (
   -- Weeks with new clusters in which one may have been before that ever named them.
   select distinct first_named.week
