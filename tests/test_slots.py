@@ -256,7 +256,7 @@ async def test_a_pod_that_moves_is_followed_by_another_replica_with_another_slot
 
 async def test_a_silent_pod_that_moves_leaves_no_window_without_a_report(world: Lab) -> None:
     """Its last window is told before the slot is given back, though nothing was written in it."""
-    seconds = world.changes["window_seconds"] = 120
+    seconds = world.changes["window_seconds"] = 40
     async with (
         world.agent(waits=False, node="node-1") as first,
         world.agent(seed=2, waits=False, node="node-2") as second,
