@@ -240,7 +240,7 @@ def _command(row: Command, everyone: Told, least: int) -> Command:
 def _misconfigured(row: Misconfigured, everyone: Told, least: int) -> Misconfigured:
     """Withhold of how many a fault is that all but few have, and that few could not show any.
 
-    Then its share is of all, which is all but the same.
+    Then its share is of all, and not to be compared with one of some.
     """
     if row.installations is WITHHELD:
         return row
