@@ -562,8 +562,8 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(ahead, ALL, id="a clock is ahead"),
         pytest.param(askew(WEDNESDAY), ALL, id="a clock is behind"),
-        pytest.param(askew(SUNDAY + 1), ALL, id="a clock is behind on the day after"),
-        pytest.param(askew(SUNDAY + 2), set(), id="a clock is behind two days after"),
+        pytest.param(askew(SUNDAY + 2), ALL, id="a clock is behind two days after"),
+        pytest.param(askew(SUNDAY + 3), set(), id="a clock is behind afterwards"),
         pytest.param(doubled(5), CONTRADICTED, id="a copy says less"),
         pytest.param(
             doubled(9, slack_enabled=False),
@@ -793,6 +793,28 @@ def test_who_names_no_cluster_has_none_to_hide(database: Database) -> None:
     database.take(*sent, *rest)
 
     assert "active_installations" not in incomplete(database)
+
+
+@pytest.mark.parametrize(("lost", "is_complete"), [(None, True), (2, False), (4, False), (5, True)])
+def test_a_cluster_that_is_named_after_a_silence_may_have_been_another(
+    database: Database, lost: int | None, is_complete: bool
+) -> None:
+    """The middle week's cluster is told on the fourth day after it alone."""
+    one, other = Stream("a", "a"), Stream("b", "b")
+    days = [
+        one.window(START + at * DAY + part * HOUR, *COUNTS, length=12 * HOUR)
+        for at in range(23)
+        for part in (0, 12)
+    ]
+    if lost is not None:
+        del days[2 * (SUNDAY + lost)]
+    rest = [
+        other.who(START + at * DAY) + other.window(START + at * DAY, *COUNTS, length=DAY)
+        for at in range(23)
+    ]
+    database.take(*days, one.who(START + (SUNDAY + 4) * DAY), *rest)
+
+    assert ("active_installations" not in incomplete(database)) == is_complete
 
 
 def test_a_cluster_is_not_new_in_which_one_may_have_been(database: Database) -> None:

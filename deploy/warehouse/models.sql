@@ -1269,10 +1269,10 @@ left join (
 ) as late_in
   on late_in.week = w.week
 left join (
-  -- What came with a wrong clock on the day after may be of the week's last hours.
+  -- What came with a wrong clock on one of the two days after may be of the week's last hours.
   select distinct all_weeks.week
   from calendar as all_weeks
-  join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
+  join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 8
   where one.implausible_seconds > 0
 ) as doubted
   on doubted.week = w.week
@@ -1294,7 +1294,7 @@ from (
   union all
   select one.installation, w.week
   from installation_days as one
-  join calendar as w on one.day >= w.week and one.day <= w.week + 7
+  join calendar as w on one.day >= w.week and one.day <= w.week + 8
   where one.implausible_seconds > 0
 ) as may
 where not exists (
@@ -1339,15 +1339,20 @@ where nth = 1;
 
 -- Of whom it cannot be told in which cluster they ended a week: that is told when it changes and once
 -- a day, and on the day on which it was told last, or after it, there was time in which nobody heard.
+-- Where none was told by then: in the time until the first.
 create view unsure_clusters as
 select distinct s.installation, w.week
 from silences as s
-join calendar as w on s.since < (w.week + 7) * 86400 and s.until > w.week * 86400
+-- Who never names one has none to hide.
+join (
+  select installation, min(day) as first_day from identities where group_id is not null
+  group by installation
+) as named
+  on named.installation = s.installation
+join calendar as w
+  on s.since < greatest(w.week + 7, named.first_day + 1) * 86400 and s.until > w.week * 86400
 join installation_weeks as one
   on one.installation = s.installation and one.week = w.week and one.active = 1
--- Who never names one has none to hide.
-join (select distinct installation from identities where group_id is not null) as named
-  on named.installation = s.installation
 where not exists (
     select 1 from identities as g
     where g.installation = s.installation and g.group_id is not null

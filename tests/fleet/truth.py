@@ -203,8 +203,10 @@ class Known:
             return False
         end = start_of(week + 1)
         named = max((day * DAY for day in self.groups if day * DAY < end), default=0)
+        # Of a week by whose end it had named none, the first that it named after counts.
+        told = max(end, min(self.groups) * DAY + DAY)
         return any(
-            since < end and until > max(named, start_of(week))
+            since < told and until > max(named, start_of(week))
             for since, until in (*self.holes, *self.stops)
         )
 
@@ -287,8 +289,8 @@ class Truth:
         if is_askew or not -90 * DAY <= sent.end - fate.arrivals[0] <= DAY:
             # Nobody knows when it was: it stands where it was received, on each day anew.
             for day in {int(at // DAY) for at in fate.arrivals}:
-                # It may be of the day before, and of the week before.
-                for number in {week_of(day * DAY), week_of(day * DAY - DAY)}:
+                # It may be of one of the two days before, and of the week before.
+                for number in {week_of(day * DAY), week_of(day * DAY - 2 * DAY)}:
                     known.idle.add(number)
                     self.weeks[number].spoilt.add("implausible")
                 week = self.weeks[week_of(day * DAY)]
