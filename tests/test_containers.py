@@ -267,12 +267,16 @@ async def test_a_pod_that_went_unnoticed_leaves_its_gap_where_its_lines_would_be
         write(pod, world, 20)
         pod.remove(at=world.clock.ns())
         world.clock.moved += 3 * WINDOW_SECONDS
-        async with world.agent(seed=2):
-            await until(lambda: bool(world.gaps()))
 
-    def has_lost(report: Mapping[str, Any]) -> bool:
-        start, end = (datetime.fromisoformat(report[f"window_{one}"]) for one in ("start", "end"))
-        return start <= lost < end
+        def has_lost(report: Mapping[str, Any]) -> bool:
+            start, end = (
+                datetime.fromisoformat(report[f"window_{one}"]) for one in ("start", "end")
+            )
+            return start <= lost < end
+
+        async with world.agent(seed=2):
+            # Of a slow machine the window before may have a part of it.
+            await until(lambda: any(map(has_lost, world.reports())))
 
     (report,) = filter(has_lost, world.reports())
     assert "gap_seconds_pod_gone" in report
