@@ -201,10 +201,13 @@ def test_the_share_of_a_pair_is_of_all() -> None:
     )
 
     assert said(page, "both") == (
-        "Of the series told apart, the most common is BotKube v1.14 on Kubernetes 1.30: "
+        "Of those told apart, the most common is BotKube v1.14 on Kubernetes 1.30: "
         "30.0 % of all installations. "
-        "2 numbers are withheld."
+        "2 numbers are withheld. "
+        "Of those on Kubernetes 1.30, BotKube v1.14 is run by 30."
     )
+    assert "put together" not in part(page, "both")
+    assert "Not complete" not in part(page, "both")
     heard = part(page, "both").count('<span class="heard">withheld</span>')
     assert heard == 2
     assert 'class="heard">none</span>' in part(page, "both")
@@ -256,7 +259,8 @@ def test_several_can_be_the_most_common(many: int, names: str) -> None:
     assert said(page, "kubernetes").startswith(f"The most common are Kubernetes {names} each.")
     assert said(page, "both") == (
         "The most common are BotKube v1 on Kubernetes 1.32 and BotKube v1 on Kubernetes 1.33: "
-        "40.0 % each of all installations."
+        "40.0 % each of all installations. "
+        "Of those on Kubernetes 1.32, BotKube v1 is run by 40."
     )
     assert said(page, "commands").startswith("One of the most used is get on slack: 9")
     assert said(page, "configuration").startswith("One of the most common is warning")
@@ -1466,7 +1470,51 @@ def test_the_most_common_pair_is_looked_for_among_those_told_apart() -> None:
     ]
     page = page_of(version_by_minor=pairs)
 
-    assert "Of the series told apart, the most common is BotKube v1.14" in said(page, "both")
+    assert "Of those told apart, the most common is BotKube v1.14" in said(page, "both")
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ((7, 12, 5), "v1.14 is run by 12, v1.9 by 7 and v1.13 by 5"),
+        ((WITHHELD, 12, 0), "v1.14 is run by 12"),
+        ((WITHHELD, 0, WITHHELD), None),
+    ],
+)
+def test_what_those_on_the_oldest_minors_run_is_told(
+    told: tuple[Told, ...], words: str | None
+) -> None:
+    """Not of those that are put together, which is told of the newer minors only."""
+    pairs = [
+        Pair(
+            week=WEEK,
+            is_complete=False,
+            botkube_version=version,
+            kubernetes_minor=minor,
+            installations=many,
+            installations_all=100,
+            share=WITHHELD if many is WITHHELD else figure(many) / 100,
+        )
+        for minor, those in (
+            ("1.31", (8, 9, 10)),
+            ("1.30 or older", told),
+            ("unknown", (20, 20, 20)),
+        )
+        for version, many in zip(("v1.9", "v1.14", "v1.13"), those, strict=True)
+    ]
+    page = page_of(version_by_minor=pairs)
+
+    columns = re.findall(r'<th scope="col">([^<]*)', part(page, "both"))
+    assert columns == ["BotKube", "1.30 or older", "1.31", "unknown"]
+    assert "The oldest minors are put together." in part(page, "both")
+    assert "Not complete: " in part(page, "both")
+    assert said(page, "both").startswith("Of those told apart, the most common is BotKube v1.1")
+    if words is None:
+        assert "Of those on" not in said(page, "both")
+    else:
+        assert said(page, "both").endswith(
+            f"Of those on Kubernetes 1.30 or older, BotKube {words}."
+        )
 
 
 def test_days_that_are_alike_are_not_more_than_themselves() -> None:

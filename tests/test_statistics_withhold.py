@@ -140,7 +140,7 @@ def check(
 counts = st.dictionaries(
     st.tuples(
         st.sampled_from(("v1.13.0", "v1.13.1", "v1.14.0", "other")),
-        st.sampled_from(("1.29", "1.30", "unknown")),
+        st.sampled_from(("1.28", "1.29", "1.30", "unknown")),
         st.sampled_from(("eks", "kind")),
     ),
     st.one_of(st.integers(1, 9), st.integers(1, 60)),
@@ -197,6 +197,19 @@ def groups(table: Table, versions: Iterable[str]) -> dict[str, str]:
     }
 
 
+def columns_of(table: Table, minors: Iterable[str]) -> dict[str, str]:
+    """Return the column in which each minor stands."""
+    together = {row["kubernetes_minor"] for row in table if "older" in row["kubernetes_minor"]}
+    assert len(together) <= 1
+    oldest = next(iter(together), None)
+    return {
+        one: oldest
+        if oldest and one[:1].isdecimal() and one <= oldest.removesuffix(" or older")
+        else one
+        for one in minors
+    }
+
+
 @given(counts, st.integers(2, 5))
 @settings(deadline=None)
 def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five tables' sums
@@ -219,9 +232,10 @@ def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five 
     }
     places = {"botkube_version": 0, "kubernetes_minor": 1, "distribution": 2}
     group = groups(tables["version_by_minor"], {version for version, _, _ in joint})
+    column = columns_of(tables["version_by_minor"], {minor for _, minor, _ in joint})
     by_group: Counter[tuple[str, ...]] = Counter()
     for (v, m, d), count in joint.items():
-        by_group[group[v], m, d] += count
+        by_group[group[v], column[m], d] += count
     cells: dict[str, dict[tuple[str, ...], str]] = {}
     truth: dict[Any, int] = {}
     for name, columns in keys.items():
@@ -247,22 +261,24 @@ def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five 
         for table in ("version_adoption", "kubernetes_minors", "distributions")
         if cells[table]
     ]
-    for (minor,), text in cells["kubernetes_minors"].items():
-        whole = (("kubernetes_minors", (minor,)), text)
-        for table, at in (("kubernetes_adoption", 0), ("version_by_minor", 1)):
-            if cells[table]:
-                sums.append(equation(whole, named(table, where={at: minor})))
+    if cells["kubernetes_adoption"]:
+        for (minor,), text in cells["kubernetes_minors"].items():
+            whole = (("kubernetes_minors", (minor,)), text)
+            sums.append(equation(whole, named("kubernetes_adoption", where={0: minor})))
     for (distribution,), text in cells["distributions"].items():
         if cells["kubernetes_adoption"]:
             whole = (("distributions", (distribution,)), text)
             sums.append(equation(whole, named("kubernetes_adoption", where={1: distribution})))
-    if cells["version_by_minor"]:
-        versions: defaultdict[str, list[tuple[Any, str]]] = defaultdict(list)
-        for (version,), text in cells["version_adoption"].items():
-            versions[group[version]].append((("version_adoption", (version,)), text))
-        for version, parts in versions.items():
+    for table, place, where in (
+        ("version_adoption", 0, group),
+        ("kubernetes_minors", 1, column),
+    ):
+        those: defaultdict[str, list[tuple[Any, str]]] = defaultdict(list)
+        for (name,), text in cells[table].items():
+            those[where[name]].append(((table, (name,)), text))
+        for name, parts in those.items() if cells["version_by_minor"] else ():
             signs, known = equation(("", "0"), parts)
-            others, taken = equation(("", "0"), named("version_by_minor", where={0: version}))
+            others, taken = equation(("", "0"), named("version_by_minor", where={place: name}))
             both: Counter[Any] = Counter(signs)
             both.subtract(others)
             sums.append((both, known - taken))
@@ -308,6 +324,41 @@ def test_versions_are_told_apart_as_the_oldest_minors_allow(
         if one.kubernetes_minor == "1.28" and one.installations is not WITHHELD
     } == told
     assert shown.kubernetes_adoption
+
+
+def test_the_oldest_minors_are_put_together_where_each_would_tell_of_few() -> None:
+    """What runs on those that could be dropped is worth more than which of them it runs on."""
+    minors = {"1.27": (2, 1, 0), "1.28": (1, 3, 4), "1.29": (3, 4, 3), "1.31": (50, 60, 70)}
+    joint = {
+        (version, minor, "eks"): many
+        for minor, those in minors.items()
+        for version, many in zip(("v1.12.0", "v1.13.0", "v1.14.0"), those, strict=True)
+        if many
+    }
+    shown = withhold(adoption(joint), 5)
+
+    found = {
+        one.kubernetes_minor: [
+            each.installations
+            for each in shown.version_by_minor
+            if each.kubernetes_minor == one.kubernetes_minor
+        ]
+        for one in shown.version_by_minor
+    }
+    assert found == {"1.29 or older": [6, 8, 7], "1.31": [50, 60, 70]}
+
+
+def test_minors_that_can_be_told_alone_are_not_put_together() -> None:
+    joint = {
+        (version, minor, "eks"): many
+        for minor, many in (("1.28", 9), ("1.29", 9), ("1.31", 90))
+        for version in ("v1.13.0", "v1.14.0")
+    }
+    shown = withhold(adoption(joint), 5)
+
+    assert [(one.kubernetes_minor, one.installations) for one in shown.version_by_minor] == [
+        *(("1.28", 9), ("1.29", 9), ("1.31", 90)) * 2
+    ]
 
 
 def test_of_what_hides_few_the_least_is_withheld() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from agent.statistics.answers import WITHHELD, Active, Row, Told
 from agent.statistics.periods import (
+    DROPPABLE,
     Period,
     between,
     by_key,
@@ -25,7 +26,7 @@ from agent.statistics.periods import (
     version_order,
     with_absent,
 )
-from agent.statistics.shown import OTHERS, Pair, is_known
+from agent.statistics.shown import Pair, is_known, is_together
 from agent.statistics.wording import (
     MAX_NAMES,
     NOBODY,
@@ -44,9 +45,6 @@ from agent.statistics.wording import (
     told_of,
     whose,
 )
-
-DROPPABLE = 0.2
-"""Of more installations nobody drops a version."""
 
 
 def active(rows: Sequence[Active], period: Period) -> str:
@@ -190,17 +188,18 @@ def _no_longer(now: Sequence[Row], rows: Sequence[Row], period: Period, gone: To
 
 
 def pairs(rows: Sequence[Pair], period: Period) -> str:
-    """Say which pair most have, of all: which are known is not told of all that is put together."""
+    """Say which pair most have, of all, and what those on the oldest minors run.
+
+    Which are known is not told of all that is put together.
+    """
     week = of_week(rows, period.this)
     now = [one for one in told_of(week) if is_known(one)]
     if not now:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
     most, *others = most_of(now)
     before = by_key(of_week(rows, period.before)).get(most.key)
-    is_grouped = any(one.botkube_version == OTHERS for one in week)
-    common = (
-        "Of the series told apart, the most common" if is_grouped else the_most_common(most, week)
-    )
+    is_grouped = any(is_together(word) for one in week for word in one.key)
+    common = "Of those told apart, the most common" if is_grouped else the_most_common(most, week)
     names = [
         f"BotKube {one.botkube_version} on Kubernetes {one.kubernetes_minor}"
         for one in (most, *others)
@@ -211,4 +210,20 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
     said += " each of all installations" if others else " of all installations"
     if before is not None and is_number(before.share) and not others:
         said += f", {change(most.share, before.share)} points against the week before"
-    return f"{said}.{hidden(week)}"
+    return f"{said}.{hidden(week)}{_on_the_oldest(week)}"
+
+
+def _on_the_oldest(week: Sequence[Pair]) -> str:
+    """Say what those run whose minor is the oldest, as far as it is told."""
+    numbered = [one for one in week if not any(version_order(word)[0] for word in one.key)]
+    oldest = min((one.kubernetes_minor for one in numbered), key=version_order, default=None)
+    those = sorted(
+        (one for one in told_of(numbered) if one.kubernetes_minor == oldest and one.installations),
+        key=lambda one: (-figure(one.installations), version_order(one.botkube_version)),
+    )
+    if not those:
+        return ""
+    run = [f"{one.botkube_version} by {number(one.installations)}" for one in those]
+    first, *others = first_few(run)
+    said = listing([first.replace(" by ", " is run by ", 1), *others])
+    return f" Of those on Kubernetes {oldest}, BotKube {said}."

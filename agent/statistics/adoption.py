@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from agent.statistics import adopted, wording
 from agent.statistics.answers import WITHHELD, Row
-from agent.statistics.parts import shares_of
+from agent.statistics.parts import INCOMPLETE, shares_of
 from agent.statistics.periods import (
     between,
     by_key,
@@ -19,6 +19,7 @@ from agent.statistics.periods import (
     series,
     version_order,
 )
+from agent.statistics.shown import OR_OLDER
 from agent.web.html import head_and_body, section, tag
 
 if TYPE_CHECKING:
@@ -127,6 +128,9 @@ def both(parts: Parts) -> Element:
         tag(
             "p",
             "A dot is no installation at all; w is withheld. ",
+            # Of each alone more would be withheld.
+            "The oldest minors are put together. " if minors[0].endswith(OR_OLDER) else "",
+            "" if all(one.is_complete for one in now) else f"{INCOMPLETE} ",
             parts.file("version_by_minor"),
             class_="note",
         ),

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
+from itertools import product
 from math import inf, log2
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from attrs import evolve
@@ -13,14 +15,16 @@ from attrs import evolve
 from agent.statistics.answers import Answers, Both, Kubernetes, Row
 from agent.statistics.blanks import blank, by_week, is_few, whole
 from agent.statistics.hiding import Cell, hide
-from agent.statistics.periods import version_order
-from agent.statistics.shown import OTHERS, Distribution, Minor, Pair, Shown
+from agent.statistics.periods import DROPPABLE, version_order
+from agent.statistics.shown import OR_OLDER, OTHERS, Distribution, Minor, Pair, Shown
 
 Hidden = frozenset[Hashable]
+Grouping = Callable[[str], str]
+"""Under which name a version, or a minor, is put together with others."""
 _SERIES = (12, 8, 6, 4, 3, 2, 1)
 """How many series of versions are told apart where not all can be."""
-_FEW_OLDER = 0.1
-"""Of all: if so many have an older minor, it is of no use that the newer ones are dropped."""
+_TOGETHER = 0.75
+"""What it is worth to be told of minors together, beside as much of each."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
 _MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
 
@@ -73,7 +77,7 @@ def series_of(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _groupings(versions: Sequence[Row]) -> Iterator[Callable[[str], str]]:
+def _groupings(versions: Sequence[Row]) -> Iterator[Grouping]:
     """Yield ever coarser ways to put versions together for the table that crosses them."""
     yield str
     yield series_of
@@ -87,6 +91,19 @@ def _groupings(versions: Sequence[Row]) -> Iterator[Callable[[str], str]]:
 
 def _told_apart(series: Set[str], version: str) -> str:
     return name if (name := series_of(version)) in series else OTHERS
+
+
+def _with_older(minors: Sequence[Row], oldest: Iterable[str]) -> Iterator[Grouping]:
+    """Yield ways to put the oldest minors together there: none, then ever more of them."""
+    yield str
+    first = min((one.key[0] for one in minors), key=version_order, default="")
+    for newest in oldest:
+        if newest != first:
+            yield partial(_or_older, newest)
+
+
+def _or_older(newest: str, minor: str) -> str:
+    return newest + OR_OLDER if version_order(minor) <= version_order(newest) else minor
 
 
 def _sum(rows: Iterable[Fine], coarse: Callable[[Fine], Coarse]) -> Sequence[Coarse]:
@@ -116,7 +133,8 @@ def _hide_adoption(
     """Return the tables of a week that can be told, and what is hidden in them.
 
     What the crossed tables tell is bought with nothing of the others: if it cannot be had without
-    hiding more there, it is told by fewer groups of versions, or not at all.
+    hiding more there, it is told by fewer groups of versions, of the oldest minors together, or not
+    at all.
     """
     told: dict[str, Sequence[Row]] = {}
     hidden: set[Hashable] = set()
@@ -131,36 +149,46 @@ def _hide_adoption(
     for names in (tuple(crossed), ("version_by_minor",), ("kubernetes_adoption",)):
         could_be = []
         has_pairs = "version_by_minor" in names
-        for group in _groupings(margins["version_adoption"]) if has_pairs else (str,):
+        ways: Iterable[tuple[Grouping, Grouping]] = [(str, str)]
+        if has_pairs:
+            ways = product(
+                _with_older(margins["kubernetes_minors"], oldest),
+                _groupings(margins["version_adoption"]),
+            )
+        for together, group in ways:
             tables = {**told, **{name: crossed[name] for name in names}}
             if has_pairs:
-                tables["version_by_minor"] = _grouped(tables["version_by_minor"], group)
-            cells = _cells(tables, least, group, are_fixed=margins.keys())
+                pairs = _grouped(tables["version_by_minor"], group, together)
+                tables["version_by_minor"] = pairs
+            cells = _cells(tables, least, group, together, are_fixed=margins.keys())
             all_of_it = hide(cells, least, hidden)
             if all_of_it is not None:
-                could_be.append((tables, all_of_it))
+                could_be.append(
+                    (_told_of({*map(together, oldest)}, tables, all_of_it), tables, all_of_it)
+                )
         if could_be:
             # The first, of those that tell as much: the finest.
-            return max(could_be, key=lambda one: _told_of(oldest, *one))
+            _, tables, all_of_it = max(could_be, key=itemgetter(0))
+            return tables, all_of_it
     return told, frozenset(hidden)
 
 
 def _oldest(minors: Sequence[Row], hidden: Set[Hashable]) -> Sequence[str]:
-    """Return the minors that are told and few have an older one of: those that could be dropped."""
+    """Return the minors that are told and could be dropped: the oldest one, and up to so many."""
     told = [one for one in minors if ("kubernetes_minors", *one.key) not in hidden]
     everyone = sum(whole(one.installations) for one in minors)
     older = 0
-    found = []
+    found: list[str] = []
     for one in sorted(told, key=lambda one: version_order(one.key[0])):
-        if older >= _FEW_OLDER * everyone or version_order(one.key[0])[0]:
+        older += whole(one.installations)
+        if version_order(one.key[0])[0] or (found and older > DROPPABLE * everyone):
             break
         found.append(one.key[0])
-        older += whole(one.installations)
     return found
 
 
 def _told_of(minors: Iterable[str], tables: Mapping[str, Sequence[Row]], hidden: Hidden) -> float:
-    """Return how much the table tells of which BotKube runs on each of these minors, in bits.
+    """Return how much the table tells of which BotKube those on these minors run, in bits.
 
     It is made of what would be told: all that is withheld of a minor is one number there.
     """
@@ -171,20 +199,25 @@ def _told_of(minors: Iterable[str], tables: Mapping[str, Sequence[Row]], hidden:
             if one.key[1] == minor:
                 name = ("version_by_minor", *one.key)
                 parts[None if name in hidden else name] += whole(one.installations)
-        everyone = parts.total() or 1
-        bits += sum(many * log2(everyone / many) for many in parts.values() if many) / everyone
+        everyone = parts.total()
+        told = sum(many * log2(everyone / many) for many in parts.values() if many)
+        bits += told * (_TOGETHER if minor.endswith(OR_OLDER) else 1)
     return round(bits, 9)
 
 
-def _grouped(rows: Iterable[Row], group: Callable[[str], str]) -> Sequence[Row]:
-    pairs = (one for one in rows if isinstance(one, Pair))
-    return _sum(pairs, lambda one: evolve(one, botkube_version=group(one.botkube_version)))
+def _grouped(rows: Iterable[Row], group: Grouping, together: Grouping) -> Sequence[Row]:
+    def coarse(one: Pair) -> Pair:
+        version, minor = group(one.botkube_version), together(one.kubernetes_minor)
+        return evolve(one, botkube_version=version, kubernetes_minor=minor)
+
+    return _sum((one for one in rows if isinstance(one, Pair)), coarse)
 
 
 def _cells(
     tables: Mapping[str, Sequence[Row]],
     least: int,
-    group: Callable[[str], str] = str,
+    group: Grouping = str,
+    together: Grouping = str,
     *,
     are_fixed: Set[str] = frozenset(),
 ) -> list[Cell]:
@@ -198,7 +231,7 @@ def _cells(
         ),
         "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
         "kubernetes_minors": lambda key: (
-            ("minor", key[0]) if has_pairs else "by minors",
+            ("minor", together(key[0])) if has_pairs else "by minors",
             ("on", key[0]) if has_places else "of minors",
             _MINOR,
         ),

@@ -47,7 +47,7 @@ MAX_OPEN = 15
 """Rows of a table that is open at once."""
 DOTTED = "Dotted: withheld; by itself always of one size."
 
-_INCOMPLETE = (
+INCOMPLETE = (
     "Not complete: something of this week could not be observed or has not arrived, so there may "
     "be more."
 )
@@ -267,7 +267,7 @@ class Parts:
     ) -> Element:
         """Return the numbers of a drawing, open if they are few; its first columns are words."""
         if not all(one.is_complete for one in of):
-            note = f"{note} {_INCOMPLETE}".strip()
+            note = f"{note} {INCOMPLETE}".strip()
         made = [
             tag(
                 "tr",

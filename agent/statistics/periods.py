@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from attrs import evolve, field, frozen
 
 from agent.statistics.answers import WITHHELD, Row, Told
-from agent.statistics.shown import Shown, is_known
+from agent.statistics.shown import OR_OLDER, Shown, is_known
 
 WEEK = timedelta(days=7)
 MAX_WEEKS = 13
@@ -32,6 +32,8 @@ ALWAYS = (
 )
 """Tables with rows of every week in which somebody reported: one without is withheld as a whole."""
 
+DROPPABLE = 0.2
+"""Of more installations nobody drops a version."""
 _FRACTION = 1e-9
 """By less a share that was added up can be beside all."""
 
@@ -256,7 +258,7 @@ def change(now: Told, before: Told) -> str:
 
 def version_order(text: str) -> tuple[int, tuple[int, ...], str]:
     """Sort versions by their numbers, and the words that stand for others after them."""
-    parts = text.removeprefix("v").split(".")
+    parts = text.removeprefix("v").removesuffix(OR_OLDER).split(".")
     if all(one.isdecimal() for one in parts):
         return 0, tuple(map(int, parts)), text
     return 1, (), text

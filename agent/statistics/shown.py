@@ -30,7 +30,8 @@ from agent.statistics.answers import (
 )
 
 OTHERS = "all others"
-_UNKNOWN = {"unknown", "several", OTHERS}
+OR_OLDER = " or older"
+_UNKNOWN = {"unknown", "several"}
 
 
 @frozen(kw_only=True)
@@ -55,7 +56,7 @@ class Distribution(Row):
 
 @frozen(kw_only=True)
 class Pair(Row):
-    """How many run a version of BotKube on a minor of Kubernetes."""
+    """How many run a version of BotKube on a minor of Kubernetes, or the oldest put together."""
 
     KEYS: ClassVar[tuple[str, ...]] = ("botkube_version", "kubernetes_minor")
     botkube_version: str
@@ -106,7 +107,12 @@ SHOWN: dict[str, type[Row]] = {
 
 def is_known(row: Row) -> bool:
     """Whether what the row is about is one thing, and known."""
-    return not _UNKNOWN & {*row.key}
+    return not any(one in _UNKNOWN or is_together(one) for one in row.key)
+
+
+def is_together(word: str) -> bool:
+    """Whether a word stands for several versions, or minors."""
+    return word == OTHERS or word.endswith(OR_OLDER)
 
 
 def days_of_few(least: int) -> int:
