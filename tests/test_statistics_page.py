@@ -26,6 +26,7 @@ from agent.statistics.answers import (
     Row,
     Told,
 )
+from agent.statistics.blanks import blank
 from agent.statistics.charts import WIDTH
 from agent.statistics.page import About, render
 from agent.statistics.periods import change, figure, number, percent
@@ -1121,17 +1122,17 @@ def test_a_drawing_that_has_not_all_rows_says_so() -> None:
     crashed = "Crashes in 1,000 hours of an installation, by BotKube"
 
     for title in (BARS, f"{BARS}, week by week"):
-        assert "The 20 largest of 25; all are in the table." in caption(page, title)
+        assert "The 20 largest of 25; the others are in the table." in caption(page, title)
     title = "Commands by share of the installations that could show them"
-    assert "The 12 largest of 35; all are in the table." in caption(page, title)
+    assert "The 12 largest of 35; the others are in the table." in caption(page, title)
     page_of_few = page_of(
         commands=[command("top", WITHHELD), *(command(f"get {n}", n) for n in range(12))]
     )
-    assert ". 12 of 13; all are in the table." in caption(page_of_few, title)
+    assert ". 12 of 13; the others are in the table." in caption(page_of_few, title)
     assert "largest" not in caption(
         page, "Faults of configuration by share of the installations that could show them"
     )
-    told = "The 12 with most installations of 14; all are in the table."
+    told = "The 12 with most installations of 14; the others are in the table."
     assert told in caption(page, crashed)
     assert len(drawn(drawing(page, crashed), "bar")) == 12
     assert "v1.13.0" in (drawing(page, crashed).findtext("desc") or "")
@@ -1515,6 +1516,23 @@ def test_what_those_on_the_oldest_minors_run_is_told(
         assert said(page, "both").endswith(
             f"Of those on Kubernetes 1.30 or older, BotKube {words}."
         )
+
+
+@pytest.mark.parametrize("told", [0, 2])
+@pytest.mark.parametrize("hidden", [3, 4])
+def test_many_rows_of_which_nothing_is_told_are_one_together(hidden: int, told: int) -> None:
+    """They are in the file one by one."""
+    rows = [command(f"get {name}", 30) for name in range(told)]
+    rows += [blank(command(f"top {name}", 4)) for name in range(hidden)]
+    found = cells(page_of(commands=rows), "Commands in the week of")
+
+    names = [one[0] for one in found]
+    if hidden == 3:
+        assert len(found) == told + hidden
+        assert {"top 0", "top 1", "top 2"} <= {*names}
+    else:
+        assert names == [*(f"get {name}" for name in range(told)), "4 more" if told else "all 4"]
+        assert {*found[-1][1:]} == {"withheld"}
 
 
 def test_days_that_are_alike_are_not_more_than_themselves() -> None:

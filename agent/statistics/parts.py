@@ -265,9 +265,16 @@ class Parts:
         words: int = 1,
         none: str = "None.",
     ) -> Element:
-        """Return the numbers of a drawing, open if they are few; its first columns are words."""
+        """Return the numbers of a drawing, open if they are few; its first columns are words.
+
+        Many rows of which nothing is told are one together, at the end.
+        """
         if not all(one.is_complete for one in of):
             note = f"{note} {INCOMPLETE}".strip()
+        shown = [one for one in rows if not _is_withheld(one[words:])]
+        left = len(rows) - len(shown)
+        if left <= MAX_STUMPS:
+            shown, left = list(rows), 0
         made = [
             tag(
                 "tr",
@@ -277,8 +284,17 @@ class Parts:
                     for at, one in enumerate(others, 1)
                 ),
             )
-            for first, *others in rows
+            for first, *others in shown
         ]
+        if left:
+            more = f"{left} more" if shown else f"all {left}"
+            made.append(
+                tag(
+                    "tr",
+                    tag("th", more, scope="row", colspan=str(words)),
+                    *(tag("td", "withheld", class_="w") for _ in head[words:]),
+                )
+            )
         table = head_and_body(caption, head, made)
         table.set("class", "figures")
         for title in table.findall("thead/tr/th")[:words]:
@@ -291,7 +307,7 @@ class Parts:
             else tag("p", wording.nothing(self.period, name, none)),
             tag("p", f"{note} " if note else "", self.file(name), class_="note"),
         )
-        if len(rows) <= MAX_OPEN:
+        if len(made) <= MAX_OPEN:
             details.set("open", "open")
         return details
 
@@ -348,7 +364,7 @@ def cut(rows: Sequence[Row], drawn: int, name: str, which: str = "largest") -> s
     if len(rows) <= drawn:
         return ""
     told = f"{drawn} of" if wording.is_any_withheld(rows, name) else f"The {drawn} {which} of"
-    return f"{told} {len(rows)}; all are in the table."
+    return f"{told} {len(rows)}; the others are in the table."
 
 
 def is_told(row: Row) -> bool:
@@ -371,6 +387,10 @@ def was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
     """Return a number of the same row in the week before."""
     found: Told = getattr(before.get(row.key), name, None)
     return found
+
+
+def _is_withheld(numbers: Sequence[str]) -> bool:
+    return "withheld" in numbers and {*numbers} <= {"withheld", "–"}
 
 
 def _kind(text: str, *, is_word: bool) -> dict[str, str]:
