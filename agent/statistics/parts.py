@@ -83,7 +83,8 @@ figure{justify-content:flex-start;margin:.5rem 0;max-width:30rem}
 @media print{:root{color-scheme:light;--text:#000;--soft:#444;--back:#fff;--card:#fff;
 --line:#999;--link:#000;--good:#1a4fa0;--other:#a04a00}
 body{max-width:none;padding:0;font-size:10pt}nav,.skip{display:none}
-figure,tr,.answers{break-inside:avoid}h2,h3,.said{break-after:avoid}
+figure,tr,.answers,.said{break-inside:avoid}
+h2,h3,.said,summary,caption,thead,tr:first-child{break-after:avoid}
 .wide{overflow:visible}td.h1,td.h2,td.h3,.chart{print-color-adjust:exact}
 details::details-content{content-visibility:visible;display:block;block-size:auto}}
 """
