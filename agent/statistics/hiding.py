@@ -54,6 +54,13 @@ def hide(
     return frozenset(hidden)
 
 
+def uncovered(cells: Sequence[Cell], least: int) -> frozenset[Hashable]:
+    """Return the names of the small cells for which no ring is enough, whatever is hidden."""
+    return frozenset(
+        one.name for one in cells if one.is_small and _ring(one, cells, set(), least) is None
+    )
+
+
 def _order(cell: Cell) -> tuple[int, str]:
     return cell.value, repr(cell.name)
 

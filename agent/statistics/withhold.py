@@ -10,8 +10,9 @@ and of those only what is of few is withheld, or of all but few.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from datetime import date
+from math import inf
 from typing import TypeVar
 
 from attrs import evolve
@@ -31,7 +32,7 @@ from agent.statistics.answers import (
 )
 from agent.statistics.blanks import blank, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
-from agent.statistics.hiding import OUTSIDE, Cell, hide
+from agent.statistics.hiding import OUTSIDE, Cell, hide, uncovered
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
 from agent.statistics.periods import figure
 from agent.statistics.shown import Shown, days_of_few
@@ -124,12 +125,13 @@ def _of_weeks(answers: Answers, weeks: set[date]) -> Answers:
 
 
 def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
-    before: dict[str, Told] = {}
-    for row in sorted(rows, key=lambda one: one.week):
-        told: dict[str, Told] = {}
-        for what in ("installations", "clusters"):
-            told |= _came_and_went(row, what, before.get(what), least)
-            before[what] = told.get(what, getattr(row, what))
+    rows = sorted(rows, key=lambda one: one.week)
+    hidden = {
+        *_came_and_went(rows, "installations", least),
+        *_came_and_went(rows, "clusters", least),
+    }
+    for at, row in enumerate(rows):
+        told: dict[str, Told] = {name: WITHHELD for week, name in hidden if week == at}
         if is_few(row.installations, least):
             told = dict.fromkeys(numbers(Active), WITHHELD)
         elif whole(row.installations_without_cluster) < least:
@@ -138,28 +140,64 @@ def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
         yield changed(row, told)
 
 
-def _came_and_went(row: Active, what: str, before: Told, least: int) -> Mapping[str, Told]:
-    """Return what is withheld: new, kept and returned are this week's, kept and gone the last's."""
-    parts = {part: f"{what}_{part}" for part in _PARTS}
-    nothing: Mapping[str, Told] = dict.fromkeys(parts.values(), WITHHELD)
-    total: Told = getattr(row, what)
-    if is_few(total, least):
-        return {**nothing, what: WITHHELD}
-    if before is WITHHELD:
-        return nothing
-    ends: Mapping[str, tuple[Hashable, Hashable, float]] = {
-        "new": (OUTSIDE, "now", 4.0),
-        "returned": (OUTSIDE, "now", 2.0),
-        "kept": ("before", "now", 5.0),
-        "gone": ("before", OUTSIDE, 3.0),
+def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[int, str]]:
+    """Return what is withheld, by row and name.
+
+    New, kept and returned are this week's, kept and gone the last's; and only those can return who
+    have gone and not yet returned. How many these are is printed nowhere, but can be added up.
+    """
+    cells: list[Cell] = []
+    hidden: set[Hashable] = set()
+    printed = {
+        (at, name)
+        for at, row in enumerate(rows)
+        for name in (what, *(f"{what}_{part}" for part in _PARTS))
+        if getattr(row, name) is not None
     }
-    cells = [
-        Cell(name, whole(value), *ends[part][:2], is_few(value, least), ends[part][2])
-        for part, name in parts.items()
-        if (value := getattr(row, name)) is not None
-    ]
-    hidden = hide(cells, least)
-    return nothing if hidden is None else {str(name): WITHHELD for name in hidden}
+
+    def unprinted(value: int, tail: Hashable, head: Hashable) -> None:
+        hidden.add(len(cells))
+        cells.append(Cell(len(cells), value, tail, head))
+
+    away = 0
+    was_few = False
+    for at, row in enumerate(rows):
+        new, kept, returned, gone = (whole(getattr(row, f"{what}_{part}")) for part in _PARTS)
+        total: Told = getattr(row, what)
+        if not at and kept + returned + gone:
+            # The data begin earlier: nobody here knows how many were away by then.
+            away = returned + least
+            unprinted(away, OUTSIDE, ("away", at))
+            unprinted(kept + gone, OUTSIDE, ("left", at))
+        few = is_few(total, least)
+        if few:
+            hidden.add((at, what))
+        ends = {
+            "new": (new, OUTSIDE, ("here", at), 4.0),
+            "returned": (returned, ("away", at), ("here", at), 2.0),
+            "kept": (kept, ("left", at), ("here", at), 5.0),
+            "gone": (gone, ("left", at), ("away", at + 1), 3.0),
+        }
+        for part, (value, tail, head, cost) in ends.items():
+            name = at, f"{what}_{part}"
+            if few or was_few:
+                hidden.add(name)
+            is_small = is_few(value, least) and name not in hidden
+            cells.append(Cell(name, value, tail, head, is_small, cost))
+        cells.append(Cell((at, what), whole(total), ("here", at), ("left", at + 1), cost=inf))
+        unprinted(away - returned, ("away", at), ("away", at + 1))
+        away += gone - returned
+        was_few = few
+    unprinted(away, ("away", len(rows)), OUTSIDE)
+    unprinted(whole(getattr(rows[-1], what)) if rows else 0, ("left", len(rows)), OUTSIDE)
+    # Of a week of which even all of it is not enough, the total alone is told.
+    stuck = uncovered(cells, least)
+    alone = {at for at, _ in printed if any((at, f"{what}_{part}") in stuck for part in _PARTS)}
+    hidden |= {one for one in printed if one[0] in alone and one[1] != what}
+    cells = [evolve(one, is_small=one.is_small and one.name not in hidden) for one in cells]
+    found = hide(cells, least, hidden)
+    assert found is not None
+    return printed & found
 
 
 # --- what is used, and what goes wrong ------------------------------------------------------------
