@@ -17,7 +17,16 @@ from agent.disclosure import OTHER, releases
 from agent.gate import Gate, make_gate
 from agent.ledger.ledger import Ledger
 from agent.model import CRASHED, NANOS, Gap, Observation
-from agent.reports import Origin, Told, identity_calls, look, make_sent, make_unsent, present
+from agent.reports import (
+    Origin,
+    Told,
+    digest,
+    identity_calls,
+    look,
+    make_sent,
+    make_unsent,
+    present,
+)
 from agent.resume import CURSORS_BYTES
 from agent.sink.batch import batch_array
 from agent.start import Start
@@ -71,6 +80,7 @@ class Counting:
     violations: int = 0
     _window_seconds: int = 0
     _first: int | None = None
+    _learned_seconds: int = 0
     _told: Told = field(factory=Told)
     _gate: Gate = field(init=False)
 
@@ -119,6 +129,7 @@ class Counting:
         )
         not_before = next_second if was_off else not_before
         self._window_seconds = window_seconds
+        self._learn(now_seconds)
         if not windows.open:
             windows.seconds = window_seconds
         elif windows.seconds != window_seconds:
@@ -335,6 +346,12 @@ class Counting:
         if is_sent:
             self._seal(report, now_seconds)
 
+    def _learn(self, now_seconds: int) -> None:
+        """Note where the cluster is another one than was told last, as after an upgrade."""
+        known = digest(self.origin.known_at(now_seconds))
+        if self.document.identified_digest not in {"", known}:
+            self._learned_seconds = now_seconds
+
     def _seal(self, report: Report, now_seconds: int) -> None:
         """Put the report of a closed window into the outbox, as the next of the stream."""
         document = self.document
@@ -389,6 +406,7 @@ class Counting:
             self._gate,
             minimum=self.minimum,
             withholding=self.withholding,
+            learned_seconds=self._learned_seconds,
         )
 
     def _sent_from(self, observation: Observation, version: str) -> int:

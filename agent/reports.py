@@ -36,7 +36,11 @@ DAY_SECONDS = 86_400
 
 @frozen
 class Origin:
-    """Who reports, by which rules, and through which gate."""
+    """Who reports, by which rules, and through which gate.
+
+    An identity that was another one before `learned_seconds`, while no agent was there, says
+    nothing of the Kubernetes of windows that were over by then.
+    """
 
     identity: Identity
     ruleset: RuleSet
@@ -44,6 +48,14 @@ class Origin:
     gate: Gate
     minimum: int = 0
     withholding: Withholding = field(factory=Withholding)
+    learned_seconds: int = 0
+
+    def identity_in(self, report: Report) -> Identity:
+        """Return what may be said of the cluster in a window."""
+        identity = self.known_at(report.start_seconds)
+        if report.end_seconds <= self.learned_seconds:
+            return evolve(identity, kubernetes_minor=None, distribution=None)
+        return identity
 
     def known_at(self, seconds: int) -> Identity:
         """Return what may be said of the cluster at that time: no word that is withheld."""
@@ -110,7 +122,7 @@ def make_sent(
     seq = document.seq + 1
     events, totals = build_window(
         origin.without_withheld(report),
-        identity=origin.known_at(report.start_seconds),
+        identity=origin.identity_in(report),
         stream=document.stream,
         seq=seq,
         totals=document.totals,
@@ -152,11 +164,16 @@ def _seal(
 def identity_calls(origin: Origin, told: Told, *, now_seconds: int) -> tuple[list[Event], Told]:
     """Return the identify and group calls that are due, on change and once a day."""
     identity = origin.known_at(now_seconds)
-    digest = repr(identity)
-    if digest == told.digest and now_seconds - told.seconds < DAY_SECONDS:
+    known = digest(identity)
+    if known == told.digest and now_seconds - told.seconds < DAY_SECONDS:
         return [], told
     calls = build_identity(identity, agent_version=origin.agent_version, at_seconds=now_seconds)
-    return calls, Told(digest, now_seconds)
+    return calls, Told(known, now_seconds)
+
+
+def digest(identity: Identity) -> str:
+    """Return what tells two identities apart."""
+    return repr(identity)
 
 
 def present(document: Document, start: int) -> list[Instance]:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -106,6 +107,38 @@ async def test_collection_reports_say_what_was_observable_and_sum_up(world: Lab)
     handled = sum(n for (event, _), n in truth.items() if event == "Event handled")
     assert last["event_handled_total"] == handled
     assert sum(report["event_handled_delta"] for report in reports) == handled
+
+
+@pytest.mark.parametrize(("after_it", "between"), [("v1.34.4", "1.34"), ("v1.35.1", None)])
+async def test_of_windows_before_an_upgrade_that_nobody_saw_the_minor_is_not_told(
+    world: Lab, after_it: str, between: str | None
+) -> None:
+    """An agent that is back from a drain would date the upgrade back to when it went."""
+    async with world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, WINDOW_SECONDS)
+        await until(lambda: bool(world.reports()))
+        told = len(world.reports())
+        await world.kill(agent)
+    write(pod, world, 20)
+    world.clock.moved += 3 * WINDOW_SECONDS
+    server = world.cluster.server
+    server.options = attrs.evolve(server.options, git_version=after_it)
+    back = datetime.fromtimestamp(world.clock.seconds(), UTC)
+    async with world.agent(seed=2):
+        await after(world, WINDOW_SECONDS)
+        await until(lambda: datetime.fromisoformat(world.reports()[-1]["window_end"]) > back)
+
+    reports = world.reports()
+    ends = [datetime.fromisoformat(one["window_end"]) for one in reports]
+    minors = [one.get("kubernetes_minor") for one in reports]
+    over = sum(end <= back for end in ends)
+    assert over > told
+    assert minors[:told] == ["1.34"] * told
+    assert minors[told:over] == [between] * (over - told)
+    assert {*minors[over:]} == {after_it[1:5]}
 
 
 async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:
