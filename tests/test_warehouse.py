@@ -433,26 +433,41 @@ def test_of_a_count_that_was_raised_only_one_is_known(database: Database) -> Non
     assert database.rows("events_per_day") == []
 
 
-def test_the_whole_week_of_a_raised_count_is_left_out(database: Database) -> None:
+@pytest.mark.parametrize(
+    ("raised", "days", "attempts", "hours"),
+    [
+        (handled(2, "webhook"), (7, 49, 7), 7 * 8, 336),
+        (failed(2, platform="webhook"), (14, 112, 0), 7 * 8, 336),
+        (crash(2), (14, 112, 0), 7 * 8 + 7 * 9, 168),
+        (ran(2), (14, 112, 0), 7 * 8 + 7 * 9, 336),
+    ],
+)
+def test_the_whole_week_of_a_raised_count_is_in_no_rate_of_its_kind(
+    database: Database, raised: Aggregate, days: tuple[int, ...], attempts: int, hours: int
+) -> None:
     one, other = Stream("a", "a", minimum=5), Stream("b", "b")
     database.take(
         *(one.window(MONDAY + at * DAY, handled(9), length=DAY) for at in range(6)),
-        one.window(MONDAY + 6 * DAY, handled(9), ran(2), length=DAY),
+        one.window(MONDAY + 6 * DAY, handled(9), raised, length=DAY),
         # In the week after no count of it was raised.
         *(one.window(MONDAY + at * DAY, handled(9), length=DAY) for at in range(7, 14)),
         *(other.window(MONDAY + at * DAY, handled(7), failed(1), length=DAY) for at in range(14)),
     )
 
-    days = [
+    found = [
         (row["installation_days"], row["total"], row["days_left_out"])
         for row in database.rows("events_per_day")
         if row["platform"] == "slack"
     ]
-    assert days == [(7, 49, 7), (14, 112, 0)]
-    attempts = [row["attempts"] for row in database.rows("notification_failures")]
-    assert attempts == [7 * 8, 7 * 8 + 7 * 9]
-    hours = [row["installation_hours"] for row in database.rows("crashes")]
-    assert hours == [168, 336]
+    assert found == [days, (14, 112, 0)]
+    failures = [
+        row["attempts"]
+        for row in database.rows("notification_failures")
+        if row["platform"] == "slack"
+    ]
+    assert failures == [attempts, 7 * 8 + 7 * 9]
+    ran_for = [row["installation_hours"] for row in database.rows("crashes")]
+    assert ran_for == [hours, 336]
 
 
 def test_a_day_on_which_crashes_are_withheld_is_in_no_rate_of_them(database: Database) -> None:

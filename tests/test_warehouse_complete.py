@@ -172,6 +172,19 @@ def raised(minimum: int) -> Spoil:
     return spoil
 
 
+def clock_put_back(_one: Stream, _days: Days) -> Sequence[bytes | list[Event]]:
+    """Let a clock be put back on Saturday, and be there again on Wednesday."""
+    one, saturday = Stream("a", "a"), MIDDLE - 2
+    sent: list[bytes | list[Event]] = []
+    for at in range(23):
+        late = {**DEBUG, "late_lines": 20} if at == saturday else DEBUG
+        counts = () if saturday < at < WEDNESDAY else COUNTS
+        calls = one.window(START + at * DAY, *counts, length=DAY, said=late)
+        is_held = saturday <= at < WEDNESDAY
+        sent.append(request(calls, at=START + WEDNESDAY * DAY + HOUR) if is_held else calls)
+    return sent
+
+
 def restored(_one: Stream, days: Days) -> Days:
     """Let the state of the day before yesterday count on from Thursday."""
     one = Stream("a", "a")
@@ -526,7 +539,17 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(without(MIDDLE + 7), {*SUMS, "events_per_day"}, id="the day after is lost"),
         pytest.param(without(MIDDLE + 8), set(), id="a later day is lost"),
-        pytest.param(saying(MIDDLE - 1, late_lines=1), set(), id="something was late before"),
+        pytest.param(
+            saying(MIDDLE - 1, late_lines=1),
+            {*SUMS, "events_per_day"},
+            id="something was late in a window that was received in the week",
+        ),
+        pytest.param(saying(MIDDLE - 2, late_lines=1), set(), id="something was late before"),
+        pytest.param(
+            clock_put_back,
+            {*SUMS, "events_per_day"},
+            id="what was read until Wednesday is in a window of the week before",
+        ),
         pytest.param(
             told_twice(late_lines=1),
             {*SUMS, "events_per_day"},
@@ -577,6 +600,11 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
             id="a copy says as many of something else",
         ),
         pytest.param(
+            told_twice(mattermost_enabled=False),
+            CONTRADICTED,
+            id="a copy says that a platform is off of which the other says nothing",
+        ),
+        pytest.param(
             told_twice(botkube_version="v1.13.0"),
             CONTRADICTED,
             id="a copy says another version",
@@ -598,7 +626,7 @@ def test_all_answers_are_complete_where_all_is_known(database: Database) -> None
         ),
         pytest.param(
             raised(2),
-            {*SUMS - {"commands"}, "events_per_day"},
+            SUMS - {"commands"},
             id="what is rare is raised",
         ),
         pytest.param(raised(10), {*SUMS, "events_per_day"}, id="all is raised"),
@@ -817,9 +845,14 @@ def test_a_cluster_that_is_named_after_a_silence_may_have_been_another(
     assert ("active_installations" not in incomplete(database)) == is_complete
 
 
-def test_a_cluster_is_not_new_in_which_one_may_have_been(database: Database) -> None:
-    """A BotKube that nobody could see for a week has its id made anew two weeks after."""
-    one, after = Stream("c", "c", cluster="elsewhere"), Stream("d", "d", cluster="elsewhere")
+@pytest.mark.parametrize(
+    ("named", "is_sure"), [("elsewhere", False), ("another", False), (None, True)]
+)
+def test_a_cluster_is_not_new_in_which_one_may_have_been(
+    database: Database, named: str | None, is_sure: bool
+) -> None:
+    """A BotKube that nobody could see for a week had, it may be, the cluster of one made later."""
+    one, after = Stream("c", "c", cluster=named), Stream("d", "d", cluster="elsewhere")
     unseen: Mapping[str, Value] = {"gap_seconds_unreadable": DAY}
     sent = [
         one.who(START + at * DAY) + one.window(START + at * DAY, length=DAY, said=said)
@@ -837,10 +870,8 @@ def test_a_cluster_is_not_new_in_which_one_may_have_been(database: Database) -> 
 
     rows = {str(row["week"]): row for row in database.rows("active_installations")}
     assert rows["2026-12-07"]["clusters_new"] == 1
-    assert [bool(rows[week]["is_complete"]) for week in ("2026-12-07", "2026-12-14")] == [
-        False,
-        True,
-    ]
+    complete = [bool(rows[week]["is_complete"]) for week in ("2026-12-07", "2026-12-14")]
+    assert complete == [is_sure, True]
 
 
 def test_a_window_of_which_nothing_was_observed_names_no_version(database: Database) -> None:

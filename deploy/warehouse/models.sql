@@ -76,12 +76,13 @@ select
   application_crashed_withheld, command_executed_withheld, command_refused_withheld,
   configuration_error_withheld, event_handled_withheld, integration_enabled_withheld,
   notification_failed_withheld,
-  -- What is switched on, as one number.
-  coalesce(slack_enabled, 0) + 2 * coalesce(socket_slack_enabled, 0)
-  + 4 * coalesce(cloud_slack_enabled, 0) + 8 * coalesce(mattermost_enabled, 0)
-  + 16 * coalesce(teams_enabled, 0) + 32 * coalesce(cloud_teams_enabled, 0)
-  + 64 * coalesce(discord_enabled, 0) + 128 * coalesce(elasticsearch_enabled, 0)
-  + 256 * coalesce(webhook_enabled, 0) + 512 * coalesce(pager_duty_enabled, 0) as switched,
+  -- What is on, off or not known, as one number.
+  coalesce(1 + slack_enabled, 0) + 3 * coalesce(1 + socket_slack_enabled, 0)
+  + 9 * coalesce(1 + cloud_slack_enabled, 0) + 27 * coalesce(1 + mattermost_enabled, 0)
+  + 81 * coalesce(1 + teams_enabled, 0) + 243 * coalesce(1 + cloud_teams_enabled, 0)
+  + 729 * coalesce(1 + discord_enabled, 0) + 2187 * coalesce(1 + elasticsearch_enabled, 0)
+  + 6561 * coalesce(1 + webhook_enabled, 0) + 19683 * coalesce(1 + pager_duty_enabled, 0)
+    as switched,
   coalesce(application_crashed_total, 0) + coalesce(command_executed_total, 0)
   + coalesce(command_refused_total, 0) + coalesce(configuration_error_total, 0)
   + coalesce(event_handled_total, 0) + coalesce(integration_enabled_total, 0)
@@ -267,7 +268,12 @@ select
     as integration_enabled,
   cast(sum(case when event = 'notification_failed' then count else 0 end) as bigint)
     as notification_failed,
-  max(is_floor) as is_raised, cast(sum(count) as bigint) as counted, max(is_late) as is_late,
+  max(case when event = 'application_crashed' then is_floor else 0 end)
+    as application_crashed_raised,
+  max(case when event = 'event_handled' then is_floor else 0 end) as event_handled_raised,
+  max(case when event = 'notification_failed' then is_floor else 0 end)
+    as notification_failed_raised,
+  cast(sum(count) as bigint) as counted, max(is_late) as is_late,
   min(received_day) as received_day, max(is_contradicted) as is_contradicted,
   cast(sum(copies) as bigint) as copies, cast(sum(copies - 1) as bigint) as doubled
 from touched_counts
@@ -329,7 +335,10 @@ select
   coalesce(r.event_handled_withheld, 0) as event_handled_withheld,
   coalesce(r.integration_enabled_withheld, 0) as integration_enabled_withheld,
   coalesce(r.notification_failed_withheld, 0) as notification_failed_withheld,
-  coalesce(s.application_crashed, 0) as crashes, coalesce(s.is_raised, 0) as is_raised,
+  coalesce(s.application_crashed, 0) as crashes,
+  coalesce(s.application_crashed_raised, 0) as application_crashed_raised,
+  coalesce(s.event_handled_raised, 0) as event_handled_raised,
+  coalesce(s.notification_failed_raised, 0) as notification_failed_raised,
   coalesce(s.counted, 0) as counted, r.total
 from stage_touched_reports as r
 full join stage_touched_sums as s
@@ -743,6 +752,7 @@ from (
       as gap_seconds_state_lost,
     cast(sum(plausible * events_discarded) as bigint) as events_discarded,
     cast(sum(plausible * late_lines) as bigint) as late_lines,
+    max(case when plausible = 1 and late_lines > 0 then received_day end) as late_until,
     cast(sum(case when plausible = 1 and events_discarded > 0 then length else 0 end) as bigint)
       as discarded_seconds,
     cast(sum(plausible * application_crashed_withheld) as bigint) as application_crashed_withheld,
@@ -759,7 +769,9 @@ from (
       as short_seconds,
     cast(sum(case when plausible = 1 and event_handled_off <> 0 then 1 else 0 end) as bigint)
       as event_handled_off,
-    max(plausible * is_raised) as is_raised,
+    max(plausible * application_crashed_raised) as application_crashed_raised,
+    max(plausible * event_handled_raised) as event_handled_raised,
+    max(plausible * notification_failed_raised) as notification_failed_raised,
     cast(sum(
       case when plausible = 1 and has_report = 1 and configuration_error_withheld = 0 then 1 else 0 end
     ) as bigint) as configuration_windows,
@@ -933,13 +945,16 @@ select
   cast(sum(commands_seconds) as bigint) as commands_seconds,
   cast(sum(commands_blind) as bigint) as commands_blind,
   cast(sum(events_blind) as bigint) as events_blind,
-  -- Of whom a count was raised, small ones are not known: all of the week is in no rate.
-  max(is_raised) as is_raised,
+  -- Of whom a count was raised, small ones are not known: all of the week is in no rate of these.
+  max(application_crashed_raised) as application_crashed_raised,
+  max(event_handled_raised) as event_handled_raised,
+  max(notification_failed_raised) as notification_failed_raised,
   cast(sum(
     case
       when active = 1 or gaps > 0 or event_handled_withheld > 0 or events_discarded > 0 then 1 else 0
     end
-  ) - case when max(is_raised) = 1 then 0 else sum(is_whole) end as bigint) as days_left_out,
+  ) - case when max(event_handled_raised) = 1 then 0 else sum(is_whole) end as bigint)
+    as days_left_out,
   max(slack_said) as slack_said, max(socket_slack_said) as socket_slack_said,
   max(cloud_slack_said) as cloud_slack_said, max(mattermost_said) as mattermost_said,
   max(teams_said) as teams_said, max(cloud_teams_said) as cloud_teams_said,
@@ -1251,15 +1266,19 @@ left join (
 ) as silent
   on silent.week = w.week
 left join (
-  -- What was counted late is of a window before, which may be of the day before; whether something
-  -- was, only a report says.
+  -- What was counted late is of a window before, which may be of the day before, or, where a clock
+  -- was put back, of any day until it was received. Whether something was, only a report says.
   select all_weeks.week
   from calendar as all_weeks
-  join installation_days as one on one.day >= all_weeks.week and one.day <= all_weeks.week + 7
-  where one.late_lines > 0
-    or (
-      one.day = all_weeks.week + 7 and (one.unreported > 0 or one.gap_seconds_state_lost > 0)
-    )
+  join (
+    select day, greatest(day, late_until) as until from installation_days where late_lines > 0
+  ) as late
+    on late.day <= all_weeks.week + 7 and late.until >= all_weeks.week
+  union distinct
+  select all_weeks.week
+  from calendar as all_weeks
+  join installation_days as one on one.day = all_weeks.week + 7
+  where one.unreported > 0 or one.gap_seconds_state_lost > 0
   union distinct
   select all_weeks.week
   from calendar as all_weeks
@@ -1448,19 +1467,20 @@ left join (
 ) as unsure
   on unsure.week = weeks.week
 left join (
-  -- Weeks with new clusters in which one may have been before that ever named them.
+  -- Weeks with new clusters in which one may have been before: one that names its clusters, and of
+  -- which nobody knows in an earlier week whether it was active, or where.
   select distinct first_named.week
   from (
     select group_id, min(week) as week from cluster_weeks where group_id is not null
     group by group_id
   ) as first_named
-  join identities as g on g.group_id = first_named.group_id
   join (
     select installation, week from undecided_weeks
     union distinct
     select installation, week from unsure_clusters
   ) as u
-    on u.installation = g.installation and u.week < first_named.week
+    on u.week < first_named.week
+  join identities as g on g.installation = u.installation and g.group_id is not null
 ) as cluster_not_new
   on cluster_not_new.week = weeks.week;
 
@@ -1635,7 +1655,7 @@ from (
     count(*) over (partition by p.week, p.platform) as days
   from platform_days as p
   join installation_weeks as whose on whose.week = p.week and whose.installation = p.installation
-  where p.is_whole = 1 and whose.is_raised = 0 and not exists (
+  where p.is_whole = 1 and whose.event_handled_raised = 0 and not exists (
       select 1 from holes
       where holes.installation = p.installation
         and holes.hole_start < p.day * 86400 + 86400 and holes.hole_end > p.day * 86400
@@ -1646,7 +1666,7 @@ left join (
   select i.week, count(*) as days
   from installation_days as i
   join installation_weeks as whose on whose.week = i.week and whose.installation = i.installation
-  where i.is_whole = 1 and whose.is_raised = 0 and exists (
+  where i.is_whole = 1 and whose.event_handled_raised = 0 and exists (
       select 1 from holes
       where holes.installation = i.installation
         and holes.hole_start < i.day * 86400 + 86400 and holes.hole_end > i.day * 86400
@@ -1674,11 +1694,13 @@ group by
   weeks.is_plausible, weeks.is_agreed, weeks.is_stopped, weeks.is_punctual,
   holed.days, lost.days, d.platform;
 
--- What is known of events and failures of installations of which no count was raised in the week.
+-- What is known of events and failures of installations of which none of these was raised in the
+-- week.
 create view rated_facts as
 select
   f.week, f.installation, f.event, f.platform, f.what, f.reason, f.count,
-  f.observed * (1 - whose.is_raised) as observed
+  f.observed * (1 - greatest(whose.event_handled_raised, whose.notification_failed_raised))
+    as observed
 from facts as f
 join installation_weeks as whose on whose.week = f.week and whose.installation = f.installation
 where f.event in ('event_handled', 'notification_failed');
@@ -1767,10 +1789,12 @@ from (
     sum(of_all.shows * d.crashes) as crashes
   from version_days as d
   join (
-    -- A day on which crashes were withheld can show none, nor a week with a raised count all.
+    -- A day on which crashes were withheld can show none, nor a week in which some were raised all.
     select
       one.day, one.installation,
-      case when one.application_crashed_withheld = 0 then 1 - whose.is_raised else 0 end as shows
+      case
+        when one.application_crashed_withheld = 0 then 1 - whose.application_crashed_raised else 0
+      end as shows
     from installation_days as one
     join installation_weeks as whose
       on whose.week = one.week and whose.installation = one.installation

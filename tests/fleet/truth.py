@@ -125,8 +125,8 @@ class OfWeek:
     shows_faults: bool = False
     observed: Counter[str | None] = field(factory=Counter)
     """Seconds by version, None for all; of a version on days whose crashes were told alone."""
-    is_raised: bool = False
-    """Whether a count of it was raised, so that it is in no rate."""
+    raised: set[str] = field(factory=set)
+    """The events of which a count of it was raised, so that it is in no rate of these."""
     crashes: Counter[str] = field(factory=Counter)
     attempts: Counter[str] = field(factory=Counter)
     faults: set[tuple[str, str, str | None]] = field(factory=set)
@@ -169,7 +169,7 @@ class Known:
     stops: list[tuple[int, int]] = field(factory=list)
     """When its agent was stopped or switched off, between two windows."""
     raised: set[int] = field(factory=set)
-    """The weeks in which a count of it was raised."""
+    """The weeks in which a count of handled events of it was raised."""
     gone: list[tuple[int, int]] = field(factory=list)
     """Those of them before a stream, so that what was not sent by then is gone."""
     lost: list[tuple[str, int]] = field(factory=list)
@@ -337,8 +337,10 @@ class Truth:
             _note(known.of_week, one)
             _count(of_all, installation, known.of_week, one, shows_crashes=shows_crashes)
             if one.late:
-                # The window before may be of the day before, and of the week before.
-                for number in {week, week_of(day * DAY - DAY)}:
+                # The window before may be of the day before, and of the week before; or, by a clock
+                # that was put back, any until it was received.
+                last = week_of(max(day, one.received) * DAY)
+                for number in range(week_of(day * DAY - DAY), last + 1):
                     self.weeks[number].spoilt.add("late")
             elif (not one.has_report or "state_lost" in one.gaps) and week_of(
                 day * DAY - DAY
@@ -443,8 +445,8 @@ class Truth:
             return
         for version, seconds in one.observed.items():
             if version is not None:
-                week.crash_seconds[version] += 0 if one.is_raised else seconds
-                if not one.is_raised:
+                week.crash_seconds[version] += 0 if CRASHED in one.raised else seconds
+                if CRASHED not in one.raised:
                     week.behind["crashes", version].add(installation)
             elif seconds > 0:
                 week.lacking["observed"] += seconds
@@ -454,7 +456,7 @@ class Truth:
         _add_rates(week, installation, one)
         if not one.shows_faults:
             week.unsure_faults |= one.faults
-        if one.is_raised:
+        if HANDLED in one.raised:
             known.raised.add(known.week)
         if one.unseen_end and one.unseen_end >= one.named_end:
             week.spoilt.add("later version")
@@ -578,7 +580,8 @@ class Truth:
         return not any(
             any(known.is_unsure(number) for number in (week, week - 1))
             or (
-                not new.isdisjoint(known.groups.values())
+                new
+                and known.groups
                 and any(
                     number < week
                     and (
@@ -687,7 +690,7 @@ def merged(one: Arrived, other: Arrived) -> Arrived:
             each.place,
             each.is_observable,
             frozenset(each.deltas.items()),
-            frozenset(name for name, is_on in each.enabled.items() if is_on),
+            frozenset(each.enabled.items()),
         )
         for each in told
     }
@@ -751,7 +754,7 @@ def _count(
         week.spoilt.add("not observable")
     for fact in window.facts:
         if fact.is_floor:
-            known.is_raised = True
+            known.raised.add(fact.event)
             week.spoilt.add(f"raised {fact.event}")
         _count_fact(week, installation, known, window, fact, shows_crashes=shows_crashes)
 
@@ -804,7 +807,11 @@ def _count_fact(
 
 def _add_rates(week: Weekly, installation: str, one: OfWeek) -> None:
     """Add what rates are made of; of whom a count was raised, small ones are not known."""
-    if one.is_raised:
+    if CRASHED not in one.raised:
+        for version, count in one.crashes.items():
+            week.crashes[version] += count
+            week.behind["crashed", version].add(installation)
+    if {HANDLED, FAILED} & one.raised:
         for cell in one.failed:
             week.behind["unobserved", *cell].add(installation)
         return
@@ -814,9 +821,6 @@ def _add_rates(week: Weekly, installation: str, one: OfWeek) -> None:
     for platform, count in one.attempts.items():
         week.attempts[platform] += count
         week.behind["attempts", platform].add(installation)
-    for version, count in one.crashes.items():
-        week.crashes[version] += count
-        week.behind["crashed", version].add(installation)
 
 
 def _add_hours(one: OfWeek, week: Weekly, windows: list[Arrived], *, shows_crashes: bool) -> None:
