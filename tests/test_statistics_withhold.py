@@ -212,7 +212,7 @@ def columns_of(table: Table, minors: Iterable[str]) -> dict[str, str]:
 
 @given(counts, st.integers(2, 5))
 @settings(deadline=None)
-def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five tables' sums
+def test_who_runs_what_cannot_be_found_by_subtraction(
     joint: dict[tuple[str, str, str], int], least: int
 ) -> None:
     shown = withhold(adoption(joint), least)
@@ -232,15 +232,18 @@ def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five 
     }
     places = {"botkube_version": 0, "kubernetes_minor": 1, "distribution": 2}
     group = groups(tables["version_by_minor"], {version for version, _, _ in joint})
-    column = columns_of(tables["version_by_minor"], {minor for _, minor, _ in joint})
-    by_group: Counter[tuple[str, ...]] = Counter()
-    for (v, m, d), count in joint.items():
-        by_group[group[v], column[m], d] += count
+    minors = {minor for _, minor, _ in joint}
+    crossed = ("version_by_minor", "kubernetes_adoption")
+    column = {name: columns_of(tables[name], minors) for name in crossed}
+    grouped: dict[str, Counter[tuple[str, ...]]] = {name: Counter() for name in crossed}
+    for name, counted in grouped.items():
+        for (v, m, d), count in joint.items():
+            counted[group[v], column[name][m], d] += count
     cells: dict[str, dict[tuple[str, ...], str]] = {}
     truth: dict[Any, int] = {}
     for name, columns in keys.items():
         cells[name] = {tuple(r[c] for c in columns): r["installations"] for r in tables[name]}
-        source: Mapping[Any, int] = by_group if name == "version_by_minor" else joint
+        source: Mapping[Any, int] = grouped.get(name, joint)
         true = _grouped(source, *(places[c] for c in columns))
         truth |= {(name, key): count for key, count in true.items()}
         for row in tables[name]:
@@ -261,24 +264,21 @@ def test_who_runs_what_cannot_be_found_by_subtraction(  # noqa: C901 it is five 
         for table in ("version_adoption", "kubernetes_minors", "distributions")
         if cells[table]
     ]
-    if cells["kubernetes_adoption"]:
-        for (minor,), text in cells["kubernetes_minors"].items():
-            whole = (("kubernetes_minors", (minor,)), text)
-            sums.append(equation(whole, named("kubernetes_adoption", where={0: minor})))
     for (distribution,), text in cells["distributions"].items():
         if cells["kubernetes_adoption"]:
             whole = (("distributions", (distribution,)), text)
             sums.append(equation(whole, named("kubernetes_adoption", where={1: distribution})))
-    for table, place, where in (
-        ("version_adoption", 0, group),
-        ("kubernetes_minors", 1, column),
+    for table, fine, place, where in (
+        ("version_adoption", "version_by_minor", 0, group),
+        ("kubernetes_minors", "version_by_minor", 1, column["version_by_minor"]),
+        ("kubernetes_minors", "kubernetes_adoption", 0, column["kubernetes_adoption"]),
     ):
         those: defaultdict[str, list[tuple[Any, str]]] = defaultdict(list)
         for (name,), text in cells[table].items():
             those[where[name]].append(((table, (name,)), text))
-        for name, parts in those.items() if cells["version_by_minor"] else ():
+        for name, parts in those.items() if cells[fine] else ():
             signs, known = equation(("", "0"), parts)
-            others, taken = equation(("", "0"), named("version_by_minor", where={place: name}))
+            others, taken = equation(("", "0"), named(fine, where={place: name}))
             both: Counter[Any] = Counter(signs)
             both.subtract(others)
             sums.append((both, known - taken))

@@ -16,7 +16,7 @@ from agent.statistics.answers import Answers, Both, Kubernetes, Row
 from agent.statistics.blanks import blank, by_week, is_few, whole
 from agent.statistics.hiding import Cell, hide
 from agent.statistics.periods import DROPPABLE, version_order
-from agent.statistics.shown import OR_OLDER, OTHERS, Distribution, Minor, Pair, Shown
+from agent.statistics.shown import OR_OLDER, OTHERS, Distribution, Minor, Pair, Shown, is_known
 
 Hidden = frozenset[Hashable]
 Grouping = Callable[[str], str]
@@ -25,6 +25,8 @@ _SERIES = (12, 8, 6, 4, 3, 2, 1)
 """How many series of versions are told apart where not all can be."""
 _TOGETHER = 0.75
 """What it is worth to be told of minors together, beside as much of each."""
+_KNOWN = 5.0
+"""How much dearer is of how many it is not known what they have: all shares are of the others."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
 _MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
 
@@ -149,17 +151,12 @@ def _hide_adoption(
     for names in (tuple(crossed), ("version_by_minor",), ("kubernetes_adoption",)):
         could_be = []
         has_pairs = "version_by_minor" in names
-        ways: Iterable[tuple[Grouping, Grouping]] = [(str, str)]
+        groupings: Iterable[Grouping] = (str,)
         if has_pairs:
-            ways = product(
-                _with_older(margins["kubernetes_minors"], oldest),
-                _groupings(margins["version_adoption"]),
-            )
-        for together, group in ways:
-            tables = {**told, **{name: crossed[name] for name in names}}
-            if has_pairs:
-                pairs = _grouped(tables["version_by_minor"], group, together)
-                tables["version_by_minor"] = pairs
+            groupings = _groupings(margins["version_adoption"])
+        olders = _with_older(margins["kubernetes_minors"], oldest)
+        for together, group in product(olders, groupings):
+            tables = {**told, **{name: _grouped(crossed[name], group, together) for name in names}}
             cells = _cells(tables, least, group, together, are_fixed=margins.keys())
             all_of_it = hide(cells, least, hidden)
             if all_of_it is not None:
@@ -206,11 +203,15 @@ def _told_of(minors: Iterable[str], tables: Mapping[str, Sequence[Row]], hidden:
 
 
 def _grouped(rows: Iterable[Row], group: Grouping, together: Grouping) -> Sequence[Row]:
-    def coarse(one: Pair) -> Pair:
-        version, minor = group(one.botkube_version), together(one.kubernetes_minor)
-        return evolve(one, botkube_version=version, kubernetes_minor=minor)
+    names = {"botkube_version": group, "kubernetes_minor": together}
 
-    return _sum((one for one in rows if isinstance(one, Pair)), coarse)
+    def coarse(row: Row) -> Any:  # noqa: ANN401 of any kind
+        those: dict[str, Any] = {
+            name: put(getattr(row, name)) for name, put in names.items() if name in row.KEYS
+        }
+        return evolve(row, **those)
+
+    return _sum(rows, coarse)
 
 
 def _cells(
@@ -232,7 +233,7 @@ def _cells(
         "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
         "kubernetes_minors": lambda key: (
             ("minor", together(key[0])) if has_pairs else "by minors",
-            ("on", key[0]) if has_places else "of minors",
+            ("on", together(key[0])) if has_places else "of minors",
             _MINOR,
         ),
         "kubernetes_adoption": lambda key: (("on", key[0]), ("distribution", key[1]), _PLACE),
@@ -248,6 +249,8 @@ def _cells(
         for row in rows:
             value = whole(row.installations)
             tail, head, cost = ends[name](row.key)
+            if len(row.KEYS) == 1 and not is_known(row):
+                cost *= _KNOWN
             cells.append(
                 Cell(
                     (name, *row.key),

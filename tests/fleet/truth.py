@@ -416,7 +416,8 @@ class Truth:
             reason = "delivery"
         elif one.is_stopped or before.is_stopped:
             reason = "stopped"
-            self._note_stop(known, before.end, one.start)
+            if one.start // DAY > before.start // DAY:
+                self._note_stop(known, before.end, one.start)
         else:
             reason = "hole"
             if one.start - before.end > STOP_SECONDS:
