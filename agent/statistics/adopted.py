@@ -193,7 +193,7 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
     Which are known is not told of all that is put together.
     """
     week = of_week(rows, period.this)
-    now = [one for one in told_of(week) if is_known(one)]
+    now = [one for one in told_of(week) if is_known(one) and not any(map(is_together, one.key))]
     if not now:
         return TOO_FEW if is_any_withheld(week, "installations") else "It is known of none."
     most, *others = most_of(now)

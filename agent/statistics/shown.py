@@ -31,7 +31,7 @@ from agent.statistics.answers import (
 
 OTHERS = "all others"
 OR_OLDER = " or older"
-_UNKNOWN = {"unknown", "several"}
+_UNKNOWN = {"unknown", "several", OTHERS}
 
 
 @frozen(kw_only=True)
@@ -107,7 +107,7 @@ SHOWN: dict[str, type[Row]] = {
 
 def is_known(row: Row) -> bool:
     """Whether what the row is about is one thing, and known."""
-    return not any(one in _UNKNOWN or is_together(one) for one in row.key)
+    return not _UNKNOWN & {*row.key}
 
 
 def is_together(word: str) -> bool:
