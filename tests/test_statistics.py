@@ -225,7 +225,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     assert found == expected
     assert sorted(said.splitlines()) == [
         f"botkube-analytics: {source}:2: not JSON",
-        f"botkube-analytics: {source}:4: an event that lacks who, when, which window, or a number",
+        f"botkube-analytics: {source}:4: an event with no usable who, when, window or numbers",
         f"botkube-analytics: {source}:5: neither an event nor a request of events",
         f"botkube-analytics: {source}:7: not JSON",
     ]
@@ -387,17 +387,46 @@ def test_without_duckdb_it_says_what_to_install(
     assert "pip install 'botkube-analytics[report]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [
+        (
+            "postgresql://me:canary@127.0.0.1:1/analytics?connect_timeout=1",
+            "postgresql://127.0.0.1/analytics: ",
+        ),
+        ("postgresql:/me:canary@127.0.0.1/analytics", "postgresql:...: of addresses only"),
+    ],
+)
 def test_a_password_of_an_address_is_not_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    source: str, named: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("psycopg")
-    source = "postgresql://me:canary@127.0.0.1:1/analytics?connect_timeout=1"
     code = main(["report", source, "-o", str(tmp_path / "report.html")])
     said = capsys.readouterr().err
 
     assert code == 2
-    assert "postgresql://127.0.0.1/analytics: " in said
+    assert named in said
     assert "canary" not in said
+
+
+def test_without_a_collection_report_it_says_what_is_missing(
+    requests: list[bytes], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [
+        orjson.dumps(one)
+        for request in requests
+        for one in orjson.loads(request)["batch"]
+        if one.get("event") != "Collection report"
+    ]
+    output = tmp_path / "report.html"
+    assert main(["report", write(tmp_path / "events.ndjson", lines), "-o", str(output)]) == 0
+
+    assert "no Collection report was read" in capsys.readouterr().err
+    page = output.read_text()
+    assert "No Collection report is among them" in page
+    # Of whose machine it is a page for others says nothing.
+    assert "events.ndjson" in page
+    assert str(tmp_path) not in page
 
 
 # --- the page -------------------------------------------------------------------------------------

@@ -280,9 +280,13 @@ def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
     ("told", "bounds"),
     [
         ((5, WITHHELD, 5, 40, WITHHELD, 46), "1.25 5.0 %; 1.27 11.0 to 13.0 %; 1.29 54.0 %."),
+        (  # Those that are withheld could be dropped as well.
+            (WITHHELD, WITHHELD, WITHHELD, 20, 30, 40),
+            "1.25 1.0 to 8.0 %; 1.26 2.0 to 9.0 %; 1.27 10.0 %; 1.28 30.0 %.",
+        ),
         (  # Of the newest alone it is known how many have it or an older one.
             (WITHHELD, 5, 5, 80, WITHHELD),
-            "1.26 6.0 to 14.0 %; 1.27 11.0 to 19.0 %; 1.28 91.0 to 99.0 %.",
+            "1.25 1.0 to 9.0 %; 1.26 6.0 to 14.0 %; 1.27 11.0 to 19.0 %; 1.28 91.0 to 99.0 %.",
         ),
     ],
 )

@@ -223,7 +223,7 @@ def test_of_many_small_files_those_that_cannot_be_read_are_named(
     begin = "botkube-analytics: "
     assert said[:2] == [
         f"{begin}{no_json}:{at[no_json]}: not JSON",
-        f"{begin}{lacking}:{at[lacking]}: an event that lacks who, when, which window, or a number",
+        f"{begin}{lacking}:{at[lacking]}: an event with no usable who, when, window or numbers",
     ]
     assert [one.rpartition(": ")[2] for one in said[2:]] == [
         "no whole gzip file; the lines before are kept"
@@ -293,7 +293,7 @@ def test_an_event_of_no_time_is_named(
     assert report(tmp_path, source) == expected
     (said,) = capsys.readouterr().err.splitlines()
     assert said == (
-        f"botkube-analytics: {source}:1: an event that lacks who, when, which window, or a number"
+        f"botkube-analytics: {source}:1: an event with no usable who, when, window or numbers"
     )
 
 

@@ -732,6 +732,31 @@ def test_failures_of_few_elsewhere_alone_are_not_told() -> None:
     assert {told.failed, told.failed_all, told.installations, told.rate} == {WITHHELD}
 
 
+@pytest.mark.parametrize(
+    ("everyone", "failed", "unobserved", "hides_everyone", "hides_unobserved"),
+    [
+        (50, 46, 9, True, True),  # 4 met it in windows alone that show no attempts
+        (50, 40, 46, False, True),  # 4 in others alone
+        (50, 40, 14, False, True),  # 4 in both
+        (50, 40, 10, False, False),
+        (50, 30, 35, False, False),
+    ],
+)
+def test_few_that_met_a_failure_here_alone_or_there_are_not_what_is_left(
+    everyone: int, failed: int, unobserved: int, hides_everyone: bool, hides_unobserved: bool
+) -> None:
+    told = failure(
+        installations=everyone,
+        installations_failed=failed,
+        installations_unobserved=unobserved,
+        failed_all=99,
+    )
+
+    assert told.installations_failed == failed
+    assert (told.installations is WITHHELD) == (told.failed_all is WITHHELD) == hides_everyone
+    assert (told.installations_unobserved is WITHHELD) == hides_unobserved
+
+
 def test_failures_of_few_elsewhere_are_not_what_all_have_more() -> None:
     told = failure(installations_failed=49, installations_unobserved=1, failed_all=61)
 

@@ -6,6 +6,7 @@ A sentence is made of what may be told alone. What is withheld is said to be, or
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from agent.statistics.answers import WITHHELD, Active, Row, Told
 from agent.statistics.periods import (
@@ -125,6 +126,9 @@ def droppable(rows: Sequence[Row], period: Period, active: Active | None, what: 
         if len(exact) > 1
         else told_ones or named
     )
+    # Of older ones it is withheld how many have them: the first and the last could be dropped, too.
+    older = list(takewhile(lambda pair: pair not in chosen, named))
+    chosen = [*older[:1], *older[1:][-1:], *chosen]
     # That all but the newest are older tells nothing.
     told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
     gone = _no_longer(now, rows, period, went)

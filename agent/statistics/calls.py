@@ -35,7 +35,7 @@ BROKEN = (EOFError, gzip.BadGzipFile, zlib.error)
 _SAMPLE = 100
 _SHOWN = 64
 """Bytes of a line that is too long, which leave it no JSON."""
-_LACKS = "an event that lacks who, when, which window, or a number"
+_LACKS = "an event with no usable who, when, window or numbers"
 _CALLS = "botkube_analytics_export"
 _BAGS = ("properties", "traits")
 # Where a column of Segment's own stands in a call; the others are properties.

@@ -26,6 +26,9 @@ class Loaded:
     foreign: int = 0
     """How many had a number, a word or a time that no window has, so that no model reads them."""
 
+    has_reports: bool = True
+    """Whether a Collection report was among them, without which little is known."""
+
     def note(self, fault: str) -> None:
         """Keep a fault, or count it."""
         if len(self.faults) < MAX_FAULTS:

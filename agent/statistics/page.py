@@ -36,6 +36,8 @@ class About:
     """Where the tables lie beside the page."""
     ahead: int = 0
     """How many events were left out for a clock that is ahead."""
+    has_reports: bool = True
+    """Whether a Collection report was read."""
 
 
 QUESTIONS = (
@@ -126,7 +128,10 @@ def _method(shown: Shown, about: About) -> Element:
             f"{about.others:,} others are not of this agent, and {about.faults:,} lines or "
             "events could not be used"
             + (f"; {about.ahead:,} are left out, of windows that end more than a day after "
-               "this was made: a clock is wrong." if about.ahead else ".")),
+               "this was made: a clock is wrong." if about.ahead else ".")
+            + ("" if about.has_reports else
+               " No Collection report is among them: without one nobody knows which versions run, "
+               "what is on, nor what was observed.")),
         tag("li", "An installation counts once a week, with what its latest report says. "
             "Shares are of those of which it is known, those in the files of all that reported."),
         tag("li", f"° marks fewer than {FEW} installations, or that it is withheld how many: a "

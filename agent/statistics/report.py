@@ -24,7 +24,7 @@ from agent.statistics.answers import WITHHELD, columns
 from agent.statistics.page import About, render
 from agent.statistics.shown import SHOWN
 from agent.statistics.signals import handled
-from agent.statistics.sources import are_large, files_of, hold_back, label, load, readable
+from agent.statistics.sources import are_large, called, files_of, hold_back, load, readable
 from agent.statistics.warehouse import WarehouseError, naming, opened
 from agent.statistics.withhold import withhold
 
@@ -58,13 +58,14 @@ def show_report(
             ):
                 loaded = _fill(warehouse, sources, progress, now)
                 about = About(
-                    [label(one) for one in sources],
+                    [called(one) for one in sources],
                     loaded.events,
                     loaded.others,
                     len(loaded.faults) + loaded.more_faults + loaded.foreign,
                     agent_version,
                     readable(_tables(output).name),
                     loaded.ahead,
+                    loaded.has_reports,
                 )
                 with naming(output):
                     _make(room, withhold(warehouse.answers(), least), about)
@@ -117,6 +118,13 @@ def _fill(
         progress.console.print(
             f"botkube-analytics: events left out: {loaded.foreign}, with a number, a word or a "
             "time that no window has",
+            soft_wrap=True,
+        )
+    loaded.has_reports = bool(warehouse.rows("select count(*) from reports")[0][0])
+    if read and not loaded.has_reports:
+        progress.console.print(
+            "botkube-analytics: no Collection report was read (of tables: collection_report):"
+            " without them nobody knows which versions run, what is on, nor what was observed",
             soft_wrap=True,
         )
     return loaded

@@ -6,6 +6,7 @@ Owns how a source is named, and what is believed of its times. Blocks.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -55,7 +56,9 @@ def label(source: str) -> str:
         return "standard input"
     if not _is_address(source):
         return readable(source)
-    scheme = source.partition("://")[0]
+    scheme, sign, _ = source.partition("://")
+    if not sign:
+        return f"{source.partition(':')[0]}:..."
     try:
         parts = urlsplit(source)
         host = parts.hostname or ""
@@ -63,6 +66,11 @@ def label(source: str) -> str:
         return f"{scheme}://..."
     # A slash in a password makes a path of what follows.
     return f"{scheme}://..." if "@" in parts.path else f"{scheme}://{host}{parts.path}"
+
+
+def called(source: str) -> str:
+    """Return how a source is named on a page for others: a file without the folders it lies in."""
+    return label(source if source == "-" or _is_address(source) else Path(source).name or source)
 
 
 def readable(name: str | Path) -> str:
@@ -118,7 +126,10 @@ def _tell_when(into: Warehouse, loaded: Loaded) -> None:
         lost = into.rows(f"delete from {table} where received_at is null")[0][0]
         if lost:
             loaded.events -= lost
-            loaded.note(f"{table}: {lost} rows without the time at which they were received")
+            loaded.note(
+                f"{table}: {lost} rows whose received_at and sent_at are no time: a timestamp, or "
+                "text of one"
+            )
 
 
 def hold_back(into: Warehouse, loaded: Loaded, now: datetime) -> None:
@@ -149,7 +160,10 @@ def hold_back(into: Warehouse, loaded: Loaded, now: datetime) -> None:
 
 
 def _is_address(source: str) -> bool:
-    return "://" in source
+    # What has a slash too few may hold a password, too.
+    return "://" in source or (
+        re.match("[A-Za-z][A-Za-z+]+:/", source) is not None and not Path(source).exists()
+    )
 
 
 def _is_piped(source: str) -> bool:

@@ -244,7 +244,11 @@ def crashes(parts: Parts) -> Element:
             of=kinds,
             words=2,
             none="None is told.",
-            note="Of a version whose kinds are withheld as a whole none is here.",
+            note=(
+                "Kinds are of all windows, also of those that name several versions or none, which"
+                " are in no rate: they can be more than a version's crashes. Of a version whose"
+                " kinds are withheld as a whole none is here."
+            ),
         ),
     )
 

@@ -366,8 +366,21 @@ def _failures(
             told = {}
             if "attempts" in hidden:
                 told |= dict.fromkeys(("attempts", "rate"), WITHHELD)
-            if is_few(one.installations_unobserved, least):
+            only_observed, only_unobserved, both = _where_met(one)
+            if is_few(one.installations_unobserved, least) or is_few(only_unobserved, least):
                 told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
+            elif is_few(only_observed, least) or is_few(both, least):
+                told["installations_unobserved"] = WITHHELD
             if leaves_few(observed, users.get((one.week, one.platform)), least):
                 told["installations_observed"] = WITHHELD
             yield changed(one, told)
+
+
+def _where_met(row: Failure) -> tuple[int, int, int]:
+    """Return how many met a failure in windows that show attempts alone, in others alone, in both.
+
+    Nothing says so, but all three follow from what does.
+    """
+    everyone, failed = whole(row.installations), whole(row.installations_failed)
+    unobserved = whole(row.installations_unobserved)
+    return everyone - unobserved, everyone - failed, failed + unobserved - everyone
