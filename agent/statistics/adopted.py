@@ -219,10 +219,14 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
 
 def _on_the_oldest(week: Sequence[Pair]) -> str:
     """Say what those run whose minor is the oldest, as far as it is told."""
-    numbered = [one for one in week if not any(version_order(word)[0] for word in one.key)]
-    oldest = min((one.kubernetes_minor for one in numbered), key=version_order, default=None)
+    oldest = min((one.kubernetes_minor for one in week), key=version_order, default="")
     those = sorted(
-        (one for one in told_of(numbered) if one.kubernetes_minor == oldest and one.installations),
+        (
+            one
+            for one in told_of(week)
+            if one.kubernetes_minor == oldest and one.installations
+            if not any(version_order(word)[0] for word in one.key)
+        ),
         key=lambda one: (-figure(one.installations), version_order(one.botkube_version)),
     )
     if not those:

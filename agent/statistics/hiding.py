@@ -5,8 +5,9 @@ comes out of it. A small number is safe if it lies on a ring of hidden ones: all
 other numbers together, and nothing that is told changes. So for each small number the ring is
 found that hides the least, of numbers that are large enough to give way.
 
-What it promises: by addition and subtraction of all that is told, a hidden number up to `least` can
-still be each from 1 to `least`; and any other can be at least `least` different numbers.
+What it promises: by addition and subtraction of all that is told, a hidden number below
+`least` can still be each from 1 to `least`, if it is not known to be more; and any other can be at
+least `least` different numbers.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ _HIDDEN_ALREADY = 1e-3
 
 @frozen
 class Cell:
-    """A number: from which sum it comes, into which it goes, and what hiding it would cost."""
+    """A number: from which sum it comes, into which it goes, and what hiding it would cost.
+
+    It is `floor` at least, as everybody knows: where only what there is has a number, that is one.
+    """
 
     name: Hashable
     value: int
@@ -36,6 +40,7 @@ class Cell:
     head: Node
     is_small: bool = False
     cost: float = 1.0
+    floor: int = 1
 
 
 def hide(
@@ -54,21 +59,14 @@ def hide(
     return frozenset(hidden)
 
 
-def uncovered(cells: Sequence[Cell], least: int) -> frozenset[Hashable]:
-    """Return the names of the small cells for which no ring is enough, whatever is hidden."""
-    return frozenset(
-        one.name for one in cells if one.is_small and _ring(one, cells, set(), least) is None
-    )
-
-
 def _order(cell: Cell) -> tuple[int, str]:
     return cell.value, repr(cell.name)
 
 
-def room(value: int, least: int) -> tuple[int, int]:
+def room(value: int, least: int, floor: int = 1) -> tuple[int, int]:
     """Return how far a small number must be able to go down and up."""
     if value <= least:
-        return max(0, value - 1), least - value
+        return max(0, value - max(1, floor)), least - value
     return least - 1, 0
 
 
@@ -76,15 +74,15 @@ def _ring(
     cell: Cell, cells: Iterable[Cell], hidden: set[Hashable], least: int
 ) -> Sequence[Hashable] | None:
     """Return the cheapest way from a cell's head back to its tail."""
-    down, up = room(cell.value, least)
+    down, up = room(cell.value, least, cell.floor)
     ways: defaultdict[Node, list[tuple[Node, float, Hashable]]] = defaultdict(list)
     for one in cells:
         cost = _HIDDEN_ALREADY if one.name in hidden else one.cost
         if one.name == cell.name or cost == inf:
             continue
-        if one.value > down:  # it falls when the cell does
+        if one.value - down >= one.floor:  # it falls when the cell does
             ways[one.tail].append((one.head, cost, one.name))
-        if one.value > up:  # it falls when the cell rises
+        if one.value - up >= one.floor:  # it falls when the cell rises
             ways[one.head].append((one.tail, cost, one.name))
     return _cheapest(ways, cell.head, cell.tail)
 

@@ -32,7 +32,7 @@ from agent.statistics.answers import (
 )
 from agent.statistics.blanks import blank, changed, is_few, leaves_few, whole
 from agent.statistics.crossing import adoption as adoption_of
-from agent.statistics.hiding import OUTSIDE, Cell, hide, uncovered
+from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
 from agent.statistics.periods import figure
 from agent.statistics.shown import Shown, days_of_few
@@ -145,6 +145,8 @@ def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[i
 
     New, kept and returned are this week's, kept and gone the last's; and only those can return who
     have gone and not yet returned. How many these are is printed nowhere, but can be added up.
+    The totals are told: by them at least so many have gone as there are fewer, and of the second
+    week at least so many are new as there are more.
     """
     cells: list[Cell] = []
     hidden: set[Hashable] = set()
@@ -157,9 +159,9 @@ def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[i
 
     def unprinted(value: int, tail: Hashable, head: Hashable) -> None:
         hidden.add(len(cells))
-        cells.append(Cell(len(cells), value, tail, head))
+        cells.append(Cell(len(cells), value, tail, head, floor=0))
 
-    away = 0
+    away = before = 0
     was_few = False
     for at, row in enumerate(rows):
         new, kept, returned, gone = (whole(getattr(row, f"{what}_{part}")) for part in _PARTS)
@@ -172,6 +174,8 @@ def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[i
         few = is_few(total, least)
         if few:
             hidden.add((at, what))
+        fewer = before - whole(total)
+        floors = {"gone": max(0, fewer), "new": max(0, -fewer) if at == 1 and not away else 0}
         ends = {
             "new": (new, OUTSIDE, ("here", at), 4.0),
             "returned": (returned, ("away", at), ("here", at), 2.0),
@@ -183,21 +187,21 @@ def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[i
             if few or was_few:
                 hidden.add(name)
             is_small = is_few(value, least) and name not in hidden
-            cells.append(Cell(name, value, tail, head, is_small, cost))
+            floor = 0 if few or was_few else floors.get(part, 0)
+            cells.append(Cell(name, value, tail, head, is_small, cost, floor))
         cells.append(Cell((at, what), whole(total), ("here", at), ("left", at + 1), cost=inf))
         unprinted(away - returned, ("away", at), ("away", at + 1))
         away += gone - returned
-        was_few = few
+        was_few, before = few, whole(total)
     unprinted(away, ("away", len(rows)), OUTSIDE)
     unprinted(whole(getattr(rows[-1], what)) if rows else 0, ("left", len(rows)), OUTSIDE)
-    # Of a week of which even all of it is not enough, the total alone is told.
-    stuck = uncovered(cells, least)
-    alone = {at for at, _ in printed if any((at, f"{what}_{part}") in stuck for part in _PARTS)}
-    hidden |= {one for one in printed if one[0] in alone and one[1] != what}
-    cells = [evolve(one, is_small=one.is_small and one.name not in hidden) for one in cells]
     found = hide(cells, least, hidden)
-    assert found is not None
-    return printed & found
+    # Where even all of it is not enough, the totals alone are told.
+    return {
+        one
+        for one in printed
+        if one in hidden or (one[1] != what if found is None else one in found)
+    }
 
 
 # --- what is used, and what goes wrong ------------------------------------------------------------
