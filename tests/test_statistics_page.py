@@ -379,7 +379,7 @@ def test_in_the_first_week_nobody_is_told_to_be_new() -> None:
     )
     before = Active(week=BEFORE, installations=80)
     assert said(page_of(active_installations=[before, evolve(row, clusters=9)]), "active") == (
-        f"80 installations reported in the week of {WEEK}, naming 9 clusters; as many as the week"
+        f"80 installations, naming 9 clusters, reported in the week of {WEEK}; as many as the week"
         " before (80 new)."
     )
 
@@ -584,7 +584,7 @@ def failure(
         ),
         (
             [failure("slack", "timeout", 0.0), failure("teams", "timeout", WITHHELD)],
-            "None failed of the attempts that were seen, as far as it is told.",
+            "Failures were seen; of how many attempts is withheld.",
         ),
         (
             [failure("slack", "timeout", WITHHELD)],
@@ -1381,6 +1381,29 @@ def test_growth_since_a_week_that_is_not_whole_says_so() -> None:
     page = page_of(completeness=[observed()])
 
     assert "; as many as the week before (not whole)" in said(page, "active")
+
+
+def test_points_against_a_week_that_is_not_whole_say_so() -> None:
+    page = page_of(
+        completeness=[observed()],
+        kubernetes_minors=[minor("1.35", 60, BEFORE), minor("1.35", 70)],
+        version_by_minor=[
+            Pair(
+                week=week,
+                botkube_version="v1.14.0",
+                kubernetes_minor="1.35",
+                installations=many,
+                share=many / 100,
+            )
+            for week, many in ((BEFORE, 60), (WEEK, 70))
+        ],
+    )
+
+    assert said(page, "kubernetes").startswith(
+        "The most common is Kubernetes 1.35: 70.0 %, +10.0 points against the week before (not"
+        " whole)."
+    )
+    assert "+10.0 points against the week before (not whole)" in said(page, "both")
 
 
 def test_few_behind_a_rate_are_marked() -> None:

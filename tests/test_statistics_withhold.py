@@ -286,6 +286,50 @@ def test_who_runs_what_cannot_be_found_by_subtraction(
     check([(signs, known) for signs, known in sums if signs], truth, least)
 
 
+@given(
+    counts,
+    st.integers(1, 9),
+    st.integers(0, 6),
+    st.sampled_from(("1.28", "1.29", "1.30")),
+    st.integers(2, 5),
+)
+@example({("v1.14.0", "1.30", "gke"): 92, ("v1.14.0", "1.29", "k3s"): 2}, 6, 0, "1.30", 5)
+@example({("v1.14.0", "1.30", "gke"): 72, ("v1.14.0", "1.28", "gke"): 2}, 6, 0, "1.30", 5)
+@settings(deadline=None)
+def test_of_how_many_neither_minor_nor_distribution_is_known_is_one_number(
+    joint: dict[tuple[str, str, str], int], neither: int, alone: int, minor: str, least: int
+) -> None:
+    """Both are of one answer of a cluster; a distribution can be withheld by itself."""
+    joint = {key: many for key, many in joint.items() if key[1] != "unknown"}
+    joint["v1.14.0", "unknown", "unknown"] = neither
+    if alone:
+        joint["v1.14.0", minor, "unknown"] = alone
+    shown = withhold(adoption(joint), least)
+    tables = written(shown)
+    total = sum(joint.values())
+    if not (tables["kubernetes_minors"] and tables["distributions"]):
+        return  # one of them tells nothing of the other
+
+    truth: dict[Any, int] = {"alone": alone}
+    sums = []
+    unknown: dict[str, tuple[Any, str]] = {}
+    for table, place, column in (
+        ("kubernetes_minors", 1, "kubernetes_minor"),
+        ("distributions", 2, "distribution"),
+    ):
+        truth |= {(table, *key): many for key, many in _grouped(joint, place).items()}
+        told = {row[column]: row["installations"] for row in tables[table]}
+        parts = [((table, word), text) for word, text in told.items()]
+        sums.append(equation(("all", str(total)), parts))
+        unknown[table] = next(part for part in parts if part[0][1] == "unknown")
+    of_both = [unknown["kubernetes_minors"], ("alone", "withheld" if alone else "0")]
+    sums.append(equation(unknown["distributions"], of_both))
+    if not alone:
+        check([(signs, known) for signs, known in sums if signs], truth, least)
+    elif alone < least:
+        assert "withheld" in {text for _, text in unknown.values()}
+
+
 def test_what_can_be_told_is_told() -> None:
     joint = {("v1.14.0", "1.30", "eks"): 60, ("v1.14.0", "1.29", "eks"): 40}
     joint |= {("v1.13.0", "1.30", "eks"): 30, ("v1.13.0", "1.29", "eks"): 2}
@@ -848,6 +892,11 @@ def test_nothing_is_told_in_a_row_of_few(name: str) -> None:
     [
         (50, 90, (50, 90, 900)),
         (50, 99, (50, 99, 900)),
+        # Of the 40 that have its platform.
+        (35, 99, (35, 99, 900)),
+        (36, 99, (WITHHELD, 99, 900)),
+        (39, 99, (WITHHELD, 99, 900)),
+        (40, 99, (40, 99, 900)),
         (50, 96, (50, WITHHELD, WITHHELD)),
         (88, 90, (WITHHELD, 90, 900)),
         (96, 96, (WITHHELD, WITHHELD, WITHHELD)),
@@ -901,8 +950,13 @@ def test_days_and_attempts_do_not_tell_of_few_users_without(many: int, is_told: 
     assert failed.installations_observed == (many if is_told else WITHHELD)
 
 
-@pytest.mark.parametrize(("many", "is_told"), [(94, True), (95, False), (98, False), (99, True)])
-def test_observed_hours_do_not_tell_of_few_without(many: int, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("many", "is_told"),
+    [(94, True), (95, False), (98, False), (99, True), (100, False), (103, False), (104, True)],
+)
+def test_observed_hours_do_not_tell_of_few_without_or_with_no_botkube(
+    many: int, is_told: bool
+) -> None:
     row = Completeness(week=WEEK, reason="observed", hours=900, share=0.9, installations=many)
     (one,) = of_platform(completeness=[row]).completeness
 
@@ -1009,6 +1063,30 @@ def test_crashes_do_not_tell_of_few_that_left_a_version_or_could_show_none(
     (one,) = withhold(answers, 5).crashes
 
     assert (one.installations, one.crashes, one.installations_crashed) == (told, 9, 9)
+
+
+@pytest.mark.parametrize(
+    ("everyone", "is_told"), [(28, True), (29, False), (32, False), (33, True)]
+)
+def test_crashes_do_not_tell_of_few_that_never_ran_a_version(everyone: int, is_told: bool) -> None:
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=everyone)],
+        version_adoption=[Version(week=WEEK, botkube_version="v1.13.0", installations=22)],
+        crashes=[
+            Crashes(
+                week=WEEK,
+                botkube_version="v1.13.0",
+                crashes=0,
+                installation_hours=4128,
+                installations=28,
+                installations_all=everyone,
+            )
+        ],
+    )
+    (one,) = withhold(answers, 5).crashes
+
+    assert one.installations == (28 if is_told else WITHHELD)
+    assert one.installation_hours == 4128
 
 
 def ran(

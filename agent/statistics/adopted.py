@@ -55,9 +55,10 @@ def active(rows: Sequence[Active], period: Period) -> str:
         return SO_FEW
     if not now.installations:
         return NOBODY
-    said = f"{many_of(now.installations, 'installation')} reported in the week of {period.this}"
+    said = many_of(now.installations, "installation")
     if isinstance(now.clusters, int) and now.clusters:
-        said += f", naming {many_of(now.clusters, 'cluster')}"
+        said += f", naming {many_of(now.clusters, 'cluster')},"
+    said += f" reported in the week of {period.this}"
     before = next(iter(of_week(rows, period.before)), None)
     if before is not None and is_number(before.installations):
         more = int(figure(now.installations) - figure(before.installations))
@@ -105,8 +106,14 @@ def _most_common(rows: Sequence[Row], period: Period, what: str) -> str:
     elif not_known(week):
         said += " of those of which it is known"
     if is_number(was) and not others:
-        said += f", {change(share, was)} points against the week before"
+        said += f", {_against(change(share, was), period)}"
     return f"{said}."
+
+
+def _against(points: str, period: Period) -> str:
+    """Say a difference, and why the week before is not to be compared with."""
+    why = period.why(period.before) if period.before else ""
+    return f"{points} points against the week before{f' ({why})' if why else ''}"
 
 
 def droppable(rows: Sequence[Row], period: Period, active: Active | None, what: str) -> str:
@@ -213,7 +220,7 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
     )
     said += " each of all installations" if others else " of all installations"
     if before is not None and is_number(before.share) and not others:
-        said += f", {change(most.share, before.share)} points against the week before"
+        said += f", {_against(change(most.share, before.share), period)}"
     return f"{said}.{hidden(week)}{_on_the_oldest(week)}"
 
 

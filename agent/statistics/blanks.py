@@ -27,6 +27,11 @@ def leaves_few(value: Told, of: Told, least: int) -> bool:
     return of is WITHHELD or is_few(whole(of) - whole(value), least)
 
 
+def are_few_apart(one: Told, other: Told, least: int) -> bool:
+    """Whether either number is of all but few of the other."""
+    return leaves_few(one, other, least) or leaves_few(other, one, least)
+
+
 def whole(value: Told) -> int:
     """Return a number as a whole one; zero if there is none."""
     return round(value) if isinstance(value, int | float) else 0

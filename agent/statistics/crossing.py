@@ -16,7 +16,16 @@ from agent.statistics.answers import Answers, Both, Kubernetes, Row
 from agent.statistics.blanks import blank, by_week, is_few, whole
 from agent.statistics.hiding import Cell, hide
 from agent.statistics.periods import DROPPABLE, version_order
-from agent.statistics.shown import OR_OLDER, OTHERS, Distribution, Minor, Pair, Shown, is_known
+from agent.statistics.shown import (
+    OR_OLDER,
+    OTHERS,
+    UNKNOWN,
+    Distribution,
+    Minor,
+    Pair,
+    Shown,
+    is_known,
+)
 
 Hidden = frozenset[Hashable]
 Grouping = Callable[[str], str]
@@ -29,6 +38,9 @@ _KNOWN = 5.0
 """How much dearer is of how many it is not known what they have: all shares are of the others."""
 # What hiding a number costs the reader: the Kubernetes minor is what most is decided by.
 _MINOR, _VERSION, _DISTRIBUTION, _PLACE, _PAIR = 60.0, 20.0, 8.0, 2.0, 1.0
+_UNPRINTED = 1e-3
+_PLACES = frozenset({"kubernetes_minors", "distributions"})
+"""Tables of what one answer of a cluster says."""
 
 
 Fine = TypeVar("Fine", bound=Row)
@@ -140,11 +152,9 @@ def _hide_adoption(
     """
     told: dict[str, Sequence[Row]] = {}
     hidden: set[Hashable] = set()
-    for name, rows in margins.items():
-        alone = hide(_cells({name: rows}, least), least)
-        if alone is not None:
-            told[name] = rows
-            hidden |= alone
+    for tables, of_these in _hide_margins(margins, least):
+        told |= tables
+        hidden |= of_these
     if len(told) < len(margins):
         return told, frozenset(hidden)
     oldest = _oldest(margins["kubernetes_minors"], hidden)
@@ -168,6 +178,30 @@ def _hide_adoption(
             _, tables, all_of_it = max(could_be, key=itemgetter(0))
             return tables, all_of_it
     return told, frozenset(hidden)
+
+
+def _hide_margins(
+    margins: Mapping[str, Sequence[Row]], least: int
+) -> Iterator[tuple[Mapping[str, Sequence[Row]], Set[Hashable]]]:
+    """Yield the tables of one kind each that can be told, and what is hidden in them."""
+    places = {name: rows for name, rows in margins.items() if name in _PLACES}
+    of_both = hide(_cells(places, least), least)
+    if of_both is not None:
+        yield places, of_both
+    for name, rows in margins.items():
+        if of_both is not None and name in places:
+            continue
+        cells = _cells({name: rows}, least)
+        if name in places:
+            # Too few to hide one with the other: then it is told of neither.
+            cells = [evolve(one, is_small=one.is_small or _is_unknown(one)) for one in cells]
+        alone = hide(cells, least)
+        if alone is not None:
+            yield {name: rows}, alone
+
+
+def _is_unknown(cell: Cell) -> bool:
+    return cell.name in {(name, UNKNOWN) for name in _PLACES}
 
 
 def _oldest(minors: Sequence[Row], hidden: Set[Hashable]) -> Sequence[str]:
@@ -222,8 +256,17 @@ def _cells(
     *,
     are_fixed: Set[str] = frozenset(),
 ) -> list[Cell]:
-    """Return installations as they flow: all, by version, by minor, by distribution, all."""
+    """Return installations as they flow: all, by version, by minor, by distribution, all.
+
+    An agent learns the minor and the distribution from one answer (`find_kubernetes`), so those of
+    which neither is known are the same: who is told how many in one table knows it of both.
+    """
     has_pairs, has_places = "version_by_minor" in tables, "kubernetes_adoption" in tables
+    has_both = not has_places and tables.keys() >= _PLACES
+
+    def of_place(key: tuple[str, ...], known: str) -> str:
+        return "of neither" if has_both and key[0] == UNKNOWN else known
+
     ends: Mapping[str, Callable[[tuple[str, ...]], tuple[Hashable, Hashable, float]]] = {
         "version_adoption": lambda key: (
             "all",
@@ -233,17 +276,17 @@ def _cells(
         "version_by_minor": lambda key: (("version", key[0]), ("minor", key[1]), _PAIR),
         "kubernetes_minors": lambda key: (
             ("minor", together(key[0])) if has_pairs else "by minors",
-            ("on", together(key[0])) if has_places else "of minors",
+            ("on", together(key[0])) if has_places else of_place(key, "of minors"),
             _MINOR,
         ),
         "kubernetes_adoption": lambda key: (("on", key[0]), ("distribution", key[1]), _PLACE),
         "distributions": lambda key: (
-            ("distribution", key[0]) if has_places else "by distributions",
+            ("distribution", key[0]) if has_places else of_place(key, "by distributions"),
             "of distributions",
             _DISTRIBUTION,
         ),
     }
-    cells = []
+    cells = _of_both(tables, least) if has_both else []
     for name, rows in tables.items():
         everyone = sum(whole(one.installations) for one in rows) or 1
         for row in rows:
@@ -262,3 +305,25 @@ def _cells(
                 )
             )
     return cells
+
+
+def _of_both(tables: Mapping[str, Sequence[Row]], least: int) -> list[Cell]:
+    """Return how many both are known of, and of how many one alone: no table says so."""
+    minors, distributions = tables["kubernetes_minors"], tables["distributions"]
+    of_no_minor, of_no_distribution = (
+        sum(whole(one.installations) for one in rows if one.key[0] == UNKNOWN)
+        for rows in (minors, distributions)
+    )
+    everyone = sum(whole(one.installations) for one in minors)
+    alone = of_no_distribution - of_no_minor
+    both = everyone - max(of_no_minor, of_no_distribution)
+    cells = [Cell("both", both, "of minors", "by distributions", cost=_UNPRINTED, floor=0)]
+    if alone > 0:
+        cells.append(_unprinted(alone, "of minors", "of neither", least))
+    if alone < 0:
+        cells.append(_unprinted(-alone, "of neither", "by distributions", least))
+    return cells
+
+
+def _unprinted(value: int, tail: str, head: str, least: int) -> Cell:
+    return Cell("one alone", value, tail, head, is_few(value, least), _UNPRINTED, 0)

@@ -20,7 +20,7 @@ from agent.statistics.answers import (
     Told,
     Version,
 )
-from agent.statistics.blanks import blank, by_week, changed, is_few, leaves_few, whole
+from agent.statistics.blanks import are_few_apart, blank, by_week, changed, is_few, whole
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.periods import figure
 from agent.statistics.shown import is_known
@@ -80,8 +80,9 @@ def crashes_of(
                 row, those = _kinds(one, of_version[week, one.botkube_version], least)
                 ends = run_by.get((week, one.botkube_version))
                 # Few ran another at its end, or withheld crashes, or had a count raised.
-                if leaves_few(ends, one.installations, least) or leaves_few(
-                    one.installations, ends, least
+                if any(
+                    are_few_apart(one.installations, of, least)
+                    for of in (ends, one.installations_all)
                 ):
                     row = evolve(row, installations=WITHHELD)
                 shown.append(row)
@@ -146,7 +147,7 @@ def completeness_of(
             for one in those:
                 if one.reason in hidden:
                     shown.append(blank(one))
-                elif leaves_few(one.installations, everyone[one.week], least):
+                elif are_few_apart(one.installations, everyone[one.week], least):
                     shown.append(changed(one, {"installations": WITHHELD}))
                 else:
                     shown.append(one)

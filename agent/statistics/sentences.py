@@ -119,8 +119,10 @@ def failures(rows: Sequence[Failure], period: Period) -> str:
     worst = [name for name, rate in rates.items() if rate == most]
     hidden = {one.platform for one in now if one.rate is WITHHELD}
     if not most:
-        said = "None failed of the attempts that were seen"
-        return f"{said}, as far as it is told." if hidden else f"{said}."
+        # A reason stands there because somebody met it.
+        if hidden:
+            return "Failures were seen; of how many attempts is withheld."
+        return "None failed of the attempts that were seen."
     others = [one for one in now if one.platform not in worst]
     which = [
         *(["told"] if is_any_withheld(others, "rate") else []),

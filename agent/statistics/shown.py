@@ -31,7 +31,8 @@ from agent.statistics.answers import (
 
 OTHERS = "all others"
 OR_OLDER = " or older"
-_UNKNOWN = {"unknown", "several", OTHERS}
+UNKNOWN = "unknown"
+_NOT_ONE = {UNKNOWN, "several", OTHERS}
 
 
 @frozen(kw_only=True)
@@ -107,7 +108,7 @@ SHOWN: dict[str, type[Row]] = {
 
 def is_known(row: Row) -> bool:
     """Whether what the row is about is one thing, and known."""
-    return not _UNKNOWN & {*row.key}
+    return not _NOT_ONE & {*row.key}
 
 
 def is_together(word: str) -> bool:

@@ -80,7 +80,8 @@ def withhold(answers: Answers, least: int) -> Shown:
         active_installations=tuple(_active(answers.active_installations, least)),
         integrations=tuple(integrations),
         commands=tuple(
-            _command(one, everyone[one.week], least) for one in _small(found.commands, least)
+            _command(one, everyone[one.week], users.get((one.week, one.platform)), least)
+            for one in _small(found.commands, least)
         ),
         events_per_day=tuple(
             _per_day(one, users.get((one.week, one.platform)), least)
@@ -265,15 +266,16 @@ def _sink(row: Integration, least: int) -> Integration:
     return changed(row, told)
 
 
-def _command(row: Command, everyone: Told, least: int) -> Command:
-    """Withhold the part of a count that is of few, and who is all but few."""
+def _command(row: Command, everyone: Told, users: Told, least: int) -> Command:
+    """Withhold the part of a count that is of few, and who is all but few, also of the platform."""
     told: dict[str, Told] = {}
     if is_few(row.installations_failed, least):
         told = dict.fromkeys(("count_failed", "installations_failed"), WITHHELD)
     if leaves_few(row.installations_observable, everyone, least):
         told |= dict.fromkeys(Command.SHARED, WITHHELD)
     if any(
-        leaves_few(row.installations, of, least) for of in (row.installations_observable, everyone)
+        leaves_few(row.installations, of, least)
+        for of in (row.installations_observable, everyone, None if users is WITHHELD else users)
     ):
         told["installations"] = WITHHELD
     return changed(row, told)
