@@ -61,6 +61,7 @@ class Instance:
     `kinds_before` is, for each break in its log, what ended it by the lines before: those behind a
     break may be the next instance's, and only those before the first are surely its own.
     `counted_by` is the restart count with which its crash was counted, if it was: it may live on.
+    `began_seconds` is when it began by its status, which is of the node's clock as its lines are.
     """
 
     version: str = "other"
@@ -73,6 +74,7 @@ class Instance:
     marks: set[str] = field(factory=set)
     kinds_before: tuple[str | None, ...] = ()
     counted_by: int | None = None
+    began_seconds: int | None = None
 
     @property
     def said_kind(self) -> str | None:

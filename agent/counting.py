@@ -80,7 +80,6 @@ class Counting:
     violations: int = 0
     _window_seconds: int = 0
     _first: int | None = None
-    _learned_seconds: int = 0
     _told: Told = field(factory=Told)
     _gate: Gate = field(init=False)
 
@@ -334,7 +333,7 @@ class Counting:
     def _close(self, start: int, now_seconds: int) -> None:
         document, windows, rules = self.document, self.document.windows, self.ruleset
         is_sent = self.sends and windows.is_sent(start)
-        instances = present(document, start)
+        instances = present(document, start, start + windows.seconds)
         if windows.has_unsent(start) or not (is_sent or windows.is_stopped(start)):
             unsent = windows.look_unsent(start, instances, bots=rules.bots, sinks=rules.sinks)
             self._keep_unsent(unsent, now_seconds)
@@ -346,11 +345,17 @@ class Counting:
         if is_sent:
             self._seal(report, now_seconds)
 
+    def learn(self, minor: str | None, distribution: str | None, *, now_seconds: int) -> None:
+        """Take the cluster's Kubernetes from now on for what it says that it is."""
+        self.identity = evolve(self.identity, kubernetes_minor=minor, distribution=distribution)
+        self._learn(now_seconds)
+
     def _learn(self, now_seconds: int) -> None:
         """Note where the cluster is another one than was told last, as after an upgrade."""
         known = digest(self.origin.known_at(now_seconds))
         if self.document.identified_digest not in {"", known}:
-            self._learned_seconds = now_seconds
+            self.document.learned_seconds = now_seconds
+            self.is_dirty = True
 
     def _seal(self, report: Report, now_seconds: int) -> None:
         """Put the report of a closed window into the outbox, as the next of the stream."""
@@ -406,7 +411,7 @@ class Counting:
             self._gate,
             minimum=self.minimum,
             withholding=self.withholding,
-            learned_seconds=self._learned_seconds,
+            learned_seconds=self.document.learned_seconds,
         )
 
     def _sent_from(self, observation: Observation, version: str) -> int:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeVar
@@ -31,6 +31,7 @@ from agent.sink.deliver import deliver
 from agent.sink.outcome import Retry
 from agent.source.api import ApiError, Client
 from agent.source.discovery import Pods, Selection, tell_listed, watch
+from agent.source.identity import find_kubernetes
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
 from agent.stores import stores_of
@@ -382,6 +383,7 @@ async def run(
                 tasks = [
                     group.create_task(pipeline.tick(), name="tick"),
                     group.create_task(_obey(pipeline, client, lookout), name="switches"),
+                    group.create_task(_learn(pipeline, client), name="kubernetes"),
                 ]
                 pods = Pods(containers.pod_changed, containers.pod_gone)
                 tasks += [
@@ -462,6 +464,20 @@ async def _obey(pipeline: Pipeline, client: Client, lookout: Lookout) -> None:
             await pipeline.commit_off()
             raise SwitchedOff
         outbox.may_send.set()
+
+
+async def _learn(pipeline: Pipeline, client: Client) -> None:
+    """Ask the cluster again and again what it is; where it does not say, it is what it was."""
+    counting, pace = pipeline.counting, pipeline.options.pace
+    while True:
+        await asyncio.sleep(pace.kubernetes)
+        with suppress(ApiError):
+            minor, distribution = await find_kubernetes(
+                client, counting.ruleset, missing=lambda _trait, _right: None
+            )
+            if minor is not None:
+                now = int(pipeline.world.clock())
+                counting.learn(minor, distribution, now_seconds=now)
 
 
 async def _note_off(lookout: Lookout, installation: Store) -> None:

@@ -32,6 +32,8 @@ ZERO = str(UUID(int=0))
 """Stands for the stream of what is not sent."""
 
 DAY_SECONDS = 86_400
+BEGAN_SECONDS = 2
+"""How much later than its first line a runtime may say that an instance began."""
 
 
 @frozen
@@ -176,12 +178,13 @@ def digest(identity: Identity) -> str:
     return repr(identity)
 
 
-def present(document: Document, start: int) -> list[Instance]:
-    """Return the container instances that were there in the window that begins at `start`."""
+def present(document: Document, start: int, end: int | None = None) -> list[Instance]:
+    """Return the container instances that were there from `start` on, or between it and `end`."""
     return [
         one
         for one in document.instances.values()
         if one.ended_seconds is None or one.ended_seconds >= start
+        if end is None or one.began_seconds is None or one.began_seconds < end + BEGAN_SECONDS
     ]
 
 
@@ -204,7 +207,8 @@ def look(document: Document, origin: Origin, unsent_told: Told, *, now_seconds: 
     start = windows.closed_until or windows.oldest()
     if start is None:
         start = now_seconds - now_seconds % windows.seconds
-    instances, rules = present(document, start), origin.ruleset
+    instances = present(document, start, start + windows.seconds)
+    rules = origin.ruleset
     is_sent = bool(document.sends) and windows.is_sent(start)
     sent_told = Told(document.identified_digest, document.identified_seconds)
     told = sent_told if is_sent else unsent_told

@@ -35,7 +35,12 @@ def fill_containers(document: Document, rng: random.Random, containers: int, end
         ids = [f"{uid}/containerd://{rng.randbytes(32).hex()}" for _ in range(ended + 1)]
         for key in ids:
             document.instances[key] = Instance(
-                "v1.14.0", debug=True, started=True, bots={"slack"}, sinks={"webhook"}
+                "v1.14.0",
+                debug=True,
+                started=True,
+                bots={"slack"},
+                sinks={"webhook"},
+                began_seconds=NOW + rng.randrange(3600),
             )
         *dead, key = ids
         for one in dead:

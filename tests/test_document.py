@@ -72,6 +72,7 @@ instances = st.builds(
     st.sets(word, max_size=3),
     st.lists(st.none() | word, max_size=3).map(tuple),
     st.none() | number,
+    st.none() | second,
 )
 bodies = st.binary(max_size=50).map(gzip.compress)
 batches = st.builds(Batch, number, number, bodies, number, second, st.booleans())
@@ -100,6 +101,7 @@ documents = st.builds(
     restarts=st.dictionaries(word, st.tuples(number, word, second), max_size=3),
     identified_seconds=second,
     identified_digest=word,
+    learned_seconds=second,
     rules_digest=word,
     sends=st.none() | st.booleans(),
     stopped_seconds=st.none() | second,

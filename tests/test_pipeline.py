@@ -6,19 +6,23 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise
 from pathlib import Path
+from uuid import UUID
 
 import attrs
 import orjson
 import pytest
 
+from agent.aggregate import Instance, Windows
 from agent.counting import Counting
+from agent.model import REPORT, Identity
 from agent.modes import Decision, Mode
 from agent.rules import RuleSet
+from agent.sink.batch import batch_array
 from agent.source.api import ApiError
-from agent.state.document import decode
+from agent.state.document import Document, decode, encode
 from agent.state.lease import LeaseLost
 from agent.state.store import StateError
 from agent.status import show_status
@@ -142,6 +146,107 @@ async def test_of_windows_before_an_upgrade_that_nobody_saw_the_minor_is_not_tol
     assert {"1.34"} <= told["seen"] <= {"1.34", between}
     assert told["missed"] == {between}
     assert told["since"] == {after_it[1:5]}
+
+
+async def test_a_start_before_all_is_read_does_not_date_the_upgrade_back(world: Lab) -> None:
+    """It finds the new minor told, and the windows before it still open."""
+    hour = 3600
+    now = int(world.clock.seconds()) // hour * hour
+    document = Document(b"k", str(UUID(int=7)), Windows(hour))
+    document.instances["uid/1"] = Instance("v1.14.0", debug=True, started=True)
+    told: list[object] = []
+
+    def run(minor: str, at: int, *, read_until: int) -> None:
+        nonlocal document
+        identity = Identity(str(UUID(int=1)), None, minor, "kind")
+        counting = Counting(decode(encode(document)), world.ruleset, identity, "test", sends=True)
+        document = counting.document
+        counting.begin(
+            now_seconds=at,
+            window_seconds=hour,
+            count_from=0,
+            new_stream=lambda: str(UUID(int=9)),
+        )
+        counting.close_due(now_seconds=at + 5, may_close=lambda end: end <= read_until)
+        for batch in document.outbox:
+            told.extend(
+                call["properties"].get("kubernetes_minor")
+                for call in orjson.loads(batch_array(batch))
+                if call.get("event") == REPORT
+            )
+        document.outbox.clear()
+
+    run("1.33", now, read_until=now)
+    run("1.33", now + 2 * hour, read_until=now + 2 * hour)
+    run("1.34", now + 10 * hour, read_until=now + 5 * hour)
+    run("1.34", now + 11 * hour, read_until=now + 11 * hour)
+
+    assert told == ["1.33"] * 2 + [None] * 8 + ["1.34"]
+
+
+def test_of_windows_that_were_over_when_it_was_noticed_no_minor_is_told(ruleset: RuleSet) -> None:
+    hour = 3600
+    now = 500_000 * hour
+    document = Document(b"k", str(UUID(int=7)), Windows(hour))
+    document.instances["uid/1"] = Instance("v1.14.0", debug=True, started=True)
+    identity = Identity(str(UUID(int=1)), None, "1.33", "kind")
+    counting = Counting(document, ruleset, identity, "test", sends=True)
+    counting.begin(
+        now_seconds=now, window_seconds=hour, count_from=0, new_stream=lambda: str(UUID(int=9))
+    )
+    for at in (now + 5, now + hour + 5):
+        counting.close_due(now_seconds=at, may_close=lambda _end: True)
+    counting.learn("1.34", "kind", now_seconds=now + 2 * hour + 5)
+    counting.close_due(now_seconds=now + 3 * hour + 5, may_close=lambda _end: True)
+
+    calls = [call for one in document.outbox for call in orjson.loads(batch_array(one))]
+    told = [one["properties"] for one in calls if one.get("event") == REPORT]
+    assert [one.get("kubernetes_minor") for one in told] == ["1.33", None, "1.34"]
+
+
+async def test_an_upgrade_of_the_cluster_is_noticed_while_it_runs(world: Lab) -> None:
+    """One whose nodes are somebody else's is upgraded without a start of the agent's pod."""
+    world.changes["pace"] = attrs.evolve(PACE, kubernetes=0.05)
+    server = world.cluster.server
+    async with world.agent():
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        await until(lambda: bool(world.reports()))
+        server.options = attrs.evolve(server.options, git_version="v1.35.1+k3s1")
+        refused = server.faults.add(Answer(403), path="/version", times=2)
+        await until(lambda: world.reports()[-1].get("kubernetes_minor") == "1.35")
+        server.options = attrs.evolve(server.options, git_version="x.35")
+        known = len(server.calls)
+        await until(lambda: sum(one.path == "/version" for one in server.calls[known:]) > 1)
+        unreadable = world.reports()[-1]["seq"]
+        await until(lambda: world.reports()[-1]["seq"] > unreadable + 1)
+
+    assert refused.seen > 2
+    minors = [one.get("kubernetes_minor") for one in world.reports()]
+    assert [one for one in minors if one] == sorted(one for one in minors if one)
+    assert (minors[0], minors[-1]) == ("1.34", "1.35")
+    assert world.reports()[-1]["distribution"] == "k3s"
+    kinds = Counter(event["type"] for event in world.collector.accepted)
+    assert kinds["identify"] == 2
+
+
+async def test_no_botkube_is_told_of_windows_that_were_over_before_it_began(world: Lab) -> None:
+    async with world.agent() as agent:
+        await until(lambda: bool(world.reports()))
+        await world.kill(agent)
+    world.clock.moved += 3 * WINDOW_SECONDS
+    began = datetime.fromtimestamp(world.clock.seconds(), UTC)
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    write(pod, world, 20)
+    async with world.agent(seed=2):
+        await after(world, 2 * WINDOW_SECONDS)
+        await until(lambda: datetime.fromisoformat(world.reports()[-1]["window_start"]) > began)
+
+    said: dict[bool, set[str | None]] = {False: set(), True: set()}
+    for one in world.reports():
+        end = datetime.fromisoformat(one["window_end"])
+        if not began - timedelta(seconds=2) < end < began + timedelta(seconds=2):
+            said[end > began].add(one.get("botkube_version"))
+    assert said == {False: {None}, True: {"v1.14.0"}}
 
 
 async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:

@@ -48,7 +48,8 @@ class Pace:
     `status_wait` after its stream ends, and a log that does not fit is believed after
     `gap_confirm`; after a silence of `silence` a short read may ask, at least every `audit`.
     Failures wait `retry`, doubling, with jitter. The user's rule files are looked at every `rules`,
-    the cluster's switches every `switches`, from one beginning to the next.
+    the cluster's switches every `switches`, from one beginning to the next; its Kubernetes is asked
+    for its version every `kubernetes`, for one without nodes of its own is upgraded in silence.
     """
 
     tick: float = 0.5
@@ -62,6 +63,7 @@ class Pace:
     retry: float = 0.5
     rules: float = 5.0
     switches: float = 30.0
+    kubernetes: float = 3600.0
 
 
 @define(eq=False)

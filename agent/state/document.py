@@ -73,6 +73,7 @@ class Document:
     left: dict[str, int] = field(factory=dict)
     identified_seconds: int = 0
     identified_digest: str = ""
+    learned_seconds: int = 0
     rules_digest: str = ""
     sends: bool | None = None
     stopped_seconds: int | None = None
@@ -111,6 +112,7 @@ def _json(document: Document) -> bytes:
             "left": document.left,
             "identified_seconds": document.identified_seconds,
             "identified_digest": document.identified_digest,
+            "learned_seconds": document.learned_seconds,
             "rules_digest": document.rules_digest,
             "sends": document.sends,
             "stopped_seconds": document.stopped_seconds,
@@ -174,6 +176,7 @@ def decode(data: bytes) -> Document:
             left={uid: _second(at) for uid, at in found.get("left", {}).items()},
             identified_seconds=_second(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
+            learned_seconds=_second(found.get("learned_seconds", 0)),
             rules_digest=_text(found["rules_digest"]),
             sends=None if found["sends"] is None else _flag(found["sends"]),
             stopped_seconds=_second_or_none(found["stopped_seconds"]),
@@ -308,7 +311,11 @@ def _cursor_in(found: list[Any]) -> Cursor:
 
 
 def _instance_out(instance: Instance) -> dict[str, Any]:
-    seldom = {"kinds_before": instance.kinds_before, "counted_by": instance.counted_by}
+    seldom = {
+        "kinds_before": instance.kinds_before,
+        "counted_by": instance.counted_by,
+        "began_seconds": instance.began_seconds,
+    }
     return {name: one for name, one in seldom.items() if one not in ((), None)} | {
         "version": instance.version,
         "debug": instance.debug,
@@ -334,6 +341,7 @@ def _instance_in(found: dict[str, Any]) -> Instance:
         # These came later than the first documents of this format.
         _texts_or_none(found.get("kinds_before", [])),
         _number_or_none(found.get("counted_by")),
+        _second_or_none(found.get("began_seconds")),
     )
 
 
