@@ -874,6 +874,37 @@ def test_a_cluster_is_not_new_in_which_one_may_have_been(
     assert complete == [is_sure, True]
 
 
+def half_days(one: Stream, days: range, *, lost: float | None = None) -> Days:
+    """Return windows of half a day, with its cluster said once a day; one is lost."""
+    found = []
+    for half in range(2 * days.start, 2 * days.stop):
+        at = START + half * 12 * HOUR
+        said = one.who(at) if half % 2 == 0 else []
+        window = one.window(at, *COUNTS, length=12 * HOUR)
+        if half / 2 != lost:
+            found.append([*said, *window])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("lost", "named", "is_sure"),
+    [(SUNDAY + 0.5, "another", False), (SUNDAY + 0.5, None, True), (None, "another", True)],
+)
+def test_a_cluster_is_not_new_to_which_one_may_have_moved_and_back(
+    database: Database, lost: float | None, named: str | None, is_sure: bool
+) -> None:
+    after = Stream("d", "d", cluster="elsewhere")
+    database.take(
+        *half_days(Stream("c", "c", cluster=named), range(30), lost=lost),
+        *half_days(after, range(22, 30)),
+        *half_days(Stream("b", "b"), range(30)),
+    )
+
+    rows = {str(row["week"]): row for row in database.rows("active_installations")}
+    assert rows["2026-12-14"]["clusters_new"] == 1
+    assert bool(rows["2026-12-14"]["is_complete"]) == is_sure
+
+
 def test_a_window_of_which_nothing_was_observed_names_no_version(database: Database) -> None:
     gone = beside(SUNDAY, botkube_version="v1.13.0", gap_seconds_pod_gone=DAY)
     database.take(*play(gone))
