@@ -36,6 +36,7 @@ from agent.statistics.answers import (
     Told,
     Version,
 )
+from agent.statistics.blanks import whole
 from agent.statistics.hiding import Cell, hide
 from agent.statistics.page import About, render
 from agent.statistics.report import csv_files
@@ -454,25 +455,67 @@ def test_nothing_is_withheld_below_one(least: int) -> None:
 HISTORY = tuple(f"installations{part}" for part in ("", "_new", "_kept", "_returned", "_gone"))
 
 
-def histories(table: Table) -> list[Sum]:
-    """Return what adds up in a table of who came and went, week by week."""
-    sums = []
-    for number, row in enumerate(table):
-        at = {name: ((number, name), row[name]) for name in HISTORY}
-        sums.append(equation(at["installations"], (at[name] for name in HISTORY[1:4])))
-        # Who has gone before and not returned is away: no more can return.
-        flown = [((one, HISTORY[4]), table[one][HISTORY[4]]) for one in range(number)]
-        gone, known = equation(((number, "away"), "withheld"), flown)
-        signs = Counter(gone)
-        for one in range(number + 1):
-            back, taken = equation(("", "0"), [((one, HISTORY[3]), table[one][HISTORY[3]])])
-            signs.subtract(back)
-            known -= taken
-        sums.append((signs, known))
-        if number:
-            last = ((number - 1, "installations"), table[number - 1]["installations"])
-            sums.append(equation(last, (at["installations_kept"], at["installations_gone"])))
-    return [one for one in sums if any(one[0].values())]
+Edge: TypeAlias = tuple[Any, Any, Any]
+"""A number that is not told, from which sum it comes, and into which it goes."""
+
+
+def histories(table: Table) -> list[Edge]:
+    """Return what of a table of who came and went is not told, as it flows from week to week.
+
+    Who has gone and not returned is away: no more can return.
+    """
+    last = len(table) - 1
+    edges: list[Edge] = []
+    for at, row in enumerate(table):
+        left = ("left", at) if at else None
+        ends = {
+            "installations": (("here", at), ("left", at + 1) if at < last else None),
+            "installations_new": (None, ("here", at)),
+            "installations_kept": (left, ("here", at)),
+            "installations_returned": (("away", at), ("here", at)),
+            "installations_gone": (left, ("away", at + 1) if at < last else None),
+        }
+        edges += [((at, name), *ends[name]) for name in HISTORY if row[name] == "withheld"]
+        edges.append(((at, "away"), ("away", at), ("away", at + 1) if at < last else None))
+    return edges
+
+
+def most(edges: Sequence[Edge], truth: Mapping[Any, int], name: object, sign: int) -> int:
+    """Return how much more a number can be, or less, while all that is told stays as it is.
+
+    All numbers between are possible, too: it is a flow of whole ones.
+    """
+    flow = dict(truth)
+    (start, end), *_ = [(head, tail) for one, tail, head in edges if one == name]
+    if sign < 0:
+        start, end = end, start
+    room = flow[name] if sign < 0 else MOST
+    pushed = 0
+    while pushed < room:
+        came: dict[Any, tuple[Any, Any, int]] = {}
+        waiting = [start]
+        for node in waiting:
+            for one, tail, head in edges:
+                steps = [(tail, head, 1)] if one != name else []
+                if one != name and flow[one]:
+                    steps.append((head, tail, -1))
+                for source, target, way in steps:
+                    if source == node and target not in came and target != start:
+                        came[target] = (node, one, way)
+                        waiting.append(target)
+        if start == end:
+            return room
+        if end not in came:
+            break
+        node, path = end, []
+        while node != start:
+            node, one, way = came[node]
+            path.append((one, way))
+        step = min([room - pushed, *(flow[one] for one, way in path if way < 0)])
+        for one, way in path:
+            flow[one] += way * step
+        pushed += step
+    return pushed
 
 
 @given(
@@ -510,9 +553,28 @@ def test_who_came_and_went_cannot_be_found_by_subtraction(
             assert row[name] == "withheld" or not 0 < truth[number, name] < least
     # In the first week all are new, whatever is told.
     totals = [told[0], *({**one, **dict.fromkeys(HISTORY[1:], "withheld")} for one in told[1:])]
-    # A week of which nothing is told may have zeros among it.
-    truth |= {(number, "away"): 0 for number in range(len(told))}  # printed nowhere
-    check(histories(told), truth, least, low=0, besides=histories(totals))
+    away = 0
+    for number, true in enumerate(rows):
+        away -= whole(true.installations_returned)
+        truth[number, "away"] = away  # printed nowhere
+        away += whole(true.installations_gone)
+
+    def possible(edges: Sequence[Edge], name: object) -> range:
+        low, high = (most(edges, truth, name, sign) for sign in (-1, 1))
+        return range(truth[name] - low, truth[name] + high + 1)
+
+    edges, besides = histories(told), histories(totals)
+    for name, _, _ in edges:
+        value = truth[name]
+        if not value or name[1] == "away":
+            continue  # that there is none tells of nobody
+        found, alone = possible(edges, name), possible(besides, name)
+        if value < least:
+            assert all(one in found for one in range(1, least + 1) if one in alone), (name, value)
+        else:
+            near = range(value - least, value + least + 1)
+            many = sum(one in found for one in near)
+            assert many >= least or many == sum(one in alone for one in near), (name, value)
 
 
 USERS = ("installations", "installations_disabled", "installations_unknown")
