@@ -318,12 +318,8 @@ def _of_both(tables: Mapping[str, Sequence[Row]], least: int) -> list[Cell]:
     alone = of_no_distribution - of_no_minor
     both = everyone - max(of_no_minor, of_no_distribution)
     cells = [Cell("both", both, "of minors", "by distributions", cost=_UNPRINTED, floor=0)]
-    if alone > 0:
-        cells.append(_unprinted(alone, "of minors", "of neither", least))
-    if alone < 0:
-        cells.append(_unprinted(-alone, "of neither", "by distributions", least))
+    if alone:
+        ends = ("of minors", "of neither") if alone > 0 else ("of neither", "by distributions")
+        many = abs(alone)
+        cells.append(Cell("one alone", many, *ends, is_few(many, least), _UNPRINTED, floor=0))
     return cells
-
-
-def _unprinted(value: int, tail: str, head: str, least: int) -> Cell:
-    return Cell("one alone", value, tail, head, is_few(value, least), _UNPRINTED, 0)
