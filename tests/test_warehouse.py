@@ -838,7 +838,7 @@ def test_new_kept_returned_and_gone(database: Database) -> None:
         back.window(MONDAY + 3 * week, gap_seconds_stopped=HOUR),
         back.hours(MONDAY + 3 * week + HOUR, 2 * 168 - 1),
         *([*one.who(MONDAY)] for one in (always, left)),
-        back.who(MONDAY + week),
+        *(back.who(MONDAY + one * week) for one in (1, 3)),
     )
 
     rows = sorted(database.rows("active_installations"), key=lambda row: row["week"])

@@ -7,6 +7,7 @@ one, and the answers that it may have changed are not complete: those, and no ot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -905,6 +906,40 @@ def test_a_cluster_is_not_new_to_which_one_may_have_moved_and_back(
     assert bool(rows["2026-12-14"]["is_complete"]) == is_sure
 
 
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_where_one_was_that_ended_before_it_was_told_again_is_not_known(
+    database: Database, *, is_heard: bool
+) -> None:
+    one = Stream("c", "c", cluster="elsewhere")
+    days = half_days(one, range(SUNDAY + 1), lost=None if is_heard else SUNDAY + 0.5)
+    # On Sunday evening it may have moved and said so; that is told again a day later.
+    days.append(one.window(START + (SUNDAY + 1) * DAY, *COUNTS, length=12 * HOUR))
+    staying = [half_days(Stream(name, name), range(36)) for name in "ab"]
+    database.take(*days, *chain.from_iterable(staying))
+
+    rows = {str(row["week"]): row for row in database.rows("active_installations")}
+    told = [bool(rows[week]["is_complete"]) for week in ("2026-12-07", "2026-12-14", "2026-12-21")]
+    assert told == [is_heard, is_heard, True]
+
+
+@pytest.mark.parametrize("is_heard", [False, True])
+def test_a_cluster_has_not_returned_in_which_nobody_was_for_certain(
+    database: Database, *, is_heard: bool
+) -> None:
+    one = Stream("c", "c", cluster="elsewhere")
+    days = half_days(one, range(MIDDLE, SUNDAY), lost=None if is_heard else SUNDAY - 0.5)
+    # On Saturday evening it may have moved and said so; that is told again a day later.
+    days.append(one.window(START + SUNDAY * DAY, *COUNTS, length=DAY))
+    one.cluster = "cluster"
+    days += half_days(one, range(SUNDAY + 1, 36))
+    after = half_days(Stream("d", "d", cluster="elsewhere"), range(29, 36))
+    database.take(*days, *after, *half_days(Stream("b", "b"), range(36)))
+
+    rows = {str(row["week"]): row for row in database.rows("active_installations")}
+    assert rows["2026-12-21"]["clusters_returned"] == 1
+    assert bool(rows["2026-12-21"]["is_complete"]) == is_heard
+
+
 def test_a_window_of_which_nothing_was_observed_names_no_version(database: Database) -> None:
     gone = beside(SUNDAY, botkube_version="v1.13.0", gap_seconds_pod_gone=DAY)
     database.take(*play(gone))
@@ -1038,7 +1073,9 @@ def test_nobody_is_new_of_whom_an_earlier_week_may_be_lost(database: Database) -
     windows = [other.window(START + at * DAY, length=DAY) for at in range(23)]
     one.seq = 7  # a week of windows before its first
     late = [one.window(START + at * DAY, length=DAY) for at in range(MIDDLE, 23)]
-    database.take(*windows, *late, *(each.who(START) for each in (one, other)))
+    who = [other.who(START + at * DAY) for at in range(23)]
+    who += [one.who(START + at * DAY) for at in range(MIDDLE, 23)]
+    database.take(*windows, *late, *who)
 
     weeks = sorted(database.rows("active_installations"), key=lambda row: str(row["week"]))
     told = [(row["installations"], row["installations_new"], row["is_complete"]) for row in weeks]

@@ -1369,7 +1369,9 @@ join (
 ) as named
   on named.installation = s.installation
 join calendar as w
-  on s.since < greatest(w.week + 7, named.first_day + 1) * 86400 and s.until > w.week * 86400
+  on s.since < greatest(w.week + 7, named.first_day + 1) * 86400
+  -- Of one that ended before it was told again, a day later, that is the week after.
+  and s.until > (w.week - 2) * 86400
 join installation_weeks as one
   on one.installation = s.installation and one.week = w.week and one.active = 1
 where not exists (
@@ -1467,11 +1469,16 @@ left join (
 ) as unsure
   on unsure.week = weeks.week
 left join (
-  -- Weeks with new clusters in which one may have been before: one that names its clusters, and of
-  -- which nobody knows in an earlier week whether it was active, or where.
+  -- Weeks with clusters in which one is there for certain the first time, and one may have been
+  -- before: one that names its clusters, and of which nobody knows in an earlier week whether it was
+  -- active, or where.
   select distinct first_named.week
   from (
-    select group_id, min(week) as week from cluster_weeks where group_id is not null
+    select group_id, min(week) as week from cluster_weeks
+    where group_id is not null and not exists (
+        select 1 from unsure_clusters as s
+        where s.installation = cluster_weeks.installation and s.week = cluster_weeks.week
+      )
     group by group_id
   ) as first_named
   join (

@@ -206,7 +206,8 @@ class Known:
         # Of a week by whose end it had named none, the first that it named after counts.
         told = max(end, min(self.groups) * DAY + DAY)
         return any(
-            since < told and until > max(named, start_of(week))
+            # Told again a day later, it may have ended before that, in the week after.
+            since < told and until > max(named, start_of(week) - 2 * DAY)
             for since, until in (*self.holes, *self.stops)
         )
 
@@ -569,13 +570,13 @@ class Truth:
     def are_clusters_sure(self, week: int) -> bool:
         """Whether it is known in which clusters all were, also in the week before.
 
-        And that none of the new ones may have been there in an earlier week.
+        And that in none that is there for certain the first time one may have been before.
         """
         first: dict[str, int] = {}
         for known in self.known.values():
             for number in known.ends_of:
                 group = known.group(number)
-                if group is not None:
+                if group is not None and not known.is_unsure(number):
                     first[group] = min(first.get(group, number), number)
         new = {group for group, number in first.items() if number == week}
         return not any(
