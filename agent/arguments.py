@@ -125,7 +125,8 @@ def make_parser(
         "'botkube-analytics[report]'.",
         epilog="exit codes:\n  0  written; lines that could not be used are named\n"
         "  2  nothing could be read, DuckDB is missing, or a source would be replaced;\n"
-        "     nothing was written\n",
+        "     nothing was written\n"
+        "  130, 143, 129  interrupted, stopped or hung up; nothing was written\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     report.add_argument("sources", nargs="+", metavar="SOURCE", help="exports; -: stdin")

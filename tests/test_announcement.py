@@ -20,7 +20,7 @@ import jsonschema
 import pytest
 import yaml
 
-from agent import __main__ as command_line
+from agent import commands as command_line
 from agent import settings
 from agent.arguments import EXIT_CODES, make_parser
 from agent.counting import OUTBOX_BYTES, STOP_TOLERANCE_SECONDS

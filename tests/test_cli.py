@@ -1123,3 +1123,32 @@ def test_lines_with_something_in_front_are_said_to_be_so(
 
     assert code == 0
     assert ("Something stands in front of BotKube's own text" in said) is bool(prefix)
+
+
+# --- while it loads -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "module", ["agent.commands", "agent.settings", "yaml", "agent.statistics.report"]
+)
+def test_ctrl_c_while_modules_load_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    starting = f"""\
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupting())
+from agent.__main__ import main
+sys.exit(main(["report", "nothing.ndjson", "-o", "report.html"]))
+"""
+    done = subprocess.run(  # noqa: S603 our own words
+        [sys.executable, "-c", starting], cwd=tmp_path, capture_output=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+    assert list(tmp_path.iterdir()) == []

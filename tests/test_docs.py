@@ -25,8 +25,8 @@ import yaml
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from agent import __main__ as command_line
 from agent import __version__, auditing, instances, logs, previewing, settings
+from agent import commands as command_line
 from agent.aggregate import GAP_REASONS, Instance, Windows
 from agent.arguments import EXIT_CODES, make_parser
 from agent.around import around
@@ -801,7 +801,7 @@ def test_the_commands_for_a_rule_say_that_the_example_is_in_order(
     for line in shown.splitlines():
         arguments = shlex.split(line, comments=True)[1:]
 
-        assert command_line.main(arguments) == 0, (arguments, capsys.readouterr())
+        assert command_line.run(arguments) == 0, (arguments, capsys.readouterr())
     said = capsys.readouterr().out
 
     assert " 0 faults; " in said

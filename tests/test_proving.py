@@ -264,7 +264,7 @@ def test_the_verdict_has_counts(
 def test_no_text_of_the_log_is_printed_when_it_fails(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.__main__.load_rules", lambda _paths: leaking(raw))
+    monkeypatch.setattr("agent.commands.load_rules", lambda _paths: leaking(raw))
     for arguments in ((), ("--format", "json")):
         code, said = run(capsys, monkeypatch, LOG, *arguments)
 

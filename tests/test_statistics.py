@@ -203,11 +203,13 @@ def test_a_ledger_gives_what_it_kept(
     assert f"{source / '00009998.report'}:1: a time that no date has" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("size", [9 << 20, 33 << 20])
 def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     requests: list[bytes],
     expected: dict[str, str],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
+    size: int,
 ) -> None:
     bad = orjson.loads(requests[1])
     bad["batch"][0]["properties"] = {"seq": "many"}
@@ -216,7 +218,8 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     del bad["batch"][1:]
     other = b'{"batch":[{"type":"track","event":"Somebody else\'s","anonymousId":"1"}]}'
     lines = [
-        requests[0], b'{"half', b"", orjson.dumps(bad), b"[7]", other, b"\xff\xfe", *requests[1:]
+        requests[0], b'{"half', b"", orjson.dumps(bad), b"[7]", other, b"\xff\xfe", *requests[1:],
+        b"7" * size,
     ]  # fmt: skip
     source = write(tmp_path / "events", lines)
     found = report(tmp_path / "out", source)
@@ -224,6 +227,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
 
     assert found == expected
     assert sorted(said.splitlines()) == [
+        f"botkube-analytics: {source}:{len(lines)}: longer than 8 MiB",
         f"botkube-analytics: {source}:2: not JSON",
         f"botkube-analytics: {source}:4: an event with no usable who, when, window or numbers",
         f"botkube-analytics: {source}:5: neither an event nor a request of events",
@@ -231,7 +235,7 @@ def test_what_cannot_be_used_is_named_and_the_rest_is_kept(
     ]
     assert "many" not in said
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert "1 others are not of this agent, and 4 lines or events could not be used" in page
+    assert "1 others are not of this agent, and 5 lines or events could not be used" in page
 
 
 @pytest.mark.parametrize("year", [b"2051-", b"9999-"])

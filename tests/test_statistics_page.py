@@ -614,6 +614,8 @@ def test_what_a_platform_lost_for_any_reason_stands_in_a_table() -> None:
         failure("discord", "timeout", WITHHELD),
         failure("discord", "timeout", 0.5, what="reply"),
         failure("webhook", "timeout", None),
+        evolve(failure("mattermost", "timeout", 0.0), attempts=600),
+        failure("mattermost", "unreachable", WITHHELD),
         evolve(failure("slack", "timeout", 0.005), week=BEFORE),
         evolve(failure("teams", "timeout", WITHHELD), week=BEFORE),
     ]
@@ -624,6 +626,7 @@ def test_what_a_platform_lost_for_any_reason_stands_in_a_table() -> None:
         ["teams", "900°", "at least 4.0 %", "withheld"],
         ["slack", "700", "3.0 %", "0.50 %"],
         ["discord", "–", "withheld", "–"],
+        ["mattermost", "600", "withheld", "–"],
     ]
 
 
@@ -1083,6 +1086,16 @@ def test_of_a_fleet_of_few_nothing_is_told() -> None:
     assert {*told} == {
         "It is withheld: too few installations reported in the week to tell of them."
     }
+
+
+def test_of_few_the_week_is_a_whole_one_too() -> None:
+    weeks = [WEEK, WEEK + timedelta(weeks=1)]
+    begun = Completeness(
+        week=weeks[1], reason="observed", share=WITHHELD, is_complete=False, is_whole=False
+    )
+    page = page_of(weeks=weeks, many=WITHHELD, completeness=[observed(), begun])
+
+    assert f"<title>BotKube in the week of {WEEK}</title>" in page
 
 
 def test_of_a_week_in_which_nobody_reported_there_is_none() -> None:

@@ -545,6 +545,8 @@ def test_a_source_is_never_written_to(
         for output in (source, str(tmp_path / "link"), str(tmp_path / "o.html")):
             assert main(["report", given, "-o", output]) == 2
             assert "a source, to which nothing is written" in capsys.readouterr().err
+    assert main(["report", source, "-o", "-"]) == 2
+    assert "-o needs a file's name" in capsys.readouterr().err
     assert main(["report", source, "-o", "/dev/null"]) == 2
     assert "cannot use /dev/null: not a regular file" in capsys.readouterr().err
 
@@ -575,19 +577,23 @@ def test_a_report_beside_its_sources_is_written_again(
         assert report(tmp_path, str(tmp_path)) == expected
 
 
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
 @pytest.fixture
 def signals_as_in_a_terminal() -> Iterator[None]:
-    """Let both signals end a process: a job in the background may begin with one ignored."""
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    """Let the signals end a process: a job in the background may begin with one ignored."""
+    before = {one: signal.getsignal(one) for one in CODES}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for one, handler in before.items():
         signal.signal(one, handler)
 
 
 @pytest.mark.usefixtures("signals_as_in_a_terminal")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), CODES.items())
 def test_a_signal_while_it_waits_for_a_pipe_leaves_nothing_behind(
     requests: list[bytes],
     tmp_path: Path,
@@ -837,4 +843,4 @@ def test_a_line_beyond_all_bounds_loses_no_other(
     path.write_bytes(gzip.compress(whole, 1) if name.endswith(".gz") else whole)
 
     assert report(tmp_path / "out", str(path)) == expected
-    assert f"{name}:4: not JSON" in capsys.readouterr().err
+    assert f"{name}:4: longer than 8 MiB" in capsys.readouterr().err

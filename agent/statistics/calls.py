@@ -36,6 +36,7 @@ _SAMPLE = 100
 _SHOWN = 64
 """Bytes of a line that is too long, which leave it no JSON."""
 _LACKS = "an event with no usable who, when, window or numbers"
+_TOO_LONG = f"longer than {MAX_LINE_BYTES >> 20} MiB"
 _CALLS = "botkube_analytics_export"
 _BAGS = ("properties", "traits")
 # Where a column of Segment's own stands in a call; the others are properties.
@@ -69,13 +70,14 @@ def load_lines(
     *,
     is_zipped: bool,
 ) -> None:
+    cut: set[int] = set()
     try:
         are_requests = _are_requests(path, is_zipped=is_zipped)
         _parse([path], into, are_requests=are_requests, is_zipped=is_zipped)
     except (driver().Error, *BROKEN):
         begun = into.folder / "begun.ndjson"
-        lines, is_broken, are_cut = _begin(path, begun, is_zipped=is_zipped)
-        if not lines or not (is_broken or are_cut):
+        lines, is_broken, cut = _begin(path, begun, is_zipped=is_zipped)
+        if not lines or not (is_broken or cut):
             raise
         if is_broken:
             loaded.note(f"{shown}:{lines + 1}: no whole gzip file; the lines before are kept")
@@ -85,7 +87,7 @@ def load_lines(
     unread = _unread(into)
     unusable = _spread(into, tables, loaded)
     spool = into.folder / "lines.ndjson"
-    again = _Again(shown, spool, loaded, are_requests=are_requests)
+    again = _Again(shown, spool, loaded, cut, are_requests=are_requests)
     if unread or unusable:
         with closing(_open(path, is_zipped=is_zipped)) as file:
             again.look(file, frozenset(unread), frozenset(unusable))
@@ -243,12 +245,14 @@ def _unusable(columns: Iterable[str]) -> str:
 class _Again:
     """Lines that DuckDB could not read as what the others are: what can be made of them.
 
-    `where` tells of each line of `spool` which line of the file it was.
+    `cut` are those that are too long, as far as the file has them no more; `where` tells of each
+    line of `spool` which line of the file it was.
     """
 
     shown: str
     spool: Path
     loaded: Loaded
+    cut: Set[int]
     are_requests: bool = field(kw_only=True)
     where: list[int] = field(factory=list)
 
@@ -264,7 +268,8 @@ class _Again:
                     self.loaded.note(f"{self.shown}:{number}: {_LACKS}")
                 if row not in unread:
                     continue
-                found = _request(line, are_read=self.are_requests)
+                is_cut = number in self.cut or _is_cut(line)
+                found = _TOO_LONG if is_cut else _request(line, are_read=self.are_requests)
                 if isinstance(found, str):
                     self.loaded.note(f"{self.shown}:{number}: {found}")
                 else:
@@ -278,23 +283,23 @@ def _open(path: Path, *, is_zipped: bool) -> IO[bytes]:
     return file
 
 
-def _begin(path: Path, begun: Path, *, is_zipped: bool) -> tuple[int, bool, bool]:
+def _begin(path: Path, begun: Path, *, is_zipped: bool) -> tuple[int, bool, set[int]]:
     """Copy the lines that a file begins with, the first bytes of those that are too long.
 
-    Returns how many lines there are, whether the file breaks off after them, and whether one of
-    them was too long: DuckDB takes a whole file for unreadable because of one.
+    Returns how many lines there are, whether the file breaks off after them, and which of them
+    were too long: DuckDB takes a whole file for unreadable because of one.
     """
-    lines, are_cut = 0, False
+    lines, cut = 0, set()
     with closing(_open(path, is_zipped=is_zipped)) as file, begun.open("wb") as out:
         try:
             for line in _lines(file):
-                is_cut = len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
-                out.write(line[:_SHOWN] + b"\n" if is_cut else line)
-                are_cut |= is_cut
                 lines += 1
+                if _is_cut(line):
+                    cut.add(lines)
+                out.write(line[:_SHOWN] + b"\n" if _is_cut(line) else line)
         except BROKEN:
-            return lines, True, are_cut
-    return lines, False, are_cut
+            return lines, True, cut
+    return lines, False, cut
 
 
 def _lines(file: IO[bytes]) -> Iterator[bytes]:
@@ -303,6 +308,10 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
         yield line
         while line and not line.endswith(b"\n"):
             line = file.readline(MAX_LINE_BYTES)
+
+
+def _is_cut(line: bytes) -> bool:
+    return len(line) == MAX_LINE_BYTES and not line.endswith(b"\n")
 
 
 def _request(line: bytes, *, are_read: bool) -> dict[str, Any] | str:

@@ -104,7 +104,8 @@ def period_of(shown: Shown) -> Period | None:
     }  # between the ends there are only whole ones
     empty = frozenset(one.week for one in active if one.installations == 0)
     withheld = frozenset(one.week for one in active if one.installations is WITHHELD)
-    this = max((one for one in weeks if one in whole - empty - withheld), default=weeks[-1])
+    over = whole.intersection(weeks) - empty
+    this = max(over - withheld or over or weeks[-1:])
     first, before = this - (MAX_WEEKS - 1) * WEEK, this - WEEK
     observed = {one.week: one.share for one in shown.completeness if one.reason == "observed"}
     last = weeks[-1]

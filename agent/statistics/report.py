@@ -47,6 +47,8 @@ def show_report(
     errors = Console(stderr=True)
     if "" in sources:
         return _refuse(errors, "a SOURCE has no name: is the variable empty that was to name it?")
+    if output == Path("-"):
+        return _refuse(errors, "a report is a page with tables beside it: -o needs a file's name")
     try:
         # What cannot be written is known before anything is read.
         with handled() as signals, _room(output) as room:
@@ -106,8 +108,9 @@ def _fill(
     _say_faults(progress.console, loaded)
     if not loaded.events:
         raise WarehouseError(
-            "no event of this agent could be read: a line is an event, or a request of events,"
-            " which jq -c .[] FILE makes of an array"
+            "no event of this agent could be read: a line of a file is an event, or a request of"
+            " events, which jq -c .[] FILE makes of an array; a table, of a database or as Parquet,"
+            " is named like the event in it (collection_report)"
         )
     models = _task(progress, "the models")
     warehouse.run("models.sql")

@@ -1,6 +1,6 @@
-"""Ctrl-C and SIGTERM while a report is made: it ends at once, and leaves nothing behind.
+"""Ctrl-C, SIGTERM and SIGHUP while a report is made: it ends at once, and leaves nothing behind.
 
-Owns that both become an exit code, whatever a library makes of what a handler raises: DuckDB says
+Owns that each becomes an exit code, whatever a library makes of what a handler raises: DuckDB says
 that a query was interrupted, which would pass for a fault of the source.
 """
 
@@ -48,9 +48,9 @@ class Signals:
 
 @contextmanager
 def handled() -> Iterator[Signals]:
-    """Handle both, where that can be; one that is ignored stays so."""
+    """Handle them, where that can be; one that is ignored stays so."""
     signals = Signals()
-    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if current_thread() is not main_thread():
         before = {}
     try:

@@ -99,8 +99,10 @@ def _by_platform(parts: Parts, rated: Sequence[Failure]) -> Element:
 
     def said(name: str, rates: Mapping[str, float], rows: Sequence[Failure]) -> str:
         hidden = {one.platform for one in rows if one.what == "event" and one.rate is WITHHELD}
+        if not rates.get(name) and name in hidden:
+            return number(WITHHELD)  # at least none says nothing
         if name not in rates:
-            return number(WITHHELD if name in hidden else None)
+            return number(None)
         return f"{'at least ' if name in hidden else ''}{percent(rates[name])}"
 
     # Of one reason they may be withheld, and of another be told.

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from kubernetes_asyncio.config import incluster_config
 
-import agent.__main__ as agent
+from agent import commands
 
 if __name__ == "__main__":
     files = Path(os.environ.pop("POD_FILES"))
     incluster_config.SERVICE_TOKEN_FILENAME = str(files / "token")
     incluster_config.SERVICE_CERT_FILENAME = str(files / "ca.crt")
-    agent.SERVICE_ACCOUNT_NAMESPACE = files / "namespace"
-    sys.exit(agent.main(sys.argv[1:] or ["run"]))
+    commands.SERVICE_ACCOUNT_NAMESPACE = files / "namespace"
+    sys.exit(commands.run(sys.argv[1:] or ["run"]))
