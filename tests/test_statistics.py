@@ -468,8 +468,8 @@ def test_shares_are_of_those_that_are_known() -> None:
 
     assert "The most common is Kubernetes 1.30: 75.0 % of those of which it is known" in page
     assert (
-        "On this Kubernetes or an older one are, of those installations of which it is known "
-        "(of 60 it is not): 1.29 25.0 %." in page
+        "On an old Kubernetes are, of those installations of which it is known "
+        "(of 60 it is not): 25.0 % on 1.29 or older." in page
     )
     assert "<desc>1.29: 25.0 %°; 1.30: 75.0 %</desc>" in re.sub(r"<desc[^>]*>", "<desc>", page)
     assert ",unknown,60,100,0.6" in dict(csv_files(shown))["kubernetes_minors.csv"]
@@ -604,8 +604,10 @@ def test_a_table_says_what_was_in_the_week_before() -> None:
     assert [[cell.text for cell in row] for row in told] == [
         ["v1.13.0", "40", "50.0 %", "50.0 %", "-20.0"],
         ["v1.14.0", "40", "50.0 %", "100.0 %", "+20.0"],
-        ["unknown", "20°", "–", "–", "–"],
+        ["unknown", "20", "–", "–", "–"],
     ]
+    # The mark is read as degrees: who hears the page is told in words.
+    assert '20<span aria-hidden="true">°</span><span class="heard">, of few</span></td>' in page
     assert "Shares are of those installations of which it is known (of 20 it is not)." in page
     assert '<p class="said"></p>' not in page and '<p class="said"/>' not in page  # noqa: PT018
 

@@ -693,7 +693,10 @@ def test_users_of_a_bot_cannot_be_found_by_subtraction_from_the_other_bots(
     [
         # Known are all, or all but many: who has few users gives away nothing but that.
         ([(19, 21, 0), (3, 37, 0), (0, 40, 0)], [(19, 21, 0), (-1, -1, 0), (0, 40, 0)]),
-        ([(19, 12, 9), (3, 27, 10), (31, 0, 9)], [(19, 12, 9), (-1, -1, 10), (31, 0, 9)]),
+        ([(19, 12, 9), (3, 28, 9), (31, 0, 9)], [(19, 12, 9), (-1, -1, 9), (31, 0, 9)]),
+        # Of one more the one is unknown, and the other not; of five more that is told.
+        ([(19, 12, 9), (9, 21, 10)], [(19, -1, -1), (9, -1, -1)]),
+        ([(19, 12, 9), (9, 17, 14)], [(19, 12, 9), (9, 17, 14)]),
         # Unknown are few, or known: users are told, as a share of all.
         ([(19, 19, 2), (3, 35, 2), (0, 38, 2)], [(19, -1, -1), (-1, -1, -1), (0, -1, -1)]),
         ([(19, 12, 9), (27, 4, 9)], [(19, -1, -1), (27, -1, -1)]),
@@ -1012,6 +1015,57 @@ def test_days_and_attempts_do_not_tell_of_few_users_without(many: int, is_told: 
     assert failed.installations_observed == (many if is_told else WITHHELD)
 
 
+@pytest.mark.parametrize(("many", "is_told"), [(75, True), (76, False), (79, False), (80, True)])
+def test_nothing_tells_of_few_that_were_observed_otherwise(many: int, is_told: bool) -> None:
+    observed = Completeness(week=WEEK, reason="observed", hours=900, share=0.9, installations=80)
+    shown = of_platform(
+        completeness=[observed],
+        commands=[
+            evolve(FEW_ROWS["commands"], installations=used, installations_observable=of)
+            for used, of in ((9, many), (many, 90))
+        ],
+        events_per_day=[
+            evolve(
+                FEW_ROWS["events_per_day"],
+                platform="unknown",
+                installations=many,
+                installation_days=7 * many,
+            )
+        ],
+        configuration_errors=[
+            evolve(FEW_ROWS["configuration_errors"], installations=9, installations_observable=many)
+        ],
+        notification_failures=[
+            evolve(
+                FEW_ROWS["notification_failures"],
+                platform="teams",
+                installations=20,
+                installations_failed=20,
+                installations_observed=many,
+            )
+        ],
+    )
+
+    told = {
+        shown.commands[0].installations_observable,
+        shown.commands[1].installations,
+        shown.events_per_day[0].installations,
+        shown.configuration_errors[0].installations_observable,
+        shown.notification_failures[0].installations_observed,
+    }
+    assert told == {many if is_told else WITHHELD}
+
+
+@pytest.mark.parametrize(
+    ("days", "told"), [(204, 204), (205, 205), (206, WITHHELD), (209, WITHHELD), (210, 210)]
+)
+def test_days_that_lack_so_few_that_they_are_of_few_are_not_told(days: int, told: Told) -> None:
+    row = evolve(FEW_ROWS["events_per_day"], installations=30, installation_days=days)
+    (one,) = of_platform(events_per_day=[row]).events_per_day
+
+    assert (one.installations, one.installation_days) == (30, told)
+
+
 @pytest.mark.parametrize(
     ("many", "is_told"),
     [(94, True), (95, False), (98, False), (99, True), (100, False), (103, False), (104, True)],
@@ -1278,6 +1332,25 @@ def test_who_crashed_in_all_is_not_told_beside_a_kind_that_is_withheld() -> None
 
     assert told.installations_crashed is WITHHELD
     assert {one.kind for one in shown.crash_kinds if one.crashes is WITHHELD} == {"unknown", "oom"}
+
+
+@pytest.mark.parametrize(
+    ("panic", "oom", "crashed_in_all", "is_told"),
+    [
+        (14, 12, 14, False),  # two by the one alone
+        (10, 6, 12, False),  # four by both
+        (10, 6, 16, True),
+        (10, 7, 17, True),
+        (14, 12, 20, True),
+    ],
+)
+def test_kinds_do_not_tell_of_few_that_crashed_in_one_way_or_in_several(
+    panic: int, oom: int, crashed_in_all: int, is_told: bool
+) -> None:
+    shown = crashed("v1.14.0", 60, crashed_in_all, ("panic", 40, panic), ("oom", 20, oom))
+
+    assert [one.installations for one in shown.crash_kinds] == [panic, oom]
+    assert shown.crashes[0].installations_crashed == (crashed_in_all if is_told else WITHHELD)
 
 
 some_kinds = st.dictionaries(

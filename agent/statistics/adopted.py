@@ -60,23 +60,27 @@ def active(rows: Sequence[Active], period: Period) -> str:
         said += f", naming {many_of(now.clusters, 'cluster')},"
     said += f" reported in the week of {period.this}"
     before = next(iter(of_week(rows, period.before)), None)
+    if before is not None and before.week in period.empty:
+        # Who is new, or was away, nobody can tell.
+        return f"{said}; in the week before nobody did."
     if before is not None and is_number(before.installations):
         more = int(figure(now.installations) - figure(before.installations))
         why = period.why(before.week)
         said += f"; {more_or_fewer(more)} than" if more else "; as many as"
         said += f" the week before{f' ({why})' if why else ''}"
-    moved = [
-        f"{number(value)} {what}"
-        for value, what in (
-            (now.installations_new, "new"),
-            (now.installations_returned, "back again"),
-            (now.installations_gone, "gone"),
-        )
-        if is_number(value)
-    ]
+    changes = {
+        "new": now.installations_new,
+        "back again": now.installations_returned,
+        "gone": now.installations_gone,
+    }
+    moved = [f"{number(value)} {what}" for what, value in changes.items() if is_number(value)]
+    untold = [what for what, value in changes.items() if value is WITHHELD]
     if all(one.week >= period.this for one in rows):
         return f"{said}."  # in the first week all are new
-    return f"{said} ({', '.join(moved)})." if moved else f"{said}."
+    if not moved:
+        return f"{said}."
+    unsaid = f"; how many are {' or '.join(untold)} is withheld" if untold else ""
+    return f"{said} ({', '.join(moved)}{unsaid})."
 
 
 def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
@@ -137,11 +141,15 @@ def droppable(rows: Sequence[Row], period: Period, active: Active | None, what: 
     older = list(takewhile(lambda pair: pair not in chosen, named))
     chosen = [*older[:1], *older[1:][-1:], *chosen]
     # That all but the newest are older tells nothing.
-    told = [f"{one.key[0]} {between(bounds)}" for one, bounds in _steps(chosen) if bounds[0] < 1]
+    told = [
+        f"{between(bounds)} on {one.key[0]} or older"
+        for one, bounds in _steps(chosen)
+        if bounds[0] < 1
+    ]
     gone = _no_longer(now, rows, period, went)
     if not told:
         return gone
-    said = f"On this {what} or an older one are, {whose(now)}: {'; '.join(told)}."
+    said = f"On an old {what} are, {whose(now)}: {'; '.join(told)}."
     return " ".join(filter(None, (said, _without_order(now), gone)))
 
 
@@ -227,18 +235,20 @@ def pairs(rows: Sequence[Pair], period: Period) -> str:
 def _on_the_oldest(week: Sequence[Pair]) -> str:
     """Say what those run whose minor is the oldest, as far as it is told."""
     oldest = min((one.kubernetes_minor for one in week), key=version_order, default="")
+    if version_order(oldest)[0]:
+        return ""
+    column = [one for one in week if one.kubernetes_minor == oldest and one.installations]
     those = sorted(
-        (
-            one
-            for one in told_of(week)
-            if one.kubernetes_minor == oldest and one.installations
-            if not any(version_order(word)[0] for word in one.key)
-        ),
+        (one for one in told_of(column) if not version_order(one.botkube_version)[0]),
         key=lambda one: (-figure(one.installations), version_order(one.botkube_version)),
     )
     if not those:
         return ""
+    rest = [one for one in told_of(column) if version_order(one.botkube_version)[0]]
     run = [f"{one.botkube_version} by {number(one.installations)}" for one in those]
     first, *others = first_few(run)
+    others += [f"{one.botkube_version} by {number(one.installations)}" for one in rest]
     said = listing([first.replace(" by ", " is run by ", 1), *others])
+    if is_any_withheld(column, "installations"):
+        said += "; how many run others is withheld"
     return f" Of those on Kubernetes {oldest}, BotKube {said}."

@@ -120,6 +120,11 @@ def _kinds(row: Crashes, kinds: Sequence[CrashKind], least: int) -> tuple[Crashe
     told = [] if hidden is None else [blank(k) if k.kind in hidden else k for k in kinds]
     if is_of_few or (hidden is not None and total in hidden):
         row = evolve(row, crashes=WITHHELD, per_1000_hours=WITHHELD)
+    crashed = whole(row.installations_crashed)
+    met = [whole(one.installations) for one in told]
+    # Few did not meet one of the kinds, or met several.
+    if any(is_few(apart, least) for apart in (sum(met) - crashed, *(crashed - one for one in met))):
+        row = evolve(row, installations_crashed=WITHHELD)
     if row.crashes is WITHHELD or any(one.installations is WITHHELD for one in told):
         row = evolve(row, installations_crashed=WITHHELD)
     return row, told

@@ -5,7 +5,7 @@ Owns how they look and how few, withheld and doubtful are marked; must not know 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -281,7 +281,7 @@ class Parts:
                 "tr",
                 tag("th", first, scope="row"),
                 *(
-                    tag("td", one, **_kind(one, is_word=at < words))
+                    tag("td", *_heard(one), **_kind(one, is_word=at < words))
                     for at, one in enumerate(others, 1)
                 ),
             )
@@ -392,6 +392,14 @@ def was(before: Mapping[Key, Row], row: Row, name: str) -> Told:
 
 def _is_withheld(numbers: Sequence[str]) -> bool:
     return "withheld" in numbers and {*numbers} <= {"withheld", "–"}
+
+
+def _heard(text: str) -> Iterator[str | Element]:
+    """Yield a cell's text, with a word instead of the mark for those who hear the page."""
+    yield text.removesuffix("°")
+    if text.endswith("°"):
+        yield tag("span", "°", aria_hidden="true")
+        yield tag("span", ", of few", class_="heard")
 
 
 def _kind(text: str, *, is_word: bool) -> dict[str, str]:

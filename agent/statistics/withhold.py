@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from datetime import date
+from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
@@ -30,7 +31,15 @@ from agent.statistics.answers import (
     Told,
     numbers,
 )
-from agent.statistics.blanks import blank, changed, is_few, leaves_few, whole
+from agent.statistics.blanks import (
+    are_few_apart,
+    blank,
+    by_week,
+    changed,
+    is_few,
+    leaves_few,
+    whole,
+)
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
@@ -72,6 +81,11 @@ def withhold(answers: Answers, least: int) -> Shown:
     integrations = _integrations(found.integrations, least)
     users = {(one.week, one.platform): one.installations for one in integrations}
     completeness = completeness_of(found.completeness, everyone, least)
+    # Of whom something is told, all others are a part.
+    wholes = {week: [many] for week, many in everyone.items()}
+    for row in completeness:
+        if row.reason == "observed" and row.installations is not WITHHELD:
+            wholes[row.week].append(row.installations)
     crashes, kinds = crashes_of(
         found, adoption.version_adoption, lost_hours(found.completeness, completeness), least
     )
@@ -80,16 +94,16 @@ def withhold(answers: Answers, least: int) -> Shown:
         active_installations=tuple(_active(answers.active_installations, least)),
         integrations=tuple(integrations),
         commands=tuple(
-            _command(one, everyone[one.week], users.get((one.week, one.platform)), least)
+            _command(one, wholes[one.week], users.get((one.week, one.platform)), least)
             for one in _small(found.commands, least)
         ),
         events_per_day=tuple(
-            _per_day(one, users.get((one.week, one.platform)), least)
+            _per_day(one, wholes[one.week], users.get((one.week, one.platform)), least)
             for one in found.events_per_day
         ),
-        notification_failures=tuple(_failures(found.notification_failures, users, least)),
+        notification_failures=tuple(_failures(found.notification_failures, wholes, users, least)),
         configuration_errors=tuple(
-            _misconfigured(one, everyone[one.week], least)
+            _misconfigured(one, everyone[one.week], wholes[one.week], least)
             for one in _small(found.configuration_errors, least)
         ),
         crashes=crashes,
@@ -212,6 +226,11 @@ def _integrations(rows: Iterable[Integration], least: int) -> Sequence[Integrati
     """Withhold users: on, off and unknown are all installations."""
     rows = tuple(rows)
     hidden = {one.week for one in rows if one.kind == "bot" and _hides_unknown(one, least)}
+    for week, those in by_week(one for one in rows if one.kind == "bot").items():
+        unknown = sorted({whole(one.installations_unknown) for one in those})
+        # Of few one bot is unknown, and another is not.
+        if any(is_few(more - many, least) for many, more in pairwise(unknown)):
+            hidden.add(week)
     return tuple(
         _bot(one, least, hides_unknown=one.week in hidden)
         if one.kind == "bot"
@@ -266,22 +285,31 @@ def _sink(row: Integration, least: int) -> Integration:
     return changed(row, told)
 
 
-def _command(row: Command, everyone: Told, users: Told, least: int) -> Command:
+def _are_all_but_few(value: Told, wholes: Iterable[Told], users: Told, least: int) -> bool:
+    """Whether a number is of all but few, or of all that have a platform but few.
+
+    Where it is withheld who has it, it is compared with all.
+    """
+    known = [*wholes] if users is WITHHELD else [*wholes, users]
+    return any(leaves_few(value, of, least) for of in known)
+
+
+def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> Command:
     """Withhold the part of a count that is of few, and who is all but few, also of the platform."""
     told: dict[str, Told] = {}
     if is_few(row.installations_failed, least):
         told = dict.fromkeys(("count_failed", "installations_failed"), WITHHELD)
-    if leaves_few(row.installations_observable, everyone, least):
+    if _are_all_but_few(row.installations_observable, wholes, None, least):
         told |= dict.fromkeys(Command.SHARED, WITHHELD)
-    if any(
-        leaves_few(row.installations, of, least)
-        for of in (row.installations_observable, everyone, None if users is WITHHELD else users)
-    ):
+    of = [*wholes, row.installations_observable]
+    if _are_all_but_few(row.installations, of, users, least):
         told["installations"] = WITHHELD
     return changed(row, told)
 
 
-def _misconfigured(row: Misconfigured, everyone: Told, least: int) -> Misconfigured:
+def _misconfigured(
+    row: Misconfigured, everyone: Told, wholes: Sequence[Told], least: int
+) -> Misconfigured:
     """Withhold of how many a fault is that all but few have, and that few could not show any.
 
     Then its share is of all, and not to be compared with one of some.
@@ -289,19 +317,20 @@ def _misconfigured(row: Misconfigured, everyone: Told, least: int) -> Misconfigu
     if row.installations is WITHHELD:
         return row
     told: dict[str, Told] = {}
-    if leaves_few(row.installations_observable, everyone, least):
+    if any(are_few_apart(row.installations_observable, of, least) for of in wholes):
         is_known = row.share is not None and everyone
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
-    if any(
-        leaves_few(row.installations, of, least) for of in (row.installations_observable, everyone)
-    ):
+    if _are_all_but_few(row.installations, [*wholes, row.installations_observable], None, least):
         told |= dict.fromkeys(("installations", "share"), WITHHELD)
     return changed(row, told)
 
 
-def _per_day(row: PerDay, users: Told, least: int) -> PerDay:
-    """Withhold quantiles: one is of somebody, so the days of as many must lie on either side."""
+def _per_day(row: PerDay, wholes: Sequence[Told], users: Told, least: int) -> PerDay:
+    """Withhold quantiles: one is of somebody, so the days of as many must lie on either side.
+
+    And how many days there are, where so few lack that they can be of few alone.
+    """
     if is_few(row.installations, least):
         return blank(row)
     # So many days can be of one fewer.
@@ -317,7 +346,9 @@ def _per_day(row: PerDay, users: Told, least: int) -> PerDay:
         told["total"] = WITHHELD
     if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
-    if leaves_few(row.installations, users, least):
+    if leaves_few(row.installation_days, 7 * whole(row.installations), least):
+        told["installation_days"] = WITHHELD
+    if users is WITHHELD or _are_all_but_few(row.installations, wholes, users, least):
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
     return changed(row, told)
 
@@ -336,7 +367,10 @@ _UNOBSERVED = ("failed_all", "installations", "installations_unobserved")
 
 
 def _failures(
-    rows: Iterable[Failure], users: Mapping[tuple[date, str], Told], least: int
+    rows: Iterable[Failure],
+    wholes: Mapping[date, Sequence[Told]],
+    users: Mapping[tuple[date, str], Told],
+    least: int,
 ) -> Iterable[Failure]:
     """Withhold failures: attempts are those that failed, by reason, and those that did not."""
     groups: defaultdict[tuple[date, str, str], list[Failure]] = defaultdict(list)
@@ -377,7 +411,8 @@ def _failures(
                 told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
             elif is_few(only_observed, least) or is_few(both, least):
                 told["installations_unobserved"] = WITHHELD
-            if leaves_few(observed, users.get((one.week, one.platform)), least):
+            has = users.get((one.week, one.platform))
+            if has is WITHHELD or _are_all_but_few(observed, wholes[one.week], has, least):
                 told["installations_observed"] = WITHHELD
             yield changed(one, told)
 
