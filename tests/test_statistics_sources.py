@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import re
 import shutil
@@ -530,6 +532,27 @@ def test_a_table_of_no_column_of_ours_in_a_database_is_left_alone(
     source = write(tmp_path / "events.ndjson", requests)
 
     assert report(tmp_path / "out", source, str(tmp_path / "export.db")) == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "unpack"),
+    [
+        (bytes.fromhex("28b52ffd") + b"\x00" * 40, "zstd -dc"),
+        (bz2.compress(b"{}"), "bzip2 -dc"),
+        (lzma.compress(b"{}"), "xz -dc"),
+        (b"PK\x03\x04" + b"\x00" * 40, "unzip -p"),
+    ],
+)
+def test_a_file_that_is_packed_otherwise_is_named_with_what_unpacks_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, unpack: str
+) -> None:
+    path = tmp_path / "export.ndjson"
+    path.write_bytes(content)
+
+    said = refused(capsys, tmp_path, str(path))
+    assert said.partition(f"{path}: ")[2] == (
+        f"not packed by gzip: {unpack} FILE | botkube-analytics report - reads it"
+    )
 
 
 def test_a_source_is_never_written_to(

@@ -45,6 +45,12 @@ ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16
 _PLAIN, _PACKED = "lines", "gzip"
+_UNPACKED_BY = {
+    b"\x28\xb5\x2f\xfd": "zstd -dc",
+    b"BZh": "bzip2 -dc",
+    b"\xfd7zXZ\x00": "xz -dc",
+    b"PK\x03\x04": "unzip -p",
+}
 _SMALL_BYTES = 1 << 20
 _MOST_TOGETHER = 100
 """Segment writes thousands of small files, and each by itself takes a dozen statements."""
@@ -328,6 +334,9 @@ def _kind(path: Path) -> str:
         return "parquet"
     if begin[8:12] == b"DUCK":
         return "duckdb"
+    for magic, unpack in _UNPACKED_BY.items():
+        if begin.startswith(magic):
+            return unpack
     return _PACKED if begin.startswith(b"\x1f\x8b") else _PLAIN
 
 
@@ -344,6 +353,10 @@ def _load_file(
         link.unlink(missing_ok=True)
         link.symlink_to(path.absolute())
         path = link
+    if kind in _UNPACKED_BY.values():
+        raise WarehouseError(
+            f"{shown}: not packed by gzip: {kind} FILE | botkube-analytics report - reads it"
+        )
     with _named(shown):
         if kind == "parquet":
             load_parquet(path, shown, into, tables, loaded)
