@@ -61,7 +61,8 @@ class Instance:
     `kinds_before` is, for each break in its log, what ended it by the lines before: those behind a
     break may be the next instance's, and only those before the first are surely its own.
     `counted_by` is the restart count with which its crash was counted, if it was: it may live on.
-    `began_seconds` is when it began by its status, which is of the node's clock as its lines are.
+    `began_seconds` is when it began by its status, which is of the node's clock as its lines are,
+    or by its first line, if that is older: a clock that was ahead then may have been put right.
     """
 
     version: str = "other"
@@ -118,7 +119,9 @@ class Instance:
         return "info" if self.started else "unknown"
 
     def learn(self, released: Released) -> None:
-        """Take the facts of released entries, in line order."""
+        """Take the facts of released entries, in line order, and how old the oldest line is."""
+        if self.began_seconds is not None:
+            self.began_seconds = min([self.began_seconds, *released.lines_at])
         for fact in released.facts:
             match fact.name:
                 case "level":

@@ -248,8 +248,8 @@ class Containers:
             self.counting, container, self._versions.get(pod.uid, "other")
         )
         instance.ended_seconds = None  # as far as its runtime has found it again
-        if status.container_id == container.container_id:
-            instance.began_seconds = status.started_seconds or None
+        if instance.began_seconds is None:
+            instance.began_seconds = status.began(container.container_id)
         reader = Reader(
             self.ruleset,
             self._prefilter,

@@ -20,7 +20,6 @@ from agent.model import CRASHED, NANOS, Gap, Observation
 from agent.reports import (
     Origin,
     Told,
-    digest,
     identity_calls,
     look,
     make_sent,
@@ -351,10 +350,19 @@ class Counting:
         self._learn(now_seconds)
 
     def _learn(self, now_seconds: int) -> None:
-        """Note where the cluster is another one than was told last, as after an upgrade."""
-        known = digest(self.origin.known_at(now_seconds))
-        if self.document.identified_digest not in {"", known}:
-            self.document.learned_seconds = now_seconds
+        """Note since when the Kubernetes is known that it is now, as after an upgrade.
+
+        One that does not say what it is, as without the right to ask, is not another for that.
+        """
+        minor, distribution = self.identity.kubernetes_minor, self.identity.distribution
+        if minor is None:
+            return
+        document, known, since = self.document, f"{minor} {distribution}", now_seconds
+        if document.kubernetes == known:
+            # A clock that was ahead when it was learned may have been put right.
+            since = min(document.learned_seconds, now_seconds)
+        if (document.kubernetes, document.learned_seconds) != (known, since):
+            document.kubernetes, document.learned_seconds = known, since
             self.is_dirty = True
 
     def _seal(self, report: Report, now_seconds: int) -> None:

@@ -32,16 +32,14 @@ ZERO = str(UUID(int=0))
 """Stands for the stream of what is not sent."""
 
 DAY_SECONDS = 86_400
-BEGAN_SECONDS = 2
-"""How much later than its first line a runtime may say that an instance began."""
 
 
 @frozen
 class Origin:
     """Who reports, by which rules, and through which gate.
 
-    An identity that was another one before `learned_seconds`, while no agent was there, says
-    nothing of the Kubernetes of windows that were over by then.
+    Of windows that were over before `learned_seconds` nobody knows the Kubernetes: then it was
+    learned that it is this one, and not another.
     """
 
     identity: Identity
@@ -184,7 +182,7 @@ def present(document: Document, start: int, end: int | None = None) -> list[Inst
         one
         for one in document.instances.values()
         if one.ended_seconds is None or one.ended_seconds >= start
-        if end is None or one.began_seconds is None or one.began_seconds < end + BEGAN_SECONDS
+        if end is None or one.began_seconds is None or one.began_seconds < end
     ]
 
 

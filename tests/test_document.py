@@ -102,6 +102,7 @@ documents = st.builds(
     identified_seconds=second,
     identified_digest=word,
     learned_seconds=second,
+    kubernetes=word,
     rules_digest=word,
     sends=st.none() | st.booleans(),
     stopped_seconds=st.none() | second,

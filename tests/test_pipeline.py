@@ -184,6 +184,51 @@ async def test_a_start_before_all_is_read_does_not_date_the_upgrade_back(world: 
     assert told == ["1.33"] * 2 + [None] * 8 + ["1.34"]
 
 
+LEARNED: dict[str, tuple[list[tuple[float, str | None]], list[str | None]]] = {
+    # What was learned at which hour, and what is told of each hour when all of them close.
+    "noticed before a window is over": ([(0.5, "1.33"), (2.5, "1.34")], [None, None, "1.34"]),
+    "asked again and again meanwhile": (
+        [(0.5, "1.33"), (2.5, "1.34"), (3.5, "1.34"), (4.5, "1.34")],
+        [None, None, "1.34", "1.34", "1.34"],
+    ),
+    "never told before": ([(2.5, "1.34")], [None, None, "1.34"]),
+    "not allowed to ask for a while": ([(0.5, "1.33"), (1.5, None), (2.5, "1.33")], ["1.33"] * 3),
+    "by a clock that was far ahead": (
+        [(0.5, "1.33"), (99.5, "1.34"), (2.5, "1.34")],
+        [None, None, "1.34"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("learned", "told"), LEARNED.values(), ids=LEARNED)
+def test_the_minor_is_told_of_windows_since_which_it_is_known(
+    ruleset: RuleSet, learned: list[tuple[float, str | None]], told: list[str | None]
+) -> None:
+    hour = 3600
+    now = 500_000 * hour
+    document = Document(b"k", str(UUID(int=7)), Windows(hour))
+    document.windows.closed_until = now
+    document.instances["uid/1"] = Instance("v1.14.0", debug=True, started=True)
+    for at, minor in learned:
+        # Each time it starts again.
+        identity = Identity(str(UUID(int=1)), None, minor, minor and "kind")
+        counting = Counting(decode(encode(document)), ruleset, identity, "test", sends=True)
+        document = counting.document
+        counting.begin(
+            now_seconds=int(now + at * hour),
+            window_seconds=hour,
+            count_from=0,
+            new_stream=lambda: str(UUID(int=9)),
+        )
+        if at == learned[-1][0]:
+            until = now + len(told) * hour + 5
+            counting.close_due(now_seconds=until, may_close=lambda _end: True)
+
+    calls = [call for one in document.outbox for call in orjson.loads(batch_array(one))]
+    said = [one["properties"] for one in calls if one.get("event") == REPORT]
+    assert [one.get("kubernetes_minor") for one in said] == told
+
+
 def test_of_windows_that_were_over_when_it_was_noticed_no_minor_is_told(ruleset: RuleSet) -> None:
     hour = 3600
     now = 500_000 * hour
@@ -229,7 +274,10 @@ async def test_an_upgrade_of_the_cluster_is_noticed_while_it_runs(world: Lab) ->
     assert kinds["identify"] == 2
 
 
-async def test_no_botkube_is_told_of_windows_that_were_over_before_it_began(world: Lab) -> None:
+@pytest.mark.parametrize("has_crashed", [False, True])
+async def test_no_botkube_is_told_of_windows_that_were_over_before_it_began(
+    world: Lab, *, has_crashed: bool
+) -> None:
     async with world.agent() as agent:
         await until(lambda: bool(world.reports()))
         await world.kill(agent)
@@ -237,6 +285,11 @@ async def test_no_botkube_is_told_of_windows_that_were_over_before_it_began(worl
     began = datetime.fromtimestamp(world.clock.seconds(), UTC)
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     write(pod, world, 20)
+    if has_crashed:
+        world.clock.moved += 3
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        world.clock.moved += 2
+        pod.restart(at=world.clock.ns())
     async with world.agent(seed=2):
         await after(world, 2 * WINDOW_SECONDS)
         await until(lambda: datetime.fromisoformat(world.reports()[-1]["window_start"]) > began)
@@ -247,6 +300,22 @@ async def test_no_botkube_is_told_of_windows_that_were_over_before_it_began(worl
         if not began - timedelta(seconds=2) < end < began + timedelta(seconds=2):
             said[end > began].add(one.get("botkube_version"))
     assert said == {False: {None}, True: {"v1.14.0"}}
+
+
+async def test_a_botkube_whose_node_had_a_clock_that_was_ahead_is_told(world: Lab) -> None:
+    """By its status it has not begun; its lines, of the clock put right, say that it has."""
+    async with world.agent():
+        await until(lambda: bool(world.reports()))
+        ahead = 6 * WINDOW_SECONDS
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns() + ahead * NANOS)
+        truth = write(pod, world, 20)
+        await until(lambda: missing(truth, world) == {})
+        await after(world, 2 * WINDOW_SECONDS)
+
+    handled = [one for one in world.reports() if one.get("event_handled_delta")]
+    assert handled
+    since = world.reports()[world.reports().index(handled[0]) :]
+    assert {one.get("botkube_version") for one in since} == {"v1.14.0"}
 
 
 async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:

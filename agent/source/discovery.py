@@ -58,6 +58,7 @@ class Ended:
     exit_code: int
     reason: str
     finished_seconds: int
+    started_seconds: int = 0
 
 
 @frozen
@@ -76,6 +77,13 @@ class ContainerStatus:
     started_seconds: int
     ended: Ended | None
     last_ended: Ended | None
+
+    def began(self, container_id: str) -> int | None:
+        """Return when that instance of the container began, in seconds since 1970, if it says."""
+        began = {
+            one.container_id: one.started_seconds for one in (self.ended, self.last_ended) if one
+        }
+        return {**began, self.container_id: self.started_seconds}.get(container_id) or None
 
 
 @frozen
@@ -446,6 +454,7 @@ def _ended(found: dict[str, Any]) -> Ended | None:
         _count(found.get("exitCode")),
         _text(found.get("reason")),
         _seconds(found.get("finishedAt")),
+        _seconds(found.get("startedAt")),
     )
 
 

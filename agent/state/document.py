@@ -51,7 +51,8 @@ class Document:
     whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
     by an orderly stop, `off_seconds` by a switch in the cluster. `not_before` and `off_noted` are
     what the installation's were that this goes by; None where an older release wrote it. `left` is
-    which pods left the selection and may come back, by uid, and when they did.
+    which pods left the selection and may come back, by uid, and when they did. `kubernetes` is
+    what the cluster is, as it is known to be since `learned_seconds`.
     """
 
     key: bytes
@@ -74,6 +75,7 @@ class Document:
     identified_seconds: int = 0
     identified_digest: str = ""
     learned_seconds: int = 0
+    kubernetes: str = ""
     rules_digest: str = ""
     sends: bool | None = None
     stopped_seconds: int | None = None
@@ -113,6 +115,7 @@ def _json(document: Document) -> bytes:
             "identified_seconds": document.identified_seconds,
             "identified_digest": document.identified_digest,
             "learned_seconds": document.learned_seconds,
+            "kubernetes": document.kubernetes,
             "rules_digest": document.rules_digest,
             "sends": document.sends,
             "stopped_seconds": document.stopped_seconds,
@@ -176,7 +179,9 @@ def decode(data: bytes) -> Document:
             left={uid: _second(at) for uid, at in found.get("left", {}).items()},
             identified_seconds=_second(found["identified_seconds"]),
             identified_digest=_text(found["identified_digest"]),
+            # These came later than the first documents of this format.
             learned_seconds=_second(found.get("learned_seconds", 0)),
+            kubernetes=_text(found.get("kubernetes", "")),
             rules_digest=_text(found["rules_digest"]),
             sends=None if found["sends"] is None else _flag(found["sends"]),
             stopped_seconds=_second_or_none(found["stopped_seconds"]),
