@@ -169,7 +169,8 @@ def test_no_small_file_can_be_large(text: str, line: int, column: int) -> None:
 
     assert problem.code in {"too-large", "yaml"}
     assert (line, column) == (problem.place.line, problem.place.column), problem
-    assert time.process_time() - began < 1
+    # A third of a second, or three times that on a busy machine; what it guards against never ends.
+    assert time.process_time() - began < 5
 
 
 def test_as_deep_as_it_may_be() -> None:
