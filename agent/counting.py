@@ -352,12 +352,14 @@ class Counting:
     def _learn(self, now_seconds: int) -> None:
         """Note since when the Kubernetes is known that it is now, as after an upgrade.
 
-        One that does not say what it is, as without the right to ask, is not another for that.
+        One that does not say what it is, as without the right to ask, is not another for that. And
+        of the first nothing says that it was another before, while its logs were written.
         """
         minor, distribution = self.identity.kubernetes_minor, self.identity.distribution
         if minor is None:
             return
-        document, known, since = self.document, f"{minor} {distribution}", now_seconds
+        document, known = self.document, f"{minor} {distribution}"
+        since = now_seconds if document.kubernetes else 0
         if document.kubernetes == known:
             # A clock that was ahead when it was learned may have been put right.
             since = min(document.learned_seconds, now_seconds)

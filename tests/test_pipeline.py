@@ -191,7 +191,8 @@ LEARNED: dict[str, tuple[list[tuple[float, str | None]], list[str | None]]] = {
         [(0.5, "1.33"), (2.5, "1.34"), (3.5, "1.34"), (4.5, "1.34")],
         [None, None, "1.34", "1.34", "1.34"],
     ),
-    "never told before": ([(2.5, "1.34")], [None, None, "1.34"]),
+    "never told before": ([(2.5, "1.34")], ["1.34"] * 3),
+    "told by none before": ([(0.5, None), (2.5, "1.34")], ["1.34"] * 3),
     "not allowed to ask for a while": ([(0.5, "1.33"), (1.5, None), (2.5, "1.33")], ["1.33"] * 3),
     "by a clock that was far ahead": (
         [(0.5, "1.33"), (99.5, "1.34"), (2.5, "1.34")],
