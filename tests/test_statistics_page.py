@@ -207,8 +207,8 @@ def test_the_share_of_a_pair_is_of_all() -> None:
         "Of those told apart, the most common is BotKube v1.14 on Kubernetes 1.30: "
         "30.0 % of all installations. "
         "2 numbers are withheld. "
-        "Of those on Kubernetes 1.30, BotKube v1.14 is run by 30 and all others "
-        "by 50; how many run others is withheld."
+        "Of those on Kubernetes 1.30, BotKube v1.14 is run by 30 and others, "
+        "or one that is not known, by 50; other numbers are withheld."
     )
     assert "put together" not in part(page, "both")
     assert "Not complete" not in part(page, "both")
@@ -1563,7 +1563,7 @@ def test_the_most_common_pair_is_looked_for_among_those_told_apart() -> None:
     ("told", "words"),
     [
         ((7, 12, 5), "v1.14 is run by 12, v1.9 by 7 and v1.13 by 5"),
-        ((WITHHELD, 12, 0), "v1.14 is run by 12; how many run others is withheld"),
+        ((WITHHELD, 12, 0), "v1.14 is run by 12; other numbers are withheld"),
         ((WITHHELD, 0, WITHHELD), None),
     ],
 )

@@ -544,15 +544,20 @@ def test_a_table_of_no_column_of_ours_in_a_database_is_left_alone(
     ],
 )
 def test_a_file_that_is_packed_otherwise_is_named_with_what_unpacks_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes, unpack: str
+    requests: list[bytes],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    unpack: str,
 ) -> None:
     path = tmp_path / "export.ndjson"
     path.write_bytes(content)
 
-    said = refused(capsys, tmp_path, str(path))
-    assert said.partition(f"{path}: ")[2] == (
-        f"not packed by gzip: {unpack} FILE | botkube-analytics report - reads it"
-    )
+    told = f"not packed by gzip: {unpack} FILE | botkube-analytics report - reads it"
+    assert refused(capsys, tmp_path, str(path)).endswith(f"{path}: {told}")
+    packed = path.rename(tmp_path / "export.ndjson.zst")
+    write(tmp_path / "good.ndjson", requests)
+    assert refused(capsys, tmp_path, str(tmp_path)).endswith(f"{packed}: {told}")
 
 
 def test_a_source_is_never_written_to(

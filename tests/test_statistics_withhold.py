@@ -694,9 +694,8 @@ def test_users_of_a_bot_cannot_be_found_by_subtraction_from_the_other_bots(
         # Known are all, or all but many: who has few users gives away nothing but that.
         ([(19, 21, 0), (3, 37, 0), (0, 40, 0)], [(19, 21, 0), (-1, -1, 0), (0, 40, 0)]),
         ([(19, 12, 9), (3, 28, 9), (31, 0, 9)], [(19, 12, 9), (-1, -1, 9), (31, 0, 9)]),
-        # Of one more the one is unknown, and the other not; of five more that is told.
-        ([(19, 12, 9), (9, 21, 10)], [(19, -1, -1), (9, -1, -1)]),
-        ([(19, 12, 9), (9, 17, 14)], [(19, 12, 9), (9, 17, 14)]),
+        # Of one more the one is unknown: not of all those of whom the other is, and one.
+        ([(19, 12, 9), (9, 21, 10)], [(19, 12, 9), (9, 21, 10)]),
         # Unknown are few, or known: users are told, as a share of all.
         ([(19, 19, 2), (3, 35, 2), (0, 38, 2)], [(19, -1, -1), (-1, -1, -1), (0, -1, -1)]),
         ([(19, 12, 9), (27, 4, 9)], [(19, -1, -1), (27, -1, -1)]),
@@ -1182,9 +1181,16 @@ def test_crashes_do_not_tell_of_few_that_left_a_version_or_could_show_none(
 
 
 @pytest.mark.parametrize(
-    ("everyone", "is_told"), [(28, True), (29, False), (32, False), (33, True)]
+    ("everyone", "observed", "is_told"),
+    [
+        *((28, 28, True), (29, 29, False), (32, 32, False), (33, 33, True)),
+        # Of those that were observed; of five more it is not known what they ran.
+        *((38, 28, True), (38, 29, False), (38, 32, False), (38, 33, True)),
+    ],
 )
-def test_crashes_do_not_tell_of_few_that_never_ran_a_version(everyone: int, is_told: bool) -> None:
+def test_crashes_do_not_tell_of_few_that_never_ran_a_version(
+    everyone: int, observed: int, is_told: bool
+) -> None:
     answers = Answers(
         active_installations=[Active(week=WEEK, installations=everyone)],
         version_adoption=[Version(week=WEEK, botkube_version="v1.13.0", installations=22)],
@@ -1196,6 +1202,11 @@ def test_crashes_do_not_tell_of_few_that_never_ran_a_version(everyone: int, is_t
                 installation_hours=4128,
                 installations=28,
                 installations_all=everyone,
+            )
+        ],
+        completeness=[
+            Completeness(
+                week=WEEK, reason="observed", hours=4128, share=0.9, installations=observed
             )
         ],
     )

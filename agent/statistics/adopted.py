@@ -244,11 +244,13 @@ def _on_the_oldest(week: Sequence[Pair]) -> str:
     )
     if not those:
         return ""
-    rest = [one for one in told_of(column) if version_order(one.botkube_version)[0]]
-    run = [f"{one.botkube_version} by {number(one.installations)}" for one in those]
-    first, *others = first_few(run)
-    others += [f"{one.botkube_version} by {number(one.installations)}" for one in rest]
-    said = listing([first.replace(" by ", " is run by ", 1), *others])
+    first, *others = (
+        f"{one.botkube_version} by {number(one.installations)}" for one in those[:MAX_NAMES]
+    )
+    named = sum(figure(one.installations) for one in those[:MAX_NAMES])
+    rest = int(sum(figure(one.installations) for one in told_of(column)) - named)
+    words = [first.replace(" by ", " is run by ", 1), *others]
+    said = listing([*words, f"others, or one that is not known, by {rest}"] if rest else words)
     if is_any_withheld(column, "installations"):
-        said += "; how many run others is withheld"
+        said += "; other numbers are withheld"
     return f" Of those on Kubernetes {oldest}, BotKube {said}."

@@ -34,12 +34,16 @@ BESIDE = frozenset({"short", "withheld", "discarded", "implausible"})
 
 
 def crashes_of(
-    answers: Answers, versions: Sequence[Version], lost: Mapping[date, int], least: int
+    answers: Answers,
+    versions: Sequence[Version],
+    lost: Mapping[date, int],
+    wholes: Mapping[date, Sequence[Told]],
+    least: int,
 ) -> tuple[Sequence[Crashes], Sequence[CrashKind]]:
     """Withhold crashes: also of a version that is withheld; its hours are left of everybody's.
 
     Where those are withheld that were observed, for the sake of `lost` hours, the hours of all
-    versions would tell them.
+    versions would tell them. `wholes` is of how many all the others of a week are a part.
     """
     told = {one.week for one in versions}
     run_by = {(one.week, one.botkube_version): one.installations for one in versions}
@@ -82,7 +86,7 @@ def crashes_of(
                 # Few ran another at its end, or withheld crashes, or had a count raised.
                 if any(
                     are_few_apart(one.installations, of, least)
-                    for of in (ends, one.installations_all)
+                    for of in (ends, one.installations_all, *wholes[week])
                 ):
                     row = evolve(row, installations=WITHHELD)
                 shown.append(row)

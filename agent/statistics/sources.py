@@ -41,6 +41,10 @@ AHEAD = timedelta(days=1)
 """How much later than it is received a window may end, as the models have it."""
 LARGE_BYTES = 2 << 30
 SUFFIXES = (".ndjson", ".jsonl", ".json")
+_NOT_UNPACKED = tuple(
+    one + packed for one in SUFFIXES for packed in (".zst", ".bz2", ".xz", ".zip")
+)
+"""Refused, and not passed over in a folder: who wonders what is missing there would not be told."""
 ADDRESSES = ("postgresql", "postgres")
 _LOOK_SECONDS = 0.2
 _BLOCK_BYTES = 1 << 16
@@ -261,7 +265,7 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_export(name: str) -> bool:
-    return name.endswith((*SUFFIXES, ".gz", ".parquet", ".report"))
+    return name.endswith((*SUFFIXES, *_NOT_UNPACKED, ".gz", ".parquet", ".report"))
 
 
 def _load_files(

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from datetime import date
-from itertools import pairwise
 from math import inf
 from typing import TypeVar
 
@@ -34,7 +33,6 @@ from agent.statistics.answers import (
 from agent.statistics.blanks import (
     are_few_apart,
     blank,
-    by_week,
     changed,
     is_few,
     leaves_few,
@@ -86,9 +84,8 @@ def withhold(answers: Answers, least: int) -> Shown:
     for row in completeness:
         if row.reason == "observed" and row.installations is not WITHHELD:
             wholes[row.week].append(row.installations)
-    crashes, kinds = crashes_of(
-        found, adoption.version_adoption, lost_hours(found.completeness, completeness), least
-    )
+    lost = lost_hours(found.completeness, completeness)
+    crashes, kinds = crashes_of(found, adoption.version_adoption, lost, wholes, least)
     return evolve(
         adoption,
         active_installations=tuple(_active(answers.active_installations, least)),
@@ -226,11 +223,6 @@ def _integrations(rows: Iterable[Integration], least: int) -> Sequence[Integrati
     """Withhold users: on, off and unknown are all installations."""
     rows = tuple(rows)
     hidden = {one.week for one in rows if one.kind == "bot" and _hides_unknown(one, least)}
-    for week, those in by_week(one for one in rows if one.kind == "bot").items():
-        unknown = sorted({whole(one.installations_unknown) for one in those})
-        # Of few one bot is unknown, and another is not.
-        if any(is_few(more - many, least) for many, more in pairwise(unknown)):
-            hidden.add(week)
     return tuple(
         _bot(one, least, hides_unknown=one.week in hidden)
         if one.kind == "bot"
