@@ -22,7 +22,7 @@ import aiohttp
 import attrs
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 _DEVTOOLS = re.compile(rb"DevTools listening on (ws://\S+)")
 
 
