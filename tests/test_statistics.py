@@ -468,8 +468,8 @@ def test_shares_are_of_those_that_are_known() -> None:
 
     assert "The most common is Kubernetes 1.30: 75.0 % of those of which it is known" in page
     assert (
-        "On an old Kubernetes are, of those installations of which it is known "
-        "(of 60 it is not): 25.0 % on 1.29 or older." in page
+        "Of those installations of which it is known (of 60 it is not), "
+        "25.0 % are on Kubernetes 1.29 or older." in page
     )
     assert "<desc>1.29: 25.0 %°; 1.30: 75.0 %</desc>" in re.sub(r"<desc[^>]*>", "<desc>", page)
     assert ",unknown,60,100,0.6" in dict(csv_files(shown))["kubernetes_minors.csv"]

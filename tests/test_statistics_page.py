@@ -177,8 +177,9 @@ def test_a_share_or_older_is_of_those_that_the_others_are_of() -> None:
         kubernetes_minors=[minor("1.29", 20), minor("1.30", 30), minor("unknown", WITHHELD)]
     )
 
-    assert "of all installations (of how many it is not known is withheld): 20.0 % on 1.29" in said(
-        page, "kubernetes"
+    assert said(page, "kubernetes").endswith(
+        "Of all installations (of how many it is not known is withheld), "
+        "20.0 % are on Kubernetes 1.29 or older; 50.0 % on 1.30 or older."
     )
 
 
@@ -275,7 +276,7 @@ def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
     page = page_of(kubernetes_minors=[*old, minor("1.32", 36), minor("1.33", 40)])
 
     assert said(page, "kubernetes").endswith(
-        "are, of all installations: 2.0 % on 1.15 or older; 8.0 % on 1.18 or older; "
+        "Of all installations, 2.0 % are on Kubernetes 1.15 or older; 8.0 % on 1.18 or older; "
         "14.0 % on 1.21 or older; 20.0 % on 1.24 or older."
     )
 
@@ -285,19 +286,22 @@ def test_what_could_be_dropped_is_told_up_to_a_fifth() -> None:
     [
         (
             (5, WITHHELD, 5, 40, WITHHELD, 46),
-            "5.0 % on 1.25 or older; 11.0 to 13.0 % on 1.27 or older; 54.0 % on 1.29 or older.",
+            (
+                "5.0 % are on Kubernetes 1.25 or older; 11.0 to 13.0 % on 1.27 or older; "
+                "54.0 % on 1.29 or older."
+            ),
         ),
         (  # Those that are withheld could be dropped as well.
             (WITHHELD, WITHHELD, WITHHELD, 20, 30, 40),
             (
-                "1.0 to 8.0 % on 1.25 or older; 2.0 to 9.0 % on 1.26 or older; "
+                "1.0 to 8.0 % are on Kubernetes 1.25 or older; 2.0 to 9.0 % on 1.26 or older; "
                 "10.0 % on 1.27 or older; 30.0 % on 1.28 or older."
             ),
         ),
         (  # Of the newest alone it is known how many have it or an older one.
             (WITHHELD, 5, 5, 80, WITHHELD),
             (
-                "1.0 to 9.0 % on 1.25 or older; 6.0 to 14.0 % on 1.26 or older; "
+                "1.0 to 9.0 % are on Kubernetes 1.25 or older; 6.0 to 14.0 % on 1.26 or older; "
                 "11.0 to 19.0 % on 1.27 or older; 91.0 to 99.0 % on 1.28 or older."
             ),
         ),
@@ -309,7 +313,7 @@ def test_the_most_that_could_be_dropped_is_told_by_its_bounds(
     rows = [minor(f"1.{number}", many) for number, many in enumerate(told, 25)]
     page = page_of(kubernetes_minors=rows)
 
-    assert said(page, "kubernetes").endswith(f"all installations: {bounds}")
+    assert said(page, "kubernetes").endswith(f"Of all installations, {bounds}")
 
 
 @pytest.mark.parametrize(

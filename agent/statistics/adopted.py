@@ -141,15 +141,17 @@ def droppable(rows: Sequence[Row], period: Period, active: Active | None, what: 
     older = list(takewhile(lambda pair: pair not in chosen, named))
     chosen = [*older[:1], *older[1:][-1:], *chosen]
     # That all but the newest are older tells nothing.
-    told = [
-        f"{between(bounds)} on {one.key[0]} or older"
-        for one, bounds in _steps(chosen)
-        if bounds[0] < 1
-    ]
+    steps = [(one.key[0], bounds) for one, bounds in _steps(chosen) if bounds[0] < 1]
     gone = _no_longer(now, rows, period, went)
-    if not told:
+    if not steps:
         return gone
-    said = f"On an old {what} are, {whose(now)}: {'; '.join(told)}."
+    of = whose(now)
+    (oldest, bounds), *others = steps
+    told = [
+        f"{between(bounds)} are on {what} {oldest} or older",
+        *(f"{between(bounds)} on {version} or older" for version, bounds in others),
+    ]
+    said = f"{of[0].upper()}{of[1:]}, {'; '.join(told)}."
     return " ".join(filter(None, (said, _without_order(now), gone)))
 
 
