@@ -1134,20 +1134,23 @@ def test_after_a_week_in_which_nobody_reported_nobody_is_called_new_or_back() ->
 
 
 @pytest.mark.parametrize(
-    ("new", "returned", "expected"),
+    ("new", "returned", "gone", "expected"),
     [
-        (9, 0, "9 new, 0 back again, 7 gone"),
-        (WITHHELD, 0, "0 back again, 7 gone; how many are new is withheld"),
-        (WITHHELD, WITHHELD, "7 gone; how many are new or back again is withheld"),
+        (9, 0, 7, "9 new, 0 back again, 7 gone"),
+        (WITHHELD, 0, 7, "0 back again, 7 gone; how many are new is withheld"),
+        (WITHHELD, WITHHELD, 7, "7 gone; how many are new or back again is withheld"),
+        (WITHHELD, WITHHELD, WITHHELD, "how many are new, back again or gone is withheld"),
     ],
 )
-def test_who_came_is_told_or_said_to_be_withheld(new: Told, returned: Told, expected: str) -> None:
+def test_who_came_is_told_or_said_to_be_withheld(
+    new: Told, returned: Told, gone: Told, expected: str
+) -> None:
     now = Active(
         week=WEEK,
         installations=100,
         installations_new=new,
         installations_returned=returned,
-        installations_gone=7,
+        installations_gone=gone,
     )
     page = page_of(active_installations=[Active(week=BEFORE, installations=90), now])
 

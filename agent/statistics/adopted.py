@@ -77,10 +77,10 @@ def active(rows: Sequence[Active], period: Period) -> str:
     untold = [what for what, value in changes.items() if value is WITHHELD]
     if all(one.week >= period.this for one in rows):
         return f"{said}."  # in the first week all are new
-    if not moved:
-        return f"{said}."
-    unsaid = f"; how many are {' or '.join(untold)} is withheld" if untold else ""
-    return f"{said} ({', '.join(moved)}{unsaid})."
+    names = " or ".join(filter(None, (", ".join(untold[:-1]), *untold[-1:])))
+    unsaid = f"how many are {names} is withheld" if untold else ""
+    told = "; ".join(filter(None, (", ".join(moved), unsaid)))
+    return f"{said} ({told})." if told else f"{said}."
 
 
 def adoption(rows: Sequence[Row], period: Period, what: str) -> str:
