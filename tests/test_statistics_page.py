@@ -699,6 +699,19 @@ def test_shares_of_all_are_not_compared_with_those_of_some(
     assert cells(page, "Faults in the week")[0][6] == points
 
 
+@pytest.mark.parametrize(
+    ("share", "note"),
+    [
+        (0.3, "Shares are of all installations, of which few could show no fault."),
+        (None, "How many could show faults is withheld."),
+    ],
+)
+def test_where_it_is_withheld_who_could_show_faults_no_more_is_said(share: Told, note: str) -> None:
+    row = evolve(fault("missing", 30), share=share, installations_observable=WITHHELD)
+
+    assert note in page_of(configuration_errors=[row])
+
+
 def version(name: str, rate: Told) -> Crashes:
     crashes = rate * 10 if isinstance(rate, int) else rate
     return Crashes(

@@ -577,6 +577,11 @@ def test_a_source_is_never_written_to(
     assert "-o needs a file's name" in capsys.readouterr().err
     assert main(["report", source, "-o", "/dev/null"]) == 2
     assert "cannot use /dev/null: not a regular file" in capsys.readouterr().err
+    in_the_way = tmp_path / "p-tables" / "crashes.csv"
+    in_the_way.mkdir(parents=True)
+    assert main(["report", source, "-o", str(tmp_path / "p.html")]) == 2
+    assert f"cannot use {in_the_way}: Is a directory" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "p-tables")
 
     assert Path(source).read_bytes() == b"".join(one + b"\n" for one in requests)
     assert (tmp_path / "link").is_symlink()

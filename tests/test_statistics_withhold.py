@@ -736,7 +736,10 @@ def test_users_of_a_sink_cannot_be_found_by_subtraction(on: int, unknown: int, l
         assert told["share_at_least"] == "withheld"
 
 
-@pytest.mark.parametrize(("without", "told"), [(0, WITHHELD), (4, WITHHELD), (5, 5)])
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [(0, WITHHELD), (4, WITHHELD), (5, 5), (55, 55), (56, WITHHELD), (59, WITHHELD), (60, 60)],
+)
 def test_clusters_are_withheld_like_installations(without: int, told: Told) -> None:
     row = Active(
         week=WEEK,
@@ -1287,6 +1290,21 @@ def test_how_few_could_show_no_fault_is_not_told(able: int, told: tuple[Told, To
 
     assert one.installations == 19
     assert (one.installations_observable, one.share) == told
+
+
+@pytest.mark.parametrize(("able", "told"), [(0, 0), (1, WITHHELD), (4, WITHHELD), (5, 5)])
+def test_how_few_could_show_a_fault_is_not_told(able: int, told: Told) -> None:
+    # That others have it is told of windows that hold some faults back, or have no report.
+    row = evolve(
+        FEW_ROWS["configuration_errors"],
+        installations=19,
+        installations_observable=able,
+        share=None,
+    )
+    active = [Active(week=WEEK, installations=99)]
+    (one,) = withhold(Answers(active, configuration_errors=[row]), 5).configuration_errors
+
+    assert (one.installations, one.installations_observable, one.share) == (19, told, None)
 
 
 def test_crashes_are_not_told_of_a_week_whose_versions_are_not() -> None:

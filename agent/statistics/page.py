@@ -34,8 +34,6 @@ class About:
     agent_version: str
     tables: str
     """Where the tables lie beside the page."""
-    ahead: int = 0
-    """How many events were left out for a clock that is ahead."""
     has_reports: bool = True
     """Whether a Collection report was read."""
 
@@ -126,9 +124,8 @@ def _method(shown: Shown, about: About) -> Element:
     told = (
         tag("li", f"{about.events:,} events were read, of {', '.join(about.sources)}; "
             f"{about.others:,} others are not of this agent, and {about.faults:,} lines or "
-            "events could not be used"
-            + (f"; {about.ahead:,} are left out, of windows that end more than a day after "
-               "this was made: a clock is wrong." if about.ahead else ".")
+            "events could not be used. Left out are windows that end more than a day after this "
+            "was made, as by a clock that is wrong."
             + ("" if about.has_reports else
                " No Collection report is among them: without one nobody knows which versions run, "
                "what is on, nor what was observed.")),

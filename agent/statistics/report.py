@@ -66,7 +66,6 @@ def show_report(
                     len(loaded.faults) + loaded.more_faults + loaded.foreign,
                     agent_version,
                     readable(_tables(output).name),
-                    loaded.ahead,
                     loaded.has_reports,
                 )
                 with naming(output):
@@ -170,6 +169,9 @@ def _room(output: Path) -> Iterator[Path]:
         raise PermissionError(EACCES, os.strerror(EACCES), str(tables))
     if tables.exists() and not tables.is_dir():
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(tables))
+    for name in SHOWN:
+        if (table := tables / f"{name}.csv").is_dir():
+            raise IsADirectoryError(EISDIR, os.strerror(EISDIR), str(table))
     near = next(one for one in output.absolute().parents if one.exists())
     try:
         room = TemporaryDirectory(dir=near, prefix=".botkube-analytics-")

@@ -146,7 +146,9 @@ def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
         told: dict[str, Told] = {name: WITHHELD for week, name in hidden if week == at}
         if is_few(row.installations, least):
             told = dict.fromkeys(numbers(Active), WITHHELD)
-        elif whole(row.installations_without_cluster) < least:
+        elif whole(row.installations_without_cluster) < least or leaves_few(
+            row.installations_without_cluster, row.installations, least
+        ):
             # Fewer clusters than installations tell that there is one: 0 is not told apart.
             told["installations_without_cluster"] = WITHHELD
         yield changed(row, told)
@@ -302,18 +304,19 @@ def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> C
 def _misconfigured(
     row: Misconfigured, everyone: Told, wholes: Sequence[Told], least: int
 ) -> Misconfigured:
-    """Withhold of how many a fault is that all but few have, and that few could not show any.
+    """Withhold of how many a fault is that all but few have, and that few could show, or not.
 
-    Then its share is of all, and not to be compared with one of some.
+    Then its share is of all, if it has one, and not to be compared with one of some.
     """
     if row.installations is WITHHELD:
         return row
     told: dict[str, Told] = {}
-    if any(are_few_apart(row.installations_observable, of, least) for of in wholes):
+    able = row.installations_observable
+    if is_few(able, least) or any(are_few_apart(able, of, least) for of in wholes):
         is_known = row.share is not None and everyone
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
-    if _are_all_but_few(row.installations, [*wholes, row.installations_observable], None, least):
+    if _are_all_but_few(row.installations, [*wholes, able], None, least):
         told |= dict.fromkeys(("installations", "share"), WITHHELD)
     return changed(row, told)
 

@@ -133,7 +133,9 @@ def could_show(now: Sequence[Row], before: Sequence[Row], what: str) -> str:
         if rows
     ]
     if what == "faults" and not is_told(now):
-        return "Shares are of all installations, of which few could show no fault."
+        if any(is_number(share_of(one)) for one in now):
+            return "Shares are of all installations, of which few could show no fault."
+        return "How many could show faults is withheld."
     of = f"Shares are of the installations that could show {what} in the same week"
     return f"{of}: {', in the week before '.join(told)}."
 
