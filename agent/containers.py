@@ -95,6 +95,8 @@ class Containers:
     _waiting: set[str] = field(factory=set)
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
+    _left: set[str] = field(factory=set)
+    """Pods that were read until they left the selection."""
     _looks: bool = False
     _tried: set[str] = field(factory=set)
     _prefilter: Prefilter = field(init=False)
@@ -200,6 +202,7 @@ class Containers:
     def _leave(self, uid: str) -> None:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
         self.pods.pop(uid, None)
+        self._left.add(uid)
         instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         for follow in self.follows.values():
             if follow.container.pod_uid == uid:
@@ -441,11 +444,28 @@ class Containers:
 
     def unreadable(self, start_seconds: int, end_seconds: int) -> list[float]:
         """Return since when containers could not be read for which a window no longer waits."""
-        return [
+        failing = [
             follow.failing_since
             for follow in self.follows.values()
             if follow.failing_since is not None and follow.may_lack(start_seconds, end_seconds)
         ]
+        return [*failing, *self._unread(start_seconds, end_seconds)]
+
+    def _unread(self, start_seconds: int, end_seconds: int) -> Iterable[float]:
+        """Return since when nobody reads instances that State knows of and whose end nobody told.
+
+        Their pod may not be listed, or left the selection and may come back: what they write
+        meanwhile is read late or never, and until then nobody knows that it is nothing.
+        """
+        document = self.counting.document
+        for key, instance in document.instances.items():
+            uid = key.partition("/")[0]
+            is_read = key in self.follows or uid in self.pods or uid in self._gone
+            if is_read or instance.ended_seconds is not None:
+                continue
+            since = document.left.get(uid, 0) if uid in self._left else start_seconds
+            if max(since, instance.began_seconds or 0) < end_seconds:
+                yield since
 
     def _lost(self) -> set[str]:
         """Return the instances that their runtime has lost and may find again."""
@@ -486,6 +506,7 @@ class Containers:
             now_seconds=now,
         )
         self._gone &= {key.partition("/")[0] for key in document.instances}
+        self._left &= document.left.keys()
 
 
 def warn_missing(trait: str, right: str) -> None:

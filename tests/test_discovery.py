@@ -546,6 +546,32 @@ def test_a_pod_is_read() -> None:
     assert (status.last_ended.exit_code, status.last_ended.finished_seconds) == (2, 1_795_478_390)
 
 
+@pytest.mark.parametrize("is_waiting", [False, True])
+@pytest.mark.parametrize(
+    ("started", "began"),
+    [("2026-11-24T00:00:07Z", 1_795_478_407), ("1970-01-01T00:00:00Z", 1_795_478_409)],
+)
+def test_of_one_that_has_ended_it_is_known_when_it_began(
+    started: str, began: int, *, is_waiting: bool
+) -> None:
+    """In back-off, too, whose status is of the one before; one that never started ended at once."""
+    pod = copy.deepcopy(POD)
+    ended = {
+        "containerID": "containerd://aa",
+        "exitCode": 128,
+        "startedAt": started,
+        "finishedAt": "2026-11-24T00:00:09Z",
+    }
+    found = pod["status"]["containerStatuses"][0]
+    found["containerID"] = "containerd://aa"
+    found["state"] = {"waiting": {}} if is_waiting else {"terminated": ended}
+    found["lastState"] = {"terminated": ended} if is_waiting else {}
+    (status,) = read_pod(pod, frozenset()).containers
+
+    assert status.began("containerd://aa") == began
+    assert status.began("containerd://bb") is None
+
+
 def test_containers_of_other_names_are_left_out() -> None:
     assert read_pod(POD, frozenset({"other"})).containers == ()
 

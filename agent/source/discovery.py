@@ -79,11 +79,18 @@ class ContainerStatus:
     last_ended: Ended | None
 
     def began(self, container_id: str) -> int | None:
-        """Return when that instance of the container began, in seconds since 1970, if it says."""
-        began = {
-            one.container_id: one.started_seconds for one in (self.ended, self.last_ended) if one
+        """Return when that instance of the container began, in seconds since 1970, if it says.
+
+        In back-off a status is of one that has ended, and says so only where it tells of the last.
+        One that could not start has begun in 1970 (kubelet: `StartError`), and ended right then.
+        """
+        ended = {
+            one.container_id: one.started_seconds or one.finished_seconds
+            for one in (self.last_ended, self.ended)
+            if one is not None
         }
-        return {**began, self.container_id: self.started_seconds}.get(container_id) or None
+        is_current = container_id == self.container_id
+        return (self.started_seconds if is_current else 0) or ended.get(container_id) or None
 
 
 @frozen

@@ -33,7 +33,7 @@ REASONS = {
     "overtaken": "a log was rotated more than once while it was being read",
     "backpressure": "an agent waited, because it could not send, and a log was rotated meanwhile",
     "restarted": "a container ended, or restarted, before its log was read to the end",
-    "unreadable": "no pods could be listed, or a log could not be read for ten minutes",
+    "unreadable": "pods could not be listed or left, or a log could not be read for ten minutes",
     "pod_gone": "a pod was deleted before its log was read to the end",
     "stopped": "an agent was stopped, switched off or scaled to zero",
     "state_lost": "what an agent had noted of where it was is gone, and it began anew",
