@@ -91,7 +91,8 @@ class Containers:
     has_looked: bool = False
     _tasks: set[asyncio.Task[None]] = field(factory=set)
     _audits: int = 0
-    _versions: dict[str, str] = field(factory=dict)
+    _versions: dict[str, tuple[str, str]] = field(factory=dict)
+    """Of each pod the image for which was asked, and the version that it is."""
     _waiting: set[str] = field(factory=set)
     _gone: set[str] = field(factory=set)
     _leaving: set[str] = field(factory=set)
@@ -247,12 +248,13 @@ class Containers:
             self._refuse(pod)
             return None
         document = self.counting.document
-        instance = instances.instance_of(
-            self.counting, container, self._versions.get(pod.uid, "other")
-        )
+        version = self._version(pod, status)
+        instance = instances.instance_of(self.counting, container, version or "other")
         instance.ended_seconds = None  # as far as its runtime has found it again
         if instance.began_seconds is None:
-            instance.began_seconds = status.began(container.container_id)
+            began = status.began(container.container_id)
+            # It is there already, whatever its node's clock said of when it began.
+            instance.began_seconds = min(began, int(self.clock())) if began is not None else None
         reader = Reader(
             self.ruleset,
             self._prefilter,
@@ -294,20 +296,44 @@ class Containers:
         for uid in waiting & self.pods.keys():
             self._take(self.pods[uid])
 
-    async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
-        failures = 0
-        # A trait that nobody tells must not keep the log unread, nor the others' windows open.
-        while pod.uid not in self._versions and failures < MAX_VERSION_FAILURES:
+    def _version(self, pod: Pod, status: ContainerStatus) -> str | None:
+        """Return which version a container's image is; None if that was not asked yet."""
+        image, version = self._versions.get(pod.uid, ("", ""))
+        return version if version and image == status.image else None
+
+    async def _name(
+        self, one: Follow, pod: Pod, status: ContainerStatus, is_named: asyncio.Event
+    ) -> None:
+        """Learn which version a container instance is; its log waits for that, though not long."""
+        failures, known = 0, self.counting.document.instances[one.container.key].version
+        if known != "other" and identities.version_of(status, self.ruleset) is None:
+            # The label of its Deployment may be another by now, whose pods cannot start.
+            self._versions.setdefault(pod.uid, (status.image, known))
+        while self._version(pod, status) is None and one.container.key in self.follows:
             try:
-                self._versions[pod.uid] = await identities.find_version(
+                version = await identities.find_version(
                     self.client, pod, status, self.ruleset, missing=warn_missing
                 )
+                self._versions[pod.uid] = status.image, version
             except ApiError as error:
                 failures += 1
-                one.fail(error)
+                if failures <= MAX_VERSION_FAILURES:
+                    one.fail(error)
+                if failures >= MAX_VERSION_FAILURES:
+                    # A trait that nobody tells must not keep the log unread, nor the others'
+                    # windows open.
+                    is_named.set()
                 base = self.pace.retry
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
-        instances.instance_of(self.counting, one.container, self._versions.get(pod.uid, "other"))
+        if one.container.key in self.follows:
+            version = self._version(pod, status) or "other"
+            instances.instance_of(self.counting, one.container, version)
+        is_named.set()
+
+    async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
+        is_named = asyncio.Event()
+        self._begin(self._name(one, pod, status, is_named), "version")
+        await is_named.wait()
         await read_instance(one)
         if one.is_done:
             self._close(one)

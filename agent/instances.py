@@ -31,9 +31,13 @@ MAX_LEFT = 100
 
 
 def instance_of(counting: Counting, container: Container, version: str) -> Instance:
-    """Return the facts of a container instance, new if it was not known."""
+    """Return the facts of a container instance, new if it was not known.
+
+    The version that was learned first is its own: that of its Deployment's label may be another
+    by now, or its pod's image.
+    """
     found = counting.document.instances.setdefault(container.key, Instance())
-    if version != "other":
+    if found.version == "other":
         found.version = version
     return found
 
@@ -145,7 +149,9 @@ def count_restarts(
     elif is_told or before[1] in ended:
         seen |= {before[1]} - {current}
     skipped = restarts - before[0] - len(seen)
-    unseen = [Instance()] * min(skipped, MAX_UNSEEN)
+    # They were of the same pod, and so of the same image.
+    version = instance.version if instance is not None else "other"
+    unseen = [Instance(version)] * min(skipped, MAX_UNSEEN)
     if unseen and instance is not None and before[1] not in seen and instance.counted_by is None:
         unseen[0] = instance
         instance.counted_by = restarts  # whoever tells of its end later is late

@@ -16,8 +16,9 @@ import orjson
 import pytest
 
 from agent.aggregate import Instance, Windows
+from agent.containers import MAX_VERSION_FAILURES
 from agent.counting import Counting
-from agent.model import REPORT, Identity
+from agent.model import CRASHED, REPORT, Identity
 from agent.modes import Decision, Mode
 from agent.rules import RuleSet
 from agent.sink.batch import batch_array
@@ -55,7 +56,7 @@ from tests.sim.faults import (
     in_band,
     reset_after,
 )
-from tests.sim.store import CONFIGMAPS
+from tests.sim.store import CONFIGMAPS, DEPLOYMENTS, PODS
 
 GENERATIONS: tuple[tuple[str, type[Generation]], ...] = (
     ("v0.12.4", BotKubeV012),
@@ -322,6 +323,21 @@ async def test_a_botkube_whose_node_had_a_clock_that_was_ahead_is_told(world: La
     assert handled
     since = world.reports()[world.reports().index(handled[0]) :]
     assert {one.get("botkube_version") for one in since} == {"v1.14.0"}
+
+
+async def test_a_botkube_that_says_nothing_since_its_clock_was_put_right_is_told(
+    world: Lab,
+) -> None:
+    """By its status it begins in two minutes, but it is there."""
+    async with world.agent():
+        await until(lambda: bool(world.reports()))
+        world.cluster.botkube(NAMESPACE, at=world.clock.ns() + 6 * WINDOW_SECONDS * NANOS)
+        since = len(world.reports())
+        await until(lambda: len(world.reports()) > since + 3)
+
+    told = [one.get("botkube_version") for one in world.reports()]
+    assert set(told[since + 1 :]) == {"v1.14.0"}
+    assert told[0] is None
 
 
 async def test_identity_is_sent_once_with_stable_ids(world: Lab) -> None:
@@ -814,6 +830,73 @@ async def test_a_version_that_nobody_tells_holds_up_nothing(world: Lab) -> None:
     assert {report["botkube_version"] for report in world.reports()} <= {"other"}
 
 
+async def test_a_version_that_is_told_at_last_is_told(world: Lab) -> None:
+    """That nobody told it at first must not make it one that no list has, for good."""
+    sick = world.cluster.server.faults.add(
+        Answer(500), path="/deployments/", times=MAX_VERSION_FAILURES + 2
+    )
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), image="mirror/botkube:dev")
+        await until(lambda: bool(world.reports()) and versions(world)[-1] == "v1.14.0")
+        pod.crash(at=world.clock.ns())
+        await until(lambda: bool(crashed_versions(world)))
+
+    assert sick.seen > MAX_VERSION_FAILURES
+    assert crashed_versions(world) == {"v1.14.0"}
+
+
+async def test_an_upgrade_whose_pods_cannot_start_renames_none_that_runs(world: Lab) -> None:
+    """Where no tag tells the version, the Deployment's label tells that of its next pods."""
+    server = world.cluster.server
+    pod = world.cluster.botkube(
+        NAMESPACE, at=world.clock.ns(), version="v1.13.0", image="mirror/botkube:dev"
+    )
+    async with world.agent() as agent:
+        await until(lambda: bool(world.reports()))
+        await world.kill(agent)
+    patch = {"metadata": {"labels": {"helm.sh/chart": "botkube-v1.14.0"}}}
+    server.store.merge(DEPLOYMENTS, NAMESPACE, "botkube", patch)
+    async with world.agent(seed=2):
+        await after(world, 2 * WINDOW_SECONDS)
+        for _ in range(2):
+            pod.crash(at=world.clock.ns())
+            pod.restart(at=world.clock.ns())
+            await after(world, 2 * WINDOW_SECONDS)
+
+    assert set(versions(world)) == crashed_versions(world) == {"v1.13.0"}
+
+
+async def test_a_pod_whose_image_was_changed_runs_another_version(world: Lab) -> None:
+    async with world.agent():
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), version="v1.13.0")
+        await until(lambda: bool(world.reports()) and versions(world)[-1] == "v1.13.0")
+        found = world.cluster.server.store.get(PODS, NAMESPACE, pod.name)
+        found["spec"]["containers"][0]["image"] = "ghcr.io/kubeshop/botkube:v1.14.0"
+        world.cluster.server.store.update(PODS, NAMESPACE, pod.name, found)
+        await after(world, 5)
+        pod.crash(at=world.clock.ns(), exit_code=0, reason="Completed")
+        pod.restart(at=world.clock.ns())
+        await until(lambda: versions(world)[-1] == "v1.14.0")
+        pod.crash(at=world.clock.ns())
+        await until(lambda: bool(crashed_versions(world)))
+
+    assert crashed_versions(world) == {"v1.14.0"}
+    assert list(dict.fromkeys(versions(world))) in (
+        ["v1.13.0", "v1.14.0"],
+        ["v1.13.0", "several", "v1.14.0"],
+    )
+
+
+def versions(world: Lab) -> list[str | None]:
+    """Return which version each window tells."""
+    return [one.get("botkube_version") for one in world.reports()]
+
+
+def crashed_versions(world: Lab) -> set[str]:
+    events = [one for one in world.collector.accepted if one.get("event") == CRASHED]
+    return {one["properties"]["botkube_version"] for one in events}
+
+
 async def test_state_that_is_lost_is_reported_and_never_a_crash(world: Lab) -> None:
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
     truth = write(pod, world, 20)
@@ -1155,6 +1238,7 @@ async def test_crashes_that_nobody_saw_are_counted_as_unseen(world: Lab) -> None
 
     kinds = {dict(properties)["kind"]: n for (_, properties), n in world.counted().items()}
     assert kinds == {"unseen": 2, "unknown": 1}
+    assert crashed_versions(world) == {"v1.14.0"}
 
 
 async def test_a_pod_that_crashes_and_is_deleted_is_counted_with_its_last_words(world: Lab) -> None:
