@@ -60,6 +60,7 @@ def take_over(counting: Counting, before: str, after: str, part: int) -> None:
             kinds_before=(),
             ended_seconds=new.ended_seconds,
             counted_by=new.counted_by,
+            began_seconds=new.began_seconds,
         )
         instances[before] = Instance(
             old.version,
@@ -67,6 +68,7 @@ def take_over(counting: Counting, before: str, after: str, part: int) -> None:
             kinds_before=old.kinds_before,
             ended_seconds=old.ended_seconds,
             counted_by=old.counted_by,
+            began_seconds=old.began_seconds,
         )
     counting.is_dirty = counting.is_urgent = True
 

@@ -50,9 +50,9 @@ class Origin:
     withholding: Withholding = field(factory=Withholding)
     learned_seconds: int = 0
 
-    def identity_in(self, report: Report) -> Identity:
-        """Return what may be said of the cluster in a window."""
-        identity = self.known_at(report.start_seconds)
+    def identity_in(self, report: Report, *, is_sent: bool) -> Identity:
+        """Return what may be said of the cluster in a window; nothing withheld, if it is sent."""
+        identity = self.known_at(report.start_seconds) if is_sent else self.identity
         if report.end_seconds <= self.learned_seconds:
             return evolve(identity, kubernetes_minor=None, distribution=None)
         return identity
@@ -122,7 +122,7 @@ def make_sent(
     seq = document.seq + 1
     events, totals = build_window(
         origin.without_withheld(report),
-        identity=origin.identity_in(report),
+        identity=origin.identity_in(report, is_sent=True),
         stream=document.stream,
         seq=seq,
         totals=document.totals,
@@ -140,7 +140,7 @@ def make_unsent(report: Report, origin: Origin, calls: list[Event], *, now_secon
     """Return a report that is not sent: stream and number are zero, totals are its own counts."""
     events, totals = build_window(
         report,
-        identity=origin.identity,
+        identity=origin.identity_in(report, is_sent=False),
         stream=ZERO,
         seq=0,
         totals={},

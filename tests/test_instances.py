@@ -107,21 +107,29 @@ def test_only_with_the_last_of_the_lines_the_facts_of_the_present_go_to_another_
 
     The first instance's lines hold two more: the second ended with a panic, the third is alive.
     """
-    first = Instance(debug=True, bots={"slack"}, kinds_before=(None, "nil_pointer"), counted_by=1)
-    known = {"pod/1": first, "pod/2": Instance(), "pod/3": Instance()}
+    first = Instance(
+        debug=True,
+        bots={"slack"},
+        kinds_before=(None, "nil_pointer"),
+        counted_by=1,
+        began_seconds=NOW,
+    )
+    known = {"pod/1": first, "pod/2": Instance(), "pod/3": Instance(began_seconds=NOW + 9)}
     document = Document(b"", "", Windows(3600), instances=known)
     counting = counts(document)
     instances.take_over(counting, "pod/1", "pod/2", 1)
 
     assert document.instances["pod/2"] == Instance(kind="nil_pointer")
     assert document.instances["pod/1"] == Instance(
-        debug=True, bots={"slack"}, kinds_before=(None,), counted_by=1
+        debug=True, bots={"slack"}, kinds_before=(None,), counted_by=1, began_seconds=NOW
     )
 
     instances.take_over(counting, "pod/1", "pod/3", 1)
 
-    assert document.instances["pod/3"] == Instance(debug=True, bots={"slack"})
-    assert document.instances["pod/1"] == Instance(counted_by=1)
+    assert document.instances["pod/3"] == Instance(
+        debug=True, bots={"slack"}, began_seconds=NOW + 9
+    )
+    assert document.instances["pod/1"] == Instance(counted_by=1, began_seconds=NOW)
 
 
 SEEN = NOW - 100

@@ -231,13 +231,16 @@ def test_the_minor_is_told_of_windows_since_which_it_is_known(
     assert [one.get("kubernetes_minor") for one in said] == told
 
 
-def test_of_windows_that_were_over_when_it_was_noticed_no_minor_is_told(ruleset: RuleSet) -> None:
+@pytest.mark.parametrize("sends", [False, True])
+def test_of_windows_that_were_over_when_it_was_noticed_no_minor_is_told(
+    ruleset: RuleSet, *, sends: bool
+) -> None:
     hour = 3600
     now = 500_000 * hour
     document = Document(b"k", str(UUID(int=7)), Windows(hour))
     document.instances["uid/1"] = Instance("v1.14.0", debug=True, started=True)
     identity = Identity(str(UUID(int=1)), None, "1.33", "kind")
-    counting = Counting(document, ruleset, identity, "test", sends=True)
+    counting = Counting(document, ruleset, identity, "test", sends=sends)
     counting.begin(
         now_seconds=now, window_seconds=hour, count_from=0, new_stream=lambda: str(UUID(int=9))
     )
@@ -246,7 +249,9 @@ def test_of_windows_that_were_over_when_it_was_noticed_no_minor_is_told(ruleset:
     counting.learn("1.34", "kind", now_seconds=now + 2 * hour + 5)
     counting.close_due(now_seconds=now + 3 * hour + 5, may_close=lambda _end: True)
 
-    calls = [call for one in document.outbox for call in orjson.loads(batch_array(one))]
+    arrays = [batch_array(one) for one in document.outbox]
+    kept = [one.array for one in sorted(counting.ledger.entries, key=lambda one: one.number)]
+    calls = [call for one in (arrays if sends else kept) for call in orjson.loads(one)]
     told = [one["properties"] for one in calls if one.get("event") == REPORT]
     assert [one.get("kubernetes_minor") for one in told] == ["1.33", None, "1.34"]
 
