@@ -481,8 +481,11 @@ class Containers:
         """Return since when nobody reads instances that State knows of and whose end nobody told.
 
         Their pod may not be listed, or left the selection and may come back: what they write
-        meanwhile is read late or never, and until then nobody knows that it is nothing.
+        meanwhile is read late or never, and until then nobody knows that it is nothing. Nor of one
+        that has to wait for another's end.
         """
+        if self._waiting & self.pods.keys():
+            yield start_seconds
         document = self.counting.document
         for key, instance in document.instances.items():
             uid = key.partition("/")[0]

@@ -1196,8 +1196,10 @@ async def test_more_containers_than_can_be_followed_wait_for_their_turn(world: L
         second = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="second")
         truth += write(second, world, 20, seed=2)
         await until(lambda: containers.refused > 0)
-        await after(world, 5)
+        closed = len(world.reports())
+        await until(lambda: len(world.reports()) > closed + 1)
         assert missing(truth, world) != {}
+        assert "gap_seconds_unreadable" in world.reports()[-1]
 
         first.remove(at=world.clock.ns())
         await until(lambda: missing(truth, world) == {})
