@@ -234,6 +234,7 @@ class Containers:
             current=f"{pod.uid}/{status.container_id}" if status.container_id else "",
             last_ended=f"{pod.uid}/{last}" if last else "",
             ended={key for key, one in self.follows.items() if one.ended is not None},
+            created_seconds=pod.created_seconds,
             now_seconds=int(self.clock()),
         )
 

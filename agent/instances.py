@@ -107,9 +107,13 @@ def count_restarts(
     current: str,
     last_ended: str,
     ended: Collection[str] = (),
+    created_seconds: int = 0,
     now_seconds: int,
 ) -> None:
     """Note a container's restart count; instances that a jump skipped count as `unseen`.
+
+    Those of a pod that was created since the last window was closed are a gap from then on: how
+    they ended nobody knows. Of an older one they may have ended before anybody counted here.
 
     `current` and `last_ended` are the keys of the instances that the status still names, `ended`
     those whose end a status told and that are still read. One that was current before and ended in
@@ -130,6 +134,10 @@ def count_restarts(
     document.restarts[container] = (restarts, current, now_seconds)
     if before is None:
         counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with
+        is_new = created_seconds >= document.windows.closed_until > 0
+        if is_new and restarts > len({last_ended} - {"", current}):
+            since = min(created_seconds, now_seconds)
+            counting.add_gap(Gap("restarted", since * NANOS, now_seconds * NANOS))
     if before is None or restarts == before[0]:
         return
     counting.is_dirty = counting.is_urgent = True

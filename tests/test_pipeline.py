@@ -1248,6 +1248,25 @@ async def test_crashes_that_nobody_saw_are_counted_as_unseen(world: Lab) -> None
     assert crashed_versions(world) == {"v1.14.0"}
 
 
+@pytest.mark.parametrize("crashes", [1, 3])
+async def test_what_a_new_pod_wrote_before_its_last_restarts_is_a_gap(
+    world: Lab, crashes: int
+) -> None:
+    """Of a restart that is not the last one the log is gone, and with it what it counted."""
+    async with world.agent() as agent:
+        await until(lambda: bool(world.reports()))
+        await world.kill(agent)
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    for _ in range(crashes):
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        pod.restart(at=world.clock.ns())
+    async with world.agent(seed=2):
+        await until(lambda: bool(crashed_versions(world)))
+        await after(world, 2 * WINDOW_SECONDS)
+
+    assert set(world.gaps()) == ({"restarted"} if crashes > 1 else set())
+
+
 async def test_a_pod_that_crashes_and_is_deleted_is_counted_with_its_last_words(world: Lab) -> None:
     rng = random.Random(4)
     writer = BotKubeV114(rng, cluster="test")

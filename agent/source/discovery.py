@@ -106,6 +106,7 @@ class Pod:
     is_finished: bool
     version: int
     containers: tuple[ContainerStatus, ...]
+    created_seconds: int = 0
 
 
 @define
@@ -423,6 +424,7 @@ def read_pod(found: object, containers: frozenset[str]) -> Pod:
             for one in statuses
             if not containers or _text(one.get("name")) in containers
         ),
+        created_seconds=_seconds(metadata.get("creationTimestamp")),
     )
 
 

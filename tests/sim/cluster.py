@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 import attrs
 
 from tests.sim.apiserver import MIDNIGHT, ApiOptions, ApiServer
+from tests.sim.gotime import seconds_stamp
 from tests.sim.pods import Pod
 from tests.sim.status import Json, Kind
 from tests.sim.store import CONFIGMAPS, DEPLOYMENTS, LEASES, NAMESPACES, PODS, REPLICASETS
@@ -92,7 +93,13 @@ class Cluster:
         )
         pod_name = f"{set_name}-{hashlib.sha256(f'{suffix}{count}'.encode()).hexdigest()[:5]}"
         pod = self.pod(
-            namespace, pod_name, images=images, labels=labels, owner=owner, node=node or self.node
+            namespace,
+            pod_name,
+            images=images,
+            labels=labels,
+            owner=owner,
+            node=node or self.node,
+            at=at,
         )
         for container in pod.containers:
             pod.start(at=at, container=container)
@@ -107,9 +114,12 @@ class Cluster:
         labels: Mapping[str, str],
         owner: Json | None = None,
         node: str | None = None,
+        at: int | None = None,
     ) -> Pod:
         """Create a pod whose containers wait to start; an empty node leaves it unscheduled."""
         meta: Json = {"name": name, "labels": dict(labels)}
+        if at is not None:
+            meta["creationTimestamp"] = seconds_stamp(at)
         if owner is not None:
             meta["ownerReferences"] = [owner]
         obj: Json = {"metadata": meta, "spec": _spec(images, self.node if node is None else node)}
