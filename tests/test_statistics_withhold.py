@@ -958,16 +958,17 @@ def test_nothing_is_told_in_a_row_of_few(name: str) -> None:
     ("used", "observable", "told"),
     [
         (50, 90, (50, 90, 900)),
-        (50, 99, (50, 99, 900)),
+        # Of all: the hours of all less these can be few, or of few that were idle for a while.
+        (50, 99, (50, 99, WITHHELD)),
         # Of the 40 that have its platform.
-        (35, 99, (35, 99, 900)),
-        (36, 99, (WITHHELD, 99, 900)),
-        (39, 99, (WITHHELD, 99, 900)),
-        (40, 99, (40, 99, 900)),
+        (35, 94, (35, 94, 900)),
+        (36, 94, (WITHHELD, 94, 900)),
+        (39, 94, (WITHHELD, 94, 900)),
+        (40, 94, (40, 94, 900)),
         (50, 96, (50, WITHHELD, WITHHELD)),
         (88, 90, (WITHHELD, 90, 900)),
         (96, 96, (WITHHELD, WITHHELD, WITHHELD)),
-        (99, 99, (99, 99, 900)),
+        (99, 99, (99, 99, WITHHELD)),
     ],
 )
 def test_commands_do_not_tell_of_few_that_could_not_show_or_did_not_use_them(
@@ -983,6 +984,115 @@ def test_commands_do_not_tell_of_few_that_could_not_show_or_did_not_use_them(
 
     assert (one.installations, one.installations_observable, one.hours_observable) == told
     assert one.count == 7
+
+
+@pytest.mark.parametrize(
+    ("able", "told"), [(80, 80), (79, WITHHELD), (76, WITHHELD), (75, 75), (90, 90)]
+)
+def test_commands_do_not_tell_of_few_whose_version_is_known_and_that_could_not_show_them(
+    able: int, told: Told
+) -> None:
+    """Who could show commands told its version, too."""
+    row = evolve(FEW_ROWS["commands"], installations=20, installations_observable=able)
+    versions = [
+        Version(week=WEEK, botkube_version=name, installations=many, installations_all=99)
+        for name, many in (("v1.14.0", 80), ("unknown", 19))
+    ]
+    (one,) = of_platform(commands=[row], version_adoption=versions).commands
+
+    assert (one.installations, one.installations_observable) == (20, told)
+
+
+@pytest.mark.parametrize(("days", "told"), [(28, 28), (30, WITHHELD), (32, WITHHELD), (33, 28)])
+def test_attempts_do_not_tell_of_few_that_had_whole_days_and_tried_nothing(
+    days: int, told: Told
+) -> None:
+    shown = of_platform(
+        events_per_day=[
+            evolve(FEW_ROWS["events_per_day"], installations=days, installation_days=100)
+        ],
+        notification_failures=[
+            evolve(
+                FEW_ROWS["notification_failures"],
+                installations=20,
+                installations_failed=20,
+                installations_observed=28,
+            )
+        ],
+    )
+
+    assert shown.events_per_day[0].installations == days
+    assert shown.notification_failures[0].installations_observed == told
+
+
+@pytest.mark.parametrize(("failed", "told"), [(30, 30), (39, WITHHELD)])
+def test_who_failed_does_not_tell_who_at_least_tried_where_that_is_withheld(
+    failed: int, told: Told
+) -> None:
+    """So few have the platform and did not try, or did not run the command."""
+    row = evolve(FEW_ROWS["commands"], installations=39, installations_failed=failed)
+    tried = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=failed,
+        installations_failed=failed,
+        installations_observed=39,
+    )
+    shown = of_platform(commands=[row], notification_failures=[tried])
+    (command,), (failure,) = shown.commands, shown.notification_failures
+
+    assert (command.installations, failure.installations_observed) == (WITHHELD, WITHHELD)
+    assert (command.installations_failed, failure.installations_failed) == (told, told)
+    assert failure.installations == told
+
+
+def test_who_failed_does_not_tell_who_has_a_bot_where_that_is_withheld() -> None:
+    bot = integration(59, 1, 0, "slack")
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=59,
+        installations_failed=59,
+        installations_observed=59,
+    )
+    active = [Active(week=WEEK, installations=60)]
+    answers = Answers(active, integrations=[bot], notification_failures=[row])
+    (one,) = withhold(answers, 5).notification_failures
+
+    assert {one.installations, one.installations_failed, one.installations_observed} == {WITHHELD}
+    assert one.failed == 7
+
+
+@pytest.mark.parametrize(("met", "told"), [(40, 40), (58, WITHHELD)])
+def test_who_crashed_does_not_tell_who_at_least_ran_a_version_where_that_is_withheld(
+    met: int, told: Told
+) -> None:
+    answers = Answers(
+        active_installations=[Active(week=WEEK, installations=60)],
+        version_adoption=[
+            Version(week=WEEK, botkube_version=name, installations=many, installations_all=60)
+            for name, many in (("v1.13.0", 50), ("v1.14.0", 10))
+        ],
+        crashes=[
+            Crashes(
+                week=WEEK,
+                botkube_version="v1.13.0",
+                crashes=met,
+                installation_hours=900,
+                per_1000_hours=met / 0.9,
+                installations=58,
+                installations_crashed=met,
+            )
+        ],
+        crash_kinds=[
+            CrashKind(
+                week=WEEK, botkube_version="v1.13.0", kind="panic", crashes=met, installations=met
+            )
+        ],
+    )
+    shown = withhold(answers, 5)
+    ((row,), (kind,)) = shown.crashes, shown.crash_kinds
+
+    assert (row.installations, row.crashes, kind.crashes) == (WITHHELD, met, met)
+    assert (row.installations_crashed, kind.installations) == (told, told)
 
 
 @pytest.mark.parametrize(("many", "is_told"), [(94, True), (95, False), (98, False), (99, True)])
@@ -1059,7 +1169,7 @@ def test_nothing_tells_of_few_that_were_observed_otherwise(many: int, is_told: b
 
 
 @pytest.mark.parametrize(
-    ("days", "told"), [(204, 204), (205, 205), (206, WITHHELD), (209, WITHHELD), (210, 210)]
+    ("days", "told"), [(181, 181), (182, WITHHELD), (204, WITHHELD), (209, WITHHELD), (210, 210)]
 )
 def test_days_that_lack_so_few_that_they_are_of_few_are_not_told(days: int, told: Told) -> None:
     row = evolve(FEW_ROWS["events_per_day"], installations=30, installation_days=days)

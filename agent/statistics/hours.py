@@ -20,7 +20,15 @@ from agent.statistics.answers import (
     Told,
     Version,
 )
-from agent.statistics.blanks import are_few_apart, blank, by_week, changed, is_few, whole
+from agent.statistics.blanks import (
+    are_few_apart,
+    blank,
+    by_week,
+    changed,
+    is_few,
+    leaves_few,
+    whole,
+)
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.periods import figure
 from agent.statistics.shown import is_known
@@ -89,6 +97,13 @@ def crashes_of(
                     for of in (ends, one.installations_all, *wholes[week])
                 ):
                     row = evolve(row, installations=WITHHELD)
+                    # Nor how many of those at least ran it, by who of them crashed.
+                    if any(
+                        leaves_few(row.installations_crashed, of, least)
+                        for of in (ends, one.installations_all, *wholes[week])
+                    ):
+                        row = evolve(row, installations_crashed=WITHHELD)
+                        those = [changed(kind, {"installations": WITHHELD}) for kind in those]
                 shown.append(row)
                 kinds += those
     return tuple(shown), tuple(kinds)

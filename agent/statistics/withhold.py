@@ -28,6 +28,7 @@ from agent.statistics.answers import (
     PerDay,
     Row,
     Told,
+    Version,
     numbers,
 )
 from agent.statistics.blanks import (
@@ -41,8 +42,8 @@ from agent.statistics.blanks import (
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
-from agent.statistics.periods import figure
-from agent.statistics.shown import Shown, days_of_few
+from agent.statistics.periods import figure, is_number
+from agent.statistics.shown import UNKNOWN, Shown, days_of_few
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
@@ -84,6 +85,16 @@ def withhold(answers: Answers, least: int) -> Shown:
     for row in completeness:
         if row.reason == "observed" and row.installations is not WITHHELD:
             wholes[row.week].append(row.installations)
+    per_day = tuple(
+        _per_day(one, wholes[one.week], users.get((one.week, one.platform)), least)
+        for one in found.events_per_day
+    )
+    days = {
+        (one.week, one.platform): [one.installations]
+        for one in per_day
+        if one.installations is not WITHHELD
+    }
+    named = _named(adoption.version_adoption, everyone)
     lost = lost_hours(found.completeness, completeness)
     crashes, kinds = crashes_of(found, adoption.version_adoption, lost, wholes, least)
     return evolve(
@@ -91,14 +102,18 @@ def withhold(answers: Answers, least: int) -> Shown:
         active_installations=tuple(_active(answers.active_installations, least)),
         integrations=tuple(integrations),
         commands=tuple(
-            _command(one, wholes[one.week], users.get((one.week, one.platform)), least)
+            _command(
+                one,
+                [*wholes[one.week], *named.get(one.week, ())],
+                users.get((one.week, one.platform)),
+                least,
+            )
             for one in _small(found.commands, least)
         ),
-        events_per_day=tuple(
-            _per_day(one, wholes[one.week], users.get((one.week, one.platform)), least)
-            for one in found.events_per_day
+        events_per_day=per_day,
+        notification_failures=tuple(
+            _failures(found.notification_failures, wholes, users, days, least)
         ),
-        notification_failures=tuple(_failures(found.notification_failures, wholes, users, least)),
         configuration_errors=tuple(
             _misconfigured(one, everyone[one.week], wholes[one.week], least)
             for one in _small(found.configuration_errors, least)
@@ -107,6 +122,15 @@ def withhold(answers: Answers, least: int) -> Shown:
         crash_kinds=kinds,
         completeness=completeness,
     )
+
+
+def _named(rows: Iterable[Version], everyone: Mapping[date, Told]) -> Mapping[date, Sequence[Told]]:
+    """Return by week of how many a version is known: whoever could show commands is one of them."""
+    return {
+        one.week: [whole(everyone[one.week]) - whole(one.installations)]
+        for one in rows
+        if one.botkube_version == UNKNOWN and is_number(one.installations)
+    }
 
 
 def _small(rows: Iterable[AnyRow], least: int) -> Sequence[AnyRow]:
@@ -291,13 +315,18 @@ def _are_all_but_few(value: Told, wholes: Iterable[Told], users: Told, least: in
 def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> Command:
     """Withhold the part of a count that is of few, and who is all but few, also of the platform."""
     told: dict[str, Told] = {}
+    able = row.installations_observable
+    if any(whole(of) - whole(able) < least for of in wholes):
+        # The hours of all who were observed less these are of few, or few hours of all.
+        told["hours_observable"] = WITHHELD
+    if _are_all_but_few(able, wholes, None, least):
+        told["installations_observable"] = WITHHELD
+    of = [*wholes, able]
+    for name in ("installations", "installations_failed"):
+        if _are_all_but_few(getattr(row, name), of, users, least):
+            told[name] = WITHHELD
     if is_few(row.installations_failed, least):
-        told = dict.fromkeys(("count_failed", "installations_failed"), WITHHELD)
-    if _are_all_but_few(row.installations_observable, wholes, None, least):
-        told |= dict.fromkeys(Command.SHARED, WITHHELD)
-    of = [*wholes, row.installations_observable]
-    if _are_all_but_few(row.installations, of, users, least):
-        told["installations"] = WITHHELD
+        told |= dict.fromkeys(("count_failed", "installations_failed"), WITHHELD)
     return changed(row, told)
 
 
@@ -341,7 +370,7 @@ def _per_day(row: PerDay, wholes: Sequence[Told], users: Told, least: int) -> Pe
         told["total"] = WITHHELD
     if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
-    if leaves_few(row.installation_days, 7 * whole(row.installations), least):
+    if leaves_few(row.installation_days, 7 * whole(row.installations), days + 1):
         told["installation_days"] = WITHHELD
     if users is WITHHELD or _are_all_but_few(row.installations, wholes, users, least):
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
@@ -365,9 +394,13 @@ def _failures(
     rows: Iterable[Failure],
     wholes: Mapping[date, Sequence[Told]],
     users: Mapping[tuple[date, str], Told],
+    days: Mapping[tuple[date, str], Sequence[Told]],
     least: int,
 ) -> Iterable[Failure]:
-    """Withhold failures: attempts are those that failed, by reason, and those that did not."""
+    """Withhold failures: attempts are those that failed, by reason, and those that did not.
+
+    Whoever tried has whole `days`, where none was left out.
+    """
     groups: defaultdict[tuple[date, str, str], list[Failure]] = defaultdict(list)
     for one in rows:
         groups[one.week, one.platform, one.what].append(one)
@@ -398,18 +431,31 @@ def _failures(
             if hidden is None or one.reason in hidden:
                 yield blank(evolve(one, attempts=WITHHELD))
                 continue
-            told = {}
-            if "attempts" in hidden:
-                told |= dict.fromkeys(("attempts", "rate"), WITHHELD)
-            only_observed, only_unobserved, both = _where_met(one)
-            if is_few(one.installations_unobserved, least) or is_few(only_unobserved, least):
-                told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
-            elif is_few(only_observed, least) or is_few(both, least):
-                told["installations_unobserved"] = WITHHELD
             has = users.get((one.week, one.platform))
-            if has is WITHHELD or _are_all_but_few(observed, wholes[one.week], has, least):
-                told["installations_observed"] = WITHHELD
-            yield changed(one, told)
+            known = [*wholes[one.week], *days.get((one.week, one.platform), ())]
+            yield _failure(one, known, has, least, tells_attempts="attempts" not in hidden)
+
+
+def _failure(
+    row: Failure, wholes: Sequence[Told], users: Told, least: int, *, tells_attempts: bool
+) -> Failure:
+    """Withhold where few met a failure, and who tried if that is all but few."""
+    told: dict[str, Told] = {}
+    if not tells_attempts:
+        told |= dict.fromkeys(("attempts", "rate"), WITHHELD)
+    only_observed, only_unobserved, both = _where_met(row)
+    if is_few(row.installations_unobserved, least) or is_few(only_unobserved, least):
+        told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
+    elif is_few(only_observed, least) or is_few(both, least):
+        told["installations_unobserved"] = WITHHELD
+    if users is WITHHELD or _are_all_but_few(row.installations_observed, wholes, users, least):
+        told["installations_observed"] = WITHHELD
+        # Who failed has tried, and has the platform.
+        if _are_all_but_few(row.installations_failed, wholes, users, least):
+            told["installations_failed"] = WITHHELD
+        if _are_all_but_few(row.installations, wholes, users, least):
+            told |= dict.fromkeys(_UNOBSERVED, WITHHELD)
+    return changed(row, told)
 
 
 def _where_met(row: Failure) -> tuple[int, int, int]:
