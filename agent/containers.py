@@ -249,8 +249,8 @@ class Containers:
             self._refuse(pod)
             return None
         document = self.counting.document
-        version = self._version(pod, status)
-        instance = instances.instance_of(self.counting, container, version or "other")
+        version = self._version(pod, status) or "other"
+        instance = instances.instance_of(self.counting, container, version)
         instance.ended_seconds = None  # as far as its runtime has found it again
         if instance.began_seconds is None:
             began = status.began(container.container_id)
@@ -328,7 +328,9 @@ class Containers:
                 await asyncio.sleep(pause_seconds(failures, error, self.random, base=base))
         if one.container.key in self.follows:
             version = self._version(pod, status) or "other"
-            instances.instance_of(self.counting, one.container, version)
+            is_current = one.container.container_id == status.container_id
+            is_sure = is_current and identities.version_of(status, self.ruleset) is not None
+            instances.instance_of(self.counting, one.container, version, is_sure=is_sure)
         is_named.set()
 
     async def _run(self, one: Follow, pod: Pod, status: ContainerStatus) -> None:
@@ -479,22 +481,26 @@ class Containers:
         return [*failing, *self._unread(start_seconds, end_seconds)]
 
     def _unread(self, start_seconds: int, end_seconds: int) -> Iterable[float]:
-        """Return since when nobody reads instances that State knows of and whose end nobody told.
+        """Return since when nobody reads pods that State knows of and whose end nobody told.
 
-        Their pod may not be listed, or left the selection and may come back: what they write
-        meanwhile is read late or never, and until then nobody knows that it is nothing. Nor of one
-        that has to wait for another's end.
+        They may not be listed, or left the selection and may come back: what they write meanwhile
+        is read late or never, and until then nobody knows that it is nothing, even if all that was
+        read of them has ended. Nor of one that has to wait for another's end.
         """
-        if self._waiting & self.pods.keys():
-            yield start_seconds
         document = self.counting.document
-        for key, instance in document.instances.items():
-            uid = key.partition("/")[0]
-            is_read = key in self.follows or uid in self.pods or uid in self._gone
-            if is_read or instance.ended_seconds is not None:
-                continue
+        for uid in self._waiting & self.pods.keys():
+            if self.pods[uid].created_seconds < end_seconds:
+                yield max(start_seconds, self.pods[uid].created_seconds)
+        known = document.left.keys() | {key.partition("/")[0] for key in document.restarts}
+        known |= {
+            key.partition("/")[0]
+            for key, one in document.instances.items()
+            if one.ended_seconds is None and (one.began_seconds or 0) < end_seconds
+        }
+        read = {follow.container.pod_uid for follow in self.follows.values()}
+        for uid in known - self.pods.keys() - self._gone - read:
             since = document.left.get(uid, 0) if uid in self._left else start_seconds
-            if max(since, instance.began_seconds or 0) < end_seconds:
+            if since < end_seconds:
                 yield since
 
     def _lost(self) -> set[str]:

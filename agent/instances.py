@@ -30,14 +30,16 @@ LEFT_SECONDS = 86_400
 MAX_LEFT = 100
 
 
-def instance_of(counting: Counting, container: Container, version: str) -> Instance:
+def instance_of(
+    counting: Counting, container: Container, version: str, *, is_sure: bool = False
+) -> Instance:
     """Return the facts of a container instance, new if it was not known.
 
-    The version that was learned first is its own: that of its Deployment's label may be another
-    by now, or its pod's image.
+    The version that was learned first is its own, unless another one is sure: that of its
+    Deployment's label may be another by now, or its pod's image.
     """
     found = counting.document.instances.setdefault(container.key, Instance())
-    if found.version == "other":
+    if found.version == "other" or is_sure:
         found.version = version
     return found
 
@@ -134,7 +136,10 @@ def count_restarts(
     document.restarts[container] = (restarts, current, now_seconds)
     if before is None:
         counting.is_dirty = counting.is_urgent = True  # the count to compare the next one with
-        is_new = created_seconds >= document.windows.closed_until > 0
+        pod = container.partition("/")[0]
+        # After a stop the count is gone, but what was read of the pod is not.
+        is_known = any(key.partition("/")[0] == pod for key in document.instances)
+        is_new = not is_known and created_seconds >= document.windows.closed_until > 0
         if is_new and restarts > len({last_ended} - {"", current}):
             since = min(created_seconds, now_seconds)
             counting.add_gap(Gap("restarted", since * NANOS, now_seconds * NANOS))

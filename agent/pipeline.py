@@ -82,7 +82,8 @@ class Pipeline:
     could not be read when it was to be told, until it can. `answers` are the status of the last
     list in each namespace, `may_watch` is False once a watch was refused: both are told once for
     all selectors, to which they are the same. `settled` are the selections that were listed once,
-    or may not be; those of which that was the last answer are `refused`.
+    or may not be; those of which that was the last answer are `refused`, with since when of those
+    that could be listed before.
     """
 
     options: Options
@@ -97,6 +98,7 @@ class Pipeline:
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     refused: set[str] = field(factory=set)
+    refused_since: dict[str, float] = field(factory=dict)
     answers: dict[str, int] = field(factory=dict)
     may_watch: bool = True
     commits: int = 0
@@ -139,7 +141,9 @@ class Pipeline:
         if self.refused >= self.settled and not self.containers.follows:
             # Whether there is a BotKube nobody knows: that is not the same as that there is none.
             return [start_seconds]
-        return self.containers.unreadable(start_seconds, end_seconds)
+        # What came since then may not be known.
+        since = [at for at in self.refused_since.values() if at < end_seconds]
+        return [*since, *self.containers.unreadable(start_seconds, end_seconds)]
 
     @property
     def _knows_who_is_gone(self) -> bool:
@@ -499,10 +503,13 @@ async def _watch(
         if error is None:
             pipeline.listed.add(selection.name)
             pipeline.refused.discard(selection.name)
-        else:
-            pipeline.listed.discard(selection.name)
-        if error is not None and error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            pipeline.refused_since.pop(selection.name, None)
+        elif error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            if selection.name in pipeline.settled - pipeline.refused:
+                pipeline.refused_since[selection.name] = pipeline.world.clock()
             pipeline.refused.add(selection.name)
+        if error is not None:
+            pipeline.listed.discard(selection.name)
         # A namespace that may not be read must not hold the others' windows.
         pipeline.settled |= pipeline.listed | pipeline.refused
         if pipeline.is_settled:

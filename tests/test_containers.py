@@ -338,6 +338,65 @@ async def test_what_may_not_be_listed_any_more_is_not_passed_off_as_silent(
     assert "gap_seconds_unreadable" not in world.reports()[-1]
 
 
+async def test_a_rollout_where_pods_may_not_be_listed_any_more_is_not_silent(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Nobody knows the pod that comes; of the one that goes there is only its end."""
+    async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, OTHER)) as world:
+        world.cluster.namespace(OTHER)
+        one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        before = world.cluster.botkube(OTHER, at=world.clock.ns(), name="other")
+        truth = write(one, world, 10) + write(before, world, 10, seed=2)
+        async with world.agent() as agent:
+            await until(lambda: missing(truth, world) == {})
+            assert agent.pipeline is not None
+            where = f"/namespaces/{OTHER}/pods$"
+            refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            world.cluster.server.end_watches()
+            await until(lambda: bool(agent.pipeline and agent.pipeline.refused))
+            before.remove(at=world.clock.ns())
+            after_it = world.cluster.botkube(OTHER, at=world.clock.ns(), name="other")
+            await until(lambda: "pod_gone" in world.gaps())
+            read = len(world.reports())
+            truth += write(after_it, world, 10, seed=3)
+            await until(lambda: len(world.reports()) > read + 2)
+            unread = world.reports()[read:]
+            world.cluster.server.faults.schedules.remove(refused)
+            await until(lambda: missing(truth, world) == {})
+            counted = len(world.reports())
+            await until(lambda: len(world.reports()) > counted + 2)
+
+    assert all("gap_seconds_unreadable" in report for report in unread)
+    assert "gap_seconds_unreadable" not in world.reports()[-1]
+
+
+async def test_a_pod_that_left_between_two_of_its_instances_is_not_silent(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """All that was read of it has ended, but it will restart."""
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        pod.back_off()
+        truth["Application crashed", (("kind", "unknown"),)] += 1
+        assert agent.pipeline is not None
+        document, containers = agent.pipeline.counting.document, agent.pipeline.containers
+        await until(lambda: not containers.follows)
+        relabel(world, pod, "another")
+        await until(lambda: pod.uid in document.left)
+        pod.restart(at=world.clock.ns())
+        read = len(world.reports())
+        truth += write(pod, world, 10, seed=2)
+        await until(lambda: len(world.reports()) > read + 3)
+        unread = world.reports()[read + 1 :]
+        relabel(world, pod, "controller")
+        await until(lambda: missing(truth, world) == {})
+
+    assert all("gap_seconds_unreadable" in report for report in unread)
+
+
 async def test_all_pods_are_asked_for_only_if_one_is_missing(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:

@@ -871,6 +871,52 @@ async def test_an_upgrade_whose_pods_cannot_start_renames_none_that_runs(world: 
     assert set(versions(world)) == crashed_versions(world) == {"v1.13.0"}
 
 
+async def test_a_version_of_a_tag_overrules_one_of_a_label(world: Lab) -> None:
+    """As when only a newer agent knows the release of the tag."""
+    pod = world.cluster.botkube(
+        NAMESPACE, at=world.clock.ns(), version="v1.13.0", image="mirror/botkube:dev"
+    )
+    async with world.agent() as agent:
+        await until(lambda: bool(world.reports()) and versions(world)[-1] == "v1.13.0")
+        await world.kill(agent)
+    found = world.cluster.server.store.get(PODS, NAMESPACE, pod.name)
+    found["spec"]["containers"][0]["image"] = "mirror/botkube:v1.14.0"
+    world.cluster.server.store.update(PODS, NAMESPACE, pod.name, found)
+    async with world.agent(seed=2):
+        await after(world, 2 * WINDOW_SECONDS)
+        pod.crash(at=world.clock.ns())
+        await until(lambda: bool(crashed_versions(world)))
+
+    assert crashed_versions(world) == {"v1.14.0"}
+
+
+async def test_restarts_that_were_read_are_no_gap_after_a_stop(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """The count of restarts is forgotten then; the pod is not."""
+    async with lab(tmp_path, ruleset, window_seconds=3600) as world:
+        async with world.agent() as agent:
+            await after(world, 5)
+            world.clock.moved += 3600
+            await until(lambda: bool(world.reports()))
+            pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+            await after(world, 5)
+            for _ in range(3):
+                pod.crash(at=world.clock.ns(), exit_code=2)
+                await after(world, 5)
+                pod.restart(at=world.clock.ns())
+                await after(world, 5)
+            await world.finish(agent)
+        world.clock.moved += 900
+        async with world.agent(seed=2):
+            await after(world, 5)
+            world.clock.moved += 3600
+            await until(lambda: "stopped" in world.gaps())
+
+    assert set(world.gaps()) == {"stopped"}
+    assert world.counted().total() == 3
+
+
 async def test_a_pod_whose_image_was_changed_runs_another_version(world: Lab) -> None:
     async with world.agent():
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), version="v1.13.0")
