@@ -123,11 +123,13 @@ class Containers:
         if pod.namespace not in self._tried:
             self._tried.add(pod.namespace)
             self._begin(self._try_out(pod), "right")
+        # Before any instance of a pod is begun: of one that is new none is known.
+        for status in pod.containers:
+            self._note_restarts(pod, status)
         for status in pod.containers:
             ids = [status.container_id]
             if status.last_ended is not None and status.last_ended.container_id not in ids:
                 ids.insert(0, status.last_ended.container_id)
-            self._note_restarts(pod, status)
             for container_id in filter(None, ids):
                 container = Container(pod.namespace, pod.name, pod.uid, status.name, container_id)
                 follow = self.follows.get(container.key)

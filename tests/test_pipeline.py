@@ -44,6 +44,7 @@ from tests.sim.botkube import Action, Fact, Generation, generate, replay
 from tests.sim.botkube_v0_12 import BotKubeV012
 from tests.sim.botkube_v0_18 import BotKubeV018
 from tests.sim.botkube_v1_14 import BotKubeV114
+from tests.sim.cluster import SIDECAR
 from tests.sim.faults import (
     Answer,
     Delay,
@@ -1294,18 +1295,20 @@ async def test_crashes_that_nobody_saw_are_counted_as_unseen(world: Lab) -> None
     assert crashed_versions(world) == {"v1.14.0"}
 
 
+@pytest.mark.parametrize("container", ["botkube", SIDECAR])
 @pytest.mark.parametrize("crashes", [1, 3])
 async def test_what_a_new_pod_wrote_before_its_last_restarts_is_a_gap(
-    world: Lab, crashes: int
+    world: Lab, crashes: int, container: str
 ) -> None:
     """Of a restart that is not the last one the log is gone, and with it what it counted."""
+    world.changes["containers"] = frozenset({"botkube", SIDECAR})
     async with world.agent() as agent:
         await until(lambda: bool(world.reports()))
         await world.kill(agent)
-    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+    pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), sidecar=True)
     for _ in range(crashes):
-        pod.crash(at=world.clock.ns(), exit_code=2)
-        pod.restart(at=world.clock.ns())
+        pod.crash(at=world.clock.ns(), exit_code=2, container=container)
+        pod.restart(at=world.clock.ns(), container=container)
     async with world.agent(seed=2):
         await until(lambda: bool(crashed_versions(world)))
         await after(world, 2 * WINDOW_SECONDS)
