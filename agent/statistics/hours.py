@@ -92,16 +92,11 @@ def crashes_of(
                 row, those = _kinds(one, of_version[week, one.botkube_version], least)
                 ends = run_by.get((week, one.botkube_version))
                 # Few ran another at its end, or withheld crashes, or had a count raised.
-                if any(
-                    are_few_apart(one.installations, of, least)
-                    for of in (ends, one.installations_all, *wholes[week])
-                ):
+                known = (ends, one.installations_all, *wholes[week])
+                if any(are_few_apart(one.installations, of, least) for of in known):
                     row = evolve(row, installations=WITHHELD)
                     # Nor how many of those at least ran it, by who of them crashed.
-                    if any(
-                        leaves_few(row.installations_crashed, of, least)
-                        for of in (ends, one.installations_all, *wholes[week])
-                    ):
+                    if any(leaves_few(row.installations_crashed, of, least) for of in known):
                         row = evolve(row, installations_crashed=WITHHELD)
                         those = [changed(kind, {"installations": WITHHELD}) for kind in those]
                 shown.append(row)
