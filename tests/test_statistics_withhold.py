@@ -1179,6 +1179,38 @@ def test_days_that_lack_so_few_that_they_are_of_few_are_not_told(days: int, told
 
 
 @pytest.mark.parametrize(
+    ("days", "is_whole", "told"),
+    [
+        (71, False, 71),
+        (72, False, WITHHELD),  # 28 of the days that fifty have in two days of data
+        (99, False, WITHHELD),
+        (100, False, 100),
+        (101, False, 101),
+        (123, False, WITHHELD),
+        (149, False, WITHHELD),
+        (72, True, 72),
+        (149, True, 149),
+        (322, True, WITHHELD),
+    ],
+)
+def test_of_a_week_that_is_not_whole_nobody_says_how_many_days_all_would_be(
+    days: int, *, is_whole: bool, told: Told
+) -> None:
+    observed = Completeness(
+        week=WEEK,
+        is_complete=False,
+        reason="observed",
+        hours=900,
+        installations=99,
+        is_whole=is_whole,
+    )
+    row = evolve(FEW_ROWS["events_per_day"], installations=50, installation_days=days)
+    (one,) = of_platform(events_per_day=[row], completeness=[observed]).events_per_day
+
+    assert (one.installations, one.installation_days) == (50, told)
+
+
+@pytest.mark.parametrize(
     ("many", "is_told"),
     [(94, True), (95, False), (98, False), (99, True), (100, False), (103, False), (104, True)],
 )

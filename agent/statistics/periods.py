@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve, field, frozen
 
-from agent.statistics.answers import WITHHELD, Row, Told
+from agent.statistics.answers import WITHHELD, Completeness, Row, Told
 from agent.statistics.shown import OR_OLDER, Shown, is_known
 
 WEEK = timedelta(days=7)
@@ -96,12 +96,7 @@ def period_of(shown: Shown) -> Period | None:
     if not weeks:
         return None
     active = shown.active_installations
-    told = {one.week for one in shown.completeness}
-    whole = frozenset(
-        one.week for one in shown.completeness if one.is_complete or one.is_whole is True
-    ) | {
-        one for one in weeks[1:-1] if one not in told
-    }  # between the ends there are only whole ones
+    whole = whole_weeks(weeks, shown.completeness)
     empty = frozenset(one.week for one in active if one.installations == 0)
     withheld = frozenset(one.week for one in active if one.installations is WITHHELD)
     over = whole.intersection(weeks) - empty
@@ -114,6 +109,16 @@ def period_of(shown: Shown) -> Period | None:
     before_it = before if before in weeks else None
     held_back = frozenset(one.week for one in shown.completeness if one.reason == "withheld")
     return Period(every, this, before_it, whole, observed, empty, withheld, held_back)
+
+
+def whole_weeks(weeks: Sequence[date], completeness: Iterable[Completeness]) -> frozenset[date]:
+    """Return those of the weeks, oldest first, of which the data have every day."""
+    rows = tuple(completeness)
+    told = {one.week for one in rows}
+    # Between the ends there are only whole ones.
+    return frozenset(one.week for one in rows if one.is_complete or one.is_whole is True) | {
+        one for one in weeks[1:-1] if one not in told
+    }
 
 
 def left_out(shown: Shown) -> Mapping[str, Sequence[date]]:

@@ -42,7 +42,7 @@ from agent.statistics.blanks import (
 from agent.statistics.crossing import adoption as adoption_of
 from agent.statistics.hiding import OUTSIDE, Cell, hide
 from agent.statistics.hours import completeness_of, crashes_of, lost_hours
-from agent.statistics.periods import figure, is_number
+from agent.statistics.periods import figure, is_number, whole_weeks
 from agent.statistics.shown import UNKNOWN, Shown, days_of_few
 
 AnyRow = TypeVar("AnyRow", bound=Row)
@@ -85,8 +85,15 @@ def withhold(answers: Answers, least: int) -> Shown:
     for row in completeness:
         if row.reason == "observed" and row.installations is not WITHHELD:
             wholes[row.week].append(row.installations)
+    are_whole = whole_weeks(sorted(everyone), found.completeness)
     per_day = tuple(
-        _per_day(one, wholes[one.week], users.get((one.week, one.platform)), least)
+        _per_day(
+            one,
+            wholes[one.week],
+            users.get((one.week, one.platform)),
+            least,
+            is_whole=one.week in are_whole,
+        )
         for one in found.events_per_day
     )
     days = {
@@ -350,10 +357,13 @@ def _misconfigured(
     return changed(row, told)
 
 
-def _per_day(row: PerDay, wholes: Sequence[Told], users: Told, least: int) -> PerDay:
+def _per_day(
+    row: PerDay, wholes: Sequence[Told], users: Told, least: int, *, is_whole: bool
+) -> PerDay:
     """Withhold quantiles: one is of somebody, so the days of as many must lie on either side.
 
-    And how many days there are, where so few lack that they can be of few alone.
+    And how many days there are, where so few lack that they can be of few alone. A week of which
+    the data do not have every day has any number of days.
     """
     if is_few(row.installations, least):
         return blank(row)
@@ -370,7 +380,8 @@ def _per_day(row: PerDay, wholes: Sequence[Told], users: Told, least: int) -> Pe
         told["total"] = WITHHELD
     if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
-    if leaves_few(row.installation_days, 7 * whole(row.installations), days + 1):
+    of = [each * whole(row.installations) for each in ((7,) if is_whole else range(1, 8))]
+    if any(leaves_few(row.installation_days, every, days + 1) for every in of):
         told["installation_days"] = WITHHELD
     if users is WITHHELD or _are_all_but_few(row.installations, wholes, users, least):
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
