@@ -98,6 +98,8 @@ class Containers:
     _leaving: set[str] = field(factory=set)
     _left: set[str] = field(factory=set)
     """Pods that were read until they left the selection."""
+    _finished: set[str] = field(factory=set)
+    """Those of them that had finished, and of which all was read: they write no more."""
     _looks: bool = False
     _tried: set[str] = field(factory=set)
     _prefilter: Prefilter = field(init=False)
@@ -202,10 +204,16 @@ class Containers:
             instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         self.has_looked = True
 
+    @property
+    def _read(self) -> set[str]:
+        return {follow.container.pod_uid for follow in self.follows.values()}
+
     def _leave(self, uid: str) -> None:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
-        self.pods.pop(uid, None)
+        pod = self.pods.pop(uid, None)
         self._left.add(uid)
+        if pod is not None and pod.is_finished and uid not in self._read:
+            self._finished.add(uid)
         instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         for follow in self.follows.values():
             if follow.container.pod_uid == uid:
@@ -499,8 +507,7 @@ class Containers:
             for key, one in document.instances.items()
             if one.ended_seconds is None and (one.began_seconds or 0) < end_seconds
         }
-        read = {follow.container.pod_uid for follow in self.follows.values()}
-        for uid in known - self.pods.keys() - self._gone - read:
+        for uid in known - self.pods.keys() - self._gone - self._finished - self._read:
             since = document.left.get(uid, 0) if uid in self._left else start_seconds
             if since < end_seconds:
                 yield since
@@ -545,6 +552,7 @@ class Containers:
         )
         self._gone &= {key.partition("/")[0] for key in document.instances}
         self._left &= document.left.keys()
+        self._finished &= document.left.keys()
 
 
 def warn_missing(trait: str, right: str) -> None:

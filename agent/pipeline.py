@@ -24,6 +24,7 @@ from attrs import define, field
 from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
 from agent.counting import Counting
+from agent.instances import LEFT_SECONDS
 from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.reports import present
@@ -141,8 +142,12 @@ class Pipeline:
         if self.refused >= self.settled and not self.containers.follows:
             # Whether there is a BotKube nobody knows: that is not the same as that there is none.
             return [start_seconds]
-        # What came since then may not be known.
-        since = [at for at in self.refused_since.values() if at < end_seconds]
+        # What came since then may not be known; after a day it is taken to be gone, like a pod.
+        since = [
+            at
+            for at in self.refused_since.values()
+            if at < end_seconds and start_seconds < at + LEFT_SECONDS
+        ]
         return [*since, *self.containers.unreadable(start_seconds, end_seconds)]
 
     @property

@@ -358,6 +358,38 @@ async def test_a_rollout_where_pods_may_not_be_listed_any_more_is_not_silent(
             await is_unreadable_until_it_may_be_listed(world, truth, refused, read)
 
 
+async def an_hour_is_reported(world: Lab) -> None:
+    told = len(world.reports())
+    world.clock.moved += 3600
+    await until(lambda: len(world.reports()) > told)
+
+
+async def test_what_came_to_a_namespace_that_is_gone_is_waited_for_for_a_day(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """With the namespace went the right to list it."""
+    namespaces = NAMESPACE, OTHER
+    async with lab(tmp_path, ruleset, namespaces=namespaces, window_seconds=3600) as world:
+        world.cluster.namespace(OTHER)
+        one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        async with world.agent() as agent:
+            truth = write(one, world, 10)
+            world.clock.moved += 3600
+            await until(lambda: missing(truth, world) == {})
+            where = f"/namespaces/{OTHER}/pods$"
+            world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            world.cluster.server.end_watches()
+            await until(lambda: bool(agent.pipeline and agent.pipeline.refused))
+            read = len(world.reports())
+            for _ in range(27):
+                await an_hour_is_reported(world)
+
+    gaps = ["gap_seconds_unreadable" in report for report in world.reports()[read:]]
+    assert sum(gaps) in {24, 25}  # it was refused within an hour
+    assert gaps == sorted(gaps, reverse=True)
+    assert len(gaps) >= 27
+
+
 async def is_unreadable_until_it_may_be_listed(
     world: Lab, truth: Counter[Fact], refused: Scheduled, read: int
 ) -> None:
@@ -398,6 +430,31 @@ async def test_a_pod_that_left_between_two_of_its_instances_is_not_silent(
         await until(lambda: missing(truth, world) == {})
 
     assert all("gap_seconds_unreadable" in report for report in unread)
+
+
+async def test_a_pod_that_had_finished_writes_nothing_where_it_went(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="evicted")
+        truth = write(pod, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        pod.crash(at=world.clock.ns(), exit_code=137)
+        truth["Application crashed", (("kind", "killed"),)] += 1
+        patch = {"status": {"phase": "Failed", "reason": "Evicted"}}
+        world.cluster.server.store.merge(PODS, NAMESPACE, pod.name, patch)
+        other = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="other")
+        truth += write(other, world, 10, seed=2)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        document, containers = agent.pipeline.counting.document, agent.pipeline.containers
+        await until(lambda: len(containers.follows) == 1)
+        relabel(world, pod, "another")
+        await until(lambda: pod.uid in document.left)
+        left = len(world.reports())
+        await until(lambda: len(world.reports()) > left + 3)
+
+    assert not world.gaps()
 
 
 async def test_all_pods_are_asked_for_only_if_one_is_missing(

@@ -154,7 +154,8 @@ RIGHTS = (
     Right(
         ("get",), "pods", Where.PODS, "pods",
         "whose log it is after a restart is known from the watch alone: where that is late, lines "
-        "may be missed or count twice", Lack.HIDES, in_role=True,
+        "may be missed or count twice; a pod that is deleted by force may come back for all the "
+        "agent knows, and windows of the next day report `unreadable`", Lack.HIDES, in_role=True,
     ),
     Right(
         ("watch",), "pods", Where.PODS, "pods",
