@@ -212,7 +212,8 @@ class Containers:
         """Stop reading a pod that left the selection; its Cursors stay for when it comes back."""
         pod = self.pods.pop(uid, None)
         self._left.add(uid)
-        if pod is not None and pod.is_finished and uid not in self._read:
+        unread = {key.partition("/")[0] for key in self.counting.document.cursors}
+        if pod is not None and pod.is_finished and uid not in unread | self._read | self._waiting:
             self._finished.add(uid)
         instances.note_left(self.counting, uid, now_seconds=int(self.clock()))
         for follow in self.follows.values():

@@ -457,6 +457,31 @@ async def test_a_pod_that_had_finished_writes_nothing_where_it_went(
     assert not world.gaps()
 
 
+async def test_a_pod_that_finished_before_its_turn_was_not_read_to_its_end(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        first = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="first")
+        truth = write(first, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        document, containers = agent.pipeline.counting.document, agent.pipeline.containers
+        containers.max_follows = 1
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="evicted")
+        write(pod, world, 10, seed=2)
+        await until(lambda: containers.refused > 0)
+        pod.crash(at=world.clock.ns(), exit_code=137)
+        patch = {"status": {"phase": "Failed", "reason": "Evicted"}}
+        world.cluster.server.store.merge(PODS, NAMESPACE, pod.name, patch)
+        await until(lambda: containers.pods[pod.uid].is_finished)
+        relabel(world, pod, "another")
+        await until(lambda: pod.uid in document.left)
+        left = len(world.reports())
+        await until(lambda: len(world.reports()) > left + 3)
+
+    assert "gap_seconds_unreadable" in world.reports()[-1]
+
+
 async def test_all_pods_are_asked_for_only_if_one_is_missing(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:
