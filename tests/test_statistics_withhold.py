@@ -878,14 +878,14 @@ def test_failures_of_few_elsewhere_are_not_what_all_have_more() -> None:
     assert (told.failed, told.rate, told.installations_failed) == (60, 60 / 900, 49)
 
 
-def of_platform(**answers: Any) -> Shown:  # noqa: ANN401 rows of any kind
-    """Return what is told where 99 are active, of which 40 have Slack."""
+def of_platform(*, users: int = 40, **answers: Any) -> Shown:  # noqa: ANN401 rows of any kind
+    """Return what is told where 99 are active, of which so many have Slack."""
     slack = Integration(
         week=WEEK,
         kind="bot",
         platform="slack",
-        installations=40,
-        installations_disabled=59,
+        installations=users,
+        installations_disabled=99 - users,
         installations_unknown=0,
         installations_all=99,
     )
@@ -979,11 +979,133 @@ def test_commands_do_not_tell_of_few_that_could_not_show_or_did_not_use_them(
         installations=used,
         installations_observable=observable,
         hours_observable=900,
+        count=700,
     )
     (one,) = of_platform(commands=[row]).commands
 
     assert (one.installations, one.installations_observable, one.hours_observable) == told
-    assert one.count == 7
+    assert one.count == 700
+
+
+@pytest.mark.parametrize(("count", "is_told"), [(36, False), (38, False), (39, True), (90, True)])
+def test_how_often_does_not_tell_how_many_at_most_where_that_is_withheld(
+    count: int, *, is_told: bool
+) -> None:
+    """Of forty who have the platform all but one to four: that may be 36 to 39."""
+    row = evolve(FEW_ROWS["commands"], installations=36, count=count)
+    fault = evolve(FEW_ROWS["configuration_errors"], installations=96, count=count + 59)
+    shown = of_platform(commands=[row], configuration_errors=[fault])
+
+    assert [shown.commands[0].count, shown.configuration_errors[0].count] == (
+        [count, count + 59] if is_told else [WITHHELD, WITHHELD]
+    )
+
+
+def test_of_those_of_whom_it_is_withheld_how_many_they_are_nobody_says_who_are_all_but_few() -> (
+    None
+):
+    """Had it been of one that could not show it, 54 could not be told: so it would be four."""
+    row = evolve(FEW_ROWS["commands"], installations=94, count=200, installations_observable=99)
+    other = evolve(row, installations=94, installations_observable=96)
+    fault = evolve(
+        FEW_ROWS["configuration_errors"], installations=94, count=200, installations_observable=96
+    )
+    shown = of_platform(
+        commands=[evolve(row, platform="unknown"), evolve(other, platform="unknown")],
+        configuration_errors=[fault],
+    )
+
+    assert [(one.installations, one.installations_observable) for one in shown.commands] == [
+        (94, 99),
+        (94, WITHHELD),
+    ]
+    assert [one.installations for one in shown.configuration_errors] == [94]
+
+
+@pytest.mark.parametrize(("users", "is_told"), [(6, False), (8, False), (9, True)])
+def test_all_but_few_of_hardly_more_are_not_told_apart_from_few(
+    users: int, *, is_told: bool
+) -> None:
+    """Of six a number that is not of few, and not of all, is five."""
+    many = users - 1
+    used = evolve(FEW_ROWS["commands"], installations=many, count=70, installations_observable=50)
+    days = evolve(FEW_ROWS["events_per_day"], installations=many, installation_days=7 * many)
+    failed = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=many,
+        installations_failed=many,
+        installations_observed=many,
+        attempts=900,
+    )
+    shown = of_platform(
+        users=users,
+        commands=[used],
+        events_per_day=[evolve(days, days_left_out=49)],
+        notification_failures=[failed],
+    )
+
+    assert shown.commands[0].installations is WITHHELD
+    assert shown.events_per_day[0].installations is WITHHELD
+    assert [
+        shown.commands[0].count,
+        shown.events_per_day[0].days_left_out,
+        shown.notification_failures[0].attempts,
+    ] == ([70, 49, 900] if is_told else [WITHHELD] * 3)
+
+
+@pytest.mark.parametrize(
+    ("users", "told"),
+    [
+        (44, {"p25", "median", "p75"}),
+        (45, {"p10", "p25", "median", "p75", "p90"}),
+        (90, {"p10", "p25", "median", "p75", "p90"}),
+    ],
+)
+def test_a_quantile_does_not_tell_how_many_days_there_are_at_least(
+    users: int, told: Set[str]
+) -> None:
+    """Beside 10 % of them lie 28: of 281 days, which 41 installations have."""
+    named: dict[str, Any] = dict.fromkeys(QUANTILES, 7)
+    row = evolve(
+        FEW_ROWS["events_per_day"], installations=users - 1, installation_days=7 * users - 7
+    )
+    (one,) = of_platform(
+        users=users,
+        events_per_day=[evolve(row, **named)],
+        completeness=[Completeness(week=WEEK, reason="observed", hours=900, installations=99)],
+    ).events_per_day
+
+    assert one.installations is WITHHELD
+    assert {name for name in QUANTILES if getattr(one, name) == 7} == told
+
+
+@pytest.mark.parametrize(
+    ("days", "left_out", "told"),
+    [(313, 36, WITHHELD), (313, 37, 313), (313, 60, 313), (285, 36, 285)],
+)
+def test_days_that_were_left_out_do_not_tell_which_were_none(
+    days: int, left_out: int, told: Told
+) -> None:
+    row = evolve(
+        FEW_ROWS["events_per_day"],
+        installations=50,
+        installation_days=days,
+        days_left_out=left_out,
+    )
+    observed = Completeness(week=WEEK, reason="observed", hours=900, installations=99)
+    (one,) = of_platform(events_per_day=[row], completeness=[observed]).events_per_day
+
+    assert one.installation_days == told
+
+
+@pytest.mark.parametrize(("clusters", "told"), [(85, 10), (86, WITHHELD), (89, WITHHELD), (90, 10)])
+def test_clusters_do_not_tell_of_few_that_several_name(clusters: int, told: Told) -> None:
+    active = Active(
+        week=WEEK, installations=100, clusters=clusters, installations_without_cluster=10
+    )
+    (one,) = withhold(Answers([active]), 5).active_installations
+
+    assert (one.installations, one.installations_without_cluster) == (100, told)
 
 
 @pytest.mark.parametrize(
@@ -1030,7 +1152,7 @@ def test_who_failed_does_not_tell_who_at_least_tried_where_that_is_withheld(
     failed: int, told: Told
 ) -> None:
     """So few have the platform and did not try, or did not run the command."""
-    row = evolve(FEW_ROWS["commands"], installations=39, installations_failed=failed)
+    row = evolve(FEW_ROWS["commands"], installations=39, installations_failed=failed, count=90)
     tried = evolve(
         FEW_ROWS["notification_failures"],
         installations=failed,

@@ -85,12 +85,19 @@ def withhold(answers: Answers, least: int) -> Shown:
     for row in completeness:
         if row.reason == "observed" and row.installations is not WITHHELD:
             wholes[row.week].append(row.installations)
+    # Users that are withheld are a part of those of whom it is known, as all say together.
+    known = {
+        (one.week, one.platform): [whole(one.installations) + whole(one.installations_disabled)]
+        for one in found.integrations
+        if users[one.week, one.platform] is WITHHELD and whole(one.installations)
+    }
     are_whole = whole_weeks(sorted(everyone), found.completeness)
     per_day = tuple(
         _per_day(
             one,
             wholes[one.week],
             users.get((one.week, one.platform)),
+            known.get((one.week, one.platform), ()),
             least,
             is_whole=one.week in are_whole,
         )
@@ -177,12 +184,19 @@ def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
         told: dict[str, Told] = {name: WITHHELD for week, name in hidden if week == at}
         if is_few(row.installations, least):
             told = dict.fromkeys(numbers(Active), WITHHELD)
-        elif whole(row.installations_without_cluster) < least or leaves_few(
-            row.installations_without_cluster, row.installations, least
-        ):
-            # Fewer clusters than installations tell that there is one: 0 is not told apart.
+        elif _tells_of_clusters(row, least):
             told["installations_without_cluster"] = WITHHELD
         yield changed(row, told)
+
+
+def _tells_of_clusters(row: Active, least: int) -> bool:
+    """Whether few name no cluster, or one, or one that another names, too.
+
+    Fewer clusters than installations tell that there is one: none is not told apart from few.
+    """
+    without = whole(row.installations_without_cluster)
+    more = whole(row.installations) - without - whole(row.clusters)
+    return without < least or leaves_few(without, row.installations, least) or is_few(more, least)
 
 
 def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[int, str]]:
@@ -319,6 +333,19 @@ def _are_all_but_few(value: Told, wholes: Iterable[Told], users: Told, least: in
     return any(leaves_few(value, of, least) for of in known)
 
 
+def _is_found(value: Told, of: Iterable[Told], least: int, most: Told = None) -> bool:
+    """Whether a number that is withheld as all but few of another would be found all the same.
+
+    For it is not of few, or nothing of its row were told, nor more than `most` where that is told.
+    """
+    return any(
+        leaves_few(value, one, least)
+        and (whole(one) < 2 * least - 1 or (is_number(most) and figure(most) < whole(one) - 1))
+        for one in of
+        if is_number(one)
+    )
+
+
 def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> Command:
     """Withhold the part of a count that is of few, and who is all but few, also of the platform."""
     told: dict[str, Told] = {}
@@ -328,7 +355,10 @@ def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> C
         told["hours_observable"] = WITHHELD
     if _are_all_but_few(able, wholes, None, least):
         told["installations_observable"] = WITHHELD
-    of = [*wholes, able]
+    # By who uses it nobody shall know how many could show it, where that is withheld.
+    of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
+    if _is_found(row.installations, [*of, users], least, row.count):
+        return blank(row)
     for name in ("installations", "installations_failed"):
         if _are_all_but_few(getattr(row, name), of, users, least):
             told[name] = WITHHELD
@@ -352,28 +382,38 @@ def _misconfigured(
         is_known = row.share is not None and everyone
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
-    if _are_all_but_few(row.installations, [*wholes, able], None, least):
+    of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
+    if _is_found(row.installations, of, least, row.count):
+        return blank(row)
+    if _are_all_but_few(row.installations, of, None, least):
         told |= dict.fromkeys(("installations", "share"), WITHHELD)
     return changed(row, told)
 
 
 def _per_day(
-    row: PerDay, wholes: Sequence[Told], users: Told, least: int, *, is_whole: bool
+    row: PerDay,
+    wholes: Sequence[Told],
+    users: Told,
+    known: Sequence[Told],
+    least: int,
+    *,
+    is_whole: bool,
 ) -> PerDay:
     """Withhold quantiles: one is of somebody, so the days of as many must lie on either side.
 
     And how many days there are, where so few lack that they can be of few alone. A week of which
-    the data do not have every day has any number of days.
+    the data do not have every day has any number of days. Where `users` are withheld, it is `known`
+    of how many they are a part.
     """
     if is_few(row.installations, least):
         return blank(row)
     # So many days can be of one fewer.
     days = days_of_few(least)
+    beyond = {name: min(at, 100 - at) for name, at in _QUANTILES.items()}
     told: dict[str, Told] = {
         name: WITHHELD
-        for name, at in _QUANTILES.items()
-        if min(at, 100 - at) * whole(row.installation_days) <= 100 * days
-        and getattr(row, name) is not None
+        for name, part in beyond.items()
+        if part * whole(row.installation_days) <= 100 * days and getattr(row, name) is not None
     }
     if row.days_left_out:
         # What was handled on these is what the attempts that did not fail have more.
@@ -381,10 +421,22 @@ def _per_day(
     if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
     of = [each * whole(row.installations) for each in ((7,) if is_whole else range(1, 8))]
-    if any(leaves_few(row.installation_days, every, days + 1) for every in of):
+    # Those that were left out lack, too, but are told.
+    had = (whole(row.installation_days), whole(row.installation_days) + whole(row.days_left_out))
+    if any(leaves_few(one, every, days + 1) for one in had for every in of):
         told["installation_days"] = WITHHELD
     if users is WITHHELD or _are_all_but_few(row.installations, wholes, users, least):
+        if _is_found(row.installations, [*wholes, users], least):
+            return blank(row)
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
+        # By one that is told there are more days, and so installations, than lie beyond it.
+        fewest = min(map(whole, filter(is_number, (*wholes, users, *known)))) - least + 1
+        each = 7 if is_whole else 1
+        told |= {
+            name: WITHHELD
+            for name, part in beyond.items()
+            if 100 * days // part >= each * fewest and getattr(row, name) is not None
+        }
     return changed(row, told)
 
 
@@ -415,7 +467,7 @@ def _failures(
     groups: defaultdict[tuple[date, str, str], list[Failure]] = defaultdict(list)
     for one in rows:
         groups[one.week, one.platform, one.what].append(one)
-    for group in groups.values():
+    for (_, platform, _), group in groups.items():
         cells = [
             Cell(
                 one.reason,
@@ -432,7 +484,9 @@ def _failures(
             yield from _small(group, least)
             continue
         observed = group[0].installations_observed
-        if observed is None or is_few(observed, least):
+        has = users.get((group[0].week, platform))
+        known = [*wholes[group[0].week], *days.get((group[0].week, platform), ())]
+        if observed is None or is_few(observed, least) or _is_found(observed, [*known, has], least):
             told = dict.fromkeys(_OBSERVED, WITHHELD)
             yield from (changed(one, told) for one in _small(group, least))
             continue
@@ -442,8 +496,6 @@ def _failures(
             if hidden is None or one.reason in hidden:
                 yield blank(evolve(one, attempts=WITHHELD))
                 continue
-            has = users.get((one.week, one.platform))
-            known = [*wholes[one.week], *days.get((one.week, one.platform), ())]
             yield _failure(one, known, has, least, tells_attempts="attempts" not in hidden)
 
 
