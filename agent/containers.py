@@ -140,6 +140,15 @@ class Containers:
                 if follow is not None:
                     follow.take_picture(status, pod)
             self._leave_others(pod, status, set(ids))
+        if pod.is_finished:
+            self._end_untold(pod)
+
+    def _end_untold(self, pod: Pod) -> None:
+        """Let end of a finished pod what its status does not name, as of one that was evicted."""
+        named = {status.name for status in pod.containers}
+        for follow in self.follows.values():
+            if follow.container.pod_uid == pod.uid and follow.container.name not in named:
+                follow.take_status(None, is_deleting=True)
 
     def pod_gone(self, uid: str) -> None:
         """Take it that no selection contains a pod any more: it is gone, or its labels changed.
@@ -289,6 +298,7 @@ class Containers:
             self._taken_over,
             self._refresh,
             self._previous(container, status),
+            instance.began_seconds,
         )
         follow.may_finish.set()
         self.follows[container.key] = follow

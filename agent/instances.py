@@ -114,8 +114,8 @@ def count_restarts(
 ) -> None:
     """Note a container's restart count; instances that a jump skipped count as `unseen`.
 
-    Those of a pod that was created since the last window was closed are a gap from then on: how
-    they ended nobody knows. Of an older one they may have ended before anybody counted here.
+    Those of a pod that nobody knew are a gap since it was created: how they ended nobody knows. At
+    a first start they may have ended before anybody counted here.
 
     `current` and `last_ended` are the keys of the instances that the status still names, `ended`
     those whose end a status told and that are still read. One that was current before and ended in
@@ -139,7 +139,7 @@ def count_restarts(
         pod = container.partition("/")[0]
         # After a stop the count is gone, but what was read of the pod is not.
         is_known = any(key.partition("/")[0] == pod for key in document.instances)
-        is_new = not is_known and created_seconds >= document.windows.closed_until > 0
+        is_new = not is_known and document.windows.closed_until > 0
         if is_new and restarts > len({last_ended} - {"", current}):
             since = min(created_seconds, now_seconds)
             counting.add_gap(Gap("restarted", since * NANOS, now_seconds * NANOS))
@@ -241,7 +241,7 @@ def _lose(counting: Counting, key: str, *, there: Collection[str], now_seconds: 
     end_ns = document.left.get(uid, now_seconds) * NANOS
     if cursor is not None and instance.ended_seconds is not None:
         last_ns = max(last_ns, instance.ended_seconds * NANOS)  # what was before was reported
-    start_ns = min(last_ns or end_ns, end_ns)
+    start_ns = min(last_ns or (instance.began_seconds or 0) * NANOS or end_ns, end_ns)
     counting.add_gap(Gap("restarted" if uid in there else "pod_gone", start_ns, end_ns))
     is_latest = any(key == current for _, current, _ in document.restarts.values())
     is_known = instance.ended_seconds is not None or instance.counted_by is not None

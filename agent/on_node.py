@@ -11,7 +11,6 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.beginning import unless
@@ -105,7 +104,8 @@ async def _first_pod(
             found.set()
 
     def listed(namespace: str, selector: str, error: ApiError | None) -> None:
-        if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        if error is None:
+            # Where pods may not be listed nobody knows that there is none.
             unlisted.discard((namespace, selector))
         if not unlisted and not found.is_set():
             none_here()

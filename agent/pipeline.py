@@ -83,8 +83,8 @@ class Pipeline:
     could not be read when it was to be told, until it can. `answers` are the status of the last
     list in each namespace, `may_watch` is False once a watch was refused: both are told once for
     all selectors, to which they are the same. `settled` are the selections that were listed once,
-    or may not be; those of which that was the last answer are `refused`, with since when of those
-    that could be listed before.
+    or may not be; those of which that was the last answer are `refused`. What came to one of them
+    is `unseen` from when to when; since when nothing could be asked is in `failing`.
     """
 
     options: Options
@@ -99,7 +99,8 @@ class Pipeline:
     settled: set[str] = field(factory=set)
     listed: set[str] = field(factory=set)
     refused: set[str] = field(factory=set)
-    refused_since: dict[str, float] = field(factory=dict)
+    unseen: dict[str, tuple[float, float]] = field(factory=dict)
+    failing: dict[str, float] = field(factory=dict)
     answers: dict[str, int] = field(factory=dict)
     may_watch: bool = True
     commits: int = 0
@@ -142,13 +143,52 @@ class Pipeline:
         if self.refused >= self.settled and not self.containers.follows:
             # Whether there is a BotKube nobody knows: that is not the same as that there is none.
             return [start_seconds]
-        # What came since then may not be known; after a day it is taken to be gone, like a pod.
         since = [
-            at
-            for at in self.refused_since.values()
-            if at < end_seconds and start_seconds < at + LEFT_SECONDS
+            at for at, until in self.unseen.values() if at < end_seconds and start_seconds < until
         ]
+        since += [at for at in self.failing.values() if at < end_seconds]
         return [*since, *self.containers.unreadable(start_seconds, end_seconds)]
+
+    def _may_close(self, end_seconds: int) -> bool:
+        """Whether a window waits for nothing: no log, nor word of who has come, for a while."""
+        now = self.world.clock()
+        is_asking = any(
+            at < end_seconds and 0 <= now - at < self.options.pace.unreadable
+            for at in self.failing.values()
+        )
+        return not is_asking and self.containers.may_close(end_seconds)
+
+    def take_list(self, selection: str, error: ApiError | None) -> None:
+        """Take it that pods could be listed, may not be, or that it failed."""
+        now, closed = self.world.clock(), self.counting.document.windows.closed_until
+        if error is None:
+            self.listed.add(selection)
+            self.refused.discard(selection)
+            if selection in self.unseen:
+                since, until = self.unseen[selection]
+                self.unseen[selection] = since, min(until, now)
+        elif error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            if selection not in self.refused:
+                # What came before this start nobody saw either. After a day all that came is taken
+                # to be gone, like a pod.
+                since = now if selection in self.settled else closed or now
+                before, until = self.unseen.get(selection, (since, 0.0))
+                since = min(before, since) if until > closed else since
+                self.unseen[selection] = since, now + LEFT_SECONDS
+            self.refused.add(selection)
+            self.failing.pop(selection, None)
+        if error is not None:
+            self.listed.discard(selection)
+        # A namespace that may not be read must not hold the others' windows.
+        self.settled |= self.listed | self.refused
+
+    def take_answer(self, selection: str, error: ApiError | None) -> None:
+        """Take it that who comes would be told of, by a list or a watch, or would not."""
+        if error is None:
+            self.failing.pop(selection, None)
+        elif error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
+            # A watch that may not be had, or that is too old, is followed by a list.
+            self.failing.setdefault(selection, self.world.clock())
 
     @property
     def _knows_who_is_gone(self) -> bool:
@@ -176,7 +216,7 @@ class Pipeline:
                 self.containers.forget()
                 self.counting.close_due(
                     now_seconds=self.world.clock(),
-                    may_close=self.containers.may_close,
+                    may_close=self._may_close,
                     unreadable=self._unreadable,
                 )
             self._hold_back()
@@ -505,18 +545,7 @@ async def _watch(
     selection = Selection(namespace, selector, options.containers, options.node)
 
     def listed(error: ApiError | None) -> None:
-        if error is None:
-            pipeline.listed.add(selection.name)
-            pipeline.refused.discard(selection.name)
-            pipeline.refused_since.pop(selection.name, None)
-        elif error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            if selection.name in pipeline.settled - pipeline.refused:
-                pipeline.refused_since[selection.name] = pipeline.world.clock()
-            pipeline.refused.add(selection.name)
-        if error is not None:
-            pipeline.listed.discard(selection.name)
-        # A namespace that may not be read must not hold the others' windows.
-        pipeline.settled |= pipeline.listed | pipeline.refused
+        pipeline.take_list(selection.name, error)
         if pipeline.is_settled:
             everything = (
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces
@@ -536,4 +565,5 @@ async def _watch(
         random=pipeline.world.random,
         listed=listed,
         may_not_watch=may_not_watch,
+        asked=partial(pipeline.take_answer, selection.name),
     )

@@ -23,6 +23,7 @@ from agent.source.switches import MAX_PODS
 from agent.state.document import Document, decode
 from tests.agents import (
     NAMESPACE,
+    PACE,
     WINDOW_SECONDS,
     Agent,
     Lab,
@@ -34,7 +35,7 @@ from tests.agents import (
 )
 from tests.faults.words import word_rules
 from tests.sim.botkube import Fact
-from tests.sim.faults import Answer, Call, Delay, Scheduled
+from tests.sim.faults import Answer, Call, Delay, Reset, Scheduled
 from tests.sim.pods import Pod
 from tests.sim.store import PODS
 
@@ -305,10 +306,10 @@ async def test_a_namespace_that_may_not_be_listed_keeps_no_loss_in_another_unsai
             document = agent.pipeline.counting.document
             await until(lambda: pod.uid in document.left)
             world.clock.moved += LEFT_SECONDS + 3600
-            await until(lambda: bool(world.gaps()))
+            await until(lambda: "pod_gone" in world.gaps())
 
             assert (document.left, document.instances) == ({}, {})
-    assert world.gaps().keys() == {"pod_gone"}
+    assert world.gaps().keys() == {"pod_gone", "unreadable"}
 
 
 async def test_what_may_not_be_listed_any_more_is_not_passed_off_as_silent(
@@ -388,6 +389,124 @@ async def test_what_came_to_a_namespace_that_is_gone_is_waited_for_for_a_day(
     assert sum(gaps) in {24, 25}  # it was refused within an hour
     assert gaps == sorted(gaps, reverse=True)
     assert len(gaps) >= 27
+
+
+async def test_who_came_and_went_while_pods_could_not_be_listed_may_be_lost(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """They can be again before the window is over, or another agent starts before they can."""
+    async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, OTHER)) as world:
+        world.cluster.namespace(OTHER)
+        one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        where = f"/namespaces/{OTHER}/pods$"
+        async with world.agent() as agent:
+            truth = write(one, world, 10)
+            await until(lambda: missing(truth, world) == {})
+            await refused_for_a_while(world, agent, where)
+            told = len(world.reports())
+            await until(lambda: len(world.reports()) > told + 3)
+            unread = ["gap_seconds_unreadable" in report for report in world.reports()[told:]]
+            assert (unread[0], unread[-1]) == (True, False)
+            world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            await world.kill(agent)
+        told = len(world.reports())
+        async with world.agent(seed=2):
+            await until(lambda: len(world.reports()) > told + 3)
+
+    assert all("gap_seconds_unreadable" in report for report in world.reports()[told:])
+
+
+async def refused_for_a_while(world: Lab, agent: Agent, where: str) -> None:
+    """Let pods not be listed within a window that is open before and after."""
+    assert agent.pipeline is not None
+    pipeline = agent.pipeline
+    told = len(world.reports())
+    await until(lambda: len(world.reports()) > told)
+    refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
+    world.cluster.server.end_watches()
+    await until(lambda: bool(pipeline.refused))
+    world.cluster.server.faults.schedules.remove(refused)
+    await until(lambda: not pipeline.refused)
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+async def test_who_comes_while_nobody_answers_is_waited_for(
+    tmp_path: Path, ruleset: RuleSet, *, is_long: bool
+) -> None:
+    """No log is read that would fail, and yet it is not known that nothing is written."""
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        assert agent.pipeline is not None
+        pipeline, windows = agent.pipeline, agent.pipeline.counting.document.windows
+        await until(lambda: len(world.reports()) > 0)
+        away = world.cluster.server.faults.add(Reset(), path="/pods$", times=None)
+        world.cluster.server.end_watches()
+        await until(lambda: bool(pipeline.failing))
+        since = world.clock.seconds()
+        truth = write(world.cluster.botkube(NAMESPACE, at=world.clock.ns()), world, 10)
+        await after(world, 3 * WINDOW_SECONDS)
+        assert windows.closed_until <= since
+        if is_long:
+            world.clock.moved += PACE.unreadable
+            await until(lambda: windows.closed_until > since + PACE.unreadable / 2)
+        world.cluster.server.faults.schedules.remove(away)
+        await until(lambda: missing(truth, world) == {})
+        told = len(world.reports())
+        await until(lambda: len(world.reports()) > told + 2)
+
+    assert set(world.gaps()) == ({"unreadable"} if is_long else set())
+    assert "gap_seconds_unreadable" not in world.reports()[-1]
+
+
+async def test_of_what_was_never_read_the_gap_is_where_it_ran(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        first = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="first")
+        truth = write(first, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        began = world.clock.seconds()
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="evicted")
+        where = f"/pods/{pod.name}/log"
+        unread = world.cluster.server.faults.add(Answer(500), path=where, times=None)
+        write(pod, world, 10, seed=2)
+        await until(lambda: len(containers.follows) == 2)
+        await after(world, 2)
+        pod.evict(at=world.clock.ns())
+        await after(world, 2 * WINDOW_SECONDS)
+        world.cluster.server.kubelet.remove(pod.container_id())
+        world.cluster.server.faults.schedules.remove(unread)
+        await until(lambda: len(containers.follows) == 1)
+        await until(lambda: "restarted" in world.gaps())
+
+    lost, *_ = [one for one in world.reports() if "gap_seconds_restarted" in one]
+    assert datetime.fromisoformat(str(lost["window_start"])).timestamp() <= began
+    assert datetime.fromisoformat(str(lost["window_end"])).timestamp() >= began
+
+
+async def test_restarts_before_pods_could_be_listed_again_are_a_gap(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """The pod is older than the last window that was closed, and nobody knew it."""
+    async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, OTHER)) as world:
+        world.cluster.namespace(OTHER)
+        async with world.agent() as agent:
+            assert agent.pipeline is not None
+            pipeline = agent.pipeline
+            await until(lambda: len(world.reports()) > 0)
+            where = f"/namespaces/{OTHER}/pods$"
+            refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            world.cluster.server.end_watches()
+            await until(lambda: bool(pipeline.refused))
+            pod = world.cluster.botkube(OTHER, at=world.clock.ns())
+            told = len(world.reports())
+            await until(lambda: len(world.reports()) > told + 2)
+            for _ in range(3):
+                pod.crash(at=world.clock.ns(), exit_code=2)
+                pod.restart(at=world.clock.ns())
+            world.cluster.server.faults.schedules.remove(refused)
+            await until(lambda: "restarted" in world.gaps())
 
 
 async def is_unreadable_until_it_may_be_listed(

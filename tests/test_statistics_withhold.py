@@ -948,7 +948,8 @@ FEW_ROWS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", FEW_ROWS)
 def test_nothing_is_told_in_a_row_of_few(name: str) -> None:
-    (row,) = written(of_platform(**{name: [FEW_ROWS[name]]}))[name]
+    few: dict[str, Any] = {name: [FEW_ROWS[name]]}
+    (row,) = written(of_platform(**few))[name]
     about = {"week", "is_complete", "installations_all", *FEW_ROWS[name].KEYS}
 
     assert {text for column, text in row.items() if column not in about} == {"withheld"}

@@ -97,6 +97,7 @@ class Follow:
     taken_over: Callable[[Follow, Follow, int], None]
     refresh: Callable[[Follow], Awaitable[str | None]]
     before: Follow | None = None
+    began_seconds: int | None = None
     may_finish: asyncio.Event = field(factory=asyncio.Event)
     asking: int = 0
     has_stopped: asyncio.Event = field(factory=asyncio.Event)

@@ -147,7 +147,9 @@ def _is_anothers(one: Follow, chunk: bytes) -> bool:
 
 
 def _lose_the_rest(one: Follow) -> None:
-    start = one.reader.cursor().last_ns or int(one.clock() * NANOS)
+    # Of one of which no line was read all is lost.
+    began = one.began_seconds
+    start = one.reader.cursor().last_ns or int((began or one.clock()) * NANOS)
     end = one.ended.finished_seconds * NANOS if one.ended else int(one.clock() * NANOS)
     reason = one.gap_reason("restarted" if one.status is not None else "pod_gone")
     one.lose(Gap(reason, start, max(start, end)))

@@ -181,8 +181,11 @@ async def watch(
     random: Random,
     listed: Callable[[ApiError | None], None],
     may_not_watch: Callable[[], None],
+    asked: Callable[[ApiError | None], None] = lambda _error: None,
 ) -> None:
     """List and watch for ever; `listed` hears of every list that succeeds or fails.
+
+    `asked` hears of every watch, too, that begins or fails.
 
     A watch that the server refuses is begun anew with a list, so that without the right to watch
     the list is asked for again and again, at least once a minute.
@@ -196,11 +199,13 @@ async def watch(
             if version is None:
                 version = await _list(client, selection, pods)
                 listed(None)
+                asked(None)
             seconds = int(WATCH_SECONDS * random.uniform(0.8, 1.2))
-            async for reached in _watch(client, selection, pods, version, seconds=seconds):
+            async for reached in _watch(client, selection, pods, version, asked, seconds=seconds):
                 version, failures = reached, 0
         except ApiError as raised:
             error = raised
+            asked(error)
             if version is None:
                 listed(error)
             elif error.status or isinstance(error, OddWatchError):
@@ -348,10 +353,16 @@ def _inner(found: object, name: str) -> dict[str, Any]:
 
 
 async def _watch(
-    client: Client, selection: Selection, pods: Pods, version: str, *, seconds: int
+    client: Client,
+    selection: Selection,
+    pods: Pods,
+    version: str,
+    asked: Callable[[ApiError | None], None],
+    *,
+    seconds: int,
 ) -> AsyncIterator[str]:
     """Take events until the watch ends; yield after each the version to go on from."""
-    asked = {
+    params = {
         **selection.params,
         "watch": "true",
         "resourceVersion": version,
@@ -359,8 +370,9 @@ async def _watch(
         "timeoutSeconds": str(seconds),
     }
     async with client.stream(
-        selection.path, asked, read_seconds=seconds + 15, accept="application/json"
+        selection.path, params, read_seconds=seconds + 15, accept="application/json"
     ) as response:
+        asked(None)
         rest = b""
         async for chunk in response.content.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
