@@ -988,18 +988,65 @@ def test_commands_do_not_tell_of_few_that_could_not_show_or_did_not_use_them(
     assert one.count == 700
 
 
-@pytest.mark.parametrize(("count", "is_told"), [(36, False), (38, False), (39, True), (90, True)])
+@pytest.mark.parametrize(("count", "is_told"), [(36, False), (39, False), (40, True), (90, True)])
 def test_how_often_does_not_tell_how_many_at_most_where_that_is_withheld(
     count: int, *, is_told: bool
 ) -> None:
     """Of forty who have the platform all but one to four: that may be 36 to 39."""
-    row = evolve(FEW_ROWS["commands"], installations=36, count=count)
+    never = {"count_failed": 0, "installations_failed": 0}
+    row = evolve(FEW_ROWS["commands"], installations=36, count=count, **never)
     fault = evolve(FEW_ROWS["configuration_errors"], installations=96, count=count + 59)
     shown = of_platform(commands=[row], configuration_errors=[fault])
 
     assert [shown.commands[0].count, shown.configuration_errors[0].count] == (
         [count, count + 59] if is_told else [WITHHELD, WITHHELD]
     )
+
+
+@pytest.mark.parametrize(("again", "is_told"), [(0, True), (52, False), (50, True)])
+def test_who_alone_failed_does_not_tell_how_many_at_most_did_anything(
+    again: int, *, is_told: bool
+) -> None:
+    """Of ninety times fifty more than one for each who failed leave forty: so many at most."""
+    failed = {"installations_failed": 20, "count_failed": 20 + again}
+    row = evolve(FEW_ROWS["commands"], installations=36, count=90, **failed)
+    tried = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=20,
+        installations_failed=20,
+        failed=20 + again,
+        attempts=90,
+        installations_observed=36,
+    )
+    shown = of_platform(commands=[row], notification_failures=[tried])
+
+    assert (shown.commands[0].count, shown.notification_failures[0].attempts) == (
+        (90, 90) if is_told else (WITHHELD, WITHHELD)
+    )
+
+
+@pytest.mark.parametrize(("users", "is_told"), [(9, False), (12, False), (13, True)])
+def test_who_could_show_a_command_does_not_tell_how_many_at_most_used_it(
+    users: int, *, is_told: bool
+) -> None:
+    row = evolve(FEW_ROWS["commands"], installations=8, count=90, installations_observable=8)
+    (one,) = of_platform(users=users, commands=[row]).commands
+
+    assert (one.installations, one.count) == ((8, 90) if is_told else (WITHHELD, WITHHELD))
+
+
+def test_nothing_is_told_of_who_tried_where_all_that_failed_did() -> None:
+    """Seven of eight have tried, and failed."""
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=7,
+        installations_failed=7,
+        installations_observed=7,
+        attempts=900,
+    )
+    (one,) = of_platform(users=8, notification_failures=[row]).notification_failures
+
+    assert {one.installations, one.failed_all, one.installations_observed} == {WITHHELD}
 
 
 def test_of_those_of_whom_it_is_withheld_how_many_they_are_nobody_says_who_are_all_but_few() -> (
@@ -1099,6 +1146,18 @@ def test_days_that_were_left_out_do_not_tell_which_were_none(
     assert one.installation_days == told
 
 
+@pytest.mark.parametrize(("days", "told"), [(355, WITHHELD), (250, 250)])
+def test_days_left_out_of_others_do_not_tell_which_were_none(days: int, told: Told) -> None:
+    """Five of sixty have no whole day, and one of the others none on Wednesday."""
+    row = evolve(
+        FEW_ROWS["events_per_day"], installations=55, installation_days=days, days_left_out=64
+    )
+    observed = Completeness(week=WEEK, reason="observed", hours=900, installations=99)
+    shown = of_platform(users=60, events_per_day=[row], completeness=[observed])
+
+    assert [one.installation_days for one in shown.events_per_day] == [told]
+
+
 @pytest.mark.parametrize(("clusters", "told"), [(85, 10), (86, WITHHELD), (89, WITHHELD), (90, 10)])
 def test_clusters_do_not_tell_of_few_that_several_name(clusters: int, told: Told) -> None:
     active = Active(
@@ -1159,6 +1218,7 @@ def test_who_failed_does_not_tell_who_at_least_tried_where_that_is_withheld(
         installations=failed,
         installations_failed=failed,
         installations_observed=39,
+        attempts=900,
     )
     shown = of_platform(commands=[row], notification_failures=[tried])
     (command,), (failure,) = shown.commands, shown.notification_failures
@@ -1175,13 +1235,15 @@ def test_who_failed_does_not_tell_who_has_a_bot_where_that_is_withheld() -> None
         installations=59,
         installations_failed=59,
         installations_observed=59,
+        failed=70,
+        attempts=900,
     )
     active = [Active(week=WEEK, installations=60)]
     answers = Answers(active, integrations=[bot], notification_failures=[row])
     (one,) = withhold(answers, 5).notification_failures
 
     assert {one.installations, one.installations_failed, one.installations_observed} == {WITHHELD}
-    assert one.failed == 7
+    assert one.failed == 70
 
 
 @pytest.mark.parametrize(("met", "told"), [(40, 40), (58, WITHHELD)])
@@ -1232,7 +1294,12 @@ def test_a_fault_that_all_but_few_have_does_not_tell_of_these(many: int, is_told
 def test_days_and_attempts_do_not_tell_of_few_users_without(many: int, is_told: bool) -> None:
     shown = of_platform(
         events_per_day=[
-            evolve(FEW_ROWS["events_per_day"], installations=many, installation_days=7 * many)
+            evolve(
+                FEW_ROWS["events_per_day"],
+                installations=many,
+                installation_days=7 * many,
+                days_left_out=0,
+            )
         ],
         notification_failures=[
             evolve(
@@ -1240,6 +1307,7 @@ def test_days_and_attempts_do_not_tell_of_few_users_without(many: int, is_told: 
                 installations=20,
                 installations_failed=20,
                 installations_observed=many,
+                attempts=900,
             )
         ],
     )
@@ -1304,14 +1372,14 @@ def test_days_that_lack_so_few_that_they_are_of_few_are_not_told(days: int, told
 @pytest.mark.parametrize(
     ("days", "is_whole", "told"),
     [
-        (71, False, 71),
-        (72, False, WITHHELD),  # 28 of the days that fifty have in two days of data
+        (91, False, 91),
+        (92, False, WITHHELD),  # 8 of the days that fifty have in two days of data
         (99, False, WITHHELD),
         (100, False, 100),
-        (101, False, 101),
-        (123, False, WITHHELD),
+        (137, False, 137),
+        (138, False, WITHHELD),
         (149, False, WITHHELD),
-        (72, True, 72),
+        (92, True, 92),
         (149, True, 149),
         (322, True, WITHHELD),
     ],
@@ -1327,7 +1395,9 @@ def test_of_a_week_that_is_not_whole_nobody_says_how_many_days_all_would_be(
         installations=99,
         is_whole=is_whole,
     )
-    row = evolve(FEW_ROWS["events_per_day"], installations=50, installation_days=days)
+    row = evolve(
+        FEW_ROWS["events_per_day"], installations=50, installation_days=days, days_left_out=0
+    )
     (one,) = of_platform(events_per_day=[row], completeness=[observed]).events_per_day
 
     assert (one.installations, one.installation_days) == (50, told)

@@ -340,7 +340,7 @@ def _is_found(value: Told, of: Iterable[Told], least: int, most: Told = None) ->
     """
     return any(
         leaves_few(value, one, least)
-        and (whole(one) < 2 * least - 1 or (is_number(most) and figure(most) < whole(one) - 1))
+        and (whole(one) < 2 * least - 1 or (is_number(most) and figure(most) < whole(one)))
         for one in of
         if is_number(one)
     )
@@ -357,8 +357,12 @@ def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> C
         told["installations_observable"] = WITHHELD
     # By who uses it nobody shall know how many could show it, where that is withheld.
     of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
-    if _is_found(row.installations, [*of, users], least, row.count):
+    again = max(0, whole(row.count_failed) - whole(row.installations_failed))
+    most = min([whole(row.count) - again, *map(whole, of)])
+    if _is_found(row.installations, [*of, users], least, most):
         return blank(row)
+    if _are_all_but_few(row.installations_failed, of, users, least):
+        told["count_failed"] = WITHHELD
     for name in ("installations", "installations_failed"):
         if _are_all_but_few(getattr(row, name), of, users, least):
             told[name] = WITHHELD
@@ -383,7 +387,7 @@ def _misconfigured(
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
     of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
-    if _is_found(row.installations, of, least, row.count):
+    if _is_found(row.installations, of, least, min([whole(row.count), *map(whole, of)])):
         return blank(row)
     if _are_all_but_few(row.installations, of, None, least):
         told |= dict.fromkeys(("installations", "share"), WITHHELD)
@@ -420,17 +424,19 @@ def _per_day(
         told["total"] = WITHHELD
     if 0 < whole(row.days_left_out) <= days:
         told["days_left_out"] = WITHHELD
-    of = [each * whole(row.installations) for each in ((7,) if is_whole else range(1, 8))]
-    # Those that were left out lack, too, but are told.
-    had = (whole(row.installation_days), whole(row.installation_days) + whole(row.days_left_out))
-    if any(leaves_few(one, every, days + 1) for one in had for every in of):
-        told["installation_days"] = WITHHELD
+    had = whole(row.installation_days)
+    # Those that were left out lack, too, but are told, and are of all.
+    beside = [one for one in (row.installations, users, *wholes) if is_number(one)]
+    lacks = [(had, row.installations), *((had + whole(row.days_left_out), of) for of in beside)]
+    for each in (7,) if is_whole else range(1, 8):
+        if any(leaves_few(one, each * whole(of), each * (least - 1) + 1) for one, of in lacks):
+            told["installation_days"] = WITHHELD
     if users is WITHHELD or _are_all_but_few(row.installations, wholes, users, least):
         if _is_found(row.installations, [*wholes, users], least):
             return blank(row)
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
         # By one that is told there are more days, and so installations, than lie beyond it.
-        fewest = min(map(whole, filter(is_number, (*wholes, users, *known)))) - least + 1
+        fewest = min(map(whole, filter(is_number, (*wholes, users, *known))), default=0) - least + 1
         each = 7 if is_whole else 1
         told |= {
             name: WITHHELD
@@ -486,7 +492,15 @@ def _failures(
         observed = group[0].installations_observed
         has = users.get((group[0].week, platform))
         known = [*wholes[group[0].week], *days.get((group[0].week, platform), ())]
-        if observed is None or is_few(observed, least) or _is_found(observed, [*known, has], least):
+        # No more have tried than there were attempts, of which who failed alone had these.
+        most = min(
+            whole(attempts) - max(0, whole(one.failed) - whole(one.installations_failed))
+            for one in group
+        )
+        if _is_found(observed, [*known, has], least, most):
+            yield from map(blank, group)
+            continue
+        if observed is None or is_few(observed, least):
             told = dict.fromkeys(_OBSERVED, WITHHELD)
             yield from (changed(one, told) for one in _small(group, least))
             continue
