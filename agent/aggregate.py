@@ -297,8 +297,6 @@ class Windows:
         # Up: a line that was lost in a begun second is of that second's window.
         start, end = gap.start_ns // NANOS, -(-max(gap.end_ns, gap.start_ns) // NANOS)
         start = max(start, self.closed_until)
-        if self.count_from is not None and start < self.count_from < end:
-            start = self.count_from  # nothing that was before counts
         end = max(end, start + 1)
         while start < end:
             stop = min(end, self.end_of(start))

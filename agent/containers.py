@@ -247,6 +247,7 @@ class Containers:
     def _note_restarts(self, pod: Pod, status: ContainerStatus) -> None:
         # A container that its runtime has lost ends in a status without an id.
         last = status.last_ended.container_id if status.last_ended else ""
+        began = filter(None, map(status.began, filter(None, (last, status.container_id))))
         instances.count_restarts(
             self.counting,
             f"{pod.uid}/{status.name}",
@@ -255,6 +256,7 @@ class Containers:
             last_ended=f"{pod.uid}/{last}" if last else "",
             ended={key for key, one in self.follows.items() if one.ended is not None},
             created_seconds=pod.created_seconds,
+            began_seconds=min(began, default=None),
             now_seconds=int(self.clock()),
         )
 
@@ -298,7 +300,8 @@ class Containers:
             self._taken_over,
             self._refresh,
             self._previous(container, status),
-            instance.began_seconds,
+            # At a first start nothing is to be told of what was before it.
+            instance.began_seconds if document.windows.closed_until else None,
         )
         follow.may_finish.set()
         self.follows[container.key] = follow

@@ -110,12 +110,14 @@ def count_restarts(
     last_ended: str,
     ended: Collection[str] = (),
     created_seconds: int = 0,
+    began_seconds: int | None = None,
     now_seconds: int,
 ) -> None:
     """Note a container's restart count; instances that a jump skipped count as `unseen`.
 
-    Those of a pod that nobody knew are a gap since it was created: how they ended nobody knows. At
-    a first start they may have ended before anybody counted here.
+    Those of a pod that nobody knew are a gap since it was created, until the oldest instance that
+    is still named began: how they ended nobody knows. At a first start they may have ended before
+    anybody counted here.
 
     `current` and `last_ended` are the keys of the instances that the status still names, `ended`
     those whose end a status told and that are still read. One that was current before and ended in
@@ -139,10 +141,11 @@ def count_restarts(
         pod = container.partition("/")[0]
         # After a stop the count is gone, but what was read of the pod is not.
         is_known = any(key.partition("/")[0] == pod for key in document.instances)
-        is_new = not is_known and document.windows.closed_until > 0
+        until = min(began_seconds or now_seconds, now_seconds)
+        is_new = not is_known and until >= document.windows.closed_until > 0
         if is_new and restarts > len({last_ended} - {"", current}):
-            since = min(created_seconds, now_seconds)
-            counting.add_gap(Gap("restarted", since * NANOS, now_seconds * NANOS))
+            since = min(created_seconds, until)
+            counting.add_gap(Gap("restarted", since * NANOS, until * NANOS))
     if before is None or restarts == before[0]:
         return
     counting.is_dirty = counting.is_urgent = True
@@ -241,7 +244,8 @@ def _lose(counting: Counting, key: str, *, there: Collection[str], now_seconds: 
     end_ns = document.left.get(uid, now_seconds) * NANOS
     if cursor is not None and instance.ended_seconds is not None:
         last_ns = max(last_ns, instance.ended_seconds * NANOS)  # what was before was reported
-    start_ns = min(last_ns or (instance.began_seconds or 0) * NANOS or end_ns, end_ns)
+    began_ns = (instance.began_seconds or 0) * NANOS if document.windows.closed_until else 0
+    start_ns = min(last_ns or began_ns or end_ns, end_ns)
     counting.add_gap(Gap("restarted" if uid in there else "pod_gone", start_ns, end_ns))
     is_latest = any(key == current for _, current, _ in document.restarts.values())
     is_known = instance.ended_seconds is not None or instance.counted_by is not None

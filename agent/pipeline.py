@@ -166,17 +166,15 @@ class Pipeline:
             self.refused.discard(selection)
             if selection in self.unseen:
                 since, until = self.unseen[selection]
-                self.unseen[selection] = since, min(until, now)
+                self.unseen[selection] = since, min(until, max(since, now))
         elif error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             if selection not in self.refused:
                 # What came before this start nobody saw either. After a day all that came is taken
                 # to be gone, like a pod.
                 since = now if selection in self.settled else closed or now
-                before, until = self.unseen.get(selection, (since, 0.0))
-                since = min(before, since) if until > closed else since
-                self.unseen[selection] = since, now + LEFT_SECONDS
+                since = min(since, self.failing.pop(selection, since))
+                self._miss(selection, since, now + LEFT_SECONDS)
             self.refused.add(selection)
-            self.failing.pop(selection, None)
         if error is not None:
             self.listed.discard(selection)
         # A namespace that may not be read must not hold the others' windows.
@@ -184,11 +182,20 @@ class Pipeline:
 
     def take_answer(self, selection: str, error: ApiError | None) -> None:
         """Take it that who comes would be told of, by a list or a watch, or would not."""
+        now = self.world.clock()
         if error is None:
-            self.failing.pop(selection, None)
-        elif error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE}:
-            # A watch that may not be had, or that is too old, is followed by a list.
-            self.failing.setdefault(selection, self.world.clock())
+            since = self.failing.pop(selection, now)
+            if now - since >= self.options.pace.unreadable:
+                self._miss(selection, since, now)
+        elif error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+            self.failing.setdefault(selection, now)
+
+    def _miss(self, selection: str, since: float, until: float) -> None:
+        """Note from when to when nobody knows who came; what is in closed windows is told."""
+        before, end = self.unseen.get(selection, (since, 0.0))
+        if end > self.counting.document.windows.closed_until:
+            since = min(before, since)
+        self.unseen[selection] = since, until
 
     @property
     def _knows_who_is_gone(self) -> bool:

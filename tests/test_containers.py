@@ -466,7 +466,7 @@ async def test_of_what_was_never_read_the_gap_is_where_it_ran(
         first = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="first")
         truth = write(first, world, 10)
         await until(lambda: missing(truth, world) == {})
-        began = world.clock.seconds()
+        ran = world.clock.seconds()
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="evicted")
         where = f"/pods/{pod.name}/log"
         unread = world.cluster.server.faults.add(Answer(500), path=where, times=None)
@@ -481,32 +481,95 @@ async def test_of_what_was_never_read_the_gap_is_where_it_ran(
         await until(lambda: "restarted" in world.gaps())
 
     lost, *_ = [one for one in world.reports() if "gap_seconds_restarted" in one]
-    assert datetime.fromisoformat(str(lost["window_start"])).timestamp() <= began
-    assert datetime.fromisoformat(str(lost["window_end"])).timestamp() >= began
+    assert began(lost) <= ran <= began(lost) + WINDOW_SECONDS
 
 
-async def test_restarts_before_pods_could_be_listed_again_are_a_gap(
+def began(report: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(str(report["window_start"])).timestamp()
+
+
+async def test_a_first_start_tells_nothing_of_when_there_was_no_agent(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:
-    """The pod is older than the last window that was closed, and nobody knew it."""
+    """What an instance wrote that ended before, and whose log is gone, was nobody's to count."""
+    async with lab(tmp_path, ruleset) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        world.clock.moved += 30 * WINDOW_SECONDS
+        pod.crash(at=world.clock.ns(), exit_code=2)
+        dead = pod.container_id()
+        pod.restart(at=world.clock.ns())
+        world.cluster.server.kubelet.remove(dead)
+        world.clock.moved += 10 * WINDOW_SECONDS
+        start = world.clock.seconds()
+        async with world.agent():
+            truth = write(pod, world, 10)
+            truth["Application crashed", (("kind", "unseen"),)] += 1
+            await after(world, 3 * WINDOW_SECONDS)
+            told = list(map(began, world.reports()))
+
+    assert told
+    # Of when it crashed its status tells.
+    assert len([at for at in told if at < start - WINDOW_SECONDS]) <= 11
+
+
+async def test_what_an_outage_hid_is_not_forgotten_where_it_ends_in_a_refusal(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
     async with lab(tmp_path, ruleset, namespaces=(NAMESPACE, OTHER)) as world:
         world.cluster.namespace(OTHER)
+        where = f"/namespaces/{OTHER}/pods$"
         async with world.agent() as agent:
             assert agent.pipeline is not None
             pipeline = agent.pipeline
             await until(lambda: len(world.reports()) > 0)
+            away = world.cluster.server.faults.add(Reset(), path=where, times=None)
+            world.cluster.server.end_watches()
+            await until(lambda: bool(pipeline.failing))
+            failing = int(world.clock.seconds())
+            await after(world, 3 * WINDOW_SECONDS)
+            over = int(world.clock.seconds())
+            refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            world.cluster.server.faults.schedules.remove(away)
+            await until(lambda: bool(pipeline.refused))
+            world.cluster.server.faults.schedules.remove(refused)
+            await until(lambda: began(world.reports()[-1]) > over)
+
+    hidden = [
+        "gap_seconds_unreadable" in one for one in world.reports() if failing <= began(one) < over
+    ]
+    assert len(hidden) >= 2
+    assert all(hidden)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+async def test_restarts_before_pods_could_be_listed_again_are_a_gap(
+    tmp_path: Path, ruleset: RuleSet, *, is_over: bool
+) -> None:
+    """The pod is older than the last window that was closed, and nobody knew it."""
+    namespaces = NAMESPACE, OTHER
+    async with lab(tmp_path, ruleset, namespaces=namespaces, window_seconds=3600) as world:
+        world.cluster.namespace(OTHER)
+        async with world.agent() as agent:
+            assert agent.pipeline is not None
+            pipeline = agent.pipeline
+            await after(world, 5)  # the first window has begun
+            await an_hour_is_reported(world)
             where = f"/namespaces/{OTHER}/pods$"
             refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
             world.cluster.server.end_watches()
             await until(lambda: bool(pipeline.refused))
             pod = world.cluster.botkube(OTHER, at=world.clock.ns())
-            told = len(world.reports())
-            await until(lambda: len(world.reports()) > told + 2)
+            await an_hour_is_reported(world)
             for _ in range(3):
                 pod.crash(at=world.clock.ns(), exit_code=2)
                 pod.restart(at=world.clock.ns())
+            if is_over:  # all that nobody saw is in a window that says so
+                await an_hour_is_reported(world)
             world.cluster.server.faults.schedules.remove(refused)
-            await until(lambda: "restarted" in world.gaps())
+            await until(lambda: not pipeline.refused)
+            await an_hour_is_reported(world)
+
+    assert ("restarted" in world.gaps()) is not is_over
 
 
 async def is_unreadable_until_it_may_be_listed(

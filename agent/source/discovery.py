@@ -185,7 +185,7 @@ async def watch(
 ) -> None:
     """List and watch for ever; `listed` hears of every list that succeeds or fails.
 
-    `asked` hears of every watch, too, that begins or fails.
+    `asked` hears of every list and watch that tells of pods, or fails.
 
     A watch that the server refuses is begun anew with a list, so that without the right to watch
     the list is asked for again and again, at least once a minute.
@@ -372,7 +372,6 @@ async def _watch(
     async with client.stream(
         selection.path, params, read_seconds=seconds + 15, accept="application/json"
     ) as response:
-        asked(None)
         rest = b""
         async for chunk in response.content.iter_any():
             *lines, rest = (rest + chunk).split(b"\n")
@@ -380,7 +379,10 @@ async def _watch(
                 raise ApiError(0, "watch event too large")
             for line in filter(None, lines):
                 version = _take_line(line, selection, pods) or version
+                # Only now: one that is too old is answered, too, by an error.
+                asked(None)
                 yield version
+    asked(None)
 
 
 def _take_line(line: bytes, selection: Selection, pods: Pods) -> str:
