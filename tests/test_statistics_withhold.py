@@ -1035,6 +1035,21 @@ def test_who_could_show_a_command_does_not_tell_how_many_at_most_used_it(
     assert (one.installations, one.count) == ((8, 90) if is_told else (WITHHELD, WITHHELD))
 
 
+@pytest.mark.parametrize(("failed", "told"), [(36, WITHHELD), (39, WITHHELD), (40, 40)])
+def test_failures_do_not_tell_how_many_failed_at_most(failed: int, told: Told) -> None:
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=36,
+        installations_failed=36,
+        installations_observed=37,
+        failed=failed,
+        attempts=900,
+    )
+    (one,) = of_platform(notification_failures=[row]).notification_failures
+
+    assert (one.installations_failed, one.failed) == (WITHHELD, told)
+
+
 def test_nothing_is_told_of_who_tried_where_all_that_failed_did() -> None:
     """Seven of eight have tried, and failed."""
     row = evolve(
@@ -1083,6 +1098,7 @@ def test_all_but_few_of_hardly_more_are_not_told_apart_from_few(
         installations=many,
         installations_failed=many,
         installations_observed=many,
+        failed=90,
         attempts=900,
     )
     shown = of_platform(

@@ -493,10 +493,12 @@ def _failures(
         has = users.get((group[0].week, platform))
         known = [*wholes[group[0].week], *days.get((group[0].week, platform), ())]
         # No more have tried than there were attempts, of which who failed alone had these.
-        most = min(
-            whole(attempts) - max(0, whole(one.failed) - whole(one.installations_failed))
+        again = (
+            max(0, whole(one.failed) - whole(one.installations_failed))
             for one in group
+            if not _are_all_but_few(one.installations_failed, known, has, least)
         )
+        most = whole(attempts) - max(again, default=0)
         if _is_found(observed, [*known, has], least, most):
             yield from map(blank, group)
             continue
@@ -527,7 +529,9 @@ def _failure(
         told["installations_unobserved"] = WITHHELD
     if users is WITHHELD or _are_all_but_few(row.installations_observed, wholes, users, least):
         told["installations_observed"] = WITHHELD
-        # Who failed has tried, and has the platform.
+        # Who failed has tried, and has the platform; there are no more of them than failures.
+        if _is_found(row.installations_failed, [*wholes, users], least, row.failed):
+            return blank(row)
         if _are_all_but_few(row.installations_failed, wholes, users, least):
             told["installations_failed"] = WITHHELD
         if _are_all_but_few(row.installations, wholes, users, least):
