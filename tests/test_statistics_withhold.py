@@ -1025,6 +1025,15 @@ def test_who_alone_failed_does_not_tell_how_many_at_most_did_anything(
     )
 
 
+@pytest.mark.parametrize("used", [6, 7, 8, 10, 11])
+def test_all_but_few_of_two_that_are_near_each_other_are_withheld_alike(used: int) -> None:
+    """Eleven could show it, twelve have the platform: seven is all but few of the eleven alone."""
+    row = evolve(FEW_ROWS["commands"], installations=used, count=90, installations_observable=11)
+    (one,) = of_platform(users=12, commands=[row]).commands
+
+    assert (one.installations, one.count) == ((6, 90) if used == 6 else (WITHHELD, WITHHELD))
+
+
 @pytest.mark.parametrize(("users", "is_told"), [(9, False), (12, False), (13, True)])
 def test_who_could_show_a_command_does_not_tell_how_many_at_most_used_it(
     users: int, *, is_told: bool

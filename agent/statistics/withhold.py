@@ -337,13 +337,12 @@ def _is_found(value: Told, of: Iterable[Told], least: int, most: Told = None) ->
     """Whether a number that is withheld as all but few of another would be found all the same.
 
     For it is not of few, or nothing of its row were told, nor more than `most` where that is told.
+    Of two that are as near to each other it may be all but few of either: one rule is for both.
     """
-    return any(
-        leaves_few(value, one, least)
-        and (whole(one) < 2 * least - 1 or (is_number(most) and figure(most) < whole(one)))
-        for one in of
-        if is_number(one)
-    )
+    known = {whole(one) for one in of if is_number(one)}
+    near = {one for one in known if leaves_few(value, one, least)}
+    near |= {one for one in known if any(abs(one - other) < least for other in near)}
+    return any(one < 2 * least - 1 or (is_number(most) and figure(most) < one) for one in near)
 
 
 def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> Command:
