@@ -303,6 +303,12 @@ class Windows:
             self._window(start, now_seconds).gaps[gap.reason] += stop - start
             start = max(stop, end - (MAX_GAP_WINDOWS - 2) * self.seconds)
 
+    def told_from(self, at_seconds: int, *, now_seconds: int) -> int:
+        """Return a time, or the first that is told of: at a first start there was no agent."""
+        if self.closed_until:
+            return at_seconds
+        return max(at_seconds, min(self.open, default=now_seconds - now_seconds % self.seconds))
+
     def oldest(self) -> int | None:
         """Return the start of the oldest open window, if any."""
         return min(self.open, default=None)

@@ -270,14 +270,15 @@ class Containers:
         if len(self.follows) >= self.max_follows:
             self._refuse(pod)
             return None
-        document = self.counting.document
+        document, now = self.counting.document, int(self.clock())
         version = self._version(pod, status) or "other"
         instance = instances.instance_of(self.counting, container, version)
         instance.ended_seconds = None  # as far as its runtime has found it again
         if instance.began_seconds is None:
             began = status.began(container.container_id)
             # It is there already, whatever its node's clock said of when it began.
-            instance.began_seconds = min(began, int(self.clock())) if began is not None else None
+            instance.began_seconds = min(began, now) if began is not None else None
+        began = instance.began_seconds
         reader = Reader(
             self.ruleset,
             self._prefilter,
@@ -300,8 +301,7 @@ class Containers:
             self._taken_over,
             self._refresh,
             self._previous(container, status),
-            # At a first start nothing is to be told of what was before it.
-            instance.began_seconds if document.windows.closed_until else None,
+            document.windows.told_from(began, now_seconds=now) if began is not None else None,
         )
         follow.may_finish.set()
         self.follows[container.key] = follow

@@ -39,8 +39,9 @@ def instance_of(
     Deployment's label may be another by now, or its pod's image.
     """
     found = counting.document.instances.setdefault(container.key, Instance())
-    if found.version == "other" or is_sure:
+    if found.version != version and (found.version == "other" or is_sure):
         found.version = version
+        counting.is_dirty = counting.is_urgent = True
     return found
 
 
@@ -244,8 +245,10 @@ def _lose(counting: Counting, key: str, *, there: Collection[str], now_seconds: 
     end_ns = document.left.get(uid, now_seconds) * NANOS
     if cursor is not None and instance.ended_seconds is not None:
         last_ns = max(last_ns, instance.ended_seconds * NANOS)  # what was before was reported
-    began_ns = (instance.began_seconds or 0) * NANOS if document.windows.closed_until else 0
-    start_ns = min(last_ns or began_ns or end_ns, end_ns)
+    if not last_ns and instance.began_seconds is not None:
+        began = document.windows.told_from(instance.began_seconds, now_seconds=now_seconds)
+        last_ns = began * NANOS
+    start_ns = min(last_ns or end_ns, end_ns)
     counting.add_gap(Gap("restarted" if uid in there else "pod_gone", start_ns, end_ns))
     is_latest = any(key == current for _, current, _ in document.restarts.values())
     is_known = instance.ended_seconds is not None or instance.counted_by is not None

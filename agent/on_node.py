@@ -11,6 +11,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from agent.beginning import unless
@@ -104,8 +105,7 @@ async def _first_pod(
             found.set()
 
     def listed(namespace: str, selector: str, error: ApiError | None) -> None:
-        if error is None:
-            # Where pods may not be listed nobody knows that there is none.
+        if error is None or error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             unlisted.discard((namespace, selector))
         if not unlisted and not found.is_set():
             none_here()

@@ -172,9 +172,10 @@ class Pipeline:
                 # What came before this start nobody saw either. After a day all that came is taken
                 # to be gone, like a pod.
                 since = now if selection in self.settled else closed or now
-                since = min(since, self.failing.pop(selection, since))
+                since = min(since, self.failing.get(selection, since))
                 self._miss(selection, since, now + LEFT_SECONDS)
             self.refused.add(selection)
+            self.failing.pop(selection, None)
         if error is not None:
             self.listed.discard(selection)
         # A namespace that may not be read must not hold the others' windows.

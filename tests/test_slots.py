@@ -40,7 +40,7 @@ from tests.agents import (
     write,
 )
 from tests.sim.botkube import Fact
-from tests.sim.faults import Answer, Delay, Reset
+from tests.sim.faults import Delay, Reset
 from tests.sim.pods import Pod
 from tests.sim.store import CONFIGMAPS, NAMESPACES
 
@@ -354,18 +354,6 @@ async def test_a_pod_that_was_there_before_a_replica_is_said_to_be_unread(world:
         await until(lambda: slow.seen > 0)
         world.clock.moved += 100
         answered.set()
-        await until(lambda: "state_lost" in world.gaps())
-
-
-async def test_that_none_was_there_nobody_knows_where_pods_may_not_be_listed(world: Lab) -> None:
-    """Rights can come a moment after the replica; what BotKube wrote before is unread."""
-    await count_and_leave(world)
-    write(botkube(world, "node-1", "another"), world, 20, seed=2)
-    refused = world.cluster.server.faults.add(Answer(403), path="/pods$", times=None)
-    async with world.agent(seed=2, node="node-1", waits=False):
-        await until(lambda: refused.seen > 2)
-        await after(world, 5)
-        world.cluster.server.faults.schedules.remove(refused)
         await until(lambda: "state_lost" in world.gaps())
 
 

@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 WATCH_SECONDS = 270
 MAX_EVENT_BYTES = 8 << 20
+WATCH_HOLDS_SECONDS = 1.0
+"""After so long without an error a watch is taken to tell of what comes."""
 MIN_WATCH_SECONDS = 1.0
 LIST_PAGE = "500"
 METADATA = "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"
@@ -372,16 +374,20 @@ async def _watch(
     async with client.stream(
         selection.path, params, read_seconds=seconds + 15, accept="application/json"
     ) as response:
-        rest = b""
-        async for chunk in response.content.iter_any():
-            *lines, rest = (rest + chunk).split(b"\n")
-            if len(rest) > MAX_EVENT_BYTES:
-                raise ApiError(0, "watch event too large")
-            for line in filter(None, lines):
-                version = _take_line(line, selection, pods) or version
-                # Only now: one that is too old is answered, too, by an error.
-                asked(None)
-                yield version
+        # Not at once: one that is too old is answered, too, and then says so.
+        holds = asyncio.get_running_loop().call_later(WATCH_HOLDS_SECONDS, asked, None)
+        try:
+            rest = b""
+            async for chunk in response.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > MAX_EVENT_BYTES:
+                    raise ApiError(0, "watch event too large")
+                for line in filter(None, lines):
+                    version = _take_line(line, selection, pods) or version
+                    asked(None)
+                    yield version
+        finally:
+            holds.cancel()
     asked(None)
 
 
