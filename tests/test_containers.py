@@ -460,7 +460,8 @@ async def test_who_comes_while_nobody_answers_is_waited_for(
 async def test_of_what_was_never_read_the_gap_is_where_it_ran(
     tmp_path: Path, ruleset: RuleSet
 ) -> None:
-    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+    pace = attrs.evolve(PACE, unreadable=1e6)  # its windows wait for it, however slow this is
+    async with lab(tmp_path, ruleset, pace=pace) as world, world.agent() as agent:
         assert agent.pipeline is not None
         containers = agent.pipeline.containers
         first = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="first")

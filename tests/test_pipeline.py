@@ -695,12 +695,13 @@ async def test_where_no_pods_may_be_listed_windows_say_that_nothing_could_be_rea
     world.changes["selectors"] = ("app=botkube", "app=other")
     denied = world.cluster.server.access.deny("list", "pods")
     pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
-    async with world.agent(waits=False):
+    async with world.agent(waits=False) as agent:
         await after(world, 5 * WINDOW_SECONDS)
         blind = world.reports()
         world.cluster.server.access.denied.remove(denied)
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
+        await until(lambda: agent.pipeline is not None and not agent.pipeline.refused)
         pod.remove(at=world.clock.ns())
         await after(world, 5 * WINDOW_SECONDS)
 
