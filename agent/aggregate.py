@@ -307,7 +307,8 @@ class Windows:
         """Return a time, or the first that is told of: at a first start there was no agent."""
         if self.closed_until:
             return at_seconds
-        return max(at_seconds, min(self.open, default=now_seconds - now_seconds % self.seconds))
+        oldest = self.oldest()
+        return max(at_seconds, self._start(now_seconds) if oldest is None else oldest)
 
     def oldest(self) -> int | None:
         """Return the start of the oldest open window, if any."""

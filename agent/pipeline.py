@@ -24,7 +24,7 @@ from attrs import define, field
 from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
 from agent.counting import Counting
-from agent.instances import LEFT_SECONDS
+from agent.listing import Listing
 from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.reports import present
@@ -82,9 +82,7 @@ class Pipeline:
     `later` is our clock or the API server's, whichever is later. `untold` is why the installation
     could not be read when it was to be told, until it can. `answers` are the status of the last
     list in each namespace, `may_watch` is False once a watch was refused: both are told once for
-    all selectors, to which they are the same. `settled` are the selections that were listed once,
-    or may not be; those of which that was the last answer are `refused`. What came to one of them
-    is `unseen` from when to when; since when nothing could be asked is in `failing`.
+    all selectors, to which they are the same.
     """
 
     options: Options
@@ -96,11 +94,7 @@ class Pipeline:
     check: Callable[[], None]
     note: Callable[[], Awaitable[object]]
     later: Callable[[], float]
-    settled: set[str] = field(factory=set)
-    listed: set[str] = field(factory=set)
-    refused: set[str] = field(factory=set)
-    unseen: dict[str, tuple[float, float]] = field(factory=dict)
-    failing: dict[str, float] = field(factory=dict)
+    listing: Listing
     answers: dict[str, int] = field(factory=dict)
     may_watch: bool = True
     commits: int = 0
@@ -127,81 +121,26 @@ class Pipeline:
     def _worth_noting(self) -> tuple[int, Withholding]:
         return self.counting.document.seq, self.counting.withholding
 
-    @property
-    def is_settled(self) -> bool:
-        """Whether every selection was listed once, or may not be: then windows may close."""
-        wanted = len(self.options.namespaces) * len(self.options.selectors)
-        return len(self.settled) >= wanted
-
-    @property
-    def is_listed(self) -> bool:
-        """Whether all that was selected is known."""
-        return self.is_settled and self.listed == self.settled
-
     def _unreadable(self, start_seconds: int, end_seconds: int) -> list[float]:
         """Return since when something of a window could not be read for which it does not wait."""
-        if self.refused >= self.settled and not self.containers.follows:
+        if self.listing.is_blind and not self.containers.follows:
             # Whether there is a BotKube nobody knows: that is not the same as that there is none.
             return [start_seconds]
-        since = [
-            at for at, until in self.unseen.values() if at < end_seconds and start_seconds < until
+        return [
+            *self.listing.unseen_since(start_seconds, end_seconds),
+            *self.containers.unreadable(start_seconds, end_seconds),
         ]
-        since += [at for at in self.failing.values() if at < end_seconds]
-        return [*since, *self.containers.unreadable(start_seconds, end_seconds)]
 
     def _may_close(self, end_seconds: int) -> bool:
         """Whether a window waits for nothing: no log, nor word of who has come, for a while."""
-        now = self.world.clock()
-        is_asking = any(
-            at < end_seconds and 0 <= now - at < self.options.pace.unreadable
-            for at in self.failing.values()
-        )
-        return not is_asking and self.containers.may_close(end_seconds)
-
-    def take_list(self, selection: str, error: ApiError | None) -> None:
-        """Take it that pods could be listed, may not be, or that it failed."""
-        now, closed = self.world.clock(), self.counting.document.windows.closed_until
-        if error is None:
-            self.listed.add(selection)
-            self.refused.discard(selection)
-            if selection in self.unseen:
-                since, until = self.unseen[selection]
-                self.unseen[selection] = since, min(until, max(since, now))
-        elif error.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            if selection not in self.refused:
-                # What came before this start nobody saw either. After a day all that came is taken
-                # to be gone, like a pod.
-                since = now if selection in self.settled else closed or now
-                since = min(since, self.failing.get(selection, since))
-                self._miss(selection, since, now + LEFT_SECONDS)
-            self.refused.add(selection)
-            self.failing.pop(selection, None)
-        if error is not None:
-            self.listed.discard(selection)
-        # A namespace that may not be read must not hold the others' windows.
-        self.settled |= self.listed | self.refused
-
-    def take_answer(self, selection: str, error: ApiError | None) -> None:
-        """Take it that who comes would be told of, by a list or a watch, or would not."""
-        now = self.world.clock()
-        if error is None:
-            since = self.failing.pop(selection, now)
-            if now - since >= self.options.pace.unreadable:
-                self._miss(selection, since, now)
-        elif error.status not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            self.failing.setdefault(selection, now)
-
-    def _miss(self, selection: str, since: float, until: float) -> None:
-        """Note from when to when nobody knows who came; what is in closed windows is told."""
-        before, end = self.unseen.get(selection, (since, 0.0))
-        if end > self.counting.document.windows.closed_until:
-            since = min(before, since)
-        self.unseen[selection] = since, until
+        is_awaited = self.listing.is_awaited(end_seconds, now=self.world.clock())
+        return not is_awaited and self.containers.may_close(end_seconds)
 
     @property
     def _knows_who_is_gone(self) -> bool:
         """Whether none of the pods in State is still to be looked for, where all may be listed."""
-        return self.is_settled and (self.containers.has_looked or not self.is_listed)
+        listing = self.listing
+        return listing.is_settled and (self.containers.has_looked or not listing.is_whole)
 
     def change_rules(self, ruleset: RuleSet, prefilter: Prefilter) -> None:
         """Go on with another rule set: what is not released is read again, as after a crash."""
@@ -237,7 +176,7 @@ class Pipeline:
     def _has_drained(self) -> bool:
         document, containers = self.counting.document, self.containers
         is_gone = all(pod.is_finished for pod in containers.pods.values())
-        is_read = self.is_listed and is_gone and not containers.follows
+        is_read = self.listing.is_whole and is_gone and not containers.follows
         is_waited_for = document.cursors or document.left
         # One in which a container was, and wrote nothing, is open too: its report is to be told.
         is_open = document.windows.open or present(document, document.windows.closed_until)
@@ -435,6 +374,9 @@ async def run(
                     check,
                     begun.note,
                     begun.later,
+                    Listing(
+                        len(options.namespaces) * len(options.selectors), options.pace.unreadable
+                    ),
                 )
                 started(pipeline)
                 tasks = [
@@ -552,9 +494,16 @@ async def _watch(
     options = pipeline.options
     selection = Selection(namespace, selector, options.containers, options.node)
 
+    listing = pipeline.listing
+
+    def taken_by(take: Callable[..., None], error: ApiError | None) -> None:
+        status = HTTPStatus.OK if error is None else error.status
+        closed = pipeline.counting.document.windows.closed_until
+        take(selection.name, status, now=pipeline.world.clock(), closed_until=closed)
+
     def listed(error: ApiError | None) -> None:
-        pipeline.take_list(selection.name, error)
-        if pipeline.is_settled:
+        taken_by(listing.take_list, error)
+        if listing.is_settled:
             everything = (
                 Selection(one, "", frozenset(), options.node) for one in options.namespaces
             )
@@ -573,5 +522,5 @@ async def _watch(
         random=pipeline.world.random,
         listed=listed,
         may_not_watch=may_not_watch,
-        asked=partial(pipeline.take_answer, selection.name),
+        asked=partial(taken_by, listing.take_answer),
     )

@@ -143,7 +143,7 @@ class Running:
         document = counting.document
         return evolve(
             own,
-            is_settled=pipeline.is_settled,
+            is_settled=pipeline.listing.is_settled,
             containers_refused=containers.refused,
             lines_read=counting.lines,
             lines_matched=counting.matched,

@@ -349,7 +349,7 @@ async def test_a_rollout_where_pods_may_not_be_listed_any_more_is_not_silent(
             where = f"/namespaces/{OTHER}/pods$"
             refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
             world.cluster.server.end_watches()
-            await until(lambda: bool(agent.pipeline and agent.pipeline.refused))
+            await until(lambda: bool(agent.pipeline and agent.pipeline.listing.refused))
             before.remove(at=world.clock.ns())
             after_it = world.cluster.botkube(OTHER, at=world.clock.ns(), name="other")
             await until(lambda: "pod_gone" in world.gaps())
@@ -380,7 +380,7 @@ async def test_what_came_to_a_namespace_that_is_gone_is_waited_for_for_a_day(
             where = f"/namespaces/{OTHER}/pods$"
             world.cluster.server.faults.add(Answer(403), path=where, times=None)
             world.cluster.server.end_watches()
-            await until(lambda: bool(agent.pipeline and agent.pipeline.refused))
+            await until(lambda: bool(agent.pipeline and agent.pipeline.listing.refused))
             read = len(world.reports())
             for _ in range(27):
                 await an_hour_is_reported(world)
@@ -424,9 +424,9 @@ async def refused_for_a_while(world: Lab, agent: Agent, where: str) -> None:
     await until(lambda: len(world.reports()) > told)
     refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
     world.cluster.server.end_watches()
-    await until(lambda: bool(pipeline.refused))
+    await until(lambda: bool(pipeline.listing.refused))
     world.cluster.server.faults.schedules.remove(refused)
-    await until(lambda: not pipeline.refused)
+    await until(lambda: not pipeline.listing.refused)
 
 
 @pytest.mark.parametrize("is_long", [False, True])
@@ -440,7 +440,7 @@ async def test_who_comes_while_nobody_answers_is_waited_for(
         await until(lambda: len(world.reports()) > 0)
         away = world.cluster.server.faults.add(Reset(), path="/pods$", times=None)
         world.cluster.server.end_watches()
-        await until(lambda: bool(pipeline.failing))
+        await until(lambda: bool(pipeline.listing.failing))
         since = world.clock.seconds()
         truth = write(world.cluster.botkube(NAMESPACE, at=world.clock.ns()), world, 10)
         await after(world, 3 * WINDOW_SECONDS)
@@ -525,13 +525,13 @@ async def test_what_an_outage_hid_is_not_forgotten_where_it_ends_in_a_refusal(
             await until(lambda: len(world.reports()) > 0)
             away = world.cluster.server.faults.add(Reset(), path=where, times=None)
             world.cluster.server.end_watches()
-            await until(lambda: bool(pipeline.failing))
+            await until(lambda: bool(pipeline.listing.failing))
             failing = int(world.clock.seconds())
             await after(world, 3 * WINDOW_SECONDS)
             over = int(world.clock.seconds())
             refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
             world.cluster.server.faults.schedules.remove(away)
-            await until(lambda: bool(pipeline.refused))
+            await until(lambda: bool(pipeline.listing.refused))
             world.cluster.server.faults.schedules.remove(refused)
             await until(lambda: began(world.reports()[-1]) > over)
 
@@ -558,7 +558,7 @@ async def test_restarts_before_pods_could_be_listed_again_are_a_gap(
             where = f"/namespaces/{OTHER}/pods$"
             refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
             world.cluster.server.end_watches()
-            await until(lambda: bool(pipeline.refused))
+            await until(lambda: bool(pipeline.listing.refused))
             pod = world.cluster.botkube(OTHER, at=world.clock.ns())
             await an_hour_is_reported(world)
             for _ in range(3):
@@ -567,7 +567,7 @@ async def test_restarts_before_pods_could_be_listed_again_are_a_gap(
             if is_over:  # all that nobody saw is in a window that says so
                 await an_hour_is_reported(world)
             world.cluster.server.faults.schedules.remove(refused)
-            await until(lambda: not pipeline.refused)
+            await until(lambda: not pipeline.listing.refused)
             await an_hour_is_reported(world)
 
     assert ("restarted" in world.gaps()) is not is_over

@@ -406,7 +406,7 @@ async def test_the_page_of_an_agent_with_very_much_to_show_stays_small(tmp_path:
         async with world.agent() as agent, shown(world, agent, switches=found) as port:
             assert agent.pipeline is not None
             running = agent.pipeline
-            await until(lambda: running.is_settled)
+            await until(lambda: running.listing.is_settled)
             for hour in range(1, 5):
                 for line in brews[: 300 if hour > 3 else 20]:
                     pod.write(line, at=world.clock.ns())

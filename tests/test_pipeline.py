@@ -609,7 +609,7 @@ async def test_a_watch_that_fails_once_changes_nothing(world: Lab) -> None:
         await until(lambda: missing(truth, world) == {})
 
         assert agent.pipeline is not None
-        assert agent.pipeline.is_listed
+        assert agent.pipeline.listing.is_whole
 
 
 async def test_without_the_right_to_watch_pods_are_listed_again(
@@ -617,7 +617,7 @@ async def test_without_the_right_to_watch_pods_are_listed_again(
 ) -> None:
     world.cluster.server.access.deny("watch", "pods")
     async with world.agent() as agent:
-        await until(lambda: agent.pipeline is not None and agent.pipeline.is_listed)
+        await until(lambda: agent.pipeline is not None and agent.pipeline.listing.is_whole)
         pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
@@ -701,7 +701,7 @@ async def test_where_no_pods_may_be_listed_windows_say_that_nothing_could_be_rea
         world.cluster.server.access.denied.remove(denied)
         truth = write(pod, world, 20)
         await until(lambda: missing(truth, world) == {})
-        await until(lambda: agent.pipeline is not None and not agent.pipeline.refused)
+        await until(lambda: agent.pipeline is not None and not agent.pipeline.listing.refused)
         pod.remove(at=world.clock.ns())
         await after(world, 5 * WINDOW_SECONDS)
 
@@ -1216,7 +1216,10 @@ async def test_a_namespace_that_may_not_be_listed_keeps_nothing_of_the_others(
             await until(lambda: len(counting(agent).document.instances) <= 2)
 
             assert agent.pipeline is not None
-            assert (agent.pipeline.is_settled, agent.pipeline.is_listed) == (True, False)
+            assert (agent.pipeline.listing.is_settled, agent.pipeline.listing.is_whole) == (
+                True,
+                False,
+            )
             assert len(counting(agent).document.restarts) == 1
 
 

@@ -324,6 +324,10 @@ def _sink(row: Integration, least: int) -> Integration:
     return changed(row, told)
 
 
+def _numbers(*values: Told) -> list[Told]:
+    return [one for one in values if is_number(one)]
+
+
 def _are_all_but_few(value: Told, wholes: Iterable[Told], users: Told, least: int) -> bool:
     """Whether a number is of all but few, or of all that have a platform but few.
 
@@ -339,7 +343,7 @@ def _is_found(value: Told, of: Iterable[Told], least: int, most: Told = None) ->
     For it is not of few, or nothing of its row were told, nor more than `most` where that is told.
     Of two that are as near to each other it may be all but few of either: one rule is for both.
     """
-    known = {whole(one) for one in of if is_number(one)}
+    known = {*map(whole, _numbers(*of))}
     near = {one for one in known if leaves_few(value, one, least)}
     near |= {one for one in known if any(abs(one - other) < least for other in near)}
     return any(one < 2 * least - 1 or (is_number(most) and figure(most) < one) for one in near)
@@ -355,7 +359,7 @@ def _command(row: Command, wholes: Sequence[Told], users: Told, least: int) -> C
     if _are_all_but_few(able, wholes, None, least):
         told["installations_observable"] = WITHHELD
     # By who uses it nobody shall know how many could show it, where that is withheld.
-    of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
+    of = _numbers(*wholes, told.get("installations_observable", able))
     again = max(0, whole(row.count_failed) - whole(row.installations_failed))
     most = min([whole(row.count) - again, *map(whole, of)])
     if _is_found(row.installations, [*of, users], least, most):
@@ -385,7 +389,7 @@ def _misconfigured(
         is_known = row.share is not None and everyone
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
-    of = [one for one in (*wholes, told.get("installations_observable", able)) if is_number(one)]
+    of = _numbers(*wholes, told.get("installations_observable", able))
     if _is_found(row.installations, of, least, min([whole(row.count), *map(whole, of)])):
         return blank(row)
     if _are_all_but_few(row.installations, of, None, least):
@@ -425,7 +429,7 @@ def _per_day(
         told["days_left_out"] = WITHHELD
     had = whole(row.installation_days)
     # Those that were left out lack, too, but are told, and are of all.
-    beside = [one for one in (row.installations, users, *wholes) if is_number(one)]
+    beside = _numbers(row.installations, users, *wholes)
     lacks = [(had, row.installations), *((had + whole(row.days_left_out), of) for of in beside)]
     for each in (7,) if is_whole else range(1, 8):
         if any(leaves_few(one, each * whole(of), each * (least - 1) + 1) for one, of in lacks):
@@ -435,7 +439,7 @@ def _per_day(
             return blank(row)
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
         # By one that is told there are more days, and so installations, than lie beyond it.
-        fewest = min(map(whole, filter(is_number, (*wholes, users, *known))), default=0) - least + 1
+        fewest = min(map(whole, _numbers(*wholes, users, *known)), default=0) - least + 1
         each = 7 if is_whole else 1
         told |= {
             name: WITHHELD
