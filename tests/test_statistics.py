@@ -8,7 +8,7 @@ import gzip
 import re
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,56 @@ def test_every_form_of_an_export_gives_the_same_answers(
     assert capsys.readouterr().err == ""
 
 
+def _of_postgresql(at: datetime) -> str:
+    """Return a time as `row_to_json` gives one in a session whose zone is of the west."""
+    return at.astimezone(timezone(-timedelta(hours=8))).isoformat()
+
+
+def _of_bigquery(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+def _of_snowflake(at: datetime) -> str:
+    return f"{at.astimezone(timezone(timedelta(hours=5.5))):%Y-%m-%d %H:%M:%S.%f %z}"
+
+
+@pytest.mark.parametrize("written", [_of_postgresql, _of_bigquery, _of_snowflake])
+def test_times_are_the_same_however_a_warehouse_writes_them(
+    requests: list[bytes],
+    expected: dict[str, str],
+    tmp_path: Path,
+    written: Callable[[datetime], str],
+) -> None:
+    (source,) = as_rows(tmp_path, requests)
+    as_it_was = Path(source).read_bytes()
+    made = re.sub(
+        rb"20[0-9]{2}-[-0-9:.T]+Z",
+        lambda found: written(datetime.fromisoformat(found[0].decode())).encode(),
+        as_it_was,
+    )
+    assert made != as_it_was
+    Path(source).write_bytes(made)
+
+    assert report(tmp_path / "out", source) == expected
+
+
+def test_a_text_of_parquet_that_names_a_zone_is_a_time_of_that_zone(
+    requests: list[bytes], expected: dict[str, str], tmp_path: Path
+) -> None:
+    (source,) = as_parquet(tmp_path, requests)
+    away = "strftime({0}::timestamp + interval 9 hours, '%Y-%m-%d %H:%M:%S.%g+09') as {0}"
+    times = ", ".join(away.format(one) for one in ("window_start", "window_end"))
+    made = tmp_path / "made"
+    made.mkdir()
+    with duckdb.connect() as database:
+        for path in Path(source).iterdir():
+            replaced = "*" if path.stem in {"identifies", "groups"} else f"* replace ({times})"
+            table = database.read_parquet(str(path)).project(replaced)
+            table.write_parquet(str(made / path.name))
+
+    assert report(tmp_path / "out", str(made)) == expected
+
+
 def test_a_database_of_postgresql_gives_the_same_answers(
     requests: list[bytes], expected: dict[str, str], tmp_path: Path
 ) -> None:
@@ -163,6 +213,7 @@ def test_a_database_of_postgresql_gives_the_same_answers(
             database.execute("create schema segment")
             database.execute("set search_path = segment")
             database.execute("set timezone = 'Asia/Tokyo'")
+            database.execute("alter database postgres set datestyle = 'SQL, DMY'")
             load_postgresql(database, requests)
         found = report(tmp_path / "out", _url(address))
 

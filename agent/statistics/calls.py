@@ -22,7 +22,7 @@ from attrs import define, field
 from agent.ledger.entries import EntryError, decode
 from agent.names import RESERVED
 from agent.statistics.loaded import Loaded
-from agent.statistics.warehouse import driver, exactly, literal, quoted
+from agent.statistics.warehouse import column_of, driver, exactly, literal, quoted, zoned
 
 if TYPE_CHECKING:
     from agent.statistics.loaded import Tables
@@ -168,7 +168,7 @@ def _time(*names: str) -> str:
     """Return the first of these that is a time, in a call or the request around it."""
     around = ("received", "sent")
     found = (one if one in around else f"call.{quoted(one)}" for one in names)
-    return f"coalesce({', '.join(f'try_cast({one} as timestamptz)' for one in found)})"
+    return zoned(*found)
 
 
 def _unread(into: Warehouse) -> list[int]:
@@ -200,8 +200,7 @@ def _spread(into: Warehouse, tables: Tables, loaded: Loaded) -> list[int]:
         )
         named = ", ".join(map(quoted, columns))
         listed = ", ".join(
-            f"try_cast({_value(name)} as {kind}) as {quoted(name)}"
-            for name, kind in columns.items()
+            f"{column_of(_value(name), kind)} as {quoted(name)}" for name, kind in columns.items()
         )
         into.connection.execute(f"insert into {table} ({named}) select {listed} from {calls}")
         bad = _unusable(columns)

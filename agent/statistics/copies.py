@@ -6,7 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from agent.statistics.warehouse import WarehouseError, exactly, first_line, literal, quoted
+from agent.statistics.warehouse import (
+    WarehouseError,
+    column_of,
+    exactly,
+    first_line,
+    literal,
+    quoted,
+)
 
 if TYPE_CHECKING:
     from agent.statistics.loaded import Loaded, Tables
@@ -95,6 +102,7 @@ def load_postgres(source: str, shown: str, into: Warehouse, tables: Tables, load
         with psycopg.connect(source) as database:
             database.read_only = True
             database.execute("set timezone = 'UTC'")
+            database.execute("set datestyle = 'ISO'")
             found = database.execute(
                 # Also those that may not be read: that is an error then, and not no events.
                 "select relname::text, attname::text from pg_catalog.pg_attribute"
@@ -142,7 +150,7 @@ def _insert(
     names = [one for one in columns if one in set(has)]
     if not names:
         return 0
-    listed = ", ".join(f"try_cast({quoted(one)} as {columns[one]})" for one in names)
+    listed = ", ".join(column_of(quoted(one), columns[one]) for one in names)
     inserted: int = into.rows(
         f"insert into {table} ({', '.join(map(quoted, names))}) select {listed} from {relation}"
     )[0][0]

@@ -128,6 +128,24 @@ def part_of(tell: Tell, begin: float, end: float) -> Tell:
     return lambda done: tell(begin + (end - begin) * done / 100)
 
 
+def zoned(*values: str) -> str:
+    """Return the first value that is a time, with its zone, UTC if it names none; or null.
+
+    Snowflake's text of one has a blank before the zone, which DuckDB does not know.
+    """
+    blank = "' ([+-][0-9])', '\\1'"
+    texts = (f"regexp_replace({one}::varchar, {blank})" for one in values)
+    # Those of Snowflake last: it costs to look for them.
+    tried = (f"try_cast({one} as timestamptz)" for one in (*values, *texts))
+    return f"coalesce({', '.join(tried)})"
+
+
+def column_of(value: str, kind: str) -> str:
+    """Return a value as a column of ours has it, or null: times in UTC, without a zone."""
+    # DuckDB drops the zone of a text that it is to read as a time without one.
+    return f"try_cast({zoned(value) if 'TIME' in kind else value} as {kind})"
+
+
 def quoted(name: str) -> str:
     """Return a name as SQL has it."""
     return '"' + name.replace('"', '""') + '"'
