@@ -775,7 +775,7 @@ def kind(name: str, crashes: Told, version: str = "v1.13.0") -> CrashKind:
             [],
             "No hour is known in which a version ran whose crashes could be seen.",
         ),
-        ([], [], "It is withheld as a whole: any of it would tell of single installations."),
+        ([], [], "It is withheld as a whole: by sums, single installations would be found in it."),
     ],
 )
 def test_which_version_crashed_most_is_said_as_far_as_it_is_told(

@@ -40,7 +40,7 @@ from agent.statistics.blanks import whole
 from agent.statistics.hiding import Cell, hide
 from agent.statistics.page import About, render
 from agent.statistics.report import csv_files
-from agent.statistics.shown import Shown
+from agent.statistics.shown import Minor, Shown
 from agent.statistics.withhold import withhold
 
 WEEK = date(2026, 11, 2)
@@ -1709,10 +1709,42 @@ def test_a_kind_of_few_and_crashes_between_versions_are_not_what_is_left_of_a_ro
 
 
 def test_kinds_are_left_out_if_not_even_one_can_be_withheld() -> None:
-    shown = crashed("v1.14.0", 0, 0, ("panic", 4, 4), ("oom", 4, 4))
+    shown = crashed("v1.14.0", 0, 0, ("panic", 2, 2), ("oom", 2, 2))
 
     assert [one.crashes for one in shown.crashes] == [0]
     assert shown.crash_kinds == ()
+
+
+def test_several_hidden_numbers_give_way_together() -> None:
+    """No large one is withheld for what the small ones can be among themselves."""
+    minors = {"1.25": 1, "1.27": 4, "1.28": 4, "1.29": 13, "1.30": 16, "1.31": 69}
+    shown = on_minors(minors)
+
+    withheld = {one.kubernetes_minor for one in shown if one.installations is WITHHELD}
+    assert withheld == {"1.25", "1.27", "1.28"}
+
+
+def test_what_is_hidden_must_give_way_as_far_as_each_must_go() -> None:
+    # With 1 and 2 alone the 2 could be no 5.
+    shown = on_minors({"1.25": 1, "1.27": 2, "1.29": 13, "1.30": 84})
+
+    assert sum(one.installations is WITHHELD for one in shown) == 3
+
+
+def on_minors(minors: Mapping[str, int]) -> Sequence[Minor]:
+    everyone = sum(minors.values())
+    places = [
+        Kubernetes(
+            week=WEEK,
+            kubernetes_minor=minor,
+            distribution="eks",
+            installations=many,
+            installations_all=everyone,
+        )
+        for minor, many in minors.items()
+    ]
+    active = [Active(week=WEEK, installations=everyone)]
+    return withhold(Answers(active, kubernetes_adoption=places), 5).kubernetes_minors
 
 
 def test_who_crashed_in_all_is_not_told_beside_a_kind_that_is_withheld() -> None:

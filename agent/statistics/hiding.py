@@ -1,9 +1,10 @@
 """Which numbers must be hidden besides the small ones, so that no sum gives these away. Pure.
 
 Numbers that add up are edges of a graph, sums its nodes: what goes into a node is as much as what
-comes out of it. A small number is safe if it lies on a ring of hidden ones: all of the ring can be
-other numbers together, and nothing that is told changes. So for each small number the ring is
-found that hides the least, of numbers that are large enough to give way.
+comes out of it. A small number is safe if it lies on rings of hidden ones: all of a ring can be
+other numbers together, and nothing that is told changes. So for each small number for which what
+is hidden already does not give way as far as it must, the ring is found that hides the least, of
+numbers that are large enough.
 
 What it promises: by addition and subtraction of all that is told, a hidden number below
 `least` can still be each from 1 to `least`, if it is not known to be more; and any other can be at
@@ -13,7 +14,7 @@ least `least` different numbers.
 from __future__ import annotations
 
 import heapq
-from collections import defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Hashable, Iterable, Sequence, Set
 from itertools import count
 from math import inf
@@ -25,6 +26,8 @@ Node: TypeAlias = Hashable
 OUTSIDE: Node = None
 """Where numbers come from and go to that are in no other sum."""
 _HIDDEN_ALREADY = 1e-3
+_ANY = 1 << 53
+"""As far as a number can rise."""
 
 
 @frozen
@@ -52,6 +55,8 @@ def hide(
     """
     hidden = {one.name for one in cells if one.is_small or one.name in also}
     for one in sorted((one for one in cells if one.is_small), key=_order):
+        if _has_room(one, [other for other in cells if other.name in hidden], least):
+            continue
         ring = _ring(one, cells, hidden, least)
         if ring is None:
             return None
@@ -68,6 +73,56 @@ def room(value: int, least: int, floor: int = 1) -> tuple[int, int]:
     if value <= least:
         return max(0, value - max(1, floor)), least - value
     return least - 1, 0
+
+
+def _has_room(cell: Cell, hidden: Iterable[Cell], least: int) -> bool:
+    """Whether hidden numbers, all together, give way as far as a small one must be able to go."""
+    down, up = room(cell.value, least, cell.floor)
+    falls: defaultdict[Node, Counter[Node]] = defaultdict(Counter)
+    rises: defaultdict[Node, Counter[Node]] = defaultdict(Counter)
+    for one in hidden:
+        if one.name == cell.name:
+            continue
+        spare = max(0, one.value - one.floor)
+        for ways, ahead, back in ((falls, spare, _ANY), (rises, _ANY, spare)):
+            ways[one.tail][one.head] += ahead
+            ways[one.head][one.tail] += back
+    return _carries(falls, cell, down) and _carries(rises, cell, up)
+
+
+def _carries(ways: defaultdict[Node, Counter[Node]], cell: Cell, many: int) -> bool:
+    """Whether so many can go from a cell's head back to its tail, by all ways together.
+
+    It is found way by way, as Ford and Fulkerson do; what goes on one can be sent back by another.
+    """
+    while many > 0 and cell.head != cell.tail:
+        way = _way(ways, cell.head, cell.tail)
+        if not way:
+            return False
+        step = min(many, *(ways[tail][head] for tail, head in way))
+        for tail, head in way:
+            ways[tail][head] -= step
+            ways[head][tail] += step
+        many -= step
+    return True
+
+
+def _way(
+    ways: defaultdict[Node, Counter[Node]], start: Node, end: Node
+) -> Sequence[tuple[Node, Node]]:
+    before: dict[Node, Node] = {start: start}
+    waiting = deque([start])
+    while waiting and end not in before:
+        node = waiting.popleft()
+        for to, many in ways[node].items():
+            if many and to not in before:
+                before[to] = node
+                waiting.append(to)
+    way: list[tuple[Node, Node]] = []
+    while end in before and end != start:
+        way.append((before[end], end))
+        end = before[end]
+    return way
 
 
 def _ring(

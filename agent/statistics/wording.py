@@ -23,7 +23,7 @@ MAX_NAMES = 4
 """Of a list in a sentence."""
 NOTHING = "Nothing of it is told of the week."
 TOO_FEW = "It is withheld: it would tell of single installations."
-AS_A_WHOLE = "It is withheld as a whole: any of it would tell of single installations."
+AS_A_WHOLE = "It is withheld as a whole: by sums, single installations would be found in it."
 SO_FEW = "It is withheld: too few installations reported in the week to tell of them."
 NOBODY = "Nobody reported in the week."
 
