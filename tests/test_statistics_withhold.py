@@ -758,6 +758,38 @@ def test_clusters_are_withheld_like_installations(without: int, told: Told) -> N
     assert one.installations_without_cluster == told
 
 
+@pytest.mark.parametrize(
+    ("gone", "shared", "told"), [(9, 0, 25), (10, 0, WITHHELD), (14, 0, 25), (10, 6, 25)]
+)
+def test_clusters_do_not_tell_which_few_without_one_have_gone(
+    gone: int, shared: int, told: Told
+) -> None:
+    """Where each has a cluster of its own, or none, what clusters do not tell have none."""
+    clusters = 225 - shared
+    before = Active(
+        week=WEEK,
+        installations=250,
+        installations_new=250,
+        clusters=clusters,
+        clusters_new=clusters,
+        installations_without_cluster=25,
+    )
+    after = evolve(
+        before,
+        week=WEEK + timedelta(7),
+        installations_new=14,
+        installations_kept=236,
+        installations_gone=14,
+        clusters_new=gone,
+        clusters_kept=clusters - gone,
+        clusters_gone=gone,
+    )
+    one, two = withhold(Answers([before, after]), 5).active_installations
+
+    assert (two.installations_gone, two.clusters_gone) == (14, gone)
+    assert (one.installations_without_cluster, two.installations_without_cluster) == (25, told)
+
+
 def test_few_clusters_of_many_installations_are_not_told() -> None:
     row = Active(week=WEEK, installations=60, clusters=4, clusters_new=4, clusters_kept=0)
     (one,) = withhold(Answers([row]), 5).active_installations
@@ -1071,6 +1103,24 @@ def test_nothing_is_told_of_who_tried_where_all_that_failed_did() -> None:
     (one,) = of_platform(users=8, notification_failures=[row]).notification_failures
 
     assert {one.installations, one.failed_all, one.installations_observed} == {WITHHELD}
+
+
+@pytest.mark.parametrize(("attempts", "told"), [(257, WITHHELD), (258, 142)])
+def test_who_failed_of_several_reasons_does_not_tell_who_tried(attempts: int, told: Told) -> None:
+    """So often some failed again that no more than 23 of the 24 can have tried, or just 24."""
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=11,
+        installations_failed=11,
+        installations_observed=20,
+        failed=142,
+        attempts=attempts,
+    )
+    other = evolve(row, reason="other", installations=9, installations_failed=9, failed=112)
+    rows = of_platform(users=24, notification_failures=[row, other]).notification_failures
+
+    assert rows[0].failed == told
+    assert (rows[1].failed is WITHHELD) == (told is WITHHELD)
 
 
 def test_of_those_of_whom_it_is_withheld_how_many_they_are_nobody_says_who_are_all_but_few() -> (

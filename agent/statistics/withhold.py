@@ -180,23 +180,42 @@ def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
         *_came_and_went(rows, "installations", least),
         *_came_and_went(rows, "clusters", least),
     }
+    each_has_its_own = False
     for at, row in enumerate(rows):
         told: dict[str, Told] = {name: WITHHELD for week, name in hidden if week == at}
+        shown = changed(row, told)
+        more = whole(row.installations) - whole(row.clusters)
+        more -= whole(row.installations_without_cluster)
         if is_few(row.installations, least):
             told = dict.fromkeys(numbers(Active), WITHHELD)
-        elif _tells_of_clusters(row, least):
+        elif _tells_of_clusters(row, more, least) or (
+            each_has_its_own and not more and _tells_who_went(shown, least)
+        ):
             told["installations_without_cluster"] = WITHHELD
+        each_has_its_own = not more and "installations_without_cluster" not in told
         yield changed(row, told)
 
 
-def _tells_of_clusters(row: Active, least: int) -> bool:
+def _tells_of_clusters(row: Active, more: int, least: int) -> bool:
     """Whether few name no cluster, or one, or one that another names, too.
 
     Fewer clusters than installations tell that there is one: none is not told apart from few.
     """
     without = whole(row.installations_without_cluster)
-    more = whole(row.installations) - without - whole(row.clusters)
     return without < least or leaves_few(without, row.installations, least) or is_few(more, least)
+
+
+def _tells_who_went(row: Active, least: int) -> bool:
+    """Whether few of those that name no cluster came or went, where each other has its own."""
+    parts = (
+        [getattr(row, f"{what}_{part}") for what in ("installations", "clusters")]
+        for part in _PARTS
+    )
+    return any(
+        is_few(abs(whole(one) - whole(of)), least)
+        for one, of in parts
+        if is_number(one) and is_number(of)
+    )
 
 
 def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[int, str]]:
@@ -501,7 +520,7 @@ def _failures(
             for one in group
             if not _are_all_but_few(one.installations_failed, known, has, least)
         )
-        most = whole(attempts) - max(again, default=0)
+        most = whole(attempts) - sum(again)
         if _is_found(observed, [*known, has], least, most):
             yield from map(blank, group)
             continue
