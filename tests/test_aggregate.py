@@ -125,6 +125,23 @@ def test_a_crossed_rotation_is_told() -> None:
     assert collection(windows, NOW - NOW % HOUR - T0)["rotations_crossed"] == 1
 
 
+@pytest.mark.parametrize(
+    ("opened", "at", "first"),
+    [
+        pytest.param((), 5, 10, id="none-open"),
+        pytest.param((7, 9), 5, 7, id="before-the-oldest"),
+        pytest.param((7, 9), 8, 8, id="behind-the-oldest"),
+    ],
+)
+def test_a_first_start_tells_of_no_time_before_its_oldest_window(
+    opened: tuple[int, ...], at: int, first: int
+) -> None:
+    windows = Windows(HOUR)
+    fold(windows, *(seen(hour * HOUR) for hour in opened))
+
+    assert windows.told_from(T0 + at * HOUR, now_seconds=NOW + 60) == T0 + first * HOUR
+
+
 def test_the_oldest_window_is_told() -> None:
     windows = Windows(HOUR)
     before = windows.oldest()

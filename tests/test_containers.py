@@ -19,6 +19,7 @@ from agent.counting import Counting
 from agent.instances import LEFT_SECONDS, MAX_LEFT
 from agent.model import Identity
 from agent.rules import RuleSet
+from agent.source.discovery import read_pod
 from agent.source.switches import MAX_PODS
 from agent.state.document import Document, decode
 from tests.agents import (
@@ -663,6 +664,88 @@ async def test_a_pod_that_finished_before_its_turn_was_not_read_to_its_end(
         await until(lambda: len(world.reports()) > left + 3)
 
     assert "gap_seconds_unreadable" in world.reports()[-1]
+
+
+async def test_a_pod_that_finished_and_left_before_its_log_was_opened_is_not_silent(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Of a follow that has just begun no Cursor stands in State."""
+    async with lab(tmp_path, ruleset) as world:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        write(pod, world, 10)
+        pod.evict(at=world.clock.ns())
+        relabel(world, pod, "another")
+        found = world.cluster.server.store.get(PODS, NAMESPACE, pod.name)
+        async with world.agent() as agent:
+            assert agent.pipeline is not None
+            containers = agent.pipeline.containers
+            containers.pod_changed(read_pod(found, frozenset()))
+            containers._leave(pod.uid)
+            left = len(world.reports())
+            await until(lambda: len(world.reports()) > left + 3)
+
+    assert "gap_seconds_unreadable" in world.reports()[-1]
+
+
+async def test_a_pod_that_comes_back_finished_and_leaves_unread_is_not_silent(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """Its status names no instance any more, but the Cursor of one stands in State."""
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        picture = containers.pods[pod.uid]
+        await leave(world, pod, agent)
+        write(pod, world, 10, seed=2)
+        containers.pod_changed(attrs.evolve(picture, is_finished=True, containers=()))
+        containers._leave(pod.uid)
+        left = len(world.reports())
+        await until(lambda: len(world.reports()) > left + 3)
+
+    assert "gap_seconds_unreadable" in world.reports()[-1]
+
+
+async def test_of_a_finished_pod_that_left_nothing_is_kept_after_a_day(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    async with lab(tmp_path, ruleset, window_seconds=3600) as world, world.agent() as agent:
+        assert agent.pipeline is not None
+        document, containers = agent.pipeline.counting.document, agent.pipeline.containers
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        write(pod, world, 10)
+        await until(lambda: bool(containers.follows))
+        pod.evict(at=world.clock.ns())
+        await until(lambda: containers.pods[pod.uid].is_finished and not containers.follows)
+        relabel(world, pod, "another")
+        await until(lambda: pod.uid in document.left)
+        assert containers._finished == {pod.uid}
+        world.clock.moved += LEFT_SECONDS + 3600
+        await until(lambda: not document.left)
+
+        assert not containers._finished
+
+
+async def test_what_the_status_of_an_evicted_pod_does_not_name_has_ended(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """The object stays, and nobody would tell of its containers any more."""
+    async with lab(tmp_path, ruleset) as world, world.agent() as agent:
+        pod = world.cluster.botkube(NAMESPACE, at=world.clock.ns())
+        truth = write(pod, world, 10)
+        await until(lambda: missing(truth, world) == {})
+        assert agent.pipeline is not None
+        containers = agent.pipeline.containers
+        pod.log().end(at=world.clock.ns())
+        status = {"phase": "Failed", "reason": "Evicted", "containerStatuses": None}
+        world.cluster.server.store.merge(PODS, NAMESPACE, pod.name, {"status": status})
+        await until(lambda: not containers.follows)
+        await until(lambda: "pod_gone" in world.gaps())
+
+        assert pod.uid in containers.pods
+    assert missing(truth, world) == {}
 
 
 async def test_all_pods_are_asked_for_only_if_one_is_missing(

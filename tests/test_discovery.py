@@ -25,6 +25,7 @@ from agent.source.discovery import (
     MAX_EVENT_BYTES,
     MAX_PAGES,
     MIN_WATCH_SECONDS,
+    WATCH_HOLDS_SECONDS,
     WATCH_SECONDS,
     Pod,
     Pods,
@@ -56,6 +57,7 @@ class Scene:
     names: dict[str, str] = attrs.field(factory=dict)
     changes: Counter[str] = attrs.field(factory=Counter)
     lists: list[int] = attrs.field(factory=list)
+    answers: list[int] = attrs.field(factory=list)
     missing: int = 0
 
     def changed(self, pod: Pod) -> None:
@@ -67,6 +69,9 @@ class Scene:
 
     def listed(self, error: ApiError | None) -> None:
         self.lists.append(200 if error is None else error.status)
+
+    def asked(self, error: ApiError | None) -> None:
+        self.answers.append(200 if error is None else error.status)
 
     def may_not_watch(self) -> None:
         self.missing += 1
@@ -109,6 +114,7 @@ def play(
                     random=random.Random(1),
                     listed=scene.listed,
                     may_not_watch=scene.may_not_watch,
+                    asked=scene.asked,
                 )
             )
             await script(scene)
@@ -245,6 +251,43 @@ def test_without_the_right_to_watch_the_list_is_asked_for_again_and_again() -> N
 
     assert 10 <= len(scene.lists) <= 60
     assert scene.missing > 0
+
+
+# Whether it would be told of who comes
+
+
+def test_a_watch_that_stays_silent_is_an_answer() -> None:
+    async def script(_scene: Scene) -> None:
+        await sleep(60)
+
+    scene = play(script)
+
+    assert (scene.answers, scene.lists) == ([200, 200], [200])
+
+
+def test_a_watch_that_is_too_old_is_no_answer_before_it_says_so() -> None:
+    async def script(scene: Scene) -> None:
+        await sleep(WATCH_HOLDS_SECONDS / 2)
+        assert (len(scene.calls(WATCH)), scene.lists) == (1, [200])
+        scene.cluster.server.expire_watches()
+        await sleep(5)
+
+    scene = play(script)
+
+    assert (scene.answers[:3], scene.lists) == ([200, 410, 200], [200, 200])
+
+
+def test_a_watch_that_ends_well_is_an_answer_however_soon() -> None:
+    async def script(_scene: Scene) -> None:
+        await sleep(60)
+
+    def end(scene: Scene) -> None:
+        scene.fault(Cut("eof", after_bytes=0), verb=WATCH, times=None)
+
+    scene = play(script, end)
+
+    assert (set(scene.answers), scene.lists) == ({200}, [200])
+    assert len(scene.answers) >= len(scene.calls(WATCH))
 
 
 # How often it asks

@@ -10,9 +10,20 @@ from agent import instances
 from agent.aggregate import Instance, SeriesKey, Windows
 from agent.counting import Counting
 from agent.instances import LEFT_SECONDS, MAX_INSTANCES
-from agent.model import CRASHED, NANOS, Cursor, Gap
+from agent.model import CRASHED, NANOS, Container, Cursor, Gap
 from agent.state.document import Document
 from tests.test_counting import NOW, counts
+
+
+def test_a_version_that_becomes_known_is_written_at_once() -> None:
+    container = Container("botkube", "botkube-x", "uid", "botkube", "containerd://1")
+    counting = counts(Document(b"", "", Windows(3600)))
+    instances.instance_of(counting, container, "other")
+    before = counting.is_dirty, counting.is_urgent
+    instances.instance_of(counting, container, "v1.14.0")
+
+    assert before == (False, False)
+    assert (counting.is_dirty, counting.is_urgent) == (True, True)
 
 
 def test_instances_that_have_ended_are_bounded() -> None:
@@ -72,6 +83,17 @@ def test_what_was_not_read_of_a_forgotten_instance_is_a_gap(
     counting = forgotten(cursor, left=left)
 
     assert [*counting.gaps] == [Gap("pod_gone", *gap)]
+
+
+def test_at_a_first_start_what_was_never_read_is_a_gap_from_the_first_window_on() -> None:
+    """Before that there was no agent."""
+    document = Document(b"", "", Windows(3600))
+    document.instances = {"uid/1": Instance(began_seconds=NOW - 5 * 3600)}
+    counting = counts(document)
+    instances.forget(counting, ["uid/1"], [], now_seconds=NOW + 100)
+
+    assert NOW % 3600 == 0
+    assert [*counting.gaps] == [Gap("pod_gone", NOW * NANOS, (NOW + 100) * NANOS)]
 
 
 def test_an_instance_that_was_read_to_its_end_is_forgotten_without_a_gap() -> None:
