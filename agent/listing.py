@@ -13,6 +13,8 @@ from agent.instances import LEFT_SECONDS
 
 REFUSED = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 """Answers that asking again does not change."""
+_EARLIER = ""
+"""In place of a selection's name, which State may not hold: any that there was."""
 
 
 @define
@@ -47,12 +49,25 @@ class Listing:
         """Whether none may be listed: whether there is a BotKube nobody knows."""
         return self.refused >= self.settled
 
-    def unseen_since(self, start_seconds: int, end_seconds: int) -> list[float]:
-        """Return since when nobody knows who came in a window."""
+    def unseen_since(self, start_seconds: int, end_seconds: int) -> float | None:
+        """Return since when nobody knows who came in a window, to any of the selections."""
         since = [
             at for at, until in self.unseen.values() if at < end_seconds and start_seconds < until
         ]
-        return [*since, *(at for at in self.failing.values() if at < end_seconds)]
+        return min(
+            [*since, *(at for at in self.failing.values() if at < end_seconds)], default=None
+        )
+
+    def blind_since(self, closed_until: int, *, now: float) -> int | None:
+        """Return since when nobody knows who came, as windows that are open will have to tell."""
+        since = [at for at, until in self.unseen.values() if closed_until < until]
+        since += [at for at in self.failing.values() if now - at >= self.patience]
+        return int(min(since)) if since else None
+
+    def go_on(self, blind_since: int | None, until: int) -> None:
+        """Take up what nobody knew when an earlier process noted it last."""
+        if blind_since is not None:
+            self.unseen[_EARLIER] = blind_since, until
 
     def is_awaited(self, end_seconds: int, *, now: float) -> bool:
         """Whether a window waits for word of who has come."""

@@ -126,10 +126,9 @@ class Pipeline:
         if self.listing.is_blind and not self.containers.follows:
             # Whether there is a BotKube nobody knows: that is not the same as that there is none.
             return [start_seconds]
-        return [
-            *self.listing.unseen_since(start_seconds, end_seconds),
-            *self.containers.unreadable(start_seconds, end_seconds),
-        ]
+        unseen_since = self.listing.unseen_since(start_seconds, end_seconds)
+        of_containers = self.containers.unreadable(start_seconds, end_seconds)
+        return [*([] if unseen_since is None else [unseen_since]), *of_containers]
 
     def _may_close(self, end_seconds: int) -> bool:
         """Whether a window waits for nothing: no log, nor word of who has come, for a while."""
@@ -166,12 +165,23 @@ class Pipeline:
                     may_close=self._may_close,
                     unreadable=self._unreadable,
                 )
+            self._note_blind()
             self._hold_back()
             self.outbox.offer()
             await self._commit_if_due()
             await self.counting.ledger.save()
             if self.options.slots and self._has_drained():
                 self.is_drained.set()
+
+    def _note_blind(self) -> None:
+        """Have the document know what this process alone would: since when who came is unknown."""
+        document = self.counting.document
+        closed = document.windows.closed_until
+        since = self.listing.blind_since(closed, now=self.world.clock())
+        if since != document.blind_since:
+            document.blind_since = since
+            self.counting.is_dirty = True
+            self.counting.is_urgent |= since is not None
 
     def _has_drained(self) -> bool:
         document, containers = self.counting.document, self.containers
@@ -362,6 +372,11 @@ async def run(
                     options.containers,
                     options.pace,
                 )
+                document = counting.document
+                listing = Listing(
+                    len(options.namespaces) * len(options.selectors), options.pace.unreadable
+                )
+                listing.go_on(document.blind_since, document.saved_seconds)
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
                 outbox.may_send.set()  # the beginning's last act was a look at the switches
                 pipeline = Pipeline(
@@ -374,9 +389,7 @@ async def run(
                     check,
                     begun.note,
                     begun.later,
-                    Listing(
-                        len(options.namespaces) * len(options.selectors), options.pace.unreadable
-                    ),
+                    listing,
                 )
                 started(pipeline)
                 tasks = [

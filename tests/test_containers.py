@@ -417,6 +417,54 @@ async def test_who_came_and_went_while_pods_could_not_be_listed_may_be_lost(
     assert all("gap_seconds_unreadable" in report for report in world.reports()[told:])
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_who_came_while_pods_could_not_be_listed_is_not_forgotten_by_a_restart(
+    tmp_path: Path, ruleset: RuleSet, *, is_refused: bool, is_killed: bool
+) -> None:
+    """A new agent may list them at once, and nothing tells it that the one before could not."""
+    namespaces = NAMESPACE, OTHER
+    async with lab(tmp_path, ruleset, namespaces=namespaces, window_seconds=3600) as world:
+        world.cluster.namespace(OTHER)
+        one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        truth = write(one, world, 10)
+        async with world.agent() as agent:
+            assert agent.pipeline is not None
+            pipeline = agent.pipeline
+            await an_hour_is_reported(world)
+            told = len(world.reports())
+            fault = Answer(403) if is_refused else Answer(500)
+            where = f"/namespaces/{OTHER}/pods$"
+            lasting = world.cluster.server.faults.add(fault, path=where, times=None)
+            world.cluster.server.end_watches()
+            listing = pipeline.listing
+            await until(lambda: bool(listing.refused or listing.failing))
+            if not is_refused:
+                world.clock.moved += PACE.unreadable  # less than that is not waited for
+            await until(lambda: pipeline.counting.document.blind_since is not None)
+            if is_killed:
+                await until(lambda: saved(world).blind_since is not None)
+                late = saved(world).saved_seconds - (saved(world).blind_since or 0)
+                assert late < 60 + (not is_refused) * PACE.unreadable
+                await world.kill(agent)
+            else:
+                await world.finish(agent)
+        world.cluster.server.faults.schedules.remove(lasting)
+        async with world.agent(seed=2):
+            for _ in range(3):
+                await an_hour_is_reported(world)
+            await until(lambda: missing(truth, world) == {})
+            assert saved(world).blind_since is None
+
+    gaps = ["gap_seconds_unreadable" in one for one in world.reports()[told:]]
+    assert gaps[0]
+    assert not any(gaps[1:])
+
+
+def saved(world: Lab) -> Document:
+    return decode((world.folder / "state.json").read_bytes())
+
+
 async def refused_for_a_while(world: Lab, agent: Agent, where: str) -> None:
     """Let pods not be listed within a window that is open before and after."""
     assert agent.pipeline is not None

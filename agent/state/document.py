@@ -51,8 +51,9 @@ class Document:
     whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
     by an orderly stop, `off_seconds` by a switch in the cluster. `not_before` and `off_noted` are
     what the installation's were that this goes by; None where an older release wrote it. `left` is
-    which pods left the selection and may come back, by uid, and when they did. `kubernetes` is
-    what the cluster is, as it is known to be since `learned_seconds`.
+    which pods left the selection and may come back, by uid, and when they did. `blind_since`
+    is since when nobody knows which pods came, where open windows have yet to tell so. `kubernetes`
+    is what the cluster is, as it is known to be since `learned_seconds`.
     """
 
     key: bytes
@@ -82,6 +83,7 @@ class Document:
     off_seconds: int | None = None
     not_before: int | None = None
     off_noted: int | None = None
+    blind_since: int | None = None
     saved_seconds: int = 0
 
     @property
@@ -122,6 +124,7 @@ def _json(document: Document) -> bytes:
             "off_seconds": document.off_seconds,
             "not_before": document.not_before,
             "off_noted": document.off_noted,
+            "blind_since": document.blind_since,
             "saved_seconds": document.saved_seconds,
             "windows": {
                 "seconds": document.windows.seconds,
@@ -188,6 +191,7 @@ def decode(data: bytes) -> Document:
             off_seconds=_second_or_none(found.get("off_seconds")),
             not_before=_second_or_none(found.get("not_before")),
             off_noted=_second_or_none(found.get("off_noted")),
+            blind_since=_second_or_none(found.get("blind_since")),
             saved_seconds=_second(found["saved_seconds"]),
             windows=Windows(
                 _length(windows["seconds"]),
