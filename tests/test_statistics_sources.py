@@ -156,6 +156,7 @@ def test_what_segment_keeps_is_read_from_its_folder(
     hidden = tmp_path / "segment-logs" / ".trash"
     hidden.mkdir()
     write(hidden / "odd.ndjson", [b"not JSON"])
+    write(tmp_path / "segment-logs" / "._odd.ndjson", [b"not JSON"])
 
     assert report(tmp_path / "out", str(tmp_path / "segment-logs")) == expected
     assert capsys.readouterr().err == ""

@@ -265,7 +265,10 @@ def _refuse(error: OSError) -> None:
 
 
 def _is_export(name: str) -> bool:
-    return name.endswith((*SUFFIXES, *_NOT_UNPACKED, ".gz", ".parquet", ".report"))
+    # What begins with a dot belongs to a file system, or to a copy that is under way.
+    return not name.startswith(".") and name.endswith(
+        (*SUFFIXES, *_NOT_UNPACKED, ".gz", ".parquet", ".report")
+    )
 
 
 def _load_files(
