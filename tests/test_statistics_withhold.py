@@ -1057,6 +1057,19 @@ def test_who_alone_failed_does_not_tell_how_many_at_most_did_anything(
     )
 
 
+@pytest.mark.parametrize(("failed", "is_told"), [(35, True), (36, False), (39, False), (40, True)])
+def test_how_often_a_command_failed_does_not_tell_of_how_many_at_most(
+    failed: int, *, is_told: bool
+) -> None:
+    """All forty used it, and those of whom it failed once each: so all but one to four."""
+    failures = {"installations_failed": failed, "count_failed": failed}
+    row = evolve(FEW_ROWS["commands"], installations=40, count=90, **failures)
+    (one,) = of_platform(commands=[row]).commands
+
+    assert (one.installations, one.count) == (40, 90)
+    assert {one.installations_failed, one.count_failed} == {failed if is_told else WITHHELD}
+
+
 @pytest.mark.parametrize("used", [6, 7, 8, 10, 11])
 def test_all_but_few_of_two_that_are_near_each_other_are_withheld_alike(used: int) -> None:
     """Eleven could show it, twelve have the platform: seven is all but few of the eleven alone."""
@@ -1088,6 +1101,27 @@ def test_failures_do_not_tell_how_many_failed_at_most(failed: int, told: Told) -
     )
     (one,) = of_platform(notification_failures=[row]).notification_failures
 
+    assert (one.installations_failed, one.failed) == (WITHHELD, told)
+
+
+@pytest.mark.parametrize(("failed", "told"), [(36, WITHHELD), (39, WITHHELD), (40, 40)])
+def test_failures_do_not_tell_how_many_of_those_with_whole_days_failed_at_most(
+    failed: int, told: Told
+) -> None:
+    """Of sixty who have the platform forty have whole days, and all but few of these failed."""
+    days = evolve(FEW_ROWS["events_per_day"], installations=40, installation_days=200)
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=36,
+        installations_failed=36,
+        installations_observed=37,
+        failed=failed,
+        attempts=900,
+    )
+    shown = of_platform(users=60, events_per_day=[days], notification_failures=[row])
+    (one,) = shown.notification_failures
+
+    assert shown.events_per_day[0].installations == 40
     assert (one.installations_failed, one.failed) == (WITHHELD, told)
 
 
@@ -1202,6 +1236,42 @@ def test_a_quantile_does_not_tell_how_many_days_there_are_at_least(
     assert {name for name in QUANTILES if getattr(one, name) == 7} == told
 
 
+@pytest.mark.parametrize(("observed", "is_told"), [(44, False), (45, True)])
+def test_a_quantile_does_not_tell_how_many_of_those_observed_have_days_at_least(
+    observed: int, *, is_told: bool
+) -> None:
+    """Of 44 observed 41 at least would have the 281 days: so one to three have none."""
+    row = evolve(
+        FEW_ROWS["events_per_day"], installations=observed - 1, installation_days=7 * observed - 7
+    )
+    hours = Completeness(week=WEEK, reason="observed", hours=900, installations=observed)
+    (one,) = of_platform(users=60, events_per_day=[row], completeness=[hours]).events_per_day
+
+    assert (one.installations, one.median) == (WITHHELD, 1)
+    assert {one.p10, one.p90} == {1 if is_told else WITHHELD}
+
+
+@pytest.mark.parametrize(
+    ("users", "is_whole", "told"), [(60, False, WITHHELD), (61, False, 1), (60, True, 1)]
+)
+def test_of_a_week_that_is_not_whole_a_quantile_does_not_tell_how_many_have_days_at_least(
+    users: int, *, is_whole: bool, told: Told
+) -> None:
+    """Beside a median lie 28: 57 days are of as many, where the data have but one of the week."""
+    row = evolve(FEW_ROWS["events_per_day"], installations=57, installation_days=57)
+    hours = Completeness(
+        week=WEEK,
+        is_complete=False,
+        reason="observed",
+        hours=900,
+        installations=99,
+        is_whole=is_whole,
+    )
+    (one,) = of_platform(users=users, events_per_day=[row], completeness=[hours]).events_per_day
+
+    assert (one.installations, one.median) == (WITHHELD, told)
+
+
 @pytest.mark.parametrize(
     ("days", "left_out", "told"),
     [(313, 36, WITHHELD), (313, 37, 313), (313, 60, 313), (285, 36, 285)],
@@ -1231,6 +1301,23 @@ def test_days_left_out_of_others_do_not_tell_which_were_none(days: int, told: To
     shown = of_platform(users=60, events_per_day=[row], completeness=[observed])
 
     assert [one.installation_days for one in shown.events_per_day] == [told]
+
+
+@pytest.mark.parametrize(("left_out", "told"), [(334, 330), (335, WITHHELD), (340, WITHHELD)])
+def test_days_left_out_do_not_tell_of_few_that_had_whole_days_without_the_platform(
+    left_out: int, told: Told
+) -> None:
+    """Of 693 that all 99 have, 28 that are neither left out nor of Slack can be of four alone."""
+    row = evolve(
+        FEW_ROWS["events_per_day"],
+        installations=55,
+        installation_days=330,
+        days_left_out=left_out,
+    )
+    observed = Completeness(week=WEEK, reason="observed", hours=900, installations=99)
+    (one,) = of_platform(users=60, events_per_day=[row], completeness=[observed]).events_per_day
+
+    assert (one.installations, one.installation_days, one.days_left_out) == (55, told, left_out)
 
 
 @pytest.mark.parametrize(("clusters", "told"), [(85, 10), (86, WITHHELD), (89, WITHHELD), (90, 10)])
@@ -1280,6 +1367,27 @@ def test_attempts_do_not_tell_of_few_that_had_whole_days_and_tried_nothing(
 
     assert shown.events_per_day[0].installations == days
     assert shown.notification_failures[0].installations_observed == told
+
+
+@pytest.mark.parametrize(("attempts", "told"), [(36, WITHHELD), (39, WITHHELD), (40, 40)])
+def test_attempts_do_not_tell_how_many_of_those_with_whole_days_tried_at_most(
+    attempts: int, told: Told
+) -> None:
+    """Of sixty who have the platform forty have whole days, and all but few of these tried."""
+    days = evolve(FEW_ROWS["events_per_day"], installations=40, installation_days=200)
+    row = evolve(
+        FEW_ROWS["notification_failures"],
+        installations=20,
+        installations_failed=20,
+        installations_observed=36,
+        failed=20,
+        attempts=attempts,
+    )
+    shown = of_platform(users=60, events_per_day=[days], notification_failures=[row])
+    (one,) = shown.notification_failures
+
+    assert shown.events_per_day[0].installations == 40
+    assert (one.installations_observed, one.attempts) == (WITHHELD, told)
 
 
 @pytest.mark.parametrize(("failed", "told"), [(30, 30), (39, WITHHELD)])
