@@ -1236,6 +1236,22 @@ def test_a_quantile_does_not_tell_how_many_days_there_are_at_least(
     assert {name for name in QUANTILES if getattr(one, name) == 7} == told
 
 
+@pytest.mark.parametrize("users", [42, 43, 44, 45])
+def test_a_quantile_does_not_tell_how_many_have_a_sink_where_that_is_withheld(users: int) -> None:
+    """Who has it and of whom it is unknown are all 46: so the unknown are one to four."""
+    row = evolve(FEW_ROWS["events_per_day"], platform="webhook", installation_days=287)
+    answers = Answers(
+        [Active(week=WEEK, installations=46)],
+        integrations=[integration(users, 0, 46 - users, "webhook", "sink")],
+        events_per_day=[evolve(row, installations=42)],
+        completeness=[Completeness(week=WEEK, reason="observed", hours=900, installations=46)],
+    )
+    shown = withhold(answers, 5)
+
+    assert [one.installations for one in shown.integrations] == [WITHHELD]
+    assert [one.p10 for one in shown.events_per_day] == [1]
+
+
 @pytest.mark.parametrize(("observed", "is_told"), [(44, False), (45, True)])
 def test_a_quantile_does_not_tell_how_many_of_those_observed_have_days_at_least(
     observed: int, *, is_told: bool
@@ -1823,6 +1839,22 @@ def test_how_few_could_show_a_fault_is_not_told(able: int, told: Told) -> None:
     (one,) = withhold(Answers(active, configuration_errors=[row]), 5).configuration_errors
 
     assert (one.installations, one.installations_observable, one.share) == (19, told, None)
+
+
+@pytest.mark.parametrize("able", [0, 50, 94])
+def test_of_those_that_could_show_no_fault_many_may_have_one_and_how_often_is_told(
+    able: int,
+) -> None:
+    row = evolve(
+        FEW_ROWS["configuration_errors"],
+        installations=96,
+        installations_observable=able,
+        count=200,
+        share=None,
+    )
+    (one,) = of_platform(configuration_errors=[row]).configuration_errors
+
+    assert (one.installations, one.installations_observable, one.count) == (WITHHELD, able, 200)
 
 
 def test_crashes_are_not_told_of_a_week_whose_versions_are_not() -> None:

@@ -85,19 +85,12 @@ def withhold(answers: Answers, least: int) -> Shown:
     for row in completeness:
         if row.reason == "observed" and row.installations is not WITHHELD:
             wholes[row.week].append(row.installations)
-    # Users that are withheld are a part of those of whom it is known, as all say together.
-    known = {
-        (one.week, one.platform): [whole(one.installations) + whole(one.installations_disabled)]
-        for one in found.integrations
-        if users[one.week, one.platform] is WITHHELD and whole(one.installations)
-    }
     are_whole = whole_weeks(sorted(everyone), found.completeness)
     per_day = tuple(
         _per_day(
             one,
             wholes[one.week],
             users.get((one.week, one.platform)),
-            known.get((one.week, one.platform), ()),
             least,
             is_whole=one.week in are_whole,
         )
@@ -409,7 +402,7 @@ def _misconfigured(
         share = figure(row.installations) / figure(everyone) if is_known else None
         told |= {**dict.fromkeys(Misconfigured.SHARED, WITHHELD), "share": share}
     of = _numbers(*wholes, told.get("installations_observable", able))
-    if _is_found(row.installations, of, least, min([whole(row.count), *map(whole, of)])):
+    if _is_found(row.installations, of, least, row.count):
         return blank(row)
     if _are_all_but_few(row.installations, of, None, least):
         told |= dict.fromkeys(("installations", "share"), WITHHELD)
@@ -417,19 +410,12 @@ def _misconfigured(
 
 
 def _per_day(
-    row: PerDay,
-    wholes: Sequence[Told],
-    users: Told,
-    known: Sequence[Told],
-    least: int,
-    *,
-    is_whole: bool,
+    row: PerDay, wholes: Sequence[Told], users: Told, least: int, *, is_whole: bool
 ) -> PerDay:
     """Withhold quantiles: one is of somebody, so the days of as many must lie on either side.
 
     And how many days there are, where so few lack that they can be of few alone. A week of which
-    the data do not have every day has any number of days. Where `users` are withheld, it is `known`
-    of how many they are a part.
+    the data do not have every day has any number of days.
     """
     if is_few(row.installations, least):
         return blank(row)
@@ -458,7 +444,7 @@ def _per_day(
             return blank(row)
         told |= dict.fromkeys(("installations", "installation_days"), WITHHELD)
         # By one that is told there are more days, and so installations, than lie beyond it.
-        fewest = min(map(whole, _numbers(*wholes, users, *known)), default=0) - least + 1
+        fewest = min(map(whole, _numbers(*wholes, users)), default=0) - least + 1
         each = 7 if is_whole else 1
         told |= {
             name: WITHHELD
