@@ -167,7 +167,11 @@ def _of_snowflake(at: datetime) -> str:
     return f"{at.astimezone(timezone(timedelta(hours=5.5))):%Y-%m-%d %H:%M:%S.%f %z}"
 
 
-@pytest.mark.parametrize("written", [_of_postgresql, _of_bigquery, _of_snowflake])
+def _of_trino(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S.%f} Z"
+
+
+@pytest.mark.parametrize("written", [_of_postgresql, _of_bigquery, _of_snowflake, _of_trino])
 def test_times_are_the_same_however_a_warehouse_writes_them(
     requests: list[bytes],
     expected: dict[str, str],

@@ -131,9 +131,9 @@ def part_of(tell: Tell, begin: float, end: float) -> Tell:
 def zoned(*values: str) -> str:
     """Return the first value that is a time, with its zone, UTC if it names none; or null.
 
-    Snowflake's text of one has a blank before the zone, which DuckDB does not know.
+    Text of one, Snowflake's for one, may have a blank before the zone, which DuckDB does not know.
     """
-    blank = "' ([+-][0-9])', '\\1'"
+    blank = "' ([+-][0-9]|[zZ]$)', '\\1'"
     texts = (f"regexp_replace({one}::varchar, {blank})" for one in values)
     # Those of Snowflake last: it costs to look for them.
     tried = (f"try_cast({one} as timestamptz)" for one in (*values, *texts))
