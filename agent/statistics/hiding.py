@@ -7,8 +7,8 @@ is hidden already does not give way as far as it must, the ring is found that hi
 numbers that are large enough.
 
 What it promises: by addition and subtraction of all that is told, a hidden number below
-`least` can still be each from 1 to `least`, if it is not known to be more; and any other can be at
-least `least` different numbers.
+`least` can still be each from 1 to `least`, if it is not known to be more; and any other that gives
+way for it can be as many numbers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from itertools import count
 from math import inf
 from typing import TypeAlias
 
-from attrs import frozen
+from attrs import define, field, frozen
 
 Node: TypeAlias = Hashable
 OUTSIDE: Node = None
@@ -54,12 +54,19 @@ def hide(
     `also` are hidden already, for what they would tell of others elsewhere.
     """
     hidden = {one.name for one in cells if one.is_small or one.name in also}
+    ways = _Ways()
+    for one in cells:
+        if one.name in hidden:
+            ways.add(one)
     for one in sorted((one for one in cells if one.is_small), key=_order):
-        if _has_room(one, [other for other in cells if other.name in hidden], least):
+        if ways.have_room(one, least):
             continue
         ring = _ring(one, cells, hidden, least)
         if ring is None:
             return None
+        for other in cells:
+            if other.name in ring and other.name not in hidden:
+                ways.add(other)
         hidden.update(ring)
     return frozenset(hidden)
 
@@ -75,36 +82,49 @@ def room(value: int, least: int, floor: int = 1) -> tuple[int, int]:
     return least - 1, 0
 
 
-def _has_room(cell: Cell, hidden: Iterable[Cell], least: int) -> bool:
-    """Whether hidden numbers, all together, give way as far as a small one must be able to go."""
-    down, up = room(cell.value, least, cell.floor)
-    falls: defaultdict[Node, Counter[Node]] = defaultdict(Counter)
-    rises: defaultdict[Node, Counter[Node]] = defaultdict(Counter)
-    for one in hidden:
-        if one.name == cell.name:
-            continue
-        spare = max(0, one.value - one.floor)
-        for ways, ahead, back in ((falls, spare, _ANY), (rises, _ANY, spare)):
-            ways[one.tail][one.head] += ahead
-            ways[one.head][one.tail] += back
-    return _carries(falls, cell, down) and _carries(rises, cell, up)
+@define
+class _Ways:
+    """How far hidden numbers can go, from a node to another: down as a sum does, and up."""
+
+    down: defaultdict[Node, Counter[Node]] = field(factory=lambda: defaultdict(Counter))
+    up: defaultdict[Node, Counter[Node]] = field(factory=lambda: defaultdict(Counter))
+
+    def add(self, cell: Cell, sign: int = 1) -> None:
+        """Let a hidden number give way, or, with a negative sign, no longer."""
+        spare = sign * max(0, cell.value - cell.floor)
+        for ways, ahead, back in ((self.down, spare, sign * _ANY), (self.up, sign * _ANY, spare)):
+            ways[cell.tail][cell.head] += ahead
+            ways[cell.head][cell.tail] += back
+
+    def have_room(self, cell: Cell, least: int) -> bool:
+        """Whether the others, all together, give way as far as a small one must be able to go."""
+        down, up = room(cell.value, least, cell.floor)
+        self.add(cell, -1)
+        have_room = _carry(self.down, cell, down) and _carry(self.up, cell, up)
+        self.add(cell)
+        return have_room
 
 
-def _carries(ways: defaultdict[Node, Counter[Node]], cell: Cell, many: int) -> bool:
+def _carry(ways: defaultdict[Node, Counter[Node]], cell: Cell, many: int) -> bool:
     """Whether so many can go from a cell's head back to its tail, by all ways together.
 
     It is found way by way, as Ford and Fulkerson do; what goes on one can be sent back by another.
     """
+    gone: list[tuple[Node, Node, int]] = []
     while many > 0 and cell.head != cell.tail:
         way = _way(ways, cell.head, cell.tail)
         if not way:
-            return False
+            break
         step = min(many, *(ways[tail][head] for tail, head in way))
+        many -= step
         for tail, head in way:
             ways[tail][head] -= step
             ways[head][tail] += step
-        many -= step
-    return True
+            gone.append((tail, head, step))
+    for tail, head, step in gone:
+        ways[tail][head] += step
+        ways[head][tail] -= step
+    return many <= 0 or cell.head == cell.tail
 
 
 def _way(

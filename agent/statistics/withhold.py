@@ -173,42 +173,24 @@ def _active(rows: Sequence[Active], least: int) -> Iterable[Active]:
         *_came_and_went(rows, "installations", least),
         *_came_and_went(rows, "clusters", least),
     }
-    each_has_its_own = False
     for at, row in enumerate(rows):
         told: dict[str, Told] = {name: WITHHELD for week, name in hidden if week == at}
-        shown = changed(row, told)
-        more = whole(row.installations) - whole(row.clusters)
-        more -= whole(row.installations_without_cluster)
         if is_few(row.installations, least):
             told = dict.fromkeys(numbers(Active), WITHHELD)
-        elif _tells_of_clusters(row, more, least) or (
-            each_has_its_own and not more and _tells_who_went(shown, least)
-        ):
+        elif _tells_of_clusters(row, least):
             told["installations_without_cluster"] = WITHHELD
-        each_has_its_own = not more and "installations_without_cluster" not in told
         yield changed(row, told)
 
 
-def _tells_of_clusters(row: Active, more: int, least: int) -> bool:
-    """Whether few name no cluster, or one, or one that another names, too.
+def _tells_of_clusters(row: Active, least: int) -> bool:
+    """Whether few name no cluster, or one, or one that another names, too, or none does that.
 
-    Fewer clusters than installations tell that there is one: none is not told apart from few.
+    Fewer clusters than installations tell that there is one: none is not told apart from few. Where
+    each has a cluster of its own, those that come and go tell how many of them have none.
     """
-    without = whole(row.installations_without_cluster)
-    return without < least or leaves_few(without, row.installations, least) or is_few(more, least)
-
-
-def _tells_who_went(row: Active, least: int) -> bool:
-    """Whether few of those that name no cluster came or went, where each other has its own."""
-    parts = (
-        [getattr(row, f"{what}_{part}") for what in ("installations", "clusters")]
-        for part in _PARTS
-    )
-    return any(
-        is_few(abs(whole(one) - whole(of)), least)
-        for one, of in parts
-        if is_number(one) and is_number(of)
-    )
+    clusters, without = whole(row.clusters), whole(row.installations_without_cluster)
+    more = whole(row.installations) - without - clusters
+    return without < least or (clusters > 0 and more < least)
 
 
 def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[int, str]]:
@@ -500,10 +482,13 @@ def _failures(
         observed = group[0].installations_observed
         has = users.get((group[0].week, platform))
         known = [*wholes[group[0].week], *days.get((group[0].week, platform), ())]
+        all_of_them = Cell("attempts", whole(attempts), OUTSIDE, "attempts", cost=1e6)
+        hidden = hide([*cells, all_of_them], least)
         # No more have tried than there were attempts, of which who failed alone had these.
         again = (
             max(0, whole(one.failed) - whole(one.installations_failed))
             for one in group
+            if hidden is not None and one.reason not in hidden
             if not _are_all_but_few(one.installations_failed, known, has, least)
         )
         most = whole(attempts) - sum(again)
@@ -514,8 +499,6 @@ def _failures(
             told = dict.fromkeys(_OBSERVED, WITHHELD)
             yield from (changed(one, told) for one in _small(group, least))
             continue
-        all_of_them = Cell("attempts", whole(attempts), OUTSIDE, "attempts", cost=1e6)
-        hidden = hide([*cells, all_of_them], least)
         for one in group:
             if hidden is None or one.reason in hidden:
                 yield blank(evolve(one, attempts=WITHHELD))
