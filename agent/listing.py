@@ -58,16 +58,19 @@ class Listing:
             [*since, *(at for at in self.failing.values() if at < end_seconds)], default=None
         )
 
-    def blind_since(self, closed_until: int, *, now: float) -> int | None:
-        """Return since when nobody knows who came, as windows that are open will have to tell."""
-        since = [at for at, until in self.unseen.values() if closed_until < until]
-        since += [at for at in self.failing.values() if now - at >= self.patience]
-        return int(min(since)) if since else None
+    def blind(self, closed_until: int, *, now: float) -> tuple[int, int] | None:
+        """Return from when to when nobody knows who came, as open windows will have to tell."""
+        times = [one for one in self.unseen.values() if closed_until < one[1]]
+        times += [(at, now) for at in self.failing.values() if now - at >= self.patience]
+        if not times:
+            return None
+        since, until = min(at for at, _ in times), max(until for _, until in times)
+        return int(since), int(max(since, min(until, now)))
 
-    def go_on(self, blind_since: int | None, until: int) -> None:
+    def go_on(self, blind: tuple[int, int] | None) -> None:
         """Take up what nobody knew when an earlier process noted it last."""
-        if blind_since is not None:
-            self.unseen[_EARLIER] = blind_since, until
+        if blind is not None:
+            self.unseen[_EARLIER] = blind
 
     def is_awaited(self, end_seconds: int, *, now: float) -> bool:
         """Whether a window waits for word of who has come."""

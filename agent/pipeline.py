@@ -174,14 +174,15 @@ class Pipeline:
                 self.is_drained.set()
 
     def _note_blind(self) -> None:
-        """Have the document know what this process alone would: since when who came is unknown."""
+        """Have the document know what this process alone would: when nobody knew who came."""
         document = self.counting.document
         closed = document.windows.closed_until
-        since = self.listing.blind_since(closed, now=self.world.clock())
-        if since != document.blind_since:
-            document.blind_since = since
+        before, blind = document.blind, self.listing.blind(closed, now=self.world.clock())
+        document.blind = blind
+        # Until when need not be written again and again: at the latest when a window is closed.
+        if (before and before[0]) != (blind and blind[0]):
             self.counting.is_dirty = True
-            self.counting.is_urgent |= since is not None
+            self.counting.is_urgent |= blind is not None
 
     def _has_drained(self) -> bool:
         document, containers = self.counting.document, self.containers
@@ -372,11 +373,10 @@ async def run(
                     options.containers,
                     options.pace,
                 )
-                document = counting.document
                 listing = Listing(
                     len(options.namespaces) * len(options.selectors), options.pace.unreadable
                 )
-                listing.go_on(document.blind_since, document.saved_seconds)
+                listing.go_on(counting.document.blind)
                 outbox = CommittedOutbox(counting, options.destination, world.clock)
                 outbox.may_send.set()  # the beginning's last act was a look at the switches
                 pipeline = Pipeline(

@@ -49,6 +49,7 @@ def begin_stream(document: Document, stream: str) -> None:
     document.totals.clear()
     document.windows = Windows(document.windows.seconds)
     document.stopped_seconds = document.off_seconds = document.sends = None
+    document.blind = None
 
 
 def leave_mode(document: Document, stream: str) -> list[bytes]:

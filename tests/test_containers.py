@@ -441,10 +441,10 @@ async def test_who_came_while_pods_could_not_be_listed_is_not_forgotten_by_a_res
             await until(lambda: bool(listing.refused or listing.failing))
             if not is_refused:
                 world.clock.moved += PACE.unreadable  # less than that is not waited for
-            await until(lambda: pipeline.counting.document.blind_since is not None)
+            await until(lambda: pipeline.counting.document.blind is not None)
             if is_killed:
-                await until(lambda: saved(world).blind_since is not None)
-                late = saved(world).saved_seconds - (saved(world).blind_since or 0)
+                await until(lambda: saved(world).blind is not None)
+                late = saved(world).saved_seconds - (saved(world).blind or (0, 0))[0]
                 assert late < 60 + (not is_refused) * PACE.unreadable
                 await world.kill(agent)
             else:
@@ -454,7 +454,39 @@ async def test_who_came_while_pods_could_not_be_listed_is_not_forgotten_by_a_res
             for _ in range(3):
                 await an_hour_is_reported(world)
             await until(lambda: missing(truth, world) == {})
-            assert saved(world).blind_since is None
+            assert saved(world).blind is None
+
+    gaps = ["gap_seconds_unreadable" in one for one in world.reports()[told:]]
+    assert gaps[0]
+    assert not any(gaps[1:])
+
+
+async def test_what_was_hidden_before_a_pause_is_told_of_its_own_hour_alone(
+    tmp_path: Path, ruleset: RuleSet
+) -> None:
+    """It was over long before the agent was gone; what was written meanwhile is read and counts."""
+    namespaces = NAMESPACE, OTHER
+    async with lab(tmp_path, ruleset, namespaces=namespaces, window_seconds=3600) as world:
+        world.cluster.namespace(OTHER)
+        one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        async with world.agent() as agent:
+            assert agent.pipeline is not None
+            listing = agent.pipeline.listing
+            await an_hour_is_reported(world)
+            told = len(world.reports())
+            where = f"/namespaces/{OTHER}/pods$"
+            refused = world.cluster.server.faults.add(Answer(403), path=where, times=None)
+            world.cluster.server.end_watches()
+            await until(lambda: bool(listing.refused) and saved(world).blind is not None)
+            world.cluster.server.faults.schedules.remove(refused)
+            await until(lambda: not listing.refused)
+            await world.kill(agent)
+        world.clock.moved += 5 * 3600
+        truth = write(one, world, 10)
+        async with world.agent(seed=2):
+            await until(lambda: len(world.reports()) >= told + 5)
+            await an_hour_is_reported(world)
+            await until(lambda: missing(truth, world) == {})
 
     gaps = ["gap_seconds_unreadable" in one for one in world.reports()[told:]]
     assert gaps[0]

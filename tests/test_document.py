@@ -108,7 +108,7 @@ documents = st.builds(
     stopped_seconds=st.none() | second,
     not_before=st.none() | second,
     off_noted=st.none() | second,
-    blind_since=st.none() | second,
+    blind=st.none() | st.tuples(second, second),
     saved_seconds=second,
 )
 

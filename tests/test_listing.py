@@ -42,9 +42,9 @@ class Play:
 
     def start_anew(self, now: float) -> None:
         """Let another process go on, that knows what the one before noted just now."""
-        since = self.listing.blind_since(self.closed_until, now=now)
+        blind = self.listing.blind(self.closed_until, now=now)
         self.listing = Listing(len(NAMES), PATIENCE)
-        self.listing.go_on(since, int(now))
+        self.listing.go_on(blind)
 
 
 def began() -> Play:
@@ -153,11 +153,15 @@ def test_of_several_selections_the_first_is_told() -> None:
 def test_only_what_windows_have_yet_to_tell_is_noted() -> None:
     play = began()
     play.answer("one", FAILED, 100)
-    assert play.listing.blind_since(0, now=699) is None
-    assert play.listing.blind_since(0, now=700) == 100
+    assert play.listing.blind(0, now=699) is None
+    assert play.listing.blind(0, now=700) == (100, 700)
     play.answer("one", OK, 800)
-    assert play.listing.blind_since(799, now=900) == 100
-    assert play.listing.blind_since(800, now=900) is None
+    assert play.listing.blind(799, now=900) == (100, 800)
+    assert play.listing.blind(800, now=900) is None
+    play.closed_until = 800
+    play.answer("one", REFUSED, 1000)
+    play.answer("other", FAILED, 1100)
+    assert play.listing.blind(800, now=2000) == (1000, 2000)
 
 
 @pytest.mark.parametrize(("first", "since"), [(OK, 100), (REFUSED, 0)])

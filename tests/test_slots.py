@@ -26,7 +26,7 @@ from agent.state.disk import FileStore
 from agent.state.document import Document, decode, encode
 from agent.state.keeper import Keeper
 from agent.state.store import Conflict, StateError
-from agent.streams import give_back
+from agent.streams import begin_stream, give_back
 from tests.agents import (
     NAMESPACE,
     START,
@@ -54,6 +54,14 @@ def document(*uids: str, holder: str = "", saved: int = START, is_open: bool = F
     windows = Windows(20, open={0: Window()} if is_open else {})
     cursors = {f"{uid}/containerd://1": CURSOR for uid in uids}
     return Document(b"", "", windows, holder=holder, saved_seconds=saved, cursors=cursors)
+
+
+def test_a_slot_begins_anew_without_what_another_could_not_know() -> None:
+    found = document()
+    found.blind = START - 5, START
+    begin_stream(found, "new")
+
+    assert found == Document(b"", "new", Windows(20), saved_seconds=START)
 
 
 @pytest.mark.parametrize(

@@ -51,9 +51,9 @@ class Document:
     whether the mode was `on` when it was written, `installation` for whom. `stopped_seconds` is set
     by an orderly stop, `off_seconds` by a switch in the cluster. `not_before` and `off_noted` are
     what the installation's were that this goes by; None where an older release wrote it. `left` is
-    which pods left the selection and may come back, by uid, and when they did. `blind_since`
-    is since when nobody knows which pods came, where open windows have yet to tell so. `kubernetes`
-    is what the cluster is, as it is known to be since `learned_seconds`.
+    which pods left the selection and may come back, by uid, and when they did. `blind` is
+    from when to when nobody knows which pods came, where open windows have yet to tell so.
+    `kubernetes` is what the cluster is, as it is known to be since `learned_seconds`.
     """
 
     key: bytes
@@ -83,7 +83,7 @@ class Document:
     off_seconds: int | None = None
     not_before: int | None = None
     off_noted: int | None = None
-    blind_since: int | None = None
+    blind: tuple[int, int] | None = None
     saved_seconds: int = 0
 
     @property
@@ -124,7 +124,7 @@ def _json(document: Document) -> bytes:
             "off_seconds": document.off_seconds,
             "not_before": document.not_before,
             "off_noted": document.off_noted,
-            "blind_since": document.blind_since,
+            "blind": document.blind,
             "saved_seconds": document.saved_seconds,
             "windows": {
                 "seconds": document.windows.seconds,
@@ -191,7 +191,7 @@ def decode(data: bytes) -> Document:
             off_seconds=_second_or_none(found.get("off_seconds")),
             not_before=_second_or_none(found.get("not_before")),
             off_noted=_second_or_none(found.get("off_noted")),
-            blind_since=_second_or_none(found.get("blind_since")),
+            blind=_times_or_none(found.get("blind")),
             saved_seconds=_second(found["saved_seconds"]),
             windows=Windows(
                 _length(windows["seconds"]),
@@ -435,6 +435,13 @@ def _stops(found: list[Any]) -> tuple[tuple[int, int], ...]:
 
 def _second_or_none(found: object) -> int | None:
     return None if found is None else _second(found)
+
+
+def _times_or_none(found: list[Any] | None) -> tuple[int, int] | None:
+    if found is None:
+        return None
+    start, end = found
+    return _second(start), _second(end)
 
 
 def _number_or_none(found: object) -> int | None:
