@@ -17,6 +17,11 @@ _EARLIER = ""
 """In place of a selection's name, which State may not hold: any that there was."""
 
 
+def told_by(blind: tuple[int, int] | None, seconds: int) -> tuple[int, int] | None:
+    """Return since when, and up to which window of so many seconds, nobody knew who came."""
+    return None if blind is None else (blind[0], (blind[1] - 1) // seconds)
+
+
 @define
 class Listing:
     """Selections by name, of which so many are `wanted`; times are seconds of the agent's clock.

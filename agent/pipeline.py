@@ -24,7 +24,7 @@ from attrs import define, field
 from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
 from agent.counting import Counting
-from agent.listing import Listing
+from agent.listing import Listing, told_by
 from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
 from agent.reports import present
@@ -175,14 +175,13 @@ class Pipeline:
 
     def _note_blind(self) -> None:
         """Have the document know what this process alone would: when nobody knew who came."""
-        document = self.counting.document
-        closed = document.windows.closed_until
-        before, blind = document.blind, self.listing.blind(closed, now=self.world.clock())
-        document.blind = blind
-        # Until when need not be written again and again: at the latest when a window is closed.
-        if (before and before[0]) != (blind and blind[0]):
+        document, windows = self.counting.document, self.counting.document.windows
+        blind = self.listing.blind(windows.closed_until, now=self.world.clock())
+        # Within a window it may last as long as it will: written anew it would tell nothing more.
+        if told_by(blind, windows.seconds) != told_by(document.blind, windows.seconds):
             self.counting.is_dirty = True
             self.counting.is_urgent |= blind is not None
+        document.blind = blind
 
     def _has_drained(self) -> bool:
         document, containers = self.counting.document, self.containers

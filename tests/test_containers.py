@@ -469,6 +469,7 @@ async def test_what_was_hidden_before_a_pause_is_told_of_its_own_hour_alone(
     async with lab(tmp_path, ruleset, namespaces=namespaces, window_seconds=3600) as world:
         world.cluster.namespace(OTHER)
         one = world.cluster.botkube(NAMESPACE, at=world.clock.ns(), name="one")
+        truth = write(one, world, 10)
         async with world.agent() as agent:
             assert agent.pipeline is not None
             listing = agent.pipeline.listing
@@ -482,7 +483,7 @@ async def test_what_was_hidden_before_a_pause_is_told_of_its_own_hour_alone(
             await until(lambda: not listing.refused)
             await world.kill(agent)
         world.clock.moved += 5 * 3600
-        truth = write(one, world, 10)
+        truth += write(one, world, 10, seed=2)
         async with world.agent(seed=2):
             await until(lambda: len(world.reports()) >= told + 5)
             await an_hour_is_reported(world)

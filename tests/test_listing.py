@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.instances import LEFT_SECONDS
-from agent.listing import Listing
+from agent.listing import Listing, told_by
 
 OK, REFUSED, FAILED = HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.INTERNAL_SERVER_ERROR
 PATIENCE = 600
@@ -162,6 +162,15 @@ def test_only_what_windows_have_yet_to_tell_is_noted() -> None:
     play.answer("one", REFUSED, 1000)
     play.answer("other", FAILED, 1100)
     assert play.listing.blind(800, now=2000) == (1000, 2000)
+
+
+def test_what_is_noted_is_noted_anew_once_another_window_will_tell_it() -> None:
+    noted = told_by((3500, 3500), HOUR)
+
+    assert told_by((3500, HOUR), HOUR) == noted
+    assert len({noted, None, told_by((3500, HOUR + 1), HOUR), told_by((3400, 3500), HOUR)}) == 4
+    assert told_by((3500, HOUR + 1), HOUR) == told_by((3500, 2 * HOUR), HOUR)
+    assert told_by(None, HOUR) is None
 
 
 @pytest.mark.parametrize(("first", "since"), [(OK, 100), (REFUSED, 0)])

@@ -758,13 +758,18 @@ def test_clusters_are_withheld_like_installations(without: int, told: Told) -> N
     assert one.installations_without_cluster == told
 
 
-@pytest.mark.parametrize(("clusters", "told"), [(0, 60), (1, WITHHELD)])
-def test_that_none_names_a_cluster_is_told(clusters: int, told: Told) -> None:
+@pytest.mark.parametrize(
+    ("clusters", "without", "told"),
+    [(0, 60, 60), (1, 59, WITHHELD), (1, 54, WITHHELD), (4, 40, WITHHELD), (5, 40, 40)],
+)
+def test_who_names_no_cluster_is_told_if_all_do_or_as_many_clusters_are_there(
+    clusters: int, without: int, told: Told
+) -> None:
     row = Active(
         week=WEEK,
         installations=60,
         clusters=clusters,
-        installations_without_cluster=60 - clusters,
+        installations_without_cluster=without,
     )
     (one,) = withhold(Answers([row]), 5).active_installations
 

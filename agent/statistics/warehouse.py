@@ -133,11 +133,12 @@ def zoned(*values: str) -> str:
 
     Text of one, Snowflake's for one, may have a blank before the zone, which DuckDB does not know.
     """
-    blank = "' ([+-][0-9]|[zZ]$)', '\\1'"
-    texts = (f"regexp_replace({one}::varchar, {blank})" for one in values)
-    # Those of Snowflake last: it costs to look for them.
-    tried = (f"try_cast({one} as timestamptz)" for one in (*values, *texts))
-    return f"coalesce({', '.join(tried)})"
+    found = (
+        f"try_cast({text} as timestamptz)"
+        for one in values
+        for text in (one, f"regexp_replace({one}::varchar, ' ([+-][0-9]|Z$)', '\\1')")
+    )
+    return f"coalesce({', '.join(found)})"
 
 
 def column_of(value: str, kind: str) -> str:

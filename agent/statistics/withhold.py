@@ -186,11 +186,12 @@ def _tells_of_clusters(row: Active, least: int) -> bool:
     """Whether few name no cluster, or one, or one that another names, too, or none does that.
 
     Fewer clusters than installations tell that there is one: none is not told apart from few. Where
-    each has a cluster of its own, those that come and go tell how many of them have none.
+    each has a cluster of its own, those that come and go tell how many of them have none. Of few
+    clusters it is withheld how many they are.
     """
     clusters, without = whole(row.clusters), whole(row.installations_without_cluster)
     more = whole(row.installations) - without - clusters
-    return without < least or (clusters > 0 and more < least)
+    return without < least or (clusters > 0 and min(clusters, more) < least)
 
 
 def _came_and_went(rows: Sequence[Active], what: str, least: int) -> Set[tuple[int, str]]:
