@@ -17,9 +17,13 @@ _EARLIER = ""
 """In place of a selection's name, which State may not hold: any that there was."""
 
 
-def told_by(blind: tuple[int, int] | None, seconds: int) -> tuple[int, int] | None:
-    """Return since when, and up to which window of so many seconds, nobody knew who came."""
-    return None if blind is None else (blind[0], (blind[1] - 1) // seconds)
+def told_by(blind: tuple[int, int] | None, seconds: int, *, grace: int) -> tuple[int, int] | None:
+    """Return since when, and up to which window of so many seconds, nobody knew who came.
+
+    Of a window's first seconds, the `grace` after which the one before is closed, nothing is said:
+    State is written then anyway.
+    """
+    return None if blind is None else (blind[0], (blind[1] - grace) // seconds)
 
 
 @define

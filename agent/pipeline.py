@@ -23,7 +23,7 @@ from attrs import define, field
 
 from agent.beginning import TAKE_BACK_SECONDS, SwitchedOff, begin, unless
 from agent.containers import Containers, warn_missing
-from agent.counting import Counting
+from agent.counting import GRACE_SECONDS, Counting
 from agent.listing import Listing, told_by
 from agent.obey import note_owed
 from agent.outbox import BatchKey, CommittedOutbox
@@ -178,7 +178,8 @@ class Pipeline:
         document, windows = self.counting.document, self.counting.document.windows
         blind = self.listing.blind(windows.closed_until, now=self.world.clock())
         # Within a window it may last as long as it will: written anew it would tell nothing more.
-        if told_by(blind, windows.seconds) != told_by(document.blind, windows.seconds):
+        told = partial(told_by, seconds=windows.seconds, grace=GRACE_SECONDS)
+        if told(blind) != told(document.blind):
             self.counting.is_dirty = True
             self.counting.is_urgent |= blind is not None
         document.blind = blind

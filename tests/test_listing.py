@@ -165,12 +165,13 @@ def test_only_what_windows_have_yet_to_tell_is_noted() -> None:
 
 
 def test_what_is_noted_is_noted_anew_once_another_window_will_tell_it() -> None:
-    noted = told_by((3500, 3500), HOUR)
+    def told(since: int, until: int) -> tuple[int, int] | None:
+        return told_by((since, until), HOUR, grace=2)
 
-    assert told_by((3500, HOUR), HOUR) == noted
-    assert len({noted, None, told_by((3500, HOUR + 1), HOUR), told_by((3400, 3500), HOUR)}) == 4
-    assert told_by((3500, HOUR + 1), HOUR) == told_by((3500, 2 * HOUR), HOUR)
-    assert told_by(None, HOUR) is None
+    assert told(3500, 3500) == told(3500, HOUR + 1)
+    assert told(3500, HOUR + 2) == told(3500, 2 * HOUR + 1)
+    assert len({told(3500, 3500), told(3500, HOUR + 2), told(3400, 3500), None}) == 4
+    assert told_by(None, HOUR, grace=2) is None
 
 
 @pytest.mark.parametrize(("first", "since"), [(OK, 100), (REFUSED, 0)])
