@@ -30,7 +30,8 @@ async def test_an_api_server_that_is_killed_in_the_middle_of_a_stream(world: Lab
         await asyncio.to_thread(world.plane.start_api)
     await writing
 
-    await world.all_counted()
+    # Until it has read its roles a server that has just started may refuse a list: that is said.
+    await world.all_counted(may_say=frozenset({"gap_seconds_unreadable"}))
 
 
 async def test_an_api_server_that_ends_in_order_in_the_middle_of_a_stream(world: Lab) -> None:
